@@ -1,0 +1,59 @@
+"""Settings of the algorithms: names, types, units and defaults, in one place.
+
+The same names and defaults stand, with their comments, in ``config/config.yaml``;
+a test compares the two.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from tessphot_lib.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Base of the per-step settings, built from a section of the configuration."""
+
+    @classmethod
+    def from_mapping(cls, section: Mapping[str, Any]) -> Self:
+        """Build from ``section``; an unknown key is an error, not a typo to ignore."""
+        unknown = set(section) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ConfigError(f"unknown {cls.__name__} keys: {', '.join(sorted(unknown))}")
+        return cls(**section)
+
+
+@dataclass(frozen=True)
+class BackgroundSettings(Settings):
+    """``prepare.background``: diffuse light of one image."""
+
+    box_size: int = 64  # [pixels] side of the mesh cells
+    mask_radius_scale: float = 1.0  # multiplies the radius of the star masks
+    smooth_hours: float = 1.5  # [h] width of the smoothing in time; 0: none
+    straylight_factor: float = 10.0  # images this many times above the quiet sky are flagged
+
+
+@dataclass(frozen=True)
+class AverageSettings(Settings):
+    """``prepare.average``: which images the average image is made from."""
+
+    max_background: float = 1000.0  # [e-/s per pixel] brighter images are left out
+
+
+@dataclass(frozen=True)
+class MotionSettings(Settings):
+    """``prepare.motion``: the stars that the image motion is measured with."""
+
+    n_stars: int = 2000  # at the most, spread over the CCD
+    bright_limit: float = 7.5  # [Tmag] brighter stars saturate
+    faint_limit: float = 12.5  # [Tmag] fainter ones add little
+
+
+@dataclass(frozen=True)
+class ApertureSettings(Settings):
+    """``photometry.aperture``: pixels that are summed."""
+
+    threshold: float = 3.0  # [sigma] over the local sky for a pixel of the average image to count
+    min_pixels: int = 4  # smaller apertures are replaced by the 3 x 3 pixels around the star
+    max_radius: float = 10.0  # [pixels] largest reach for a star of Tmag 10; grows with brightness

@@ -1,0 +1,19 @@
+"""Constants of the instrument and of the products, with unit and source."""
+
+SCIENCE_ROWS = 2048  # [pixels] rows of one CCD that see the sky
+SCIENCE_COLUMNS = 2048  # [pixels]
+FFI_SHAPE = (2078, 2136)  # (rows, columns) of a calibrated full-frame image, collateral included
+FIRST_SCIENCE_COLUMN = 44  # zero-based column of the FFI where the science pixels begin
+PIXEL_SCALE = 21.0  # [arcsec] on average; 20.5-21.3 over the field
+
+BTJD_OFFSET = 2457000.0  # [d] BTJD = BJD_TDB - 2457000
+BTJD_UNIX = 2440587.5 - BTJD_OFFSET  # [d] BTJD of the Unix epoch
+SECONDS_PER_DAY = 86400.0
+SPEED_OF_LIGHT_AU_PER_DAY = 173.1446326846693
+
+TMAG_ZEROPOINT = 20.44  # [mag] Tmag of a star that gives 1 e-/s (Sullivan et al. 2015; Handbook)
+SATURATION_TMAG = 6.8  # stars brighter than this bleed along columns
+READ_NOISE = 9.0  # [e-] per pixel and 2-s frame; 7-11 in the headers
+FRAME_TIME = 2.0  # [s] one read-out
+N_CAMERAS = 4
+N_CCDS = 4

@@ -1,0 +1,233 @@
+"""The data that flow between the steps of the pipeline.
+
+Plain, immutable containers: they check that their arrays belong together, and
+know nothing about files or algorithms.
+
+Pixel coordinates are ``(row, column)``, zero-based, on the science pixels of
+one CCD; cubes are ``(cadence, row, column)``. Times are BTJD (BJD_TDB minus
+2457000.0, days) and fluxes e-/s unless a name says otherwise.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.errors import ConfigError, InputDataError
+
+
+@dataclass(frozen=True, order=True)
+class CcdId:
+    """One CCD in one sector: the unit the pipeline is parallel over."""
+
+    sector: int
+    camera: int
+    ccd: int
+
+    def __post_init__(self) -> None:
+        if not (self.sector >= 1 and 1 <= self.camera <= 4 and 1 <= self.ccd <= 4):
+            raise ConfigError(
+                f"no such CCD: sector {self.sector}, camera {self.camera}, CCD {self.ccd}"
+            )
+
+    def __str__(self) -> str:
+        return f"s{self.sector:04d}-cam{self.camera}-ccd{self.ccd}"
+
+    @classmethod
+    def from_string(cls, text: str) -> Self:
+        """Parse ``s0014-cam1-ccd1``, as `str` writes it."""
+        match = re.fullmatch(r"s(\d{4})-cam([1-4])-ccd([1-4])", text)
+        if match is None:
+            raise ConfigError(f"not the name of a CCD (like s0014-cam1-ccd1): {text!r}")
+        return cls(*map(int, match.groups()))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of science pixels, rows ``row0`` to ``row1 - 1`` and so on."""
+
+    row0: int = 0
+    row1: int = SCIENCE_ROWS
+    column0: int = 0
+    column1: int = SCIENCE_COLUMNS
+
+    def __post_init__(self) -> None:
+        if not (
+            0 <= self.row0 < self.row1 <= SCIENCE_ROWS
+            and 0 <= self.column0 < self.column1 <= SCIENCE_COLUMNS
+        ):
+            raise ConfigError(
+                f"window {self.as_list()} is empty or leaves the CCD: [row0, row1, column0, "
+                f"column1] must lie in 0..{SCIENCE_ROWS}, 0..{SCIENCE_COLUMNS}, first < last"
+            )
+
+    @classmethod
+    def from_config(cls, window: list[int] | None) -> Self:
+        """Build from ``input.window``: four numbers, or None for the whole CCD."""
+        return cls() if window is None else cls(*(int(value) for value in window))
+
+    def as_list(self) -> list[int]:
+        """Return ``[row0, row1, column0, column1]``."""
+        return [self.row0, self.row1, self.column0, self.column1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(number of rows, number of columns)."""
+        return self.row1 - self.row0, self.column1 - self.column0
+
+    def slices_in(self, outer: "Window") -> tuple[slice, slice]:
+        """Return the slices that cut this window out of an array that covers ``outer``."""
+        return (
+            slice(self.row0 - outer.row0, self.row1 - outer.row0),
+            slice(self.column0 - outer.column0, self.column1 - outer.column0),
+        )
+
+    def contains(self, row: NDArray, column: NDArray) -> NDArray:
+        """Tell which positions fall on a pixel of the window; NaN falls on none."""
+        return (
+            (row >= self.row0 - 0.5)
+            & (row < self.row1 - 0.5)
+            & (column >= self.column0 - 0.5)
+            & (column < self.column1 - 0.5)
+        )
+
+    def intersect(self, other: "Window") -> "Window | None":
+        """Return the common part, or None where there is none."""
+        row0, row1 = max(self.row0, other.row0), min(self.row1, other.row1)
+        column0, column1 = max(self.column0, other.column0), min(self.column1, other.column1)
+        if row0 >= row1 or column0 >= column1:
+            return None
+        return Window(row0, row1, column0, column1)
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """One calibrated full-frame image, or a window of it, in memory.
+
+    Attributes
+    ----------
+    ccd_id : CcdId
+    window : Window
+        The science pixels that the arrays cover.
+    flux, flux_err : (n_rows, n_columns) float32 array
+        Calibrated flux, sky included, and its 1-sigma error [e-/s].
+    time_start, time, time_stop : float
+        Start, middle and end, barycentric for the CCD's centre [BTJD].
+    timecorr : float
+        Barycentric correction that is in these times [d] (BARYCORR).
+    cadenceno : int
+        The mission's number of the image.
+    quality : int
+        Bitwise `tessphot_lib.flags.CadenceFlag`.
+    exposure_time : float
+        Time the shutter-less CCD collected light, cosmic-ray trimming and
+        dead time taken off [s] (EXPOSURE x 86400).
+    header : mapping
+        Keywords of the primary and the image header, merged.
+    """
+
+    ccd_id: CcdId
+    window: Window
+    flux: NDArray
+    flux_err: NDArray
+    time_start: float
+    time_stop: float
+    timecorr: float
+    cadenceno: int
+    quality: int
+    exposure_time: float
+    header: Any = field(repr=False, default=None)
+
+    def __post_init__(self) -> None:
+        for name in ("flux", "flux_err"):
+            shape = getattr(self, name).shape
+            if shape != self.window.shape:
+                raise InputDataError(f"{name} is {shape}, the window {self.window.shape}")
+
+    @property
+    def time(self) -> float:
+        """Middle of the exposure [BTJD]."""
+        return 0.5 * (self.time_start + self.time_stop)
+
+
+@dataclass(frozen=True)
+class LightCurve:
+    """Brightness of one star over one sector; every array is (n_cadences,).
+
+    Attributes
+    ----------
+    tic_id : int
+        TESS Input Catalog identifier.
+    time : float64 array
+        Barycentric mid-exposure times for this star [BTJD].
+    timecorr : float64 array
+        Barycentric correction that is in ``time`` [d].
+    cadenceno : int32 array
+    flux, flux_err : float64 array
+        Background-subtracted flux and its 1-sigma uncertainty [e-/s]; NaN
+        where the star could not be measured.
+    background : float64 array
+        Background that was subtracted, summed over the aperture [e-/s].
+    flux_corr, flux_corr_err : float64 array
+        Corrected relative flux [ppm]; NaN where no correction was asked for.
+    quality : int32 array
+        Bitwise `tessphot_lib.flags.LightCurveFlag`; 0 is good.
+    pixel_quality : int32 array
+        Bitwise `tessphot_lib.flags.CadenceFlag`; 0 is good.
+    centroid_row, centroid_column : float64 array
+        Flux-weighted centroid [pixels].
+    pos_corr_row, pos_corr_column : float64 array
+        Image motion at the star against the reference image [pixels].
+    """
+
+    tic_id: int
+    time: NDArray
+    timecorr: NDArray
+    cadenceno: NDArray
+    flux: NDArray
+    flux_err: NDArray
+    background: NDArray
+    flux_corr: NDArray
+    flux_corr_err: NDArray
+    quality: NDArray
+    pixel_quality: NDArray
+    centroid_row: NDArray
+    centroid_column: NDArray
+    pos_corr_row: NDArray
+    pos_corr_column: NDArray
+
+    def __post_init__(self) -> None:
+        for name, values in vars(self).items():
+            if name != "tic_id" and values.shape != self.time.shape:
+                raise InputDataError(
+                    f"TIC {self.tic_id}: {name} has shape {values.shape}, "
+                    f"time has {self.time.shape}"
+                )
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What is known about the pixels of one star.
+
+    Attributes
+    ----------
+    window : Window
+        The pixels of the stamp.
+    average_image : (n_rows, n_columns) float array
+        Average image in the stamp [e-/s]; NaN where there are no pixels.
+    aperture : (n_rows, n_columns) int32 array
+        Bitwise `tessphot_lib.flags.ApertureFlag`.
+    """
+
+    window: Window
+    average_image: NDArray
+    aperture: NDArray
+
+    def __post_init__(self) -> None:
+        for name in ("average_image", "aperture"):
+            shape = getattr(self, name).shape
+            if shape != self.window.shape:
+                raise InputDataError(f"{name} is {shape}, the stamp {self.window.shape}")

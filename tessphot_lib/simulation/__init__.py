@@ -1,0 +1,1 @@
+"""A fake sector with known truth: for the demo, the tests and the benchmarks."""
