@@ -1,0 +1,387 @@
+"""Diffuse light of full-frame images: zodiacal light, scattered light, corner glow.
+
+The sky is what is left when stars are known: outside the star mask, the
+clipped mean of each cell of a mesh is taken, and the background is the smooth
+surface (a bicubic spline with its nodes at the centres of the cells) whose
+own means over the cells are these. A model is a mesh of shape (n_cell_rows,
+n_cell_columns); evaluating it is two small matrix products, so it is kept
+small on disk and evaluated where it is needed.
+
+Cells lie on a fixed grid over the science pixels of the CCD, whatever the
+window; those at the edge of a window are narrower.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+
+from tessphot_lib.model import Window
+
+CLIP_LOW, CLIP_HIGH = 3.0, 3.0  # [sigma] pixels outside are not sky
+N_CLIPS = 3
+MIN_SHARE = 0.01  # of a cell's pixels must be free of stars, at least MIN_PIXELS
+MIN_PIXELS = 12
+MAX_PIXELS = 1400  # of a cell are used; more do not make its mean better than the confusion
+STRAYLIGHT_QUANTILE = 0.2  # of the images of a CCD are taken as quiet
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """The cells that a window is divided into.
+
+    Attributes
+    ----------
+    window : Window
+    row_edges, column_edges : (n + 1,) int arrays
+        Borders of the cells [science pixels].
+    """
+
+    window: Window
+    row_edges: NDArray
+    column_edges: NDArray
+
+    @classmethod
+    def over(cls, window: Window, box_size: int) -> "Mesh":
+        """Divide a window into cells of ``box_size``, aligned with the CCD."""
+        return cls(
+            window,
+            _edges(window.row0, window.row1, box_size),
+            _edges(window.column0, window.column1, box_size),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(number of cell rows, number of cell columns)."""
+        return len(self.row_edges) - 1, len(self.column_edges) - 1
+
+
+@dataclass(frozen=True)
+class SkySampler:
+    """The pixels of the cells that show sky, chosen once for all images.
+
+    Attributes
+    ----------
+    mesh : Mesh
+    pixels : (n_cells, n_used) int32 array
+        Flat indices into an image of the window; cells with fewer free pixels
+        repeat index 0, see ``counts``.
+    counts : (n_cells,) int array
+        Number of pixels of each cell that count; 0 where a cell is all stars.
+    row_offset, column_offset : (n_cells,) float arrays
+        Mean position of these pixels relative to the centre of the cell [pixels].
+    """
+
+    mesh: Mesh
+    pixels: NDArray
+    counts: NDArray
+    row_offset: NDArray
+    column_offset: NDArray
+    _padding: NDArray = field(repr=False)
+
+    @classmethod
+    def from_mask(cls, mesh: Mesh, mask: NDArray) -> "SkySampler":
+        """Choose the pixels outside ``mask`` (True: star), evenly, at most ``MAX_PIXELS`` each."""
+        if mask.shape != mesh.window.shape:
+            raise ValueError(f"mask is {mask.shape}, the window {mesh.window.shape}")
+        chosen = []
+        for rows, columns in _cells(mesh):
+            free = np.flatnonzero(~mask[rows, columns])
+            size = (rows.stop - rows.start) * (columns.stop - columns.start)
+            if free.size < max(MIN_PIXELS, MIN_SHARE * size):
+                free = free[:0]
+            if free.size > MAX_PIXELS:
+                free = free[np.linspace(0, free.size - 1, MAX_PIXELS).astype(int)]
+            row, column = np.divmod(free, columns.stop - columns.start)
+            chosen.append((row + rows.start, column + columns.start))
+        counts = np.array([len(row) for row, _ in chosen])
+        pixels = np.zeros((len(chosen), max(counts.max(), 1)), dtype=np.int32)
+        row_offset, column_offset = np.zeros(len(chosen)), np.zeros(len(chosen))
+        for index, ((row, column), (rows, columns)) in enumerate(
+            zip(chosen, _cells(mesh), strict=True)
+        ):
+            pixels[index, : len(row)] = row * mesh.window.shape[1] + column
+            if len(row):
+                row_offset[index] = row.mean() - 0.5 * (rows.start + rows.stop - 1)
+                column_offset[index] = column.mean() - 0.5 * (columns.start + columns.stop - 1)
+        padding = np.arange(pixels.shape[1]) >= counts[:, np.newaxis]
+        return cls(mesh, pixels, counts, row_offset, column_offset, padding)
+
+
+def fit_background(image: NDArray, sampler: SkySampler) -> tuple[NDArray, NDArray]:
+    """Fit the diffuse light of one image.
+
+    Parameters
+    ----------
+    image : (n_rows, n_columns) array
+        Calibrated image [e-/s per pixel]; NaN pixels are ignored.
+    sampler : SkySampler
+        Where the sky is to be seen.
+
+    Returns
+    -------
+    model : (n_cell_rows, n_cell_columns) float64 array
+        Nodes of the background, see `evaluate_background`; all NaN where no
+        cell shows any sky.
+    error : (n_cell_rows, n_cell_columns) float64 array
+        1-sigma error of the cells' means from the scatter of their pixels; a
+        cell without sky has the largest of the others.
+    """
+    level, error = _clipped_cell_means(image, sampler)
+    shape = sampler.mesh.shape
+    level, error = level.reshape(shape), error.reshape(shape)
+    if not np.isfinite(level).any():
+        return np.full(shape, np.nan), np.full(shape, np.nan)
+    error = np.where(np.isfinite(error), error, np.nanmax(error))
+    level = _fill(level)
+    level = level - _gradient_correction(level, sampler)
+    to_row, to_column = (
+        _cell_mean_matrix(edges) for edges in (sampler.mesh.row_edges, sampler.mesh.column_edges)
+    )
+    model = np.linalg.solve(to_row, level)
+    model = np.linalg.solve(to_column, model.T).T
+    return model, error
+
+
+def evaluate_background(model: NDArray, mesh: Mesh, region: Window) -> NDArray:
+    """Evaluate the background of one or many images in a region.
+
+    Parameters
+    ----------
+    model : (..., n_cell_rows, n_cell_columns) array
+        From `fit_background`, of any number of images.
+    mesh : Mesh
+        The cells it was fitted on.
+    region : Window
+        Where to evaluate; must lie in the mesh's window.
+
+    Returns
+    -------
+    (..., n_rows, n_columns) float64 array
+        Background [e-/s per pixel]; NaN where the model is NaN.
+    """
+    rows = interpolation_matrix(mesh.row_edges, np.arange(region.row0, region.row1))
+    columns = interpolation_matrix(mesh.column_edges, np.arange(region.column0, region.column1))
+    return rows @ np.asarray(model, dtype=float) @ columns.T
+
+
+def evaluate_background_at(model: NDArray, mesh: Mesh, row: NDArray, column: NDArray) -> NDArray:
+    """Evaluate the background of many images at some positions.
+
+    Parameters
+    ----------
+    model : (n_images, n_cell_rows, n_cell_columns) array
+    mesh : Mesh
+    row, column : (n,) arrays
+        Positions [science pixels].
+
+    Returns
+    -------
+    (n_images, n) float64 array
+        [e-/s per pixel].
+    """
+    rows = interpolation_matrix(mesh.row_edges, row)
+    columns = interpolation_matrix(mesh.column_edges, column)
+    return np.einsum("pr,krc,pc->kp", rows, np.asarray(model, dtype=float), columns, optimize=True)
+
+
+def smooth_in_time(
+    models: NDArray, time: NDArray, good: NDArray, *, width: float
+) -> tuple[NDArray, NDArray]:
+    """Smooth background models in time, without mixing unlike images.
+
+    Images are averaged with those within ``width / 2`` of them, each weighted
+    by how alike their level is: an image beside one with strong scattered
+    light keeps its own background, images across a gap do not meet.
+
+    Parameters
+    ----------
+    models : (n_images, n_cell_rows, n_cell_columns) array
+        NaN models are left as they are and do not count.
+    time : (n_images,) array
+        Increasing [BTJD].
+    good : (n_images,) bool array
+        Images that may be used to smooth others. Bad ones stay as they are.
+    width : float
+        Full width in time [d]; 0 leaves all as it is.
+
+    Returns
+    -------
+    smoothed : array like ``models``
+    gain : (n_images,) float array
+        Effective number of images that each was averaged from, at least 1.
+    """
+    smoothed, gain = models.copy(), np.ones(len(models))
+    if width <= 0 or len(models) == 0:
+        return smoothed, gain
+    usable = good & np.isfinite(models).all(axis=(1, 2))
+    for index in np.flatnonzero(usable):
+        first, last = np.searchsorted(time, [time[index] - width / 2, time[index] + width / 2])
+        near = np.arange(first, last)
+        near = near[usable[near]]
+        difference = models[near] - models[index]
+        allowed = 0.5 + 0.01 * np.abs(np.median(models[index]))  # [e-/s/pixel] alike sky
+        rms = np.sqrt((difference**2).mean(axis=(1, 2)))
+        weight = np.exp(-0.5 * (rms / allowed) ** 2)
+        smoothed[index] = np.tensordot(weight, models[near], axes=1) / weight.sum()
+        gain[index] = weight.sum() ** 2 / (weight**2).sum()
+    return smoothed, gain
+
+
+def has_straylight(level: NDArray, factor: float) -> NDArray:
+    """Tell which images have a background far above the quiet one.
+
+    Parameters
+    ----------
+    level : (n_images,) array
+        Median background of each image [e-/s per pixel]; NaN is not flagged.
+    factor : float
+        Multiple of the quiet level above which an image is flagged.
+
+    Returns
+    -------
+    (n_images,) bool array
+        All False if no level is finite.
+    """
+    finite = level[np.isfinite(level)]
+    if finite.size == 0:
+        return np.zeros(len(level), dtype=bool)
+    quiet = np.quantile(finite, STRAYLIGHT_QUANTILE)
+    return np.nan_to_num(level, nan=-np.inf) > factor * max(quiet, 1.0)
+
+
+def interpolation_matrix(edges: NDArray, position: NDArray) -> NDArray:
+    """Matrix that turns node values at cell centres into values at positions.
+
+    Parameters
+    ----------
+    edges : (n_cells + 1,) array
+        Borders of the cells; the pixels of cell i are edges[i] to edges[i+1] - 1.
+    position : (n,) array
+        Where to evaluate [pixels]; beyond the outer nodes the spline goes on
+        as the straight line of its end.
+
+    Returns
+    -------
+    (n, n_cells) float64 array
+    """
+    centres = 0.5 * (edges[:-1] + edges[1:] - 1)
+    position = np.asarray(position, dtype=float)
+    n_cells = len(centres)
+    if n_cells == 1:
+        return np.ones((len(position), 1))
+    spline = CubicSpline(centres, np.eye(n_cells), bc_type="natural", axis=0)
+    inside = np.clip(position, centres[0], centres[-1])
+    beyond = (position - inside)[:, np.newaxis]
+    return spline(inside) + beyond * spline(inside, 1)
+
+
+def _edges(first: int, last: int, box_size: int) -> NDArray:
+    """Borders of cells aligned with the CCD; a sliver at the end joins its neighbor."""
+    inner = np.arange(-(-first // box_size) * box_size, last + 1, box_size)
+    edges = np.unique(np.concatenate([[first], inner[(inner > first) & (inner < last)], [last]]))
+    if len(edges) > 2 and edges[1] - edges[0] < box_size // 2:
+        edges = np.delete(edges, 1)
+    if len(edges) > 2 and edges[-1] - edges[-2] < box_size // 2:
+        edges = np.delete(edges, -2)
+    return edges
+
+
+def _cells(mesh: Mesh) -> list[tuple[slice, slice]]:
+    """Slices of all cells into an image of the window, row by row."""
+    rows = mesh.row_edges - mesh.window.row0
+    columns = mesh.column_edges - mesh.window.column0
+    return [
+        (slice(row0, row1), slice(column0, column1))
+        for row0, row1 in zip(rows[:-1], rows[1:], strict=True)
+        for column0, column1 in zip(columns[:-1], columns[1:], strict=True)
+    ]
+
+
+def _clipped_cell_means(image: NDArray, sampler: SkySampler) -> tuple[NDArray, NDArray]:
+    """Clipped mean of the sky pixels of each cell, and its error; NaN where there are none."""
+    values = image.ravel()[sampler.pixels].astype(np.float32, copy=False)
+    values[sampler._padding] = np.nan
+    values.sort(axis=1)  # NaN last
+    n_finite = np.isfinite(values).sum(axis=1)
+    used = n_finite >= MIN_PIXELS
+    level, error = np.full(len(values), np.nan), np.full(len(values), np.nan)
+    if not used.any():
+        return level, error
+    values, n_finite = values[used], n_finite[used]
+    reference = _at_quantile(values, n_finite, 0.5)
+    shifted = np.nan_to_num(values - reference[:, np.newaxis], nan=0.0).astype(np.float64)
+    cumulative = np.concatenate([np.zeros((len(values), 1)), np.cumsum(shifted, axis=1)], axis=1)
+    low, high = np.zeros(len(values), dtype=int), n_finite.copy()
+    everywhere = np.arange(len(values))
+    for _ in range(N_CLIPS):
+        middle = _at_index(values, (low + high) // 2)
+        sigma = middle - _at_index(values, low + ((high - low) * 0.1587).astype(int))
+        low = _count_below(values, middle - CLIP_LOW * sigma)
+        high = np.minimum(
+            _count_below(values, middle + CLIP_HIGH * sigma, inclusive=True), n_finite
+        )
+        high = np.maximum(high, low + 1)
+    count = high - low
+    mean = (cumulative[everywhere, high] - cumulative[everywhere, low]) / count
+    level[used] = reference + mean
+    error[used] = np.maximum(sigma, 0) / np.sqrt(count)
+    return level, error
+
+
+def _at_index(values: NDArray, index: NDArray) -> NDArray:
+    """Element ``index[i]`` of each row, as float64."""
+    return values[np.arange(len(values)), index].astype(np.float64)
+
+
+def _at_quantile(values: NDArray, n_finite: NDArray, quantile: float) -> NDArray:
+    """Quantile of each sorted row among its finite values."""
+    return _at_index(values, ((n_finite - 1) * quantile).astype(int))
+
+
+def _count_below(values: NDArray, limit: NDArray, *, inclusive: bool = False) -> NDArray:
+    """Number of elements of each row below (or up to) a limit; NaN is not below."""
+    limit = limit[:, np.newaxis].astype(np.float32)
+    return (values <= limit if inclusive else values < limit).sum(axis=1)
+
+
+def _fill(level: NDArray) -> NDArray:
+    """Give cells without sky the mean of their neighbors, again and again until all have one."""
+    level = level.copy()
+    while np.isnan(level).any():
+        padded = np.pad(level, 1, constant_values=np.nan)
+        neighbors = np.stack(
+            [
+                padded[
+                    1 + d_row : padded.shape[0] - 1 + d_row, 1 + d_col : padded.shape[1] - 1 + d_col
+                ]
+                for d_row in (-1, 0, 1)
+                for d_col in (-1, 0, 1)
+            ]
+        )
+        known = np.isfinite(neighbors)
+        count = known.sum(axis=0)
+        total = np.where(known, neighbors, 0.0).sum(axis=0)
+        new = np.isnan(level) & (count > 0)
+        level[new] = total[new] / count[new]
+    return level
+
+
+def _gradient_correction(level: NDArray, sampler: SkySampler) -> NDArray:
+    """What the cells' means differ from their values at the centre, their pixels lying aside."""
+    correction = np.zeros_like(level)
+    for axis, edges, offset in (
+        (0, sampler.mesh.row_edges, sampler.row_offset),
+        (1, sampler.mesh.column_edges, sampler.column_offset),
+    ):
+        if level.shape[axis] > 1:
+            centres = 0.5 * (edges[:-1] + edges[1:] - 1)
+            correction += np.gradient(level, centres, axis=axis) * offset.reshape(level.shape)
+    return correction
+
+
+def _cell_mean_matrix(edges: NDArray) -> NDArray:
+    """Matrix from node values to the means of the spline over the cells, (n_cells, n_cells)."""
+    at_pixels = interpolation_matrix(edges, np.arange(edges[0], edges[-1]))
+    return np.add.reduceat(at_pixels, edges[:-1] - edges[0], axis=0) / np.diff(edges)[:, np.newaxis]

@@ -1,0 +1,314 @@
+"""Calibrated full-frame images, as SPOC writes them (``*_ffic.fits``, plain or gzipped).
+
+Headers are read without the images, images without the pixels outside the
+window: a full-frame image has 35 MB, and there are thousands.
+"""
+
+import io
+import re
+import zlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+from isal import igzip
+from numpy.typing import NDArray
+
+from tessphot_lib.constants import BTJD_OFFSET, FFI_SHAPE, FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.flags import CadenceFlag
+from tessphot_lib.model import CcdId, Exposure, Window
+
+REQUIRED = ("CAMERA", "CCD", "TSTART", "TSTOP", "BARYCORR", "EXPOSURE")
+N_IMAGE_BYTES = 4  # float32
+FITS_BLOCK = 2880
+
+# The cadence number of early images (before sector 6, 1800 s) follows from their
+# uncorrected mid-time: number 4697 at this one (TESS_FACTS; sector 1).
+ANCHOR_CADENCENO = 4697
+ANCHOR_TIME = 0.5 * (1325.317007851970 + 1325.337841177751) - 3.9072474e-3  # [d]
+ANCHOR_CADENCE = 1800.0 / SECONDS_PER_DAY  # [d]
+
+PLAUSIBLE_SCALE = (15.0, 27.0)  # [arcsec/pixel] of a WCS that can be trusted; TESS has 20.5-21.3
+PLAUSIBLE_CRPIX = 5000.0  # [pixels]
+
+READ_FAILURES = (OSError, EOFError, ValueError, zlib.error, KeyError, fits.VerifyError)
+
+
+def read_ffi_header(path: Path, ccd_id: CcdId) -> fits.Header:
+    """Read the keywords of a full-frame image, without its pixels.
+
+    Parameters
+    ----------
+    path : Path
+        ``.fits`` or ``.fits.gz``.
+    ccd_id : CcdId
+        What the image is supposed to be.
+
+    Returns
+    -------
+    Header
+        Primary and image header merged; where a keyword stands in both, the
+        image's counts.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read or is shorter than its header says, lacks a
+        needed keyword, or is of another CCD or sector.
+    """
+    try:
+        with _open(path) as file:
+            headers, locations = _read_headers(file, 2)
+        _check_size(path, locations[-1], headers[-1])
+    except READ_FAILURES as err:
+        raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
+    return _merge(path, headers, ccd_id)
+
+
+def read_ffi(path: Path, ccd_id: CcdId, window: Window) -> Exposure:
+    """Read the window of a full-frame image and of its uncertainties.
+
+    Parameters
+    ----------
+    path : Path
+        ``.fits`` or ``.fits.gz``.
+    ccd_id : CcdId
+        What the image is supposed to be.
+    window : Window
+        Science pixels to read.
+
+    Returns
+    -------
+    Exposure
+        Flux as it is in the file; pixels that are NaN there stay so.
+
+    Raises
+    ------
+    InputDataError
+        As `read_ffi_header`, or if there is no uncertainty image or an image
+        is too small for the window.
+    """
+    try:
+        with _open(path, whole=True) as file:
+            headers, locations = _read_headers(file, 3)
+            header = _merge(path, headers[:2], ccd_id)
+            flux, flux_err = (
+                _read_window(path, file, image_header, location, window)
+                for image_header, location in zip(headers[1:], locations[1:], strict=True)
+            )
+    except READ_FAILURES as err:
+        raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
+    return Exposure(
+        ccd_id=ccd_id,
+        window=window,
+        flux=flux,
+        flux_err=flux_err,
+        time_start=float(header["TSTART"]),
+        time_stop=float(header["TSTOP"]),
+        timecorr=float(header["BARYCORR"]),
+        cadenceno=cadence_number(header, path),
+        quality=int(header.get("DQUALITY", 0)),
+        exposure_time=float(header["EXPOSURE"]) * SECONDS_PER_DAY,
+        header=header,
+    )
+
+
+def cadence_number(header: fits.Header, path: Path) -> int:
+    """Return FFIINDEX, or what it would have been in the first sectors, which lack it.
+
+    Raises
+    ------
+    InputDataError
+        If it is absent and the image is not one of 1800 s.
+    """
+    if "FFIINDEX" in header:
+        return int(header["FFIINDEX"])
+    start, stop = float(header["TSTART"]), float(header["TSTOP"])
+    if abs(stop - start - ANCHOR_CADENCE) > 0.02 * ANCHOR_CADENCE:
+        raise InputDataError(f"{path}: keyword FFIINDEX is missing and the image is not of 1800 s")
+    middle = 0.5 * (start + stop) - float(header["BARYCORR"])
+    return ANCHOR_CADENCENO + round((middle - ANCHOR_TIME) / ANCHOR_CADENCE)
+
+
+def has_valid_wcs(header: fits.Header) -> bool:
+    """Tell whether the header holds a WCS that can be true: present, finite, TESS's pixel scale."""
+    keys = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
+    try:
+        values = np.array([float(header[key]) for key in keys])
+    except (KeyError, TypeError, ValueError):
+        return False
+    if not np.all(np.isfinite(values)) or np.any(np.abs(values[2:4]) > PLAUSIBLE_CRPIX):
+        return False
+    scale = 3600.0 * np.sqrt(abs(np.linalg.det(values[4:].reshape(2, 2))))
+    low, high = PLAUSIBLE_SCALE
+    return bool(low < scale < high)
+
+
+def wcs_header(header: fits.Header) -> fits.Header:
+    """Return only the cards that make the celestial WCS, in the pixels of the full image."""
+    pattern = re.compile(
+        r"(WCSAXES|RADESYS|EQUINOX|CTYPE[12]|CRVAL[12]|CRPIX[12]|CUNIT[12]|CD[12]_[12]|"
+        r"(A|B|AP|BP)_(ORDER|\d_\d))"
+    )
+    return fits.Header([card for card in header.cards if pattern.fullmatch(card.keyword)])
+
+
+def ffi_wcs(header: fits.Header | str) -> WCS:
+    """Build the WCS of a full image from its header, or from the text of `wcs_header`."""
+    if isinstance(header, str):
+        header = fits.Header.fromstring(header, sep="\n")
+    return WCS(wcs_header(header), relax=True)
+
+
+def sky_to_pixel(wcs: WCS, ra: NDArray, dec: NDArray) -> tuple[NDArray, NDArray]:
+    """Convert positions on the sky to science pixels.
+
+    Parameters
+    ----------
+    wcs : WCS
+        Of a full-frame image, in its own pixels.
+    ra, dec : (n,) arrays
+        ICRS at the epoch of the image [deg].
+
+    Returns
+    -------
+    row, column : (n,) float64 arrays
+        Zero-based science pixels; NaN for directions that lie on the other
+        half of the sky or so far away that the distortion cannot be inverted.
+    """
+    row, column = np.full(np.shape(ra), np.nan), np.full(np.shape(ra), np.nan)
+    centre = np.radians(wcs.wcs.crval)
+    ra_rad, dec_rad = np.radians(ra), np.radians(dec)
+    cosine = np.sin(centre[1]) * np.sin(dec_rad) + np.cos(centre[1]) * np.cos(dec_rad) * np.cos(
+        ra_rad - centre[0]
+    )
+    near = cosine > np.cos(np.radians(16.0))  # a CCD's corner lies 8.5 deg from its centre
+    if near.any():
+        x, y = wcs.all_world2pix(
+            np.asarray(ra)[near], np.asarray(dec)[near], 0, quiet=True, tolerance=1e-5
+        )
+        row[near], column[near] = y, x - FIRST_SCIENCE_COLUMN
+    return row, column
+
+
+def pixel_to_sky(wcs: WCS, row: NDArray, column: NDArray) -> tuple[NDArray, NDArray]:
+    """Convert science pixels to (ra, dec) [deg]; the inverse of `sky_to_pixel`."""
+    return tuple(wcs.all_pix2world(np.asarray(column) + FIRST_SCIENCE_COLUMN, row, 0))
+
+
+def header_quality(header: fits.Header) -> int:
+    """Cadence quality of a header: DQUALITY, and `CadenceFlag.NO_WCS` where there is none."""
+    quality = int(header.get("DQUALITY", 0))
+    return quality if has_valid_wcs(header) else quality | int(CadenceFlag.NO_WCS)
+
+
+def utc_of(header: fits.Header, key: str) -> str:
+    """Return a keyword as text, empty where it is missing (DATE-OBS and the like)."""
+    return str(header.get(key, ""))
+
+
+def julian_date(btjd: float) -> float:
+    """Convert BTJD to a Julian date."""
+    return btjd + BTJD_OFFSET
+
+
+def _open(path: Path, *, whole: bool = False) -> BinaryIO:
+    """Open for reading; ``whole`` unpacks a gzipped file at once, which is faster."""
+    if path.suffix != ".gz":
+        return path.open("rb")
+    if whole:
+        return io.BytesIO(igzip.decompress(path.read_bytes()))
+    return igzip.open(path, "rb")
+
+
+def _read_headers(file: BinaryIO, count: int) -> tuple[list[fits.Header], list[int]]:
+    """Read the first ``count`` headers and the places where their data begin [bytes]."""
+    headers, locations, position = [], [], 0
+    for index in range(count):
+        file.seek(position)
+        try:
+            header = fits.Header.fromfile(file)
+        except EOFError:
+            raise OSError(f"it ends before HDU {index}") from None
+        location = file.tell()
+        headers.append(header)
+        locations.append(location)
+        position = location + -(-_data_bytes(header) // FITS_BLOCK) * FITS_BLOCK
+    return headers, locations
+
+
+def _data_bytes(header: fits.Header) -> int:
+    """Size of the data that follow a header [bytes]."""
+    n_axes = int(header["NAXIS"])
+    if n_axes == 0:
+        return 0
+    size = abs(int(header["BITPIX"])) // 8
+    for axis in range(1, n_axes + 1):
+        size *= int(header[f"NAXIS{axis}"])
+    return size
+
+
+def _check_size(path: Path, location: int, header: fits.Header) -> None:
+    """Raise OSError where the file is too short for its two images; cheap also if gzipped."""
+    wanted = location + 2 * _data_bytes(header)
+    if path.suffix == ".gz":
+        with path.open("rb") as file:
+            file.seek(-4, 2)  # the last four bytes of gzip: the unpacked size modulo 2**32
+            size = int.from_bytes(file.read(4), "little")
+    else:
+        size = path.stat().st_size
+    if size < wanted:
+        raise OSError(f"it is truncated: {size} bytes, its header asks for {wanted}")
+
+
+def _merge(path: Path, headers: list[fits.Header], ccd_id: CcdId) -> fits.Header:
+    """Merge primary and image header, and check that they are complete and of this CCD."""
+    merged = headers[0].copy(strip=True)
+    for card in headers[1].copy(strip=True).cards:
+        if card.keyword not in ("COMMENT", "HISTORY", ""):
+            merged[card.keyword] = (card.value, card.comment)
+    for key in REQUIRED:
+        value = merged.get(key)
+        if value is None or isinstance(value, fits.card.Undefined):
+            raise InputDataError(f"{path}: keyword {key} is missing")
+        if isinstance(value, str | bool) or not np.isfinite(value):
+            raise InputDataError(f"{path}: keyword {key} is {value!r}, not a number")
+    if not merged["TSTART"] < merged["TSTOP"]:
+        raise InputDataError(
+            f"{path}: TSTART {merged['TSTART']} is not before TSTOP {merged['TSTOP']}"
+        )
+    found = {"sector": merged.get("SECTOR", ccd_id.sector)}
+    found |= {"camera": merged["CAMERA"], "ccd": merged["CCD"]}
+    for name, value in found.items():
+        if value != getattr(ccd_id, name):
+            raise InputDataError(
+                f"{path}: keyword {name.upper()} is {value}, expected {getattr(ccd_id, name)} "
+                f"for {ccd_id}"
+            )
+    return merged
+
+
+def _read_window(
+    path: Path, file: BinaryIO, header: fits.Header, location: int, window: Window
+) -> NDArray:
+    """Read the rows of the window and cut its columns out; native float32."""
+    n_rows, n_columns = int(header.get("NAXIS2", 0)), int(header.get("NAXIS1", 0))
+    if int(header["BITPIX"]) != -32 or "BSCALE" in header:
+        raise InputDataError(f"{path}: keyword BITPIX is {header['BITPIX']}, expected -32")
+    first = FIRST_SCIENCE_COLUMN + window.column0
+    last = FIRST_SCIENCE_COLUMN + window.column1
+    if n_rows < window.row1 or n_columns < last:
+        raise InputDataError(
+            f"{path}: an image is ({n_rows}, {n_columns}), too small for the window "
+            f"{window.as_list()}; a full-frame image is {FFI_SHAPE}"
+        )
+    file.seek(location + window.row0 * n_columns * N_IMAGE_BYTES)
+    wanted = window.shape[0] * n_columns * N_IMAGE_BYTES
+    data = file.read(wanted)
+    if len(data) < wanted:
+        raise OSError("it is truncated: the image ends before its last row")
+    image = np.frombuffer(data, dtype=">f4").reshape(window.shape[0], n_columns)
+    return image[:, first:last].astype(np.float32)

@@ -1,0 +1,61 @@
+"""``ffis.ecsv``: the images of a CCD in time order, with what their headers say."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.model import CcdId
+
+# (column, dtype, unit, description)
+COLUMNS = (
+    ("path", "str", None, "file"),
+    ("status", "str", None, "ok, or why it is not used: duplicate, unusable"),
+    ("reason", "str", None, "the error, for images that are not used"),
+    ("time_start", "f8", "d", "start, barycentric for the CCD's centre [BTJD]"),
+    ("time", "f8", "d", "middle [BTJD]"),
+    ("time_stop", "f8", "d", "end [BTJD]"),
+    ("timecorr", "f8", "d", "barycentric correction in these times"),
+    ("exposure_time", "f8", "s", "time on source"),
+    ("cadenceno", "i8", None, "the mission's number of the image"),
+    ("quality", "i8", None, "bits of tessphot_lib.flags.CadenceFlag"),
+    ("has_wcs", "bool", None, "whether the header has a usable WCS"),
+    ("is_reference", "bool", None, "the image whose WCS is the CCD's"),
+)
+
+
+def write_ffi_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
+    """Write one row per image; missing numbers are written as NaN, 0 or False."""
+    empty = {"str": "", "f8": np.nan, "i8": 0, "bool": False}
+    table = Table(meta={"ccd": str(ccd_id)})
+    for name, dtype, unit, description in COLUMNS:
+        table[name] = np.array([row.get(name, empty[dtype]) for row in rows], dtype=dtype)
+        table[name].unit = unit
+        table[name].description = description
+    with complete_file(path) as partial:
+        table.write(partial, format="ascii.ecsv")
+
+
+def read_ffi_table(path: Path) -> Table:
+    """Read back what `write_ffi_table` wrote."""
+    try:
+        return Table.read(path, format="ascii.ecsv", guess=False)
+    except (OSError, ValueError) as err:
+        raise InputDataError(f"{path}: cannot be read: {err}") from err
+
+
+def reference_image(path: Path) -> Path:
+    """Return the image whose WCS is the CCD's.
+
+    Raises
+    ------
+    InputDataError
+        If no image has one.
+    """
+    table = read_ffi_table(path)
+    chosen = table["path"][np.asarray(table["is_reference"], dtype=bool)]
+    if len(chosen) != 1:
+        raise InputDataError(f"{path}: no image of {table.meta['ccd']} has a usable WCS")
+    return Path(str(chosen[0]))

@@ -1,0 +1,104 @@
+"""Step: headers of the images of a CCD -> ffis.ecsv."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from tessphot_lib.constants import SECONDS_PER_DAY
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.flags import DEFAULT_BAD_CADENCE
+from tessphot_lib.io.ffi import cadence_number, has_valid_wcs, header_quality, read_ffi_header
+from tessphot_lib.io.ffi_table import write_ffi_table
+from tessphot_lib.model import CcdId
+
+log = logging.getLogger(__name__)
+
+
+def run_ffi_table(images: list[Path], output: Path, ccd_id: CcdId, *, on_bad_image: str) -> None:
+    """List the images of a CCD in time order, and refuse what does not belong together.
+
+    Parameters
+    ----------
+    images : list of Path
+        All candidates, duplicates included.
+    output : Path
+        ``ffis.ecsv``.
+    on_bad_image : {'error', 'skip'}
+        Whether an image that is unreadable, of another CCD, without a needed
+        keyword or of the same time as another one is an error, or is left out
+        and listed.
+
+    Raises
+    ------
+    InputDataError
+        For the first bad image, or if no good image has a WCS.
+    """
+    rows = []
+    for index, path in enumerate(sorted(images, key=lambda path: (path.name, str(path)))):
+        rows.append(_describe(path, ccd_id, on_bad_image))
+        if (index + 1) % 500 == 0:
+            log.info("%s: %d of %d headers read", ccd_id, index + 1, len(images))
+    _mark_duplicates(rows, on_bad_image)
+    good = [row for row in rows if row["status"] == "ok"]
+    if not good:
+        raise InputDataError(f"{ccd_id}: none of its {len(images)} images can be used")
+    rows.sort(key=lambda row: (row.get("time", np.inf), row["path"]))
+    _mark_reference(good, ccd_id)
+    write_ffi_table(output, rows, ccd_id)
+    log.info("%s: %d images, %d of them not used", ccd_id, len(rows), len(rows) - len(good))
+
+
+def _describe(path: Path, ccd_id: CcdId, on_bad_image: str) -> dict:
+    """Turn the header of one image into a row of the table."""
+    try:
+        header = read_ffi_header(path, ccd_id)
+        start, stop = float(header["TSTART"]), float(header["TSTOP"])
+        return {
+            "path": str(path),
+            "status": "ok",
+            "time_start": start,
+            "time": 0.5 * (start + stop),
+            "time_stop": stop,
+            "timecorr": float(header["BARYCORR"]),
+            "exposure_time": float(header["EXPOSURE"]) * SECONDS_PER_DAY,
+            "cadenceno": cadence_number(header, path),
+            "quality": header_quality(header),
+            "has_wcs": has_valid_wcs(header),
+        }
+    except InputDataError as err:
+        if on_bad_image == "error":
+            raise
+        log.warning("left out: %s", err)
+        return {"path": str(path), "status": "unusable", "reason": str(err)}
+
+
+def _mark_duplicates(rows: list[dict], on_bad_image: str) -> None:
+    """Keep the first of the images of one cadence; the others are an error, or listed."""
+    seen: dict[int, dict] = {}
+    for row in rows:
+        if row["status"] != "ok":
+            continue
+        first = seen.setdefault(row["cadenceno"], row)
+        if first is row:
+            continue
+        reason = f"{row['path']}: the same time (cadence {row['cadenceno']}) as {first['path']}"
+        if on_bad_image == "error":
+            raise InputDataError(reason)
+        log.warning("left out: %s", reason)
+        row.update(status="duplicate", reason=reason)
+
+
+def _mark_reference(good: list[dict], ccd_id: CcdId) -> None:
+    """Choose the image closest to the middle that has a WCS, unflagged if there is one."""
+    with_wcs = [row for row in good if row["has_wcs"]]
+    if not with_wcs:
+        raise InputDataError(
+            f"{ccd_id}: no image has a usable WCS (CRVAL1, CRPIX1, CD1_1, ...), "
+            f"the first is {good[0]['path']}"
+        )
+    unflagged = [row for row in with_wcs if not row["quality"] & int(DEFAULT_BAD_CADENCE)]
+    times = [row["time"] for row in good]
+    middle = 0.5 * (min(times) + max(times))
+    chosen = min(unflagged or with_wcs, key=lambda row: abs(row["time"] - middle))
+    chosen["is_reference"] = True
