@@ -1,0 +1,72 @@
+# The end of a run: one todo list with all that was measured, the check, and the pictures.
+
+
+localrules:
+    check,
+
+
+rule collect:
+    input:
+        todos=expand("results/{ccd_id}/todo.sqlite", ccd_id=CCD_IDS),
+        diagnostics=DIAGNOSTICS,
+    output:
+        "results/todo.sqlite",
+    log:
+        "logs/collect.log",
+    benchmark:
+        "benchmarks/collect.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        code=code_of("collect"),
+    message:
+        "todo list of the whole run"
+    script:
+        "../scripts/collect.py"
+
+
+rule check:
+    input:
+        "results/todo.sqlite",
+    output:
+        RUN_SUMMARY,
+    log:
+        "logs/check.log",
+    benchmark:
+        "benchmarks/check.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code_of("check"),
+    message:
+        "check: did every star end as it should?"
+    script:
+        "../scripts/check.py"
+
+
+rule pictures:
+    input:
+        "results/todo.sqlite",
+    output:
+        **PICTURES,
+    log:
+        "logs/pictures.log",
+    benchmark:
+        "benchmarks/pictures.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code_of("pictures"),
+    message:
+        "pictures of the average image and of a light curve"
+    script:
+        "../scripts/pictures.py"

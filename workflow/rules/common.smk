@@ -1,0 +1,238 @@
+# What the rules share: the CCDs, images, blocks and tiles of this run, and names of files.
+# No jobs here, and no photometry.
+import functools
+import os
+import sys
+
+import yaml
+
+# The scripts import tessphot_lib, which lies beside workflow/, installed or not.
+PROJECT = Path(workflow.basedir).parent
+sys.path.insert(0, str(PROJECT))
+os.environ.update(
+    PYTHONPATH=os.pathsep.join(
+        filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])
+    )
+)
+
+from tessphot_lib.config_check import (
+    check_config,
+    read_values,
+    ffi_folder,
+    ffi_folder_origin,
+)
+from tessphot_lib.errors import ConfigError, TessphotError
+from tessphot_lib.io.ffi_files import (
+    FfiFile,
+    find_ffis,
+    group_in_blocks,
+    listed_ccds,
+    parse_ffi_name,
+    read_listing,
+    write_listing,
+)
+from tessphot_lib.model import CcdId, Window
+from tessphot_lib.provenance import code_digest
+from tessphot_lib.simulation.schedule import ffi_names
+from tessphot_lib.simulation.settings import SimulationSettings
+from tessphot_lib.tiles import tiles_in
+
+CACHE = Path(".snakemake/tessphot")
+
+
+def stop(error):
+    """End with a message in place of a traceback, before any job."""
+    logger.error(f"error: {error}")
+    sys.exit(1)
+
+
+def ccds_with_images():
+    """The CCDs of this run; of those in the configuration that have images at all."""
+    asked = [
+        CcdId(sector, camera, ccd)
+        for sector in config["sectors"]
+        for camera in config["cameras"]
+        for ccd in config["ccds"]
+    ]
+    if config["input"]["source"] == "simulated":
+        return asked
+    folder = ffi_folder(config)
+    if not workflow.is_main_process:
+        listed = listed_ccds(CACHE, folder)
+        return [ccd_id for ccd_id in asked if ccd_id in listed]
+    found = find_ffis(folder)
+    with_images = [ccd_id for ccd_id in asked if ccd_id in found]
+    if not with_images:
+        raise ConfigError(
+            f"{ffi_folder_origin(config)}: no image of {name_some(asked)} in '{folder}'"
+            + (
+                f"; there are images of {name_some(list(found))}"
+                if found
+                else ", nor of any CCD"
+            )
+        )
+    if len(with_images) < len(asked):
+        without = [ccd_id for ccd_id in asked if ccd_id not in found]
+        logger.warning(f"left out, no images in '{folder}': {name_some(without)}")
+    if not workflow.dryrun:
+        write_listing(CACHE, folder, found)
+    FOUND.update(found)
+    return with_images
+
+
+def name_some(ccd_ids, most=4):
+    """Name a few CCDs, and count the others."""
+    names = ", ".join(str(ccd_id) for ccd_id in ccd_ids[:most])
+    return names if len(ccd_ids) <= most else f"{names} and {len(ccd_ids) - most} more"
+
+
+@functools.cache
+def ffis_of(ccd_id):
+    """All image files of a CCD, in order of time. Jobs do not search the folder again."""
+    ccd_id = CcdId.from_string(ccd_id)
+    if config["input"]["source"] == "simulated":
+        names = ffi_names(ccd_id, SimulationSettings.from_mapping(config["simulation"]))
+        return [
+            FfiFile(parse_ffi_name(name)[1], f"simulated/{ccd_id}/{name}", False)
+            for name in names
+        ]
+    if ccd_id in FOUND:
+        return FOUND[ccd_id]
+    return read_listing(CACHE, ffi_folder(config), ccd_id)
+
+
+@functools.cache
+def blocks_of(ccd_id):
+    """Images of each block of time of a CCD."""
+    return group_in_blocks(ffis_of(ccd_id), config["prepare"]["block_size"])
+
+
+def simulated_blocks():
+    """Images of each sector and block, with wildcards for camera and CCD."""
+    if config["input"]["source"] != "simulated":
+        return
+    for sector in config["sectors"]:
+        for block, images in blocks_of(str(CcdId(sector, 1, 1))).items():
+            names = [
+                image.replace("-cam1-ccd1/", "-cam{camera}-ccd{ccd}/")
+                for image in images
+            ]
+            yield sector, block, [
+                name.replace(
+                    f"-s{sector:04d}-1-1-", f"-s{sector:04d}-{{camera}}-{{ccd}}-"
+                )
+                for name in names
+            ]
+
+
+def kept_or_temporary(path):
+    return path if config["input"]["keep_ffis"] else temp(path)
+
+
+# Functions of the wildcards, for input: and params:
+
+
+def images_of_ccd(wildcards):
+    return [ffi.path for ffi in ffis_of(wildcards.ccd_id)]
+
+
+def images_of_block(wildcards):
+    try:
+        return blocks_of(wildcards.ccd_id)[wildcards.block]
+    except KeyError:
+        raise WorkflowError(
+            f"{wildcards.ccd_id} has no block {wildcards.block}"
+        ) from None
+
+
+def block_files(wildcards):
+    ccd_id = wildcards.ccd_id
+    return [f"results/{ccd_id}/blocks/{block}.hdf5" for block in blocks_of(ccd_id)]
+
+
+def star_list(wildcards):
+    """The file that the catalog is made from."""
+    if config["catalog"]["source"] == "simulated":
+        return f"results/{wildcards.ccd_id}/tic.csv"
+    return str(Path(config["catalog"]["file"]).expanduser())
+
+
+def code_of(stage):
+    """A digest of the code behind a stage, so that its jobs run again when that changes."""
+    return lambda wildcards: code_digest(f"tessphot_lib.stages.{stage}")
+
+
+def memory(base, bytes_per_pixel=0, bytes_per_block_pixel=0):
+    """Memory [MB] from the pixels of the window, once and for each image of a block."""
+    n_pixels = WINDOW.shape[0] * WINDOW.shape[1]
+    n_bytes = bytes_per_pixel + bytes_per_block_pixel * config["prepare"]["block_size"]
+    return base + int(n_pixels * n_bytes / 1e6)
+
+
+def prepare_settings(*names):
+    """Some of the keys of ``prepare``: those that a step depends on."""
+    return {name: config["prepare"][name] for name in names}
+
+
+# Said at the end of a run
+
+
+def show_summary():
+    summary = Path(RUN_SUMMARY)
+    if summary.exists():
+        logger.info(summary.read_text().rstrip())
+
+
+def show_where_logs_are():
+    logger.error(
+        f"Something failed: see the messages above, and the log of each job under "
+        f"{Path('logs').resolve()}. Once mended, the same command goes on from there."
+    )
+
+
+schema = yaml.safe_load(
+    Path(workflow.basedir, "schemas", "config.schema.yaml").read_text()
+)
+config.update(
+    read_values(config, schema)
+)  # --config gives texts where numbers are meant
+if workflow.is_main_process:
+    try:
+        check_config(config, schema)
+    except TessphotError as error:
+        stop(error)
+
+FOUND = {}
+WINDOW = Window.from_config(config["input"]["window"])
+try:
+    CCD_IDS = [str(ccd_id) for ccd_id in ccds_with_images()]
+    for ccd_id in CCD_IDS if workflow.is_main_process else []:
+        blocks_of(ccd_id)  # so that a file name that makes no sense is told here
+except TessphotError as error:
+    stop(error)
+
+TILES = tiles_in(WINDOW, config["photometry"]["tiles"])
+DIAGNOSTICS = (
+    expand("results/{ccd_id}/targets", ccd_id=CCD_IDS)
+    if config["targets"]["tic_ids"]
+    else expand("results/{ccd_id}/diagnostics/{tile}.ecsv", ccd_id=CCD_IDS, tile=TILES)
+)
+PRODUCT_SETTINGS = {name: config["output"][name] for name in ("version", "origin")}
+RUN_SUMMARY = "results/summary.txt"
+PICTURES = {
+    "average": "results/pictures/average_image.png",
+    "light_curve": "results/pictures/light_curve.png",
+}
+RUN_PRODUCTS = [
+    RUN_SUMMARY,
+    *(PICTURES.values() if config["output"]["pictures"] else []),
+]
+
+
+wildcard_constraints:
+    ccd_id="|".join(CCD_IDS),
+    camera="[1-4]",
+    ccd="[1-4]",
+    block=r"b\d{7}",
+    tile=r"r\d+c\d+",
+    tic_id=r"[1-9]\d*",

@@ -1,0 +1,110 @@
+# Who is to be measured, and the light curves: by tile, by star, or of a list of stars.
+
+
+rule todo:
+    input:
+        pixels="results/{ccd_id}/pixels.hdf5",
+        catalog="results/{ccd_id}/catalog.sqlite",
+    output:
+        "results/{ccd_id}/todo.sqlite",
+    log:
+        "logs/{ccd_id}/todo.log",
+    benchmark:
+        "benchmarks/{ccd_id}/todo.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=memory(2000, bytes_per_pixel=200),
+        runtime=60,
+    params:
+        settings=config["todo"],
+        photometry=config["photometry"],
+        code=code_of("todo"),
+    message:
+        "{wildcards.ccd_id}: list of the stars to measure"
+    script:
+        "../scripts/todo.py"
+
+
+rule photometry:
+    input:
+        pixels="results/{ccd_id}/pixels.hdf5",
+        blocks=block_files,
+        catalog="results/{ccd_id}/catalog.sqlite",
+        todo="results/{ccd_id}/todo.sqlite",
+    output:
+        light_curves=directory("results/{ccd_id}/lightcurves/{tile}"),
+        diagnostics="results/{ccd_id}/diagnostics/{tile}.ecsv",
+    log:
+        "logs/{ccd_id}/photometry_{tile}.log",
+    benchmark:
+        "benchmarks/{ccd_id}/photometry_{tile}.tsv"
+    conda:
+        "../../environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        settings=config["photometry"],
+        output_settings=PRODUCT_SETTINGS,
+        code=code_of("photometry"),
+    message:
+        "{wildcards.ccd_id}: light curves of tile {wildcards.tile}"
+    script:
+        "../scripts/photometry.py"
+
+
+rule lightcurve:
+    input:
+        pixels="results/{ccd_id}/pixels.hdf5",
+        blocks=block_files,
+        catalog="results/{ccd_id}/catalog.sqlite",
+        todo="results/{ccd_id}/todo.sqlite",
+    output:
+        "results/{ccd_id}/stars/tic{tic_id}.fits.gz",
+    log:
+        "logs/{ccd_id}/lightcurve_{tic_id}.log",
+    benchmark:
+        "benchmarks/{ccd_id}/lightcurve_{tic_id}.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=config["photometry"],
+        output_settings=PRODUCT_SETTINGS,
+        code=code_of("lightcurve"),
+    message:
+        "{wildcards.ccd_id}: light curve of TIC {wildcards.tic_id}"
+    script:
+        "../scripts/lightcurve.py"
+
+
+rule targets:
+    input:
+        pixels="results/{ccd_id}/pixels.hdf5",
+        blocks=block_files,
+        catalog="results/{ccd_id}/catalog.sqlite",
+        todo="results/{ccd_id}/todo.sqlite",
+    output:
+        directory("results/{ccd_id}/targets"),
+    log:
+        "logs/{ccd_id}/targets.log",
+    benchmark:
+        "benchmarks/{ccd_id}/targets.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=120,
+    params:
+        tic_ids=config["targets"]["tic_ids"],
+        settings=config["photometry"],
+        output_settings=PRODUCT_SETTINGS,
+        code=code_of("lightcurve"),
+    message:
+        "{wildcards.ccd_id}: light curves of the listed stars"
+    script:
+        "../scripts/targets.py"

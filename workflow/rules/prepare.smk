@@ -1,0 +1,153 @@
+# From the images of a CCD to one file that holds all that photometry needs.
+
+
+rule ffi_table:
+    input:
+        images=images_of_ccd,
+    output:
+        "results/{ccd_id}/ffis.ecsv",
+    log:
+        "logs/{ccd_id}/ffi_table.log",
+    benchmark:
+        "benchmarks/{ccd_id}/ffi_table.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=120,
+    params:
+        window=WINDOW.as_list(),
+        on_bad_image=config["input"]["on_bad_image"],
+        code=code_of("ffi_table"),
+    message:
+        "{wildcards.ccd_id}: table of the images"
+    script:
+        "../scripts/ffi_table.py"
+
+
+rule catalog:
+    input:
+        # Another image does not change the stars.
+        ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
+        tic=star_list,
+    output:
+        "results/{ccd_id}/catalog.sqlite",
+    log:
+        "logs/{ccd_id}/catalog.log",
+    benchmark:
+        "benchmarks/{ccd_id}/catalog.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        window=WINDOW.as_list(),
+        settings=config["catalog"],
+        code=code_of("catalog"),
+    message:
+        "{wildcards.ccd_id}: catalog of the stars"
+    script:
+        "../scripts/catalog.py"
+
+
+rule backgrounds:
+    input:
+        images=images_of_block,
+        # Bad files are told before hours are spent, but another image is no reason to begin anew.
+        ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
+        catalog="results/{ccd_id}/catalog.sqlite",
+    output:
+        "results/{ccd_id}/blocks/{block}.hdf5",
+    log:
+        "logs/{ccd_id}/backgrounds_{block}.log",
+    benchmark:
+        "benchmarks/{ccd_id}/backgrounds_{block}.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=memory(1000, bytes_per_pixel=200, bytes_per_block_pixel=9),
+        runtime=120,
+    params:
+        window=WINDOW.as_list(),
+        settings=prepare_settings(
+            "bad_quality", "compression_error", "background", "average"
+        ),
+        on_bad_image=config["input"]["on_bad_image"],
+        code=code_of("backgrounds"),
+    message:
+        "{wildcards.ccd_id}: images and backgrounds of {wildcards.block}"
+    script:
+        "../scripts/backgrounds.py"
+
+
+rule average_image:
+    input:
+        blocks=block_files,
+        catalog="results/{ccd_id}/catalog.sqlite",
+    output:
+        "results/{ccd_id}/average_image.fits",
+    log:
+        "logs/{ccd_id}/average_image.log",
+    benchmark:
+        "benchmarks/{ccd_id}/average_image.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=memory(1000, bytes_per_pixel=200),
+        runtime=30,
+    params:
+        code=code_of("average_image"),
+    message:
+        "{wildcards.ccd_id}: average image"
+    script:
+        "../scripts/average_image.py"
+
+
+rule jitter:
+    input:
+        blocks=block_files,
+        catalog="results/{ccd_id}/catalog.sqlite",
+    output:
+        "results/{ccd_id}/jitter.ecsv",
+    log:
+        "logs/{ccd_id}/jitter.log",
+    benchmark:
+        "benchmarks/{ccd_id}/jitter.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=memory(1500, bytes_per_pixel=200),
+        runtime=120,
+    params:
+        settings=prepare_settings("bad_quality", "motion"),
+        code=code_of("jitter"),
+    message:
+        "{wildcards.ccd_id}: image motion"
+    script:
+        "../scripts/jitter.py"
+
+
+rule hdf5:
+    input:
+        blocks=block_files,
+        average_image="results/{ccd_id}/average_image.fits",
+        jitter="results/{ccd_id}/jitter.ecsv",
+    output:
+        "results/{ccd_id}/pixels.hdf5",
+    log:
+        "logs/{ccd_id}/hdf5.log",
+    benchmark:
+        "benchmarks/{ccd_id}/hdf5.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=memory(1500, bytes_per_pixel=100),
+        runtime=60,
+    params:
+        settings=config["prepare"],
+        code=code_of("hdf5"),
+    message:
+        "{wildcards.ccd_id}: pixels of all blocks as one cube"
+    script:
+        "../scripts/hdf5.py"

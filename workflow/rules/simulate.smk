@@ -1,0 +1,54 @@
+# The fake sector: its stars, and its images, one job per block of time.
+
+
+rule simulate_scene:
+    output:
+        tic="results/{ccd_id}/tic.csv",
+        truth="results/{ccd_id}/truth.hdf5",
+    log:
+        "logs/{ccd_id}/simulate_scene.log",
+    benchmark:
+        "benchmarks/{ccd_id}/simulate_scene.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        window=WINDOW.as_list(),
+        settings=config["simulation"],
+        faint_limit=config["catalog"]["faint_limit"],
+        code=code_of("simulate"),
+    message:
+        "{wildcards.ccd_id}: stars of the simulated sector"
+    script:
+        "../scripts/simulate_scene.py"
+
+
+# Snakemake wants the names of the images spelled out: hence one rule for each block of time.
+for sector, block, images in simulated_blocks():
+
+    rule:
+        name:
+            f"simulate_s{sector:04d}_{block}"
+        output:
+            images=[kept_or_temporary(image) for image in images],
+        log:
+            f"logs/s{sector:04d}-cam{{camera}}-ccd{{ccd}}/simulate_{block}.log",
+        benchmark:
+            f"benchmarks/s{sector:04d}-cam{{camera}}-ccd{{ccd}}/simulate_{block}.tsv"
+        conda:
+            "../../environment.yaml"
+        resources:
+            mem_mb=memory(1000, bytes_per_pixel=200),
+            runtime=60,
+        params:
+            sector=sector,
+            window=WINDOW.as_list(),
+            settings=config["simulation"],
+            faint_limit=config["catalog"]["faint_limit"],
+            code=code_of("simulate"),
+        message:
+            f"s{sector:04d}-cam{{wildcards.camera}}-ccd{{wildcards.ccd}}: images of {block}"
+        script:
+            "../scripts/simulate.py"

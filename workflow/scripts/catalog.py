@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.model import CcdId, Window
+from tessphot_lib.stages.catalog import run_catalog
+
+log_to(snakemake.log[0])
+run_catalog(
+    Path(snakemake.input.ffi_table),
+    Path(snakemake.input.tic),
+    Path(snakemake.output[0]),
+    CcdId.from_string(snakemake.wildcards.ccd_id),
+    settings=snakemake.params.settings,
+    window=Window.from_config(snakemake.params.window),
+)

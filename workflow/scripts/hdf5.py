@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.model import CcdId
+from tessphot_lib.stages.hdf5 import run_hdf5
+
+log_to(snakemake.log[0])
+run_hdf5(
+    [Path(block) for block in snakemake.input.blocks],
+    Path(snakemake.input.average_image),
+    Path(snakemake.input.jitter),
+    Path(snakemake.output[0]),
+    CcdId.from_string(snakemake.wildcards.ccd_id),
+    settings=snakemake.params.settings,
+)

@@ -1,0 +1,14 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.model import CcdId
+from tessphot_lib.stages.jitter import run_jitter
+
+log_to(snakemake.log[0])
+run_jitter(
+    [Path(block) for block in snakemake.input.blocks],
+    Path(snakemake.input.catalog),
+    Path(snakemake.output[0]),
+    CcdId.from_string(snakemake.wildcards.ccd_id),
+    settings=snakemake.params.settings,
+)

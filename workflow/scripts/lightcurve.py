@@ -1,0 +1,17 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.model import CcdId
+from tessphot_lib.stages.lightcurve import run_light_curve
+
+log_to(snakemake.log[0])
+run_light_curve(
+    Path(snakemake.input.pixels),
+    Path(snakemake.input.catalog),
+    Path(snakemake.input.todo),
+    Path(snakemake.output[0]),
+    CcdId.from_string(snakemake.wildcards.ccd_id),
+    tic_id=int(snakemake.wildcards.tic_id),
+    settings=snakemake.params.settings,
+    output_settings=snakemake.params.output_settings,
+)

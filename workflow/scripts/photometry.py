@@ -1,0 +1,19 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.model import CcdId
+from tessphot_lib.stages.photometry import run_photometry
+
+log_to(snakemake.log[0])
+run_photometry(
+    Path(snakemake.input.pixels),
+    Path(snakemake.input.catalog),
+    Path(snakemake.input.todo),
+    Path(snakemake.output.light_curves),
+    Path(snakemake.output.diagnostics),
+    CcdId.from_string(snakemake.wildcards.ccd_id),
+    tile=snakemake.wildcards.tile,
+    settings=snakemake.params.settings,
+    output_settings=snakemake.params.output_settings,
+    threads=snakemake.threads,
+)
