@@ -56,4 +56,4 @@ class ApertureSettings(Settings):
 
     threshold: float = 3.0  # [sigma] over the local sky for a pixel of the average image to count
     min_pixels: int = 4  # smaller apertures are replaced by the 3 x 3 pixels around the star
-    max_radius: float = 10.0  # [pixels] largest reach for a star of Tmag 10; grows with brightness
+    max_radius: float = 13.0  # [pixels] reach of an aperture at Tmag 5; 0.1 dex less per magnitude

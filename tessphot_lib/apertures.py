@@ -1,0 +1,344 @@
+"""Which pixels are summed for which star, decided once for a whole CCD.
+
+Every pixel belongs to the catalog star that is expected to give it the most
+light; a star's aperture is the part of its pixels that stands out of the
+local sky and is connected to the star. Light that no single star dominates is
+shared honestly: it goes to one of them, never to two. What a star is expected
+to give falls off with distance as a Moffat profile, about as TESS's PRF does.
+
+Arrays cover the window of the CCD; positions are science pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tessphot_lib.constants import SATURATION_TMAG, TMAG_ZEROPOINT
+from tessphot_lib.flags import ApertureFlag
+from tessphot_lib.model import Window
+from tessphot_lib.starmask import FULL_WELL_RATE, bleed_half_length
+
+# Moffat profile with the share of the light in 1, 9 and 25 pixels of the average PRF
+# (TESS_FACTS: 60 % in 4 pixels, 81 % in 9, 95 % in 16).
+MOFFAT_RADIUS = 1.6  # [pixels]
+MOFFAT_POWER = 2.6
+SKY_CELL = 64  # [pixels] side of the cells in which the noise of the average image is measured
+BLEED_SHARE = 0.5  # of a full well: pixels above it in a saturated star's columns are its own
+MIN_CORE = 1  # [pixels] half side of the smallest aperture, 3 x 3 pixels
+NEIGHBORS = np.ones((3, 3), dtype=bool)
+MAX_STAMP_HALF = 1024  # [pixels]
+# Half sizes of a stamp by Tmag (rows, columns); TESS_FACTS section 9, halved.
+STAMP_TMAG = np.array([0.0, 1.05, 2.1, 3.2, 4.2, 5.3, 6.3, 8.0, 10.0])
+STAMP_HALF_ROWS = np.array([416, 172, 74, 34, 18, 12, 9, 8, 7])
+STAMP_HALF_COLUMNS = np.array([79, 50, 33, 23, 17, 12, 9, 8, 7])
+
+
+@dataclass(frozen=True)
+class Aperture:
+    """Pixels of one star.
+
+    Attributes
+    ----------
+    stamp : Window
+        Pixels around the star.
+    mask : (n_rows, n_columns) bool array
+        True for the pixels that are summed.
+    is_minimum : bool
+        The star did not stand out: the mask is the pixels around its position.
+    """
+
+    stamp: Window
+    mask: NDArray
+    is_minimum: bool
+
+
+def expected_light(tmag: NDArray, distance: NDArray) -> NDArray:
+    """Light that a star is expected to give to a pixel [e-/s], by distance [pixels]."""
+    flux = 10 ** (0.4 * (TMAG_ZEROPOINT - tmag))
+    peak = (MOFFAT_POWER - 1) / (np.pi * MOFFAT_RADIUS**2)
+    return flux * peak * (1 + (distance / MOFFAT_RADIUS) ** 2) ** -MOFFAT_POWER
+
+
+def reach(tmag: NDArray, max_radius: float) -> NDArray:
+    """Largest distance of an aperture's pixel from its star [pixels].
+
+    Three pixels for the faintest, growing by a tenth of a dex per magnitude;
+    ``max_radius`` at Tmag 5, and beyond it for brighter stars.
+    """
+    return np.maximum(3.0, max_radius * 10 ** (0.1 * (5.0 - np.asarray(tmag))))
+
+
+def pixel_owners(
+    window: Window, row: NDArray, column: NDArray, tmag: NDArray, *, max_radius: float
+) -> NDArray:
+    """Find the star that gives each pixel the most light.
+
+    Parameters
+    ----------
+    window : Window
+    row, column, tmag : (n_stars,) arrays
+        All known stars, also those that are not measured; NaN owns nothing.
+    max_radius : float
+        See `reach`.
+
+    Returns
+    -------
+    (n_rows, n_columns) int32 array
+        Index of the star; -1 where none reaches.
+    """
+    owner = np.full(window.shape, -1, dtype=np.int32)
+    known = np.flatnonzero(np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag))
+    radius = reach(tmag[known], max_radius)
+    size = np.ceil(radius).astype(int)
+    pixels, light, stars = [], [], []
+    for half in np.unique(size):
+        same = known[size == half]
+        offsets = np.arange(-half, half + 1)
+        rows = np.round(row[same]).astype(int)[:, None, None] + offsets[:, None]
+        columns = np.round(column[same]).astype(int)[:, None, None] + offsets
+        distance = np.hypot(rows - row[same, None, None], columns - column[same, None, None])
+        inside = (
+            (distance <= radius[size == half][:, None, None])
+            & (rows >= window.row0)
+            & (rows < window.row1)
+            & (columns >= window.column0)
+            & (columns < window.column1)
+        )
+        flat = (rows - window.row0) * window.shape[1] + (columns - window.column0)
+        pixels.append(flat[inside])
+        light.append(expected_light(tmag[same, None, None], distance)[inside])
+        stars.append(np.broadcast_to(same[:, None, None], distance.shape)[inside])
+    if not pixels:
+        return owner
+    pixels, light, stars = (np.concatenate(parts) for parts in (pixels, light, stars))
+    order = np.argsort(light, kind="stable")  # the brightest is written last and stays
+    owner.ravel()[pixels[order]] = stars[order]
+    return owner
+
+
+def sky_noise(average_image: NDArray, sky: NDArray) -> tuple[NDArray, NDArray]:
+    """Local level and scatter of the average image outside stars.
+
+    Parameters
+    ----------
+    average_image : (n_rows, n_columns) array
+        [e-/s]; NaN pixels do not count.
+    sky : (n_rows, n_columns) bool array
+        True outside stars.
+
+    Returns
+    -------
+    level, noise : (n_rows, n_columns) float64 arrays
+        Median, and 1.4826 x median absolute deviation, of each cell of
+        `SKY_CELL` pixels; of the whole image where a cell shows no sky.
+    """
+    level, noise = np.full(average_image.shape, np.nan), np.full(average_image.shape, np.nan)
+    usable = sky & np.isfinite(average_image)
+    everywhere = _median_and_mad(average_image[usable])
+    for row in range(0, average_image.shape[0], SKY_CELL):
+        for column in range(0, average_image.shape[1], SKY_CELL):
+            cell = slice(row, row + SKY_CELL), slice(column, column + SKY_CELL)
+            values = average_image[cell][usable[cell]]
+            found = _median_and_mad(values) if values.size >= 50 else everywhere
+            level[cell], noise[cell] = found
+    return level, noise
+
+
+def find_apertures(
+    average_image: NDArray,
+    window: Window,
+    row: NDArray,
+    column: NDArray,
+    tmag: NDArray,
+    *,
+    measured: NDArray,
+    sky: NDArray,
+    threshold: float,
+    min_pixels: int,
+    max_radius: float,
+) -> list[Aperture]:
+    """Find the aperture of each star that is to be measured.
+
+    Parameters
+    ----------
+    average_image : (n_rows, n_columns) array
+        Background-subtracted mean [e-/s]; NaN where there is no pixel.
+    window : Window
+        Pixels it covers.
+    row, column, tmag : (n_stars,) arrays
+        All known stars.
+    measured : (n_measured,) int array
+        Indices of the stars that get an aperture; their positions must fall
+        on pixels of the window.
+    sky : (n_rows, n_columns) bool array
+        True outside stars, see `tessphot_lib.starmask`.
+    threshold : float
+        [sigma] above the local sky for a pixel to count.
+    min_pixels : int
+        Smaller apertures are replaced by the 3 x 3 pixels around the star.
+    max_radius : float
+        See `reach`.
+
+    Returns
+    -------
+    list of Aperture
+        One per measured star. No pixel without data is ever in an aperture;
+        apertures found by significance do not overlap, minimum apertures may.
+    """
+    owner = pixel_owners(window, row, column, tmag, max_radius=max_radius)
+    level, noise = sky_noise(average_image, sky)
+    with np.errstate(invalid="ignore"):
+        significant = average_image > level + threshold * noise
+        full = average_image > BLEED_SHARE * FULL_WELL_RATE
+    _claim_bleeds(owner, full, window, row, column, tmag)
+    finite = np.isfinite(average_image)
+    apertures = []
+    for star in measured:
+        stamp = stamp_window(row[star], column[star], tmag[star], window, max_radius)
+        cut = stamp.slices_in(window)
+        mask = _connected(
+            (owner[cut] == star) & (significant[cut] | full[cut]),
+            round(row[star]) - stamp.row0,
+            round(column[star]) - stamp.column0,
+        )
+        mask = ndimage.binary_fill_holes(mask) & (owner[cut] == star) & finite[cut]
+        is_minimum = bool(mask.sum() < min_pixels)
+        if is_minimum:
+            mask = _core(stamp, row[star], column[star]) & finite[cut]
+        apertures.append(Aperture(stamp, mask, is_minimum))
+    return apertures
+
+
+def stamp_window(
+    row: float, column: float, tmag: float, window: Window, max_radius: float
+) -> Window:
+    """Pixels around a star that are looked at and kept in its file, cut at the window."""
+    half_rows = np.interp(tmag, STAMP_TMAG, STAMP_HALF_ROWS)
+    half_columns = np.interp(tmag, STAMP_TMAG, STAMP_HALF_COLUMNS)
+    radius = float(reach(tmag, max_radius))
+    bleed = float(bleed_half_length(tmag)) if tmag < SATURATION_TMAG else 0.0
+    half_rows = int(min(max(half_rows, np.ceil(radius), np.ceil(bleed)), MAX_STAMP_HALF))
+    half_columns = int(max(half_columns, np.ceil(radius)))
+    centre_row, centre_column = round(float(row)), round(float(column))
+    return Window(
+        max(centre_row - half_rows, window.row0),
+        min(centre_row + half_rows + 1, window.row1),
+        max(centre_column - half_columns, window.column0),
+        min(centre_column + half_columns + 1, window.column1),
+    )
+
+
+def aperture_flags(aperture: Aperture, average_image: NDArray, sky: NDArray) -> NDArray:
+    """Image of `ApertureFlag` bits of a stamp.
+
+    Parameters
+    ----------
+    aperture : Aperture
+    average_image, sky : (n_rows, n_columns) arrays
+        Of the stamp.
+
+    Returns
+    -------
+    (n_rows, n_columns) int32 array
+    """
+    collected = np.isfinite(average_image)
+    flags = np.where(collected, int(ApertureFlag.COLLECTED), 0).astype(np.int32)
+    flags[aperture.mask] |= int(ApertureFlag.IN_APERTURE | ApertureFlag.IN_CENTROID)
+    flags[sky & collected] |= int(ApertureFlag.USED_FOR_BACKGROUND)
+    columns = np.arange(aperture.stamp.column0, aperture.stamp.column1)
+    outputs = np.array(
+        [ApertureFlag.OUTPUT_A, ApertureFlag.OUTPUT_B, ApertureFlag.OUTPUT_C, ApertureFlag.OUTPUT_D]
+    )
+    return flags | outputs[columns // 512].astype(np.int32)
+
+
+def edge_flux(aperture: Aperture, average_image: NDArray) -> float:
+    """Average-image flux of the aperture's pixels on the edge of the stamp [e-/s]."""
+    edge = np.ones_like(aperture.mask)
+    edge[1:-1, 1:-1] = False
+    return float(np.nansum(average_image[edge & aperture.mask]))
+
+
+def contamination(
+    aperture: Aperture, star: int, row: NDArray, column: NDArray, tmag: NDArray
+) -> float:
+    """Share of the light in an aperture that is other stars', from catalog magnitudes.
+
+    As TASOC defines it: ``1 - F_target / F_all`` over the stars that lie inside
+    the aperture. The target counts even if it lies outside.
+
+    Parameters
+    ----------
+    aperture : Aperture
+    star : int
+        Index of the target.
+    row, column, tmag : (n_stars,) arrays
+        Stars near the target; NaN is ignored.
+
+    Returns
+    -------
+    float
+        0 (alone) to 1.
+    """
+    inside = lies_in(aperture, row, column) & np.isfinite(tmag)
+    inside[star] = True
+    flux = 10 ** (-0.4 * (tmag[inside] - tmag[star]))
+    return float(1 - 1 / flux.sum())
+
+
+def lies_in(aperture: Aperture, row: NDArray, column: NDArray) -> NDArray:
+    """Tell which positions fall on a pixel of the aperture; (n_stars,) bool."""
+    with np.errstate(invalid="ignore"):
+        result = aperture.stamp.contains(row, column)
+    near = np.flatnonzero(result)
+    stamp_row = np.round(row[near]).astype(int) - aperture.stamp.row0
+    stamp_column = np.round(column[near]).astype(int) - aperture.stamp.column0
+    last_row, last_column = np.array(aperture.mask.shape) - 1
+    result[near] = aperture.mask[
+        np.minimum(stamp_row, last_row), np.minimum(stamp_column, last_column)
+    ]
+    return result
+
+
+def _median_and_mad(values: NDArray) -> tuple[float, float]:
+    """Median and scaled median absolute deviation; (0, 0) of nothing."""
+    if values.size == 0:
+        return 0.0, 0.0
+    median = np.median(values)
+    return float(median), float(1.4826 * np.median(np.abs(values - median)))
+
+
+def _claim_bleeds(
+    owner: NDArray, full: NDArray, window: Window, row: NDArray, column: NDArray, tmag: NDArray
+) -> None:
+    """Give full pixels that hang together with a saturated star's core to that star."""
+    labels, _ = ndimage.label(full)
+    with np.errstate(invalid="ignore"):
+        saturated = np.flatnonzero((tmag < SATURATION_TMAG + 0.5) & window.contains(row, column))
+    for star in saturated[np.argsort(-tmag[saturated])]:  # the brightest last
+        at_row, at_column = round(row[star]) - window.row0, round(column[star]) - window.column0
+        around = labels[max(at_row - 1, 0) : at_row + 2, max(at_column - 1, 0) : at_column + 2]
+        for label in np.unique(around[around > 0]):
+            owner[labels == label] = star
+
+
+def _connected(mask: NDArray, row: int, column: int) -> NDArray:
+    """Part of a mask that touches the 3 x 3 pixels around a position; all False if none does."""
+    labels, n_labels = ndimage.label(mask, structure=NEIGHBORS)
+    if n_labels == 0:
+        return mask
+    around = labels[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+    centre = labels[min(max(row, 0), mask.shape[0] - 1), min(max(column, 0), mask.shape[1] - 1)]
+    if centre:
+        return labels == centre
+    found = np.unique(around[around > 0])
+    return np.isin(labels, found) if found.size else np.zeros_like(mask)
+
+
+def _core(stamp: Window, row: float, column: float) -> NDArray:
+    """The 3 x 3 pixels around a position, as far as they lie in the stamp."""
+    rows = np.abs(np.arange(stamp.row0, stamp.row1) - round(float(row))) <= MIN_CORE
+    columns = np.abs(np.arange(stamp.column0, stamp.column1) - round(float(column))) <= MIN_CORE
+    return rows[:, None] & columns

@@ -1,0 +1,270 @@
+"""``blocks/<block>.hdf5``: the pixels of some consecutive images of a CCD, and what was made of them.
+
+The cubes are (cadence, row, column), compressed in chunks that hold all
+cadences of a small patch of the CCD, so that a light curve touches few of
+them. Fluxes are rounded to a power of two that is small against the pixel's
+own error, errors to 1/128 of themselves; both are float32 and need no scale.
+
+======================  ================  =====================================
+dataset                 shape             content
+======================  ================  =====================================
+flux                    (n, rows, cols)   calibrated flux, sky included [e-/s];
+                                          NaN: no such pixel, or a bad image
+flux_err                (n, rows, cols)   its 1-sigma error [e-/s]
+pixel_flags             (n, rows, cols)   bits of tessphot_lib.flags.PixelFlag
+flux_sum                (rows, cols)      sum of the images that are averaged
+flux_count              (rows, cols)      how many each pixel got
+images/<name>           (n, ...)          one value per image, see IMAGE_COLUMNS
+motion_stars/<name>     (n_stars,)        tic_id, row, column
+======================  ================  =====================================
+
+Compression is Blosc (bit shuffle, lz4): readable by h5py where hdf5plugin is
+imported. Chunks carry a Fletcher-32 checksum.
+"""
+
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+
+import h5py
+import hdf5plugin
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.flags import PixelFlag
+from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.model import CcdId, Window
+
+CHUNK_SIDE = 32  # [pixels]
+MAX_CHUNK_CADENCES = 64
+CUBES = ("flux", "flux_err", "pixel_flags")
+# One value (or row of values) per image; units in the README of the format.
+IMAGE_COLUMNS = (
+    "name",
+    "time",
+    "time_start",
+    "time_stop",
+    "timecorr",
+    "exposure_time",
+    "cadenceno",
+    "quality",
+    "is_averaged",
+    "background_level",
+    "background",
+    "background_error",
+    "header_motion",
+    "star_row",
+    "star_column",
+)
+
+
+@dataclass
+class CubeBuffer:
+    """The pixels of a block in memory, rounded as they will be on disk.
+
+    Errors are kept as the upper half of a float32, so that 64 full images
+    need 1.9 GB.
+    """
+
+    window: Window
+    n_images: int
+    compression_error: float  # rms loss allowed, in units of the pixel's error
+    flux: NDArray = field(init=False, repr=False)
+    _err: NDArray = field(init=False, repr=False)
+    pixel_flags: NDArray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        shape = (self.n_images, *self.window.shape)
+        self.flux = np.full(shape, np.nan, dtype=np.float32)
+        self._err = np.full(shape, 0x7FC0, dtype=np.uint16)  # NaN
+        self.pixel_flags = np.zeros(shape, dtype=np.uint8)
+
+    def put(self, index: int, flux: NDArray, flux_err: NDArray) -> None:
+        """Keep one image; (n_rows, n_columns) float32 [e-/s]."""
+        self.flux[index] = quantize(flux, flux_err, self.compression_error)
+        bits = np.ascontiguousarray(flux_err, dtype=np.float32).view(np.uint32)
+        self._err[index] = np.where(np.isfinite(flux_err), (bits + 0x8000) >> 16, 0x7FC0)
+
+    def flux_err(self, rows: slice) -> NDArray:
+        """Errors of some rows of the window, (n_images, n_rows, n_columns) float32."""
+        return (self._err[:, rows].astype(np.uint32) << 16).view(np.float32)
+
+
+def quantize(flux: NDArray, flux_err: NDArray, compression_error: float) -> NDArray:
+    """Round fluxes to multiples of a power of two that their errors allow.
+
+    Parameters
+    ----------
+    flux, flux_err : float32 arrays of one shape
+        NaN stays NaN; where the error is not positive and finite, the flux stays as it is.
+    compression_error : float
+        Upper limit of the rms rounding error, in units of ``flux_err``; 0 rounds nothing.
+
+    Returns
+    -------
+    float32 array
+        Uniform rounding with step s has an rms of s / sqrt(12), which is kept
+        at 0.5-1 times the limit.
+    """
+    if compression_error <= 0:
+        return np.asarray(flux, dtype=np.float32)
+    allowed = np.ascontiguousarray(flux_err, dtype=np.float32)
+    allowed = allowed * np.float32(compression_error * np.sqrt(12.0))
+    # Clearing sign and mantissa leaves the power of two below; 0 and NaN give 0 and inf.
+    step = (allowed.view(np.uint32) & np.uint32(0x7F800000)).view(np.float32)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        rounded = np.rint(flux / step)
+        rounded *= step
+    usable = np.isfinite(rounded)
+    if usable.all():
+        return rounded
+    return np.where(usable, rounded, flux).astype(np.float32)
+
+
+def write_block(
+    path: Path,
+    cubes: CubeBuffer,
+    ccd_id: CcdId,
+    *,
+    images: dict[str, NDArray],
+    flux_sum: NDArray,
+    flux_count: NDArray,
+    motion_stars: dict[str, NDArray],
+    attributes: dict[str, str],
+) -> None:
+    """Write a block; it appears complete or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    cubes : CubeBuffer
+    ccd_id : CcdId
+    images : dict
+        An array for each of `IMAGE_COLUMNS`, all with ``cubes.n_images`` entries.
+    flux_sum, flux_count : (n_rows, n_columns) arrays
+    motion_stars : dict
+        ``tic_id``, ``row``, ``column`` of the stars that ``star_row`` is of.
+    attributes : dict
+        Provenance: written as attributes of the file.
+    """
+    missing = set(IMAGE_COLUMNS) ^ set(images)
+    if missing:
+        raise ValueError(f"images must have exactly IMAGE_COLUMNS, not matched: {sorted(missing)}")
+    digest = blake2b(digest_size=16)
+    with complete_file(path) as partial, h5py.File(partial, "w") as file:
+        _write_cubes(file, cubes, digest)
+        file.create_dataset("flux_sum", data=flux_sum, chunks=_map_chunks(flux_sum), **_packed())
+        count = flux_count.astype(np.int32)
+        file.create_dataset("flux_count", data=count, chunks=_map_chunks(count), **_packed())
+        for name in IMAGE_COLUMNS:
+            values = np.asarray(images[name])
+            if values.dtype.kind in "US":
+                values = values.astype(h5py.string_dtype())
+            file.create_dataset(f"images/{name}", data=values)
+            digest.update(repr(values.tolist()).encode() if values.dtype == object else values)
+        for name, values in motion_stars.items():
+            file.create_dataset(f"motion_stars/{name}", data=values)
+        file.attrs.update(attributes)
+        file.attrs["ccd"] = str(ccd_id)
+        file.attrs["window"] = cubes.window.as_list()
+        file.attrs["digest"] = digest.hexdigest()
+
+
+def read_images(path: Path) -> dict[str, NDArray]:
+    """Read the per-image values of a block (`IMAGE_COLUMNS`)."""
+    with open_block(path) as file:
+        return {name: _read(file[f"images/{name}"]) for name in IMAGE_COLUMNS}
+
+
+def read_sums(path: Path) -> tuple[NDArray, NDArray]:
+    """Read ``flux_sum`` and ``flux_count`` of a block."""
+    with open_block(path) as file:
+        return file["flux_sum"][()], file["flux_count"][()]
+
+
+def read_motion_stars(path: Path) -> dict[str, NDArray]:
+    """Read the stars whose positions stand in ``star_row`` and ``star_column``."""
+    with open_block(path) as file:
+        return {name: dataset[()] for name, dataset in file["motion_stars"].items()}
+
+
+def read_identity(path: Path) -> dict[str, object]:
+    """Read what tells a block from others: name, size [bytes], digest, window, shape."""
+    with open_block(path) as file:
+        return {
+            "name": path.name,
+            "size": path.stat().st_size,
+            "digest": str(file.attrs["digest"]),
+            "window": Window(*map(int, file.attrs["window"])),
+            "ccd": str(file.attrs["ccd"]),
+            "n_images": file["flux"].shape[0],
+        }
+
+
+def open_block(path: Path) -> h5py.File:
+    """Open a block for reading.
+
+    Raises
+    ------
+    InputDataError
+        If it is not there or not a whole HDF5 file.
+    """
+    try:
+        return h5py.File(path, "r")
+    except OSError as err:
+        raise InputDataError(
+            f"{path}: the block cannot be read ({err}); delete it and run the workflow again"
+        ) from err
+
+
+def _write_cubes(file: h5py.File, cubes: CubeBuffer, digest: blake2b) -> None:
+    """Write the three cubes in bands of rows, and feed the digest with the fluxes."""
+    n_rows, n_columns = cubes.window.shape
+    chunks = (
+        max(1, min(MAX_CHUNK_CADENCES, cubes.n_images)),
+        min(CHUNK_SIDE, n_rows),
+        min(CHUNK_SIDE, n_columns),
+    )
+    shape = (cubes.n_images, n_rows, n_columns)
+    for name, dtype, fill in (
+        ("flux", "f4", np.nan),
+        ("flux_err", "f4", np.nan),
+        ("pixel_flags", "u1", 0),
+    ):
+        file.create_dataset(
+            name, shape=shape, dtype=dtype, chunks=chunks, fillvalue=fill, **_packed()
+        )
+    for first in range(0, n_rows, chunks[1]):
+        rows = slice(first, first + chunks[1])
+        flux = cubes.flux[:, rows]
+        file["flux"][:, rows] = flux
+        file["flux_err"][:, rows] = cubes.flux_err(rows)
+        flags = cubes.pixel_flags[:, rows]
+        if flags.any():
+            file["pixel_flags"][:, rows] = flags
+        digest.update(np.ascontiguousarray(flux[:, :: chunks[1] // 2 or 1]))
+
+
+def _packed() -> dict:
+    """How datasets are compressed."""
+    blosc = hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.BITSHUFFLE)
+    return {"fletcher32": True, **blosc}
+
+
+def _map_chunks(image: NDArray) -> tuple[int, int]:
+    """Chunk shape for single images."""
+    return tuple(min(256, size) for size in image.shape)
+
+
+def _read(dataset: h5py.Dataset) -> NDArray:
+    """Read a dataset, text as str."""
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return dataset.asstr()[()]
+    return dataset[()]
+
+
+def saturation_flags(flux: NDArray, full_well_rate: float) -> NDArray:
+    """Flag pixels that are full, (n_rows, n_columns) uint8; NaN pixels are not."""
+    with np.errstate(invalid="ignore"):
+        return np.where(flux > full_well_rate, np.uint8(PixelFlag.SATURATED), np.uint8(0))

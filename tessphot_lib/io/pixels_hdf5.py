@@ -1,0 +1,255 @@
+"""``pixels.hdf5``: all images of a CCD as one cube, with all that photometry needs.
+
+The cubes are virtual datasets over the blocks, so that no pixel is on disk
+twice. HDF5 itself gives fill values for a block that is missing; `PixelCube`
+refuses it by name instead. Datasets are described in ``docs/pixels_hdf5.md``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import h5py
+import hdf5plugin  # noqa: F401  (registers the filters that the blocks are compressed with)
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.block_hdf5 import CUBES, open_block
+from tessphot_lib.model import CcdId, Window
+
+FORMAT_VERSION = 1
+PER_IMAGE = (
+    "time",
+    "time_start",
+    "time_stop",
+    "timecorr",
+    "exposure_time",
+    "cadenceno",
+    "quality",
+    "background",
+    "background_error",
+    "background_level",
+    "motion",
+    "motion_error",
+    "earth_position",
+)
+
+
+@dataclass(frozen=True)
+class BlockIdentity:
+    """What a block must be for the cube to be whole."""
+
+    name: str
+    size: int
+    digest: str
+    n_images: int
+
+
+def write_pixels(
+    path: Path,
+    ccd_id: CcdId,
+    window: Window,
+    *,
+    blocks: list[Path],
+    identities: list[BlockIdentity],
+    images: dict[str, NDArray],
+    names: NDArray,
+    average_image: NDArray,
+    average_count: NDArray,
+    mesh_edges: tuple[NDArray, NDArray],
+    attributes: dict[str, str | int | float],
+) -> None:
+    """Join the blocks of a CCD.
+
+    Parameters
+    ----------
+    path : Path
+    window : Window
+    blocks : list of Path
+        In time order; named in the file relative to it.
+    identities : list of BlockIdentity
+        One per block.
+    images : dict
+        `PER_IMAGE` arrays over all images, in the order of the blocks.
+    names : (n,) array of str
+        File names of the images.
+    average_image, average_count : (n_rows, n_columns) arrays
+    mesh_edges : (row_edges, column_edges)
+        Of the cells of the background.
+    attributes : dict
+        Provenance and constants of the CCD.
+    """
+    n_images = sum(identity.n_images for identity in identities)
+    for name in PER_IMAGE:
+        if len(images[name]) != n_images:
+            raise ValueError(f"{name} has {len(images[name])} entries, the blocks {n_images}")
+    with complete_file(path) as partial, h5py.File(partial, "w") as file:
+        for cube, dtype, fill in zip(CUBES, ("f4", "f4", "u1"), (np.nan, np.nan, 0), strict=True):
+            layout = h5py.VirtualLayout((n_images, *window.shape), dtype)
+            first = 0
+            for block, identity in zip(blocks, identities, strict=True):
+                shape = (identity.n_images, *window.shape)
+                source = block.resolve().relative_to(path.parent.resolve())
+                layout[first : first + identity.n_images] = h5py.VirtualSource(
+                    str(source), cube, shape, dtype
+                )
+                first += identity.n_images
+            file.create_virtual_dataset(cube, layout, fillvalue=fill)
+        for name in PER_IMAGE:
+            file.create_dataset(name, data=images[name])
+        file.create_dataset("image_name", data=np.asarray(names).astype(h5py.string_dtype()))
+        file.create_dataset("average_image", data=average_image, compression="gzip")
+        file.create_dataset("average_count", data=average_count, compression="gzip")
+        file.create_dataset("mesh/row_edges", data=mesh_edges[0])
+        file.create_dataset("mesh/column_edges", data=mesh_edges[1])
+        table = [(str(b.resolve().relative_to(path.parent.resolve())),) for b in blocks]
+        file.create_dataset(
+            "blocks/path", data=np.array([row[0] for row in table], dtype=h5py.string_dtype())
+        )
+        for key in ("size", "n_images"):
+            values = [getattr(identity, key) for identity in identities]
+            file.create_dataset(f"blocks/{key}", data=np.array(values, dtype=np.int64))
+        digests = np.array([identity.digest for identity in identities], h5py.string_dtype())
+        file.create_dataset("blocks/digest", data=digests)
+        file.attrs.update(attributes)
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["ccd"] = str(ccd_id)
+        file.attrs["window"] = window.as_list()
+
+
+class PixelCube:
+    """All images of a CCD, read as far as they are needed.
+
+    Use it in a ``with`` statement::
+
+        with PixelCube(path) as cube:
+            flux = cube.read("flux", Window(100, 115, 200, 215))  # (n_cadences, 15, 15)
+            sky = cube.background(Window(100, 115, 200, 215))
+
+    Parameters
+    ----------
+    path : Path
+        ``pixels.hdf5``; its blocks lie beside it as it names them.
+
+    Attributes
+    ----------
+    ccd_id, window, attributes
+    n_cadences : int
+    time, time_start, time_stop, timecorr, exposure_time, cadenceno, quality, background,
+    background_error, background_level, motion, motion_error, earth_position : arrays
+        One entry per image, see ``docs/pixels_hdf5.md``.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read, or a block is missing, or is another one
+        than when the file was made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as err:
+            raise InputDataError(f"{path}: cannot be read: {err}") from err
+        try:
+            self._load()
+            self._check_blocks()
+        except KeyError as err:
+            self.close()
+            raise InputDataError(f"{path}: not a pixels.hdf5 of this version: {err}") from err
+        except InputDataError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(
+        self, name: str, region: Window | None = None, cadences: slice = slice(None)
+    ) -> NDArray:
+        """Read a part of a cube.
+
+        Parameters
+        ----------
+        name : {'flux', 'flux_err', 'pixel_flags'}
+        region : Window, optional
+            Science pixels, inside `window`; all of them if left out.
+        cadences : slice, optional
+            Which images.
+
+        Returns
+        -------
+        (n_cadences, n_rows, n_columns) array
+            float32 [e-/s], sky included, NaN where there is no pixel; or uint8 bits.
+
+        Raises
+        ------
+        InputDataError
+            If a chunk is damaged.
+        """
+        region = self.window if region is None else region
+        if region.intersect(self.window) != region:
+            raise ValueError(f"{region.as_list()} leaves the window {self.window.as_list()}")
+        rows, columns = region.slices_in(self.window)
+        try:
+            return self._file[name][cadences, rows, columns]
+        except OSError as err:
+            raise InputDataError(
+                f"{self.path}: {name} of {region.as_list()} cannot be read ({err}): a block is "
+                "damaged; delete the blocks and run the workflow again"
+            ) from err
+
+    def average_image(self, region: Window) -> NDArray:
+        """Average image of a region, (n_rows, n_columns) [e-/s]; NaN without pixels."""
+        return self._file["average_image"][region.slices_in(self.window)]
+
+    def block_slices(self) -> Iterator[slice]:
+        """Cadences of one block after the other: how to go through a cube in little memory."""
+        first = 0
+        for n_images in self._file["blocks/n_images"][()]:
+            yield slice(first, first + int(n_images))
+            first += int(n_images)
+
+    def _load(self) -> None:
+        """Read everything but pixels."""
+        self.attributes = dict(self._file.attrs)
+        self.ccd_id = CcdId.from_string(str(self.attributes["ccd"]))
+        self.window = Window(*map(int, self.attributes["window"]))
+        for name in PER_IMAGE:
+            setattr(self, name, self._file[name][()])
+        self.n_cadences = len(self.time)
+        self.mesh_edges = self._file["mesh/row_edges"][()], self._file["mesh/column_edges"][()]
+
+    def _check_blocks(self) -> None:
+        """Compare each block with what is written here about it."""
+        table = self._file["blocks"]
+        for name, size, digest in zip(
+            table["path"].asstr()[()], table["size"][()], table["digest"].asstr()[()], strict=True
+        ):
+            block = self.path.parent / name
+            if not block.is_file():
+                raise InputDataError(
+                    f"{self.path}: its block {block} is missing; run the workflow again to make it"
+                )
+            if block.stat().st_size != size:
+                raise InputDataError(
+                    f"{self.path}: its block {block} has {block.stat().st_size} bytes, not {size}; "
+                    "delete it and run the workflow again"
+                )
+            with open_block(block) as file:
+                if str(file.attrs["digest"]) != digest:
+                    raise InputDataError(
+                        f"{self.path}: its block {block} is not the one it was made from; "
+                        "run the workflow again"
+                    )

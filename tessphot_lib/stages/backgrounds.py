@@ -1,0 +1,247 @@
+"""Step: the images of a block of time -> its pixel cube, backgrounds and star positions."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.background import Mesh, SkySampler, evaluate_background, fit_background
+from tessphot_lib.config import AverageSettings, BackgroundSettings, MotionSettings
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.flags import CadenceFlag
+from tessphot_lib.io.block_hdf5 import CubeBuffer, saturation_flags, write_block
+from tessphot_lib.io.catalog_sqlite import read_catalog
+from tessphot_lib.io.ffi import (
+    ffi_wcs,
+    has_valid_wcs,
+    header_quality,
+    pixel_to_sky,
+    read_ffi,
+    sky_to_pixel,
+)
+from tessphot_lib.model import CcdId, Exposure, Window
+from tessphot_lib.motion import affine_from_points, measure_positions, select_motion_stars
+from tessphot_lib.provenance import provenance
+from tessphot_lib.starmask import FULL_WELL_RATE, star_mask
+
+log = logging.getLogger(__name__)
+
+OWN_BAD_BITS = int(CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND)
+MIN_DATA_SHARE = 0.5  # of the window's pixels must be finite and not zero
+GRID_POINTS = 5  # per axis, to compare the WCS of two images
+
+
+@dataclass(frozen=True)
+class FieldOfStars:
+    """What is known of a CCD before its images are read: masks, cells, stars."""
+
+    window: Window
+    sampler: SkySampler
+    motion_stars: dict[str, NDArray]
+    wcs: Any
+    saturation: float = FULL_WELL_RATE
+    grid: tuple[NDArray, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rows = np.linspace(self.window.row0, self.window.row1 - 1, GRID_POINTS)
+        columns = np.linspace(self.window.column0, self.window.column1 - 1, GRID_POINTS)
+        row, column = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
+        object.__setattr__(self, "grid", (row, column, *pixel_to_sky(self.wcs, row, column)))
+
+
+def run_backgrounds(
+    images: list[Path],
+    ffi_table: Path,
+    catalog: Path,
+    output: Path,
+    ccd_id: CcdId,
+    *,
+    window: Window,
+    settings: Mapping[str, Any],
+    on_bad_image: str,
+) -> None:
+    """Read each image once: keep its pixels, fit its background, measure its stars.
+
+    Parameters
+    ----------
+    images : list of Path
+        In time order, one per cadence.
+    ffi_table : Path
+        Not read; that it is there means that the headers have been checked.
+    catalog : Path
+        Stars with their positions, and the WCS they are from.
+    output : Path
+        The block.
+    window : Window
+        Science pixels to keep.
+    settings : mapping
+        Section ``prepare`` of the configuration.
+    on_bad_image : {'error', 'skip'}
+        Whether an image that cannot be read is an error, or is kept as an
+        empty slot with `CadenceFlag.NO_DATA`... if nothing of its header can
+        be read it has no time and no slot.
+
+    Raises
+    ------
+    InputDataError
+        If an image is bad, or none can be read.
+    """
+    scene = _prepare(catalog, window, settings)
+    exposures = len(images)
+    cubes = CubeBuffer(window, exposures, float(settings["compression_error"]))
+    columns: dict[str, list] = {}
+    sums = np.zeros(window.shape), np.zeros(window.shape, dtype=np.int32)
+    used = 0
+    max_background = AverageSettings.from_mapping(settings["average"]).max_background
+    for path in images:
+        exposure = _read(path, ccd_id, window, on_bad_image)
+        if exposure is None:
+            continue
+        values = _measure(exposure, scene, int(settings["bad_quality"]), max_background)
+        values["name"] = path.name
+        cubes.put(used, exposure.flux, exposure.flux_err)
+        if not values["quality"] & int(CadenceFlag.NO_DATA):
+            cubes.pixel_flags[used] = saturation_flags(exposure.flux, scene.saturation)
+        else:
+            cubes.flux[used] = np.nan
+        if values["is_averaged"]:
+            _add(sums, exposure.flux)
+        for name, value in values.items():
+            columns.setdefault(name, []).append(value)
+        used += 1
+        log.info(
+            "%s: image %d of %d, background %.1f e-/s/pixel",
+            path.name,
+            used,
+            len(images),
+            values["background_level"],
+        )
+    if not used:
+        raise InputDataError(f"{output.name}: none of its {len(images)} images can be read")
+    _trim(cubes, used)
+    write_block(
+        output,
+        cubes,
+        ccd_id,
+        images={name: np.array(values) for name, values in columns.items()},
+        flux_sum=sums[0],
+        flux_count=sums[1],
+        motion_stars=scene.motion_stars,
+        attributes=provenance(settings),
+    )
+
+
+def _prepare(catalog: Path, window: Window, settings: Mapping[str, Any]) -> FieldOfStars:
+    """Make what all images of a CCD share."""
+    stars, about = read_catalog(catalog)
+    background = BackgroundSettings.from_mapping(settings["background"])
+    motion = MotionSettings.from_mapping(settings["motion"])
+    row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
+    mask = star_mask(window, row, column, tmag, radius_scale=background.mask_radius_scale)
+    mesh = Mesh.over(window, background.box_size)
+    sampler = SkySampler.from_mask(mesh, mask)
+    chosen = select_motion_stars(
+        row,
+        column,
+        tmag,
+        window,
+        n_stars=motion.n_stars,
+        bright_limit=motion.bright_limit,
+        faint_limit=motion.faint_limit,
+    )
+    log.info(
+        "%d catalog stars mask %.0f %% of the pixels, %d stars measure the motion",
+        len(stars),
+        100 * mask.mean(),
+        len(chosen),
+    )
+    motion_stars = {
+        "tic_id": stars["tic_id"].to_numpy(dtype=np.int64)[chosen],
+        "row": row[chosen],
+        "column": column[chosen],
+    }
+    return FieldOfStars(window, sampler, motion_stars, ffi_wcs(str(about["wcs"])))
+
+
+def _read(path: Path, ccd_id: CcdId, window: Window, on_bad_image: str) -> Exposure | None:
+    """Read an image; None if it cannot be, and may be left out."""
+    try:
+        return read_ffi(path, ccd_id, window)
+    except InputDataError as err:
+        if on_bad_image == "error":
+            raise
+        log.warning("left out: %s", err)
+        return None
+
+
+def _measure(
+    exposure: Exposure, scene: FieldOfStars, bad_quality: int, max_background: float
+) -> dict[str, Any]:
+    """Everything that is derived from one image, as a row of the block's image table."""
+    quality = header_quality(exposure.header) | exposure.quality
+    mesh = scene.sampler.mesh
+    n_stars = len(scene.motion_stars["row"])
+    background, error = np.full(mesh.shape, np.nan), np.full(mesh.shape, np.nan)
+    star_row, star_column = np.full(n_stars, np.nan), np.full(n_stars, np.nan)
+    with_light = np.isfinite(exposure.flux) & (exposure.flux != 0)
+    if with_light.mean() < MIN_DATA_SHARE:
+        quality |= int(CadenceFlag.NO_DATA)
+    else:
+        background, error = fit_background(exposure.flux, scene.sampler)
+        if np.isnan(background).any():
+            quality |= int(CadenceFlag.BAD_BACKGROUND)
+        else:
+            model = evaluate_background(background, mesh, scene.window)
+            star_row, star_column = measure_positions(
+                exposure.flux - model,
+                scene.window,
+                scene.motion_stars["row"],
+                scene.motion_stars["column"],
+            )
+    level = float(np.median(background))
+    rejected = bool(quality & (bad_quality | OWN_BAD_BITS)) or not level < max_background
+    return {
+        "time": exposure.time,
+        "time_start": exposure.time_start,
+        "time_stop": exposure.time_stop,
+        "timecorr": exposure.timecorr,
+        "exposure_time": exposure.exposure_time,
+        "cadenceno": exposure.cadenceno,
+        "quality": quality,
+        "is_averaged": not rejected,
+        "background_level": level,
+        "background": background,
+        "background_error": error,
+        "header_motion": _header_motion(exposure, scene),
+        "star_row": star_row,
+        "star_column": star_column,
+    }
+
+
+def _header_motion(exposure: Exposure, scene: FieldOfStars) -> NDArray:
+    """Affine motion (6,) of this image's WCS against the reference's; NaN without a WCS."""
+    if not has_valid_wcs(exposure.header):
+        return np.full(6, np.nan)
+    row, column, ra, dec = scene.grid
+    moved_row, moved_column = sky_to_pixel(ffi_wcs(exposure.header), ra, dec)
+    if not np.isfinite(moved_row).all():
+        return np.full(6, np.nan)
+    return affine_from_points(row, column, moved_row, moved_column)
+
+
+def _add(sums: tuple[NDArray, NDArray], flux: NDArray) -> None:
+    """Add the finite pixels of an image to the sum and the count."""
+    finite = np.isfinite(flux)
+    np.add(sums[0], flux, out=sums[0], where=finite)
+    sums[1][...] += finite
+
+
+def _trim(cubes: CubeBuffer, n_images: int) -> None:
+    """Drop the slots at the end that no image came to fill."""
+    cubes.n_images = n_images
+    for name in ("flux", "_err", "pixel_flags"):
+        setattr(cubes, name, getattr(cubes, name)[:n_images])

@@ -1,0 +1,145 @@
+"""Step: blocks, average image and motion of a CCD -> pixels.hdf5."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tessphot_lib.background import Mesh, has_straylight, smooth_in_time
+from tessphot_lib.barycenter import earth_position
+from tessphot_lib.config import BackgroundSettings
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.flags import CadenceFlag
+from tessphot_lib.io.average_fits import read_average_image
+from tessphot_lib.io.block_hdf5 import read_identity, read_images
+from tessphot_lib.io.catalog_sqlite import read_catalog_settings
+from tessphot_lib.io.jitter_ecsv import read_jitter
+from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
+from tessphot_lib.model import CcdId
+from tessphot_lib.provenance import provenance
+
+log = logging.getLogger(__name__)
+
+SECONDS_PER_HOUR = 3600.0
+
+
+def run_hdf5(
+    blocks: list[Path],
+    average_image: Path,
+    jitter: Path,
+    catalog: Path,
+    output: Path,
+    ccd_id: CcdId,
+    *,
+    settings: Mapping[str, Any],
+) -> None:
+    """Join the blocks of a CCD, smooth their backgrounds in time, and set the last flags.
+
+    Parameters
+    ----------
+    blocks : list of Path
+        In time order, in the folder of ``output`` or below it.
+    settings : mapping
+        Section ``prepare`` of the configuration.
+
+    Raises
+    ------
+    InputDataError
+        If the blocks do not belong together or the motion is not of their images.
+    """
+    background = BackgroundSettings.from_mapping(settings["background"])
+    about = [read_identity(block) for block in blocks]
+    window = about[0]["window"]
+    for identity in about:
+        if identity["window"] != window or identity["ccd"] != str(ccd_id):
+            raise InputDataError(
+                f"{identity['name']}: it is of {identity['ccd']}, window "
+                f"{identity['window'].as_list()}; expected {ccd_id}, {window.as_list()}"
+            )
+    images = _read_all(blocks)
+    motion = read_jitter(jitter)
+    if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
+        raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
+    images["motion"], images["motion_error"] = motion["motion"], motion["error"]
+    images["quality"] = _last_flags(images, motion, background)
+    _smooth(images, background, int(settings["bad_quality"]))
+    middle = 0.5 * (images["time_start"] + images["time_stop"])
+    images["earth_position"] = earth_position(middle)
+    average, count, _ = read_average_image(average_image)
+    mesh = Mesh.over(window, background.box_size)
+    flagged = (images["quality"] != 0).sum()
+    log.info("%s: %d images in %d blocks, %d flagged", ccd_id, len(middle), len(blocks), flagged)
+    sky = read_catalog_settings(catalog)
+    write_pixels(
+        output,
+        ccd_id,
+        window,
+        blocks=blocks,
+        identities=[
+            BlockIdentity(one["name"], one["size"], one["digest"], one["n_images"]) for one in about
+        ],
+        images={name: images[name] for name in PER_IMAGE},
+        names=images["name"],
+        average_image=average,
+        average_count=count,
+        mesh_edges=(mesh.row_edges, mesh.column_edges),
+        attributes={
+            **provenance(settings),
+            "cadence_seconds": cadence_seconds(images["time"], images["exposure_time"]),
+            "bad_quality": int(settings["bad_quality"]),
+            "box_size": background.box_size,
+            **{key: sky[key] for key in ("wcs", "centre_ra", "centre_dec", "image_header")},
+        },
+    )
+
+
+def cadence_seconds(time: np.ndarray, exposure_time: np.ndarray) -> int:
+    """Sampling interval: the median difference of the mid-times, in whole seconds.
+
+    A single image gives its own length, rounded to what TESS has used: the
+    exposure is 0.792 of the interval, or 0.99 of it without cosmic-ray trimming.
+    """
+    if len(time) > 1:
+        return round(float(np.median(np.diff(time))) * 86400.0)
+    return round(float(exposure_time[0]) / 0.792 / 10.0) * 10
+
+
+def _read_all(blocks: list[Path]) -> dict[str, np.ndarray]:
+    """Image tables of all blocks, one after the other; checks that time increases."""
+    tables = [read_images(block) for block in blocks]
+    images = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    backwards = np.flatnonzero(np.diff(images["time"]) <= 0)
+    if backwards.size:
+        first, second = images["name"][backwards[0] : backwards[0] + 2]
+        raise InputDataError(f"{second}: its time is not after that of {first}")
+    return images
+
+
+def _last_flags(
+    images: dict[str, np.ndarray], motion: dict[str, np.ndarray], background: BackgroundSettings
+) -> np.ndarray:
+    """Cadence flags that need the whole sector: scattered light, unknown motion."""
+    quality = images["quality"].astype(np.int32)
+    bright = has_straylight(images["background_level"], background.straylight_factor)
+    quality[bright] |= int(CadenceFlag.STRAYLIGHT_MEASURED)
+    quality[motion["source"] == "none"] |= int(CadenceFlag.NO_MOTION)
+    return quality
+
+
+def _smooth(
+    images: dict[str, np.ndarray], background: BackgroundSettings, bad_quality: int
+) -> None:
+    """Smooth the backgrounds in time; their errors shrink with what each was averaged from."""
+    own_bits = CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND
+    good = images["quality"] & (bad_quality | int(own_bits)) == 0
+    smoothed, gain = smooth_in_time(
+        images["background"],
+        images["time"],
+        good,
+        width=background.smooth_hours * SECONDS_PER_HOUR / 86400.0,
+    )
+    images["background"] = smoothed.astype(np.float32)
+    error = images["background_error"] / np.sqrt(gain)[:, np.newaxis, np.newaxis]
+    images["background_error"] = error.astype(np.float32)
