@@ -1,0 +1,293 @@
+"""From a scene to images.
+
+Stars down to ``variable_limit`` are rendered anew in each image at their true
+positions. The fainter ones, and the wide wings of all that do not vary, are
+rendered once with their derivatives and moved by a Taylor expansion of second
+order; in images that move far (coarse pointing) they are rendered anew, too.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.model import Window
+from tessphot_lib.simulation import detector, prf
+from tessphot_lib.simulation.motion import displacement, largest_displacement
+from tessphot_lib.simulation.scene import Scene, background_truth, noise_truth, star_light
+from tessphot_lib.simulation.stars import CONSTANT, Stars
+
+TAYLOR_LIMIT = 0.16  # [pixels] an expansion about larger motion would be inexact
+HALF_WIDTHS = np.array([2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 26, 32, 40, 52, 64, 80, 100, 130])
+CHUNK_PIXELS = 1_500_000  # of stamps that are in memory at a time
+MOTION_MARGIN = 0.5  # [pixels] that a star may move inside its stamp
+CORE = slice(0, prf.N_CORE)
+WINGS = slice(prf.N_CORE, None)
+ALL = slice(None)
+
+
+@dataclass(frozen=True)
+class RenderedImage:
+    """One simulated image without its file.
+
+    Attributes
+    ----------
+    flux, flux_err : (n_rows, n_columns) float32 array
+        With and of the noise [e-/s]; zero or NaN in images of that kind.
+    clean : (n_rows, n_columns) float64 array
+        The light that the pixels hold, without noise.
+    """
+
+    flux: NDArray
+    flux_err: NDArray
+    clean: NDArray
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Stars whose stamps are of one size: who, the size, and where their pixels are."""
+
+    stars: NDArray
+    n_pixels: int
+    first_row: NDArray
+    first_column: NDArray
+
+
+class Renderer:
+    """Makes the images of a scene, one after the other, in any order.
+
+    Parameters
+    ----------
+    scene : Scene
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        stars = scene.stars
+        exact = stars.tmag < scene.settings.variable_limit
+        varies = stars.variability != CONSTANT
+        self._moving = _Layer(scene, stars.select(exact & ~varies), CORE)
+        self._varying = _Layer(scene, stars.select(exact & varies), ALL)
+        self._wings = _Layer(scene, stars.select(exact & ~varies), WINGS)
+        self._faint = _Layer(scene, stars.select(~exact), ALL)
+        self._moving_pixels = self._moving.pixels()
+        self._varying_pixels = self._varying.pixels()
+        self._expansion: NDArray | None = None
+
+    def render(self, index: int) -> RenderedImage:
+        """Return one image, the same whatever was rendered before."""
+        scene = self.scene
+        inside = scene.window.slices_in(scene.region)
+        clean = self.clean_light(index)[inside]
+        kind = scene.kind(index)
+        if kind in ("zero", "nan"):
+            value = 0.0 if kind == "zero" else np.nan
+            empty = np.full(scene.window.shape, value, dtype=np.float32)
+            return RenderedImage(empty, empty.copy(), clean)
+        sigma = noise_truth(scene, clean).astype(np.float32)
+        noise = detector.unit_noise(scene.ccd_id, index, scene.window, scene.settings)
+        return RenderedImage(clean.astype(np.float32) + sigma * noise, sigma, clean)
+
+    def clean_light(self, index: int) -> NDArray:
+        """Return the light that the pixels of ``scene.region`` hold, without noise [e-/s]."""
+        scene = self.scene
+        light = background_truth(scene, index, scene.region)
+        light += self.starlight(index)
+        return detector.bleed(light, detector.full_well_rate(scene.settings))
+
+    def starlight(self, index: int) -> NDArray:
+        """Return the light of all stars over ``scene.region``, before bleeding [e-/s]."""
+        scene = self.scene
+        motion = scene.motion(index)
+        light = self._moving.render(motion, self._moving_pixels)
+        light += self._varying.render(
+            motion, self._varying_pixels, star_light(scene, self._varying.stars, index)
+        )
+        if largest_displacement(motion) > TAYLOR_LIMIT:
+            light += self._wings.render(motion)
+            light += self._faint.render(motion)
+            return light
+        if self._expansion is None:
+            self._expansion = (self._wings.expand() + self._faint.expand()).astype(np.float32)
+        _add_moved(light, self._expansion, motion, scene.region)
+        return light
+
+
+def uncatalogued_light(scene: Scene) -> NDArray:
+    """Return the light of the stars that no catalog knows, in an unmoved image.
+
+    (n_rows, n_columns) float64 array over ``scene.window`` [e-/s].
+    """
+    return star_image(scene, scene.stars.select(~scene.stars.known))
+
+
+def star_image(scene: Scene, stars: Stars, motion: NDArray | None = None) -> NDArray:
+    """Return the light of some stars without variability, bleeding and noise [e-/s].
+
+    (n_rows, n_columns) float64 array over ``scene.window``; ``motion`` (2, 3)
+    as in `tessphot_lib.simulation.motion`, by default none.
+    """
+    motion = np.zeros((2, 3)) if motion is None else motion
+    light = _Layer(scene, stars, ALL).render(motion)
+    return light[scene.window.slices_in(scene.region)]
+
+
+class _Layer:
+    """Some stars of a scene and some components of their PRF, ready to be rendered."""
+
+    def __init__(self, scene: Scene, stars: Stars, which: slice) -> None:
+        self.region = scene.region
+        self.stars = stars
+        settings = scene.settings
+        shape = prf.components(
+            stars.row,
+            stars.column,
+            scene.ccd_id.ccd,
+            width=settings.prf_width,
+            field_change=settings.prf_field_change,
+        )
+        self.sigma, self.shift_row, self.shift_column = (part[:, which] for part in shape)
+        self.weight = prf.WEIGHT[which]
+        self.groups = list(self._grouped())
+
+    def pixels(self) -> NDArray:
+        """Return the flat pixel indices of all stamps; outside the region: one past the end."""
+        parts = [self._pixels_of(group).ravel() for group in self.groups]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.intp)
+
+    def render(
+        self, motion: NDArray, pixels: NDArray | None = None, relative: NDArray | None = None
+    ) -> NDArray:
+        """Return the light of the stars over the region, moved; ``pixels`` from `pixels`."""
+        flux = self.stars.flux if relative is None else self.stars.flux * relative
+        image = np.zeros(self.region.shape)
+        if not self.groups:
+            return image
+        if pixels is not None:
+            values = np.empty(len(pixels))
+            done = 0
+            for group in self.groups:
+                stamps = self._stamps(group, motion, flux)[0]
+                values[done : done + stamps.size] = stamps.ravel()
+                done += stamps.size
+            return _sum_over_pixels(pixels, values, self.region.shape)
+        for group in self.groups:
+            for part in _chunks(group):
+                self._add(image, part, self._stamps(part, motion, flux)[0])
+        return image
+
+    def expand(self) -> NDArray:
+        """Return the light and its derivatives by the motion: f, r, c, rr, rc, cc; (6, ...)."""
+        images = np.zeros((6, *self.region.shape))
+        for group in self.groups:
+            for part in _chunks(group):
+                stamps = self._stamps(part, np.zeros((2, 3)), self.stars.flux, derivatives=2)
+                for image, stamp in zip(images, stamps, strict=True):
+                    self._add(image, part, stamp)
+        return images
+
+    def _grouped(self) -> Iterator[_Group]:
+        """Sort the stars by the size of their stamps, and each group by row."""
+        if not len(self.stars):
+            return
+        reach = prf.reach(self.stars.flux[:, None], self.sigma, self.weight)
+        offset = np.hypot(self.shift_row, self.shift_column)
+        farthest = np.where(reach > 0, reach + offset, 0.0).max(axis=1)
+        size = np.searchsorted(HALF_WIDTHS, farthest + MOTION_MARGIN)
+        size = np.minimum(size, len(HALF_WIDTHS) - 1)
+        row, column = np.rint(self.stars.row).astype(int), np.rint(self.stars.column).astype(int)
+        half = HALF_WIDTHS[size]
+        matters = (
+            (farthest > 0)
+            & (row + half >= self.region.row0)
+            & (row - half < self.region.row1)
+            & (column + half >= self.region.column0)
+            & (column - half < self.region.column1)
+        )
+        for group in np.unique(size[matters]):
+            stars = np.flatnonzero(matters & (size == group))
+            stars = stars[np.argsort(row[stars], kind="stable")]
+            half_width = int(HALF_WIDTHS[group])
+            yield _Group(
+                stars, 2 * half_width + 1, row[stars] - half_width, column[stars] - half_width
+            )
+
+    def _stamps(
+        self, group: _Group, motion: NDArray, flux: NDArray, *, derivatives: int = 0
+    ) -> list[NDArray]:
+        """Stamps (n_stars, n, n) of a group; with derivatives those of `expand`."""
+        who = group.stars
+        row, column = self.stars.row[who], self.stars.column[who]
+        drow, dcolumn = displacement(motion, row, column)
+        sigma = self.sigma[who]
+        down = prf.profiles(
+            (row + drow)[:, None] + self.shift_row[who],
+            sigma,
+            group.first_row,
+            group.n_pixels,
+            derivatives=derivatives,
+        )
+        along = prf.profiles(
+            (column + dcolumn)[:, None] + self.shift_column[who],
+            sigma,
+            group.first_column,
+            group.n_pixels,
+            derivatives=derivatives,
+        )
+        scale = flux[who, None] * self.weight
+        down = [(profile * scale[:, :, None]).transpose(0, 2, 1) for profile in down]
+        orders = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)] if derivatives else [(0, 0)]
+        return [down[p] @ along[q] for p, q in orders]
+
+    def _pixels_of(self, group: _Group, row0: int | None = None) -> NDArray:
+        """Flat indices (n_stars, n, n) of the pixels, counted from the region's row ``row0``."""
+        region = self.region
+        steps = np.arange(group.n_pixels)
+        row = group.first_row[:, None] - region.row0 + steps
+        column = group.first_column[:, None] - region.column0 + steps
+        n_rows, n_columns = region.shape
+        outside = n_rows * n_columns
+        flat = row[:, :, None] * n_columns + column[:, None, :]
+        inside_row = (row >= 0) & (row < n_rows)
+        inside_column = (column >= 0) & (column < n_columns)
+        flat[~(inside_row[:, :, None] & inside_column[:, None, :])] = outside
+        return flat
+
+    def _add(self, image: NDArray, group: _Group, stamps: NDArray) -> None:
+        """Add stamps to the strip of the image where they lie."""
+        n_rows, n_columns = self.region.shape
+        first = max(int(group.first_row.min()) - self.region.row0, 0)
+        last = min(int(group.first_row.max()) - self.region.row0 + group.n_pixels, n_rows)
+        if first >= last:
+            return
+        flat = self._pixels_of(group).ravel() - first * n_columns
+        strip = image[first:last]
+        np.minimum(flat, strip.size, out=flat)
+        strip += _sum_over_pixels(flat, stamps.ravel(), strip.shape)
+
+
+def _chunks(group: _Group) -> Iterator[_Group]:
+    step = max(CHUNK_PIXELS // group.n_pixels**2, 1)
+    for first in range(0, len(group.stars), step):
+        part = slice(first, first + step)
+        yield _Group(
+            group.stars[part], group.n_pixels, group.first_row[part], group.first_column[part]
+        )
+
+
+def _sum_over_pixels(pixels: NDArray, values: NDArray, shape: tuple[int, int]) -> NDArray:
+    n_pixels = shape[0] * shape[1]
+    return np.bincount(pixels, weights=values, minlength=n_pixels + 1)[:n_pixels].reshape(shape)
+
+
+def _add_moved(light: NDArray, expansion: NDArray, motion: NDArray, region: Window) -> None:
+    """Add the expanded light, moved by the motion at each pixel, to ``light``."""
+    column = np.arange(region.column0, region.column1)
+    for first in range(0, region.shape[0], 64):
+        rows = slice(first, min(first + 64, region.shape[0]))
+        row = np.arange(region.row0 + rows.start, region.row0 + rows.stop)
+        grid = (row[:, None] - 1023.5, column[None, :] - 1023.5)
+        dr, dc = ((m[0] + m[1] * grid[0] + m[2] * grid[1]).astype(np.float32) for m in motion)
+        f, r, c, rr, rc, cc = expansion[:, rows]
+        light[rows] += f + dr * (r + 0.5 * dr * rr + dc * rc) + dc * (c + 0.5 * dc * cc)
