@@ -1,0 +1,189 @@
+"""Star catalogs in the shapes people have them."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from astropy.io import fits
+from astropy.table import MaskedColumn, Table
+
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.tic import read_tic
+
+pytestmark = pytest.mark.filterwarnings("error")
+REALDATA = Path(__file__).parents[2] / "shared" / "realdata"
+
+MAST = """ID,ra,dec,pmRA,pmDEC,Tmag,Teff,objType,disposition
+12345678901,10.5,-89.5,1.25,-2.5,10.125,5777.0,STAR,
+22,0.0,90.0,,,12.5,,STAR,
+33,359.999,12.5,3.0,4.0,,4000.0,STAR,DUPLICATE
+44,200.25,-12.5,3.0,4.0,,4000.0,EXTENDED,
+22,0.0,90.0,,,12.5,,STAR,
+55,not a number,-12.5,3.0,4.0,,4000.0,STAR,SPLIT
+"""
+
+
+def check_truth(stars):
+    assert stars["tic_id"].tolist() == [12345678901, 22, 44]
+    assert stars["tic_id"].dtype == np.int64
+    nan = np.nan
+    expected = {
+        "ra_j2000": [10.5, 0.0, 200.25],
+        "dec_j2000": [-89.5, 90.0, -12.5],
+        "pm_ra": [1.25, nan, 3.0],
+        "pm_dec": [-2.5, nan, 4.0],
+        "tmag": [10.125, 12.5, nan],
+        "teff": [5777.0, nan, 4000.0],
+    }
+    assert list(stars.columns) == ["tic_id", *expected]
+    for name, values in expected.items():
+        assert stars[name].dtype == np.float64
+        np.testing.assert_array_equal(stars[name], values, err_msg=name)
+    assert stars.index.tolist() == [0, 1, 2]
+
+
+def write_text(path, text=MAST):
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return path
+
+
+@pytest.mark.parametrize("name", ["tic.csv", "tic.csv.gz", "TIC.CSV"])
+@pytest.mark.parametrize("change", [str, str.upper, str.lower])
+def test_csv_of_mast(tmp_path, name, change):
+    header, rows = MAST.split("\n", 1)
+    stars = read_tic(write_text(tmp_path / name, f"{change(header)}\n{rows}"))
+    check_truth(stars)
+    assert stars.attrs == {"n_phantoms": 2, "n_repeated": 1}
+
+
+def test_names_of_vizier_and_leading_comments(tmp_path):
+    header, rows = MAST.split("\n", 1)
+    header = "TIC,RAJ2000,DEJ2000,pmRA,pmDE,Tmag,Teff,OType,Disp"
+    check_truth(read_tic(write_text(tmp_path / "v.csv", f"# a query\n#\n{header}\n{rows}")))
+
+
+def test_position_at_j2000_is_preferred_to_the_original_one(tmp_path):
+    text = "TIC,RAOdeg,DEOdeg,RAJ2000,DEJ2000,pmRA,pmDE,Tmag\n7,1.5,2.5,1.0,2.0,0,0,9\n"
+    stars = read_tic(write_text(tmp_path / "v.csv", text))
+    assert stars.iloc[0][["ra_j2000", "dec_j2000"]].tolist() == [1.0, 2.0]
+    assert np.isnan(stars["teff"][0])
+
+
+def mast_table():
+    """The same stars as a masked astropy table, without the row that is no number."""
+    rows = [line.split(",") for line in MAST.split("\n")[1:-2]]
+    table = Table()
+    for number, name in enumerate(MAST.split("\n")[0].split(",")):
+        texts = [row[number] for row in rows]
+        if name in ("objType", "disposition"):
+            table[name] = texts
+        elif name == "ID":
+            table[name] = np.array([int(text) for text in texts])
+        else:
+            values = [float(text or "nan") for text in texts]
+            table[name] = MaskedColumn(values, mask=np.isnan(values))
+    return table
+
+
+@pytest.mark.parametrize("delimiter", [" ", ","])
+def test_ecsv(tmp_path, delimiter):
+    path = tmp_path / "tic.ecsv"
+    mast_table().write(path, format="ascii.ecsv", delimiter=delimiter)
+    check_truth(read_tic(path))
+
+
+@pytest.mark.parametrize("name", ["tic.fits", "tic.fits.gz"])
+def test_fits(tmp_path, name):
+    table = mast_table()
+    for column in ("ra", "dec", "pmRA", "pmDEC", "Tmag", "Teff"):
+        table[column] = table[column].filled(np.nan)
+    table.write(tmp_path / name, format="fits")
+    check_truth(read_tic(tmp_path / name))
+
+
+def test_parquet(tmp_path):
+    frame = mast_table().to_pandas()
+    frame["disposition"] = frame["disposition"].replace("", None)
+    frame.to_parquet(tmp_path / "tic.parquet")
+    check_truth(read_tic(tmp_path / "tic.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value"),
+    [
+        ("7,361.0,0,0,0,9,", "ra", "'361.0'"),
+        ("7,-0.1,0,0,0,9,", "ra", "'-0.1'"),
+        ("7,10,90.5,0,0,9,", "dec", "'90.5'"),
+        ("7,,0,0,0,9,", "ra", "''"),
+        ("7,10,0,fast,0,9,", "pmRA", "'fast'"),
+        ("7,10,0,0,0,inf,", "Tmag", "'inf'"),
+        ("7.5,10,0,0,0,9,", "ID", "'7.5'"),
+        (",10,0,0,0,9,", "ID", "''"),
+        ("-7,10,0,0,0,9,", "ID", "'-7'"),
+    ],
+)
+def test_impossible_values_are_named(tmp_path, row, column, value):
+    text = f"ID,ra,dec,pmRA,pmDEC,Tmag,Teff\n1,1,1,1,1,1,\n{row}\n"
+    with pytest.raises(InputDataError, match=rf"bad\.csv: row 2, column {column}: {value} is not"):
+        read_tic(write_text(tmp_path / "bad.csv", text))
+
+
+def test_a_missing_column_is_named(tmp_path):
+    path = write_text(tmp_path / "bad.csv", "ID,ra,dec,pmRA,Tmag\n1,1,1,1,1\n")
+    with pytest.raises(InputDataError, match=r"bad\.csv: no column for pm_dec \(as pmdec or"):
+        read_tic(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("bad.csv", b"", "the file is empty"),
+        ("bad.csv", b"ID,ra,dec,pmRA,pmDEC,Tmag\n", "no stars in the file"),
+        ("bad.csv.gz", b"not gzip", "cannot be read"),
+        ("bad.fits", b"not FITS", "cannot be read"),
+        ("bad.parquet", b"not Parquet", "cannot be read"),
+        ("bad.txt", b"1", "has to end in"),
+    ],
+)
+def test_unreadable_files_are_named(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputDataError, match=rf"{name}.*{message}"):
+        read_tic(tmp_path / name)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(InputDataError, match=r"nowhere\.csv"):
+        read_tic(tmp_path / "nowhere.csv")
+
+
+def test_fits_without_a_table(tmp_path):
+    fits.PrimaryHDU(np.zeros((2, 3))).writeto(tmp_path / "image.fits")
+    with pytest.raises(InputDataError, match="no table"):
+        read_tic(tmp_path / "image.fits")
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not REALDATA.is_dir(), reason="the real data are not beside the project")
+@pytest.mark.parametrize(
+    ("name", "n_stars", "n_phantoms", "first"),
+    [
+        ("tic_mast_rows.csv", 203, 3, (1227555, 137.225947173, -15.281665578, 12.5991, 6407.0)),
+        ("tic_ic2391.csv", 60, 0, (94107183, 130.75168, -53.9021205833333, 10.4061, 5682.0)),
+    ],
+)
+def test_real_rows(name, n_stars, n_phantoms, first):
+    stars = read_tic(REALDATA / name)
+    assert len(stars) == n_stars
+    assert stars.attrs["n_phantoms"] == n_phantoms
+    columns = ["tic_id", "ra_j2000", "dec_j2000", "tmag", "teff"]
+    assert tuple(stars.iloc[0][columns]) == first
+    raw = pd.read_csv(REALDATA / name)
+    raw.columns = raw.columns.str.lower()
+    kept = raw.set_index("id").loc[stars["tic_id"]]
+    np.testing.assert_array_equal(stars["pm_ra"], kept["pmra"])
+    np.testing.assert_array_equal(stars["pm_dec"], kept["pmdec"])
+    if "disposition" in raw:
+        assert (raw["disposition"].notna()).sum() == n_phantoms
+        assert kept["disposition"].isna().all()
