@@ -10,9 +10,7 @@ import yaml
 PROJECT = Path(workflow.basedir).parent
 sys.path.insert(0, str(PROJECT))
 os.environ.update(
-    PYTHONPATH=os.pathsep.join(
-        filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")])
-    )
+    PYTHONPATH=os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
 )
 
 from tessphot_lib.config_check import (
@@ -65,17 +63,11 @@ def ccds_with_images():
     if not with_images:
         raise ConfigError(
             f"{ffi_folder_origin(config)}: no image of {name_some(asked)} in '{folder}'"
-            + (
-                f"; there are images of {name_some(list(found))}"
-                if found
-                else ", nor of any CCD"
-            )
+            + (f"; there are images of {name_some(list(found))}" if found else ", nor of any CCD")
         )
     if len(with_images) < len(asked):
         without = [ccd_id for ccd_id in asked if ccd_id not in found]
         logger.warning(f"left out, no images in '{folder}': {name_some(without)}")
-    if not workflow.dryrun:
-        write_listing(CACHE, folder, found)
     FOUND.update(found)
     return with_images
 
@@ -93,8 +85,7 @@ def ffis_of(ccd_id):
     if config["input"]["source"] == "simulated":
         names = ffi_names(ccd_id, SimulationSettings.from_mapping(config["simulation"]))
         return [
-            FfiFile(parse_ffi_name(name)[1], f"simulated/{ccd_id}/{name}", False)
-            for name in names
+            FfiFile(parse_ffi_name(name)[1], f"simulated/{ccd_id}/{name}", False) for name in names
         ]
     if ccd_id in FOUND:
         return FOUND[ccd_id]
@@ -113,14 +104,9 @@ def simulated_blocks():
         return
     for sector in config["sectors"]:
         for block, images in blocks_of(str(CcdId(sector, 1, 1))).items():
-            names = [
-                image.replace("-cam1-ccd1/", "-cam{camera}-ccd{ccd}/")
-                for image in images
-            ]
+            names = [image.replace("-cam1-ccd1/", "-cam{camera}-ccd{ccd}/") for image in images]
             yield sector, block, [
-                name.replace(
-                    f"-s{sector:04d}-1-1-", f"-s{sector:04d}-{{camera}}-{{ccd}}-"
-                )
+                name.replace(f"-s{sector:04d}-1-1-", f"-s{sector:04d}-{{camera}}-{{ccd}}-")
                 for name in names
             ]
 
@@ -140,9 +126,7 @@ def images_of_block(wildcards):
     try:
         return blocks_of(wildcards.ccd_id)[wildcards.block]
     except KeyError:
-        raise WorkflowError(
-            f"{wildcards.ccd_id} has no block {wildcards.block}"
-        ) from None
+        raise WorkflowError(f"{wildcards.ccd_id} has no block {wildcards.block}") from None
 
 
 def block_files(wildcards):
@@ -157,9 +141,11 @@ def star_list(wildcards):
     return str(Path(config["catalog"]["file"]).expanduser())
 
 
-def code_of(stage):
-    """A digest of the code behind a stage, so that its jobs run again when that changes."""
-    return lambda wildcards: code_digest(f"tessphot_lib.stages.{stage}")
+def code_of(*stages):
+    """A digest of the code behind stages, so that jobs run again when that changes."""
+    return lambda wildcards: " ".join(
+        code_digest(f"tessphot_lib.stages.{stage}") for stage in stages
+    )
 
 
 def memory(base, bytes_per_pixel=0, bytes_per_block_pixel=0):
@@ -174,7 +160,13 @@ def prepare_settings(*names):
     return {name: config["prepare"][name] for name in names}
 
 
-# Said at the end of a run
+# At the start and at the end of a run
+
+
+def keep_list_of_images():
+    """Keep what was found, for the processes of jobs."""
+    if FOUND:
+        write_listing(CACHE, ffi_folder(config), FOUND)
 
 
 def show_summary():
@@ -190,12 +182,8 @@ def show_where_logs_are():
     )
 
 
-schema = yaml.safe_load(
-    Path(workflow.basedir, "schemas", "config.schema.yaml").read_text()
-)
-config.update(
-    read_values(config, schema)
-)  # --config gives texts where numbers are meant
+schema = yaml.safe_load(Path(workflow.basedir, "schemas", "config.schema.yaml").read_text())
+config.update(read_values(config, schema))  # --config gives texts where numbers are meant
 if workflow.is_main_process:
     try:
         check_config(config, schema)

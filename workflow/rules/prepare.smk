@@ -44,7 +44,7 @@ rule catalog:
     params:
         window=WINDOW.as_list(),
         settings=config["catalog"],
-        code=code_of("catalog"),
+        code=code_of("catalog", "ffi_table"),
     message:
         "{wildcards.ccd_id}: catalog of the stars"
     script:
@@ -70,11 +70,9 @@ rule backgrounds:
         runtime=120,
     params:
         window=WINDOW.as_list(),
-        settings=prepare_settings(
-            "bad_quality", "compression_error", "background", "average"
-        ),
+        settings=prepare_settings("bad_quality", "compression_error", "background", "average"),
         on_bad_image=config["input"]["on_bad_image"],
-        code=code_of("backgrounds"),
+        code=code_of("backgrounds", "ffi_table"),
     message:
         "{wildcards.ccd_id}: images and backgrounds of {wildcards.block}"
     script:

@@ -1,0 +1,76 @@
+# make help: what there is. Python and its packages go to .venv beside this file; nothing else
+# of the machine is touched. PYTHON=... names another Python (3.11 or newer), CORES=... how
+# many jobs run at the same time.
+
+CORES ?= 2
+PYTHON ?=
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo-run
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+
+.PHONY: help demo test lint benchmark clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed ## measure the stars of a small simulated sector, in demo-run/
+	@$(BIN)/snakemake --cores $(CORES) --snakefile workflow/Snakefile \
+		--configfile config/demo.yaml --directory $(DEMO)
+	@echo
+	@echo "One of the light curves:"
+	@find $(DEMO)/results -name '*_lc.fits.gz' | sort | head -n 1
+	@echo "Pictures:"
+	@find $(DEMO)/results/pictures -name '*.png' | sort
+
+test: $(VENV)/installed-for-development ## all tests
+	@$(BIN)/python -m pytest --quiet --numprocesses $(CORES)
+
+lint: $(VENV)/installed-for-development ## style of the Python and Snakemake files
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/snakefmt --quiet --check workflow
+	@empty=$$(mktemp -d) && trap 'rm -r "$$empty"' EXIT && \
+		$(BIN)/snakemake --quiet all --lint --snakefile workflow/Snakefile \
+		--configfile config/demo.yaml --directory "$$empty"
+
+benchmark: $(VENV)/installed-for-development ## speed, memory and quality of the photometry
+	@test -e benchmarks/run.py || { echo "benchmarks/run.py is not there" >&2; exit 1; }
+	@$(BIN)/python benchmarks/run.py
+
+clean: ## remove the demo and what tools leave behind (.venv stays)
+	rm -rf $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .snakemake
+	find tessphot_lib tests workflow -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment is made anew when its Python is gone, and brought up to date when
+# pyproject.toml has changed.
+$(VENV)/installed: pyproject.toml
+	@$(MAKE) --no-print-directory environment
+	@echo "installing the packages that pyproject.toml names (once; some minutes)"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/installed-for-development: pyproject.toml
+	@$(MAKE) --no-print-directory environment
+	@echo "installing the packages that pyproject.toml names (once; some minutes)"
+	@$(PIP) install --editable '.[test,lint,parquet]'
+	@touch $@ $(VENV)/installed
+
+.PHONY: environment
+environment:
+	@if $(BIN)/python -c '$(NEW_ENOUGH)' 2>/dev/null; then exit 0; fi; \
+	found=; \
+	for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
+		if "$$python" -c '$(NEW_ENOUGH)' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if test -z "$$found"; then \
+		echo "error: Python 3.11 or newer is needed, and $(if $(PYTHON),$(PYTHON) is not one,none was found); name one: make PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	fi; \
+	echo "making $(VENV) with $$("$$found" --version)"; \
+	"$$found" -m venv --clear $(VENV) || { \
+		echo "error: $$found cannot make a virtual environment (on Debian and Ubuntu: install python3-venv)" >&2; \
+		exit 1; \
+	}

@@ -1,0 +1,113 @@
+"""What the tests of the workflow share: a project whose stages only make empty files."""
+
+import os
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+STAND_IN = '''"""Stand-in for a stage: makes its outputs, and tells what it was called with."""
+import logging
+from pathlib import Path
+
+
+def __getattr__(name):
+    if not name.startswith("run_"):
+        raise AttributeError(name)
+    return run
+
+
+def run(*args, **kwargs):
+    logging.getLogger(__name__).info("called with %s %s", args, kwargs)
+    for arg in args:
+        for path in arg if isinstance(arg, list) else [arg]:
+            if not isinstance(path, Path) or path.exists():
+                continue
+            if path.parent.name == "lightcurves" or path.name == "targets":
+                path.mkdir()
+            else:
+                path.write_text(f"from {__name__}\\n")
+'''
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Folder with the workflow and the library, the stages replaced by stand-ins."""
+    folder = tmp_path / "project"
+    library = folder / "tessphot_lib"
+    (library / "stages").mkdir(parents=True)
+    for name in ("workflow", "config", "environment.yaml"):
+        (folder / name).symlink_to(PROJECT / name)
+    for path in (PROJECT / "tessphot_lib").iterdir():
+        if path.name not in ("stages", "__pycache__"):
+            (library / path.name).symlink_to(path)
+    (library / "stages" / "__init__.py").touch()
+    for script in (PROJECT / "workflow" / "scripts").glob("*.py"):
+        for line in script.read_text().splitlines():
+            if line.startswith("from tessphot_lib.stages."):
+                stage = line.split()[1].rsplit(".", 1)[1]
+                (library / "stages" / f"{stage}.py").write_text(STAND_IN)
+    return folder
+
+
+@pytest.fixture
+def snakemake(tmp_path):
+    """Run Snakemake in the folder ``run``: returns exit status and all it said."""
+
+    def call(*arguments, config, project=PROJECT, **variables):
+        config_file = tmp_path / "user.yaml"
+        config_file.write_text(yaml.safe_dump(config))
+        command = [sys.executable, "-m", "snakemake", "--snakefile"]
+        command += [str(project / "workflow" / "Snakefile"), "--configfile", str(config_file)]
+        command += ["--directory", str(tmp_path / "run"), *arguments]
+        environment = {key: value for key, value in os.environ.items() if key != "TESSPHOT_INPUT"}
+        environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache")} | variables
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    return call
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Make empty stand-ins for the images of a CCD, every other one compressed."""
+
+    def make(n_images, *, sector=14, camera=1, ccd=1, folder="ffi", first=0):
+        below = tmp_path / folder / f"cam{camera}" / f"ccd{ccd}"
+        below.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for index in range(first, first + n_images):
+            stamp = datetime(2019, 7, 18, 20, 19, 29) + timedelta(seconds=1800 * index)
+            name = f"tess{stamp:%Y%j%H%M%S}-s{sector:04d}-{camera}-{ccd}-0150-s_ffic.fits"
+            paths.append(below / f"{name}{'.gz' if index % 2 else ''}")
+            paths[-1].touch()
+        return paths
+
+    return make
+
+
+@pytest.fixture
+def sector14(tmp_path):
+    """Configuration of images in a folder, and stars in a file."""
+    (tmp_path / "tic.csv").write_text("ID,ra,dec\n")
+    return {
+        "sectors": [14],
+        "cameras": [1],
+        "ccds": [1],
+        "input": {"ffi_dir": "../ffi", "window": [100, 300, 200, 500]},
+        "catalog": {"source": "file", "file": "../tic.csv"},
+        "prepare": {"block_size": 8},
+    }

@@ -1,0 +1,133 @@
+"""The workflow with stages that make empty files: what runs, and what runs again."""
+
+import re
+
+import pytest
+
+CCD = "s0014-cam1-ccd1"
+AFTER_A_BLOCK = {
+    "average_image": 1,
+    "jitter": 1,
+    "hdf5": 1,
+    "todo": 1,
+    "photometry": 4,
+    "collect": 1,
+    "check": 1,
+    "all": 1,
+}
+
+
+def jobs(output):
+    """Jobs that Snakemake counts: rule to number; none: nothing to be done."""
+    if "Job stats:" not in output:
+        assert "Nothing to be done" in output, output
+        return {}
+    table = output[output.index("Job stats:") :].split("\ntotal")[0]
+    counted = re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE)
+    return {name: int(count) for name, count in counted}
+
+
+@pytest.fixture
+def done(project, snakemake, images, sector14):
+    """A finished run over 20 images in 3 blocks; returns a function for dry runs."""
+    images(20)
+    status, output = snakemake("--cores", "2", config=sector14, project=project)
+    assert status == 0, output
+
+    def plan(*arguments, config=sector14):
+        status, output = snakemake("-n", *arguments, config=config, project=project)
+        assert status == 0, output
+        return jobs(output)
+
+    plan.said = output
+    return plan
+
+
+def test_run_from_start_to_end(done, tmp_path, snakemake, sector14, project):
+    run = tmp_path / "run"
+    assert jobs(done.said) == {"ffi_table": 1, "catalog": 1, "backgrounds": 3} | AFTER_A_BLOCK
+    assert "from tessphot_lib.stages.check" in done.said  # the summary, on the terminal
+    assert done() == {}
+
+    # What the stages were called with is in the logs.
+    log = (run / "logs" / CCD / "photometry_r0c1.log").read_text()
+    assert f"PosixPath('results/{CCD}/pixels.hdf5')" in log
+    assert "CcdId(sector=14, camera=1, ccd=1)" in log
+    assert "'tile': 'r0c1'" in log
+    assert "'output_settings': {'version': 1, 'origin': 'TASOC/Aarhus'}" in log
+    table = (run / "logs" / CCD / "ffi_table.log").read_text()
+    assert table.count("_ffic.fits") == 20
+    assert "Window(row0=100, row1=300, column0=200, column1=500)" in table
+    assert (run / "benchmarks" / CCD / "todo.tsv").is_file()
+
+    # One star asked for by its path.
+    star = f"results/{CCD}/stars/tic1234.fits.gz"
+    status, output = snakemake("--cores", "1", star, config=sector14, project=project)
+    assert (status, jobs(output)) == (0, {"lightcurve": 1})
+    assert "'tic_id': 1234" in (run / "logs" / CCD / "lightcurve_1234.log").read_text()
+
+
+def test_another_image_changes_its_own_block_only(done, images):
+    images(1, first=20)
+    assert done() == {"ffi_table": 1, "backgrounds": 1} | AFTER_A_BLOCK
+
+
+def test_another_image_and_another_setting_at_the_same_time(done, images, sector14):
+    images(1, first=20)
+    sector14["prepare"]["background"] = {"box_size": 32}
+    assert done() == {"ffi_table": 1, "backgrounds": 3} | AFTER_A_BLOCK
+
+
+def test_image_taken_away_changes_its_own_block_only(done, tmp_path):
+    sorted((tmp_path / "ffi").rglob("*.fits"))[3].unlink()
+    assert done() == {"ffi_table": 1, "backgrounds": 1} | AFTER_A_BLOCK
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "again"),
+    [
+        ("todo", {"faint_limit": 14.0}, {"todo", "photometry", "collect", "check", "all"}),
+        ("output", {"version": 2}, {"photometry", "collect", "check", "all"}),
+        (
+            "prepare",
+            {"block_size": 8, "motion": {"n_stars": 100}},
+            {"jitter", "hdf5", "todo", "photometry", "collect", "check", "all"},
+        ),
+        ("simulation", {"seed": 2}, set()),
+    ],
+)
+def test_setting_reruns_what_depends_on_it(done, sector14, section, change, again):
+    assert set(done(config=sector14 | {section: change})) == again
+
+
+def test_code_reruns_what_depends_on_it(done, project):
+    stage = project / "tessphot_lib" / "stages" / "todo.py"
+    stage.write_text(stage.read_text() + "# another version\n")
+    assert set(done()) == {"todo", "photometry", "collect", "check", "all"}
+
+
+def test_job_on_a_node_does_not_search_for_images(done, images, snakemake, sector14, project):
+    """The process of a job reads the list that the main process has kept."""
+    images(1, first=20)
+    as_a_job = ["--mode", "remote", "--target-jobs", f"ffi_table:ccd_id={CCD}"]
+    as_a_job += ["--allowed-rules", "ffi_table", "--force", "--nolock", "--no-hooks"]
+    status, output = snakemake("--cores", "1", *as_a_job, config=sector14, project=project)
+    assert status == 0, output
+    log = project.parent / "run" / "logs" / CCD / "ffi_table.log"
+    assert log.read_text().count("_ffic.fits") == 20
+
+
+def test_failed_job_says_so_in_one_line(project, snakemake, images, sector14, tmp_path):
+    images(3)
+    (project / "tessphot_lib" / "stages" / "catalog.py").write_text(
+        "from tessphot_lib.errors import InputDataError\n"
+        "def run_catalog(*args, **kwargs):\n"
+        "    raise InputDataError('tic.csv: no column Tmag')\n"
+    )
+    status, output = snakemake("--cores", "1", config=sector14, project=project)
+    assert status == 1
+    assert "\nerror: tic.csv: no column Tmag\n" in output
+    assert "Traceback" not in output
+    assert f"log of each job under {tmp_path}/run/logs" in output
+    log = (tmp_path / "run" / "logs" / CCD / "catalog.log").read_text()
+    assert log.endswith("ERROR tessphot: error: tic.csv: no column Tmag\n")
