@@ -30,8 +30,20 @@ class BackgroundSettings(Settings):
 
     box_size: int = 64  # [pixels] side of the mesh cells
     mask_radius_scale: float = 1.0  # multiplies the radius of the star masks
-    smooth_hours: float = 1.5  # [h] width of the smoothing in time; 0: none
-    straylight_factor: float = 10.0  # images this many times above the quiet sky are flagged
+
+
+@dataclass(frozen=True)
+class SmoothingSettings(Settings):
+    """``prepare.smoothing``: backgrounds of neighboring images are averaged."""
+
+    hours: float = 1.5  # [h] full width in time; 0: none
+
+
+@dataclass(frozen=True)
+class FlagSettings(Settings):
+    """``prepare.flags``: which images are flagged from what is seen in them."""
+
+    straylight_factor: float = 10.0  # background over the quiet sky, above which it is stray light
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,12 @@ changed, and only then.
 
 import ast
 import hashlib
+import json
 import subprocess
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import tessphot_lib
 
@@ -65,6 +68,25 @@ def software_version() -> str:
             return tessphot_lib.__version__
         return f"{tessphot_lib.__version__}+g{commit}"
     return tessphot_lib.__version__
+
+
+def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What each product records of its making: the software, and the settings as JSON.
+
+    Parameters
+    ----------
+    settings : mapping
+        The sections of the configuration that the step was given.
+
+    Returns
+    -------
+    dict
+        ``software`` and ``settings``; the same for the same code and settings.
+    """
+    return {
+        "software": f"tessphot {software_version()}",
+        "settings": json.dumps(settings, sort_keys=True, default=str),
+    }
 
 
 def _package_root() -> Path:

@@ -6,6 +6,7 @@ whole CCD whatever part of it is looked at.
 
 import re
 from collections.abc import Sequence
+from math import floor
 
 from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.errors import ConfigError
@@ -34,6 +35,24 @@ def tile_window(tile: str, grid: Sequence[int]) -> Window:
         *_edges(int(match[1]), grid[0], SCIENCE_ROWS),
         *_edges(int(match[2]), grid[1], SCIENCE_COLUMNS),
     )
+
+
+def tile_of(row: float, column: float, grid: Sequence[int]) -> str:
+    """Name the tile that a position on the CCD [science pixels] falls into.
+
+    Positions off the CCD by less than a pixel belong to the tile at the edge.
+    """
+    indices = []
+    for position, n_tiles, n_pixels in (
+        (row, grid[0], SCIENCE_ROWS),
+        (column, grid[1], SCIENCE_COLUMNS),
+    ):
+        pixel = min(max(floor(position + 0.5), 0), n_pixels - 1)
+        index = min(pixel * n_tiles // n_pixels + 1, n_tiles - 1)
+        while _edges(index, n_tiles, n_pixels)[0] > pixel:
+            index -= 1
+        indices.append(index)
+    return f"r{indices[0]}c{indices[1]}"
 
 
 def tiles_in(window: Window, grid: Sequence[int]) -> list[str]:

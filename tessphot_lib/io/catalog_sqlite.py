@@ -51,6 +51,9 @@ SETTINGS = (
     SqlColumn("footprint", "TEXT NOT NULL", "object"),  # ((ra,dec),...) [deg]
     SqlColumn("wcs", "TEXT", "object"),  # header of the reference image
     SqlColumn("reference_image", "TEXT", "object"),
+    SqlColumn("centre_ra", "REAL", "float64"),  # of the CCD [deg], which BARYCORR is for
+    SqlColumn("centre_dec", "REAL", "float64"),
+    SqlColumn("image_header", "TEXT", "object"),  # JSON: keywords that all images share
 )
 
 
@@ -67,7 +70,8 @@ def write_catalog(path: Path, stars: pd.DataFrame, settings: Mapping[str, Any]) 
         ``epoch`` [year], ``coord_buffer``, ``camera_centre_ra``,
         ``camera_centre_dec`` [deg], ``footprint`` ((n_corners, 2) values, ra and
         dec [deg], or their text), and optionally ``wcs`` (header string of the
-        reference image, pixels as in the full image) and ``reference_image``.
+        reference image, pixels as in the full image), ``reference_image``,
+        ``centre_ra``, ``centre_dec`` [deg] and ``image_header`` (JSON).
 
     Raises
     ------

@@ -9,7 +9,7 @@ import numpy as np
 
 from tessphot_lib.background import Mesh, has_straylight, smooth_in_time
 from tessphot_lib.barycenter import earth_position
-from tessphot_lib.config import BackgroundSettings
+from tessphot_lib.config import BackgroundSettings, FlagSettings, SmoothingSettings
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag
 from tessphot_lib.io.average_fits import read_average_image
@@ -22,7 +22,8 @@ from tessphot_lib.provenance import provenance
 
 log = logging.getLogger(__name__)
 
-SECONDS_PER_HOUR = 3600.0
+HOURS_PER_DAY = 24.0
+SKY_ATTRIBUTES = ("wcs", "centre_ra", "centre_dec", "image_header", "ticver")  # of the catalog
 
 
 def run_hdf5(
@@ -63,8 +64,10 @@ def run_hdf5(
     if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
         raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
     images["motion"], images["motion_error"] = motion["motion"], motion["error"]
-    images["quality"] = _last_flags(images, motion, background)
-    _smooth(images, background, int(settings["bad_quality"]))
+    factor = FlagSettings.from_mapping(settings["flags"]).straylight_factor
+    images["quality"] = _last_flags(images, motion, factor)
+    hours = SmoothingSettings.from_mapping(settings["smoothing"]).hours
+    _smooth(images, hours, int(settings["bad_quality"]))
     middle = 0.5 * (images["time_start"] + images["time_stop"])
     images["earth_position"] = earth_position(middle)
     average, count, _ = read_average_image(average_image)
@@ -90,7 +93,8 @@ def run_hdf5(
             "cadence_seconds": cadence_seconds(images["time"], images["exposure_time"]),
             "bad_quality": int(settings["bad_quality"]),
             "box_size": background.box_size,
-            **{key: sky[key] for key in ("wcs", "centre_ra", "centre_dec", "image_header")},
+            "mask_radius_scale": background.mask_radius_scale,
+            **{key: sky[key] for key in SKY_ATTRIBUTES},
         },
     )
 
@@ -118,19 +122,17 @@ def _read_all(blocks: list[Path]) -> dict[str, np.ndarray]:
 
 
 def _last_flags(
-    images: dict[str, np.ndarray], motion: dict[str, np.ndarray], background: BackgroundSettings
+    images: dict[str, np.ndarray], motion: dict[str, np.ndarray], straylight_factor: float
 ) -> np.ndarray:
     """Cadence flags that need the whole sector: scattered light, unknown motion."""
     quality = images["quality"].astype(np.int32)
-    bright = has_straylight(images["background_level"], background.straylight_factor)
+    bright = has_straylight(images["background_level"], straylight_factor)
     quality[bright] |= int(CadenceFlag.STRAYLIGHT_MEASURED)
     quality[motion["source"] == "none"] |= int(CadenceFlag.NO_MOTION)
     return quality
 
 
-def _smooth(
-    images: dict[str, np.ndarray], background: BackgroundSettings, bad_quality: int
-) -> None:
+def _smooth(images: dict[str, np.ndarray], hours: float, bad_quality: int) -> None:
     """Smooth the backgrounds in time; their errors shrink with what each was averaged from."""
     own_bits = CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND
     good = images["quality"] & (bad_quality | int(own_bits)) == 0
@@ -138,7 +140,7 @@ def _smooth(
         images["background"],
         images["time"],
         good,
-        width=background.smooth_hours * SECONDS_PER_HOUR / 86400.0,
+        width=hours / HOURS_PER_DAY,
     )
     images["background"] = smoothed.astype(np.float32)
     error = images["background_error"] / np.sqrt(gain)[:, np.newaxis, np.newaxis]

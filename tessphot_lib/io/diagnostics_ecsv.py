@@ -1,0 +1,44 @@
+"""``diagnostics/<tile>.ecsv``: how the stars of a tile ended."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from astropy.table import Table
+
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.model import CcdId
+
+
+def write_diagnostics_table(path: Path, table: pd.DataFrame, ccd_id: CcdId) -> None:
+    """Write one row per star; columns as TASOC's table ``diagnostics``, and ``tic_id``, ``status``.
+
+    None in a text column is written as an empty text.
+    """
+    written = Table(meta={"ccd": str(ccd_id)})
+    for name in table.columns:
+        values = table[name]
+        if values.dtype == object:
+            values = np.array(["" if value is None else str(value) for value in values], dtype=str)
+        written[name] = np.asarray(values)
+    with complete_file(path) as partial:
+        written.write(partial, format="ascii.ecsv")
+
+
+def read_diagnostics_table(path: Path) -> pd.DataFrame:
+    """Read back what `write_diagnostics_table` wrote; empty texts as None."""
+    try:
+        table = Table.read(path, format="ascii.ecsv", guess=False)
+    except (OSError, ValueError) as err:
+        raise InputDataError(f"{path}: cannot be read: {err}") from err
+    columns = {}
+    for name in table.colnames:
+        column = table[name]
+        if column.dtype.kind in "US":
+            texts = np.ma.filled(column, "") if hasattr(column, "mask") else column
+            columns[name] = [str(text) or None for text in texts]
+        else:
+            filled = np.ma.filled(column, np.nan) if column.dtype.kind == "f" else column
+            columns[name] = np.asarray(filled)
+    return pd.DataFrame(columns)

@@ -1,0 +1,109 @@
+"""Last step: the todo list of the run -> a summary, and an error if the code failed on a star."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tessphot_lib.errors import TessphotError
+from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.todo_sqlite import Status, read_diagnostics, read_todo
+
+log = logging.getLogger(__name__)
+
+UNEXPECTED = "Traceback: "  # begins the remark of a star on which the code itself failed
+SUMMARY_TMAG = (8, 10, 12, 14)  # magnitudes whose precision is told, each +- 0.5
+MAX_NAMED = 10
+
+
+def run_check(todo: Path, output: Path, *, tic_ids: list[int]) -> None:
+    """Write the summary of a run.
+
+    Parameters
+    ----------
+    todo : Path
+        Of the run.
+    output : Path
+        ``summary.txt``
+    tic_ids : list of int
+        Stars that were asked for; empty: all.
+
+    Raises
+    ------
+    TessphotError
+        If an unexpected error hit any star: names the stars and their logs.
+    """
+    stars = read_todo(todo).merge(
+        read_diagnostics(todo), on="priority", how="left", suffixes=("", "_measured")
+    )
+    failed = stars[stars["errors"].fillna("").str.startswith(UNEXPECTED)]
+    if len(failed):
+        raise TessphotError(_name_failures(failed, todo))
+    if tic_ids:
+        stars = stars[stars["tic_id"].isin(tic_ids)]
+    with complete_file(output) as partial:
+        partial.write_text(summary(stars, todo, tic_ids), encoding="utf-8")
+
+
+def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
+    """Tell in a few lines how a run ended.
+
+    Parameters
+    ----------
+    stars : DataFrame
+        Todo list and diagnostics joined.
+    todo : Path
+    tic_ids : list of int
+        Stars that were asked for; those that are on no list are named.
+    """
+    counts = stars["status"].value_counts()
+    words = {
+        Status.OK: "measured",
+        Status.WARNING: "measured with a warning",
+        Status.SKIPPED: "left to a brighter neighbor",
+        Status.ERROR: "failed",
+    }
+    lines = [f"{len(stars)} stars:"]
+    lines += [f"  {int(counts.get(int(status), 0)):8d} {name}" for status, name in words.items()]
+    missing = sorted(set(tic_ids) - set(stars["tic_id"]))
+    if missing:
+        lines.append(f"  {len(missing):8d} on no CCD of this run: {_shorten(missing)}")
+    lines.append("median scatter over 1 h (ppm) and from point to point (ppm):")
+    lines += [_precision_line(stars, tmag) for tmag in SUMMARY_TMAG]
+    example = stars[stars["lightcurve"].notna()]
+    lines.append(f"todo list:     {todo}")
+    if len(example):
+        lines.append(f"a light curve: {todo.parent / example['lightcurve'].iloc[0]}")
+    failures = stars[stars["status"] == int(Status.ERROR)]
+    for reason, count in failures["errors"].value_counts().head(5).items():
+        lines.append(f"{count} failed: {reason}")
+    return "\n".join(lines) + "\n"
+
+
+def _precision_line(stars: pd.DataFrame, tmag: float) -> str:
+    """Median precision of the stars around one magnitude."""
+    near = stars[(np.abs(stars["tmag"] - tmag) <= 0.5) & stars["rms_hour"].notna()]
+    if near.empty:
+        return f"  Tmag {tmag:2d}: no stars"
+    rms_hour, ptp = 1e6 * near["rms_hour"].median(), 1e6 * near["ptp"].median()
+    return f"  Tmag {tmag:2d}: {rms_hour:8.0f} {ptp:8.0f}   ({len(near)} stars)"
+
+
+def _name_failures(failed: pd.DataFrame, todo: Path) -> str:
+    """One line for the stars on which the code failed."""
+    names = [
+        f"TIC {star.tic_id} (s{star.sector:04d}-cam{star.camera}-ccd{star.ccd}, tile {star.tile}): "
+        f"{star.errors.removeprefix(UNEXPECTED)}"
+        for star in failed.head(MAX_NAMED).itertuples()
+    ]
+    return (
+        f"{todo}: unexpected errors in {len(failed)} stars; please report them, with the logs "
+        f"logs/<ccd>/photometry_<tile>.log: {'; '.join(names)}"
+    )
+
+
+def _shorten(numbers: list[int]) -> str:
+    """The first numbers of a list, as text."""
+    text = ", ".join(map(str, numbers[:MAX_NAMED]))
+    return text if len(numbers) <= MAX_NAMED else f"{text}, ..."

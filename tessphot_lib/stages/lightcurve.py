@@ -1,0 +1,91 @@
+"""Step: one star, or a few, of a CCD -> their light curves, the same as from their tiles."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.atomic import complete_folder
+from tessphot_lib.io.diagnostics_ecsv import write_diagnostics_table
+from tessphot_lib.io.pixels_hdf5 import PixelCube
+from tessphot_lib.io.todo_sqlite import Status, read_skipped, read_todo
+from tessphot_lib.model import CcdId
+from tessphot_lib.stages.measure import measure_stars
+from tessphot_lib.stages.photometry import count_statuses, star_list
+
+log = logging.getLogger(__name__)
+
+DIAGNOSTICS_NAME = "diagnostics.ecsv"
+
+
+def run_light_curve(
+    pixels: Path,
+    catalog: Path,
+    todo: Path,
+    output: Path,
+    ccd_id: CcdId,
+    *,
+    tic_id: int,
+    output_settings: Mapping[str, Any],
+) -> None:
+    """Measure one star.
+
+    Raises
+    ------
+    InputDataError
+        If the star is not on the list, was left to a brighter one, or cannot be measured.
+    """
+    stars = read_todo(todo, tic_ids=[tic_id])
+    if stars.empty:
+        raise InputDataError(f"{todo}: TIC {tic_id} is not on the list of {ccd_id}")
+    star = stars.iloc[0]
+    if star["status"] == int(Status.SKIPPED):
+        skipped = read_skipped(todo).set_index("priority")["skipped_by"]
+        brighter = read_todo(todo, priorities=[int(skipped[star["priority"]])])["tic_id"].iloc[0]
+        raise InputDataError(
+            f"{todo}: TIC {tic_id} lies in the aperture of the brighter TIC {brighter}, "
+            "ask for that one"
+        )
+    with PixelCube(pixels) as cube:
+        table = measure_stars(
+            cube,
+            star_list(stars, todo, catalog),
+            None,
+            output_settings=output_settings,
+            path_of=lambda *_: output,
+        )
+    if table["status"].iloc[0] == int(Status.ERROR):
+        raise InputDataError(f"{output}: TIC {tic_id}: {table['errors'].iloc[0]}")
+
+
+def run_targets(
+    pixels: Path,
+    catalog: Path,
+    todo: Path,
+    output: Path,
+    ccd_id: CcdId,
+    *,
+    tic_ids: list[int],
+    output_settings: Mapping[str, Any],
+) -> None:
+    """Measure those of the stars that are on the list of this CCD.
+
+    ``output`` is a folder: the light curves, and ``diagnostics.ecsv`` with a
+    row for each; without rows where none of the stars lies on the CCD.
+    """
+    stars = read_todo(todo, tic_ids=tic_ids)
+    log.info("%s: %d of %d stars are on the list", ccd_id, len(stars), len(tic_ids))
+    with PixelCube(pixels) as cube, complete_folder(output) as folder:
+        table = measure_stars(
+            cube,
+            star_list(stars, todo, catalog),
+            None,
+            output_settings=output_settings,
+            path_of=lambda name, _: folder / name,
+        )
+        table["lightcurve"] = [
+            None if name is None else f"{output.name}/{name}" for name in table["lightcurve"]
+        ]
+        write_diagnostics_table(folder / DIAGNOSTICS_NAME, table, ccd_id)
+    log.info("%s: %s", ccd_id, count_statuses(table))

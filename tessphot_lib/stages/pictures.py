@@ -1,0 +1,126 @@
+"""Step: a finished run -> a picture of an average image with apertures, and of a light curve."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+from tessphot_lib.flags import ApertureFlag, LightCurveFlag
+from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.average_fits import read_average_image
+from tessphot_lib.io.lightcurve_fits import read_light_curve
+from tessphot_lib.io.todo_sqlite import read_apertures, read_diagnostics, read_todo
+from tessphot_lib.model import CcdId
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt  # noqa: E402  (the backend is to be chosen first)
+
+N_LABELS = 12  # bright stars that are named in the picture
+FAINT_LIMIT = 13.0  # [Tmag] of the star whose light curve is shown
+
+
+def run_pictures(todo: Path, output_average: Path, output_light_curve: Path) -> None:
+    """Draw the average image of the first CCD, and the most variable bright star of the run.
+
+    Parameters
+    ----------
+    todo : Path
+        Of the run.
+    output_average, output_light_curve : Path
+        PNG files.
+    """
+    stars = read_todo(todo).merge(read_diagnostics(todo), on="priority", how="left")
+    first = stars.iloc[0]
+    ccd_id = CcdId(int(first["sector"]), int(first["camera"]), int(first["ccd"]))
+    folder = todo.parent / str(ccd_id)
+    with complete_file(output_average) as partial:
+        _draw_average(folder, ccd_id, partial)
+    measured = stars[stars["lightcurve"].notna()]
+    bright = measured[measured["tmag"] < FAINT_LIMIT]
+    chosen = (bright if len(bright) else measured).sort_values("variability").iloc[-1]
+    with complete_file(output_light_curve) as partial:
+        _draw_light_curve(todo.parent / chosen["lightcurve"], chosen, partial)
+
+
+def _draw_average(folder: Path, ccd_id: CcdId, output: Path) -> None:
+    """Average image with the outlines of all apertures."""
+    average, _, window = read_average_image(folder / "average_image.fits")
+    stars = read_todo(folder / "todo.sqlite")
+    owner = np.zeros(window.shape)
+    for aperture in read_apertures(folder / "todo.sqlite").values():
+        owner[aperture.window.slices_in(window)][aperture.mask] = 1
+    figure, axes = plt.subplots(figsize=(8, 8), layout="constrained")
+    low, high = np.nanpercentile(average, [5, 99.5])
+    extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
+    shown = np.arcsinh(np.clip(average - low, 0, None) / max(high - low, 1e-9) * 100)
+    axes.imshow(shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
+    row, column = np.mgrid[window.row0 : window.row1, window.column0 : window.column1]
+    axes.contour(column, row, owner, levels=[0.5], colors="tab:red", linewidths=0.4)
+    for star in stars.head(N_LABELS).itertuples():
+        axes.annotate(
+            f"{star.tic_id}\n{star.tmag:.1f}",
+            (star.column, star.row),
+            xytext=(5, 5),
+            textcoords="offset points",
+            fontsize=6,
+            color="tab:blue",
+        )
+    axes.set(
+        xlabel="column (science pixels)",
+        ylabel="row (science pixels)",
+        title=f"{ccd_id}: average image, apertures of {len(stars)} stars (red)",
+    )
+    figure.savefig(output, dpi=130, format="png")
+    plt.close(figure)
+
+
+def _draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:
+    """Light curve, its background, and the stamp with the aperture."""
+    light_curve, stamp, _ = read_light_curve(path)
+    good = light_curve.quality & int(LightCurveFlag.FLAGGED_BAD) == 0
+    relative = light_curve.flux / star["mean_flux"]
+    figure, axes = plt.subplot_mosaic(
+        [["flux", "stamp"], ["background", "stamp"]],
+        figsize=(12, 5),
+        width_ratios=[3, 1],
+        height_ratios=[2, 1],
+        layout="constrained",
+    )
+    axes["flux"].errorbar(
+        light_curve.time[good],
+        relative[good],
+        light_curve.flux_err[good] / star["mean_flux"],
+        fmt=".",
+        markersize=3,
+        linewidth=0.5,
+        color="black",
+    )
+    axes["flux"].set(
+        ylabel="relative flux",
+        title=f"TIC {light_curve.tic_id}, Tmag {star['tmag']:.2f}: good cadences",
+    )
+    axes["flux"].tick_params(labelbottom=False)
+    axes["background"].plot(
+        light_curve.time, light_curve.background / stamp_pixels(stamp.aperture), ".", markersize=3
+    )
+    axes["background"].set(
+        xlabel="time (BTJD)", ylabel="background\n(e$^-$/s/pixel)", xlim=axes["flux"].get_xlim()
+    )
+    window = stamp.window
+    extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
+    shown = np.arcsinh(np.clip(stamp.average_image, 0, None))
+    axes["stamp"].imshow(
+        shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest"
+    )
+    mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
+    row, column = np.mgrid[window.row0 : window.row1, window.column0 : window.column1]
+    axes["stamp"].contour(column, row, mask, levels=[0.5], colors="tab:red", linewidths=1)
+    axes["stamp"].set(xlabel="column", ylabel="row", title="average image, aperture")
+    figure.savefig(output, dpi=130, format="png")
+    plt.close(figure)
+
+
+def stamp_pixels(aperture: np.ndarray) -> int:
+    """Number of pixels in the photometric aperture, at least one."""
+    return max(int(((aperture & int(ApertureFlag.IN_APERTURE)) != 0).sum()), 1)
