@@ -30,6 +30,9 @@ SETTINGS = {
     "footprint": FOOTPRINT,
     "wcs": "CRPIX1  =               1045.0",
     "reference_image": "tess2019199201929-s0014-2-3-0150-s_ffic.fits",
+    "centre_ra": 285.5,
+    "centre_dec": 30.25,
+    "image_header": '{"DATA_REL": 19}',
 }
 
 

@@ -152,7 +152,7 @@ def test_a_wrong_row_leaves_the_list_as_it_was(path):
     with pytest.raises(InputDataError, match=r"todo\.sqlite: CHECK.*method_used"):
         write_diagnostics(path, diagnostics(priority=[2], method_used=["magic"], status=[1]))
     same = ["lightcurves/a.fits.gz"] * 2
-    with pytest.raises(InputDataError, match="UNIQUE.*lightcurve"):
+    with pytest.raises(InputDataError, match=r"UNIQUE.*lightcurve"):
         write_diagnostics(path, diagnostics(priority=[1, 2], lightcurve=same, status=[1, 1]))
     with pytest.raises(ValueError, match="table diagnostics has no columns tic_id"):
         write_diagnostics(path, diagnostics(priority=[2], tic_id=[100]))
@@ -219,9 +219,9 @@ def test_a_star_that_comes_twice_is_refused(tmp_path):
     table["tic_id"] = 100
     with pytest.raises(InputDataError, match=r"todo\.sqlite: UNIQUE.*starid"):
         create_todo(tmp_path / "todo.sqlite", table)
-    with pytest.raises(InputDataError, match="CHECK.*camera"):
+    with pytest.raises(InputDataError, match=r"CHECK.*camera"):
         create_todo(tmp_path / "todo.sqlite", stars().assign(camera=5))
-    with pytest.raises(InputDataError, match="CHECK.*datasource"):
+    with pytest.raises(InputDataError, match=r"CHECK.*datasource"):
         create_todo(tmp_path / "todo.sqlite", stars().assign(datasource="film"))
     assert list(tmp_path.iterdir()) == []
 

@@ -179,6 +179,8 @@ def _native(values: np.ndarray) -> np.ndarray:
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
+    except ImportError as error:
+        raise InputDataError(f"{path}: Parquet files need the package pyarrow") from error
     except (OSError, ValueError) as error:
         raise InputDataError(f"{path} cannot be read: {error}") from error
 
