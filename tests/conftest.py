@@ -38,7 +38,11 @@ def run(*args, **kwargs):
 @pytest.fixture
 def project(tmp_path):
     """Folder with the workflow and the library, the stages replaced by stand-ins."""
-    folder = tmp_path / "project"
+    return make_project(tmp_path / "project")
+
+
+def make_project(folder):
+    """Link all but the stages."""
     library = folder / "tessphot_lib"
     (library / "stages").mkdir(parents=True)
     for name in ("workflow", "config", "environment.yaml"):
@@ -60,49 +64,61 @@ def snakemake(tmp_path):
     """Run Snakemake in the folder ``run``: returns exit status and all it said."""
 
     def call(*arguments, config, project=PROJECT, **variables):
-        config_file = tmp_path / "user.yaml"
-        config_file.write_text(yaml.safe_dump(config))
-        command = [sys.executable, "-m", "snakemake", "--snakefile"]
-        command += [str(project / "workflow" / "Snakefile"), "--configfile", str(config_file)]
-        command += ["--directory", str(tmp_path / "run"), *arguments]
-        environment = {key: value for key, value in os.environ.items() if key != "TESSPHOT_INPUT"}
-        environment |= {"XDG_CACHE_HOME": str(tmp_path / "cache")} | variables
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=environment,
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-        return done.returncode, done.stdout
+        return run_snakemake(tmp_path, *arguments, config=config, project=project, **variables)
 
     return call
+
+
+def run_snakemake(folder, *arguments, config, project, **variables):
+    config_file = folder / "user.yaml"
+    config_file.write_text(yaml.safe_dump(config))
+    command = [sys.executable, "-m", "snakemake", "--snakefile"]
+    command += [str(project / "workflow" / "Snakefile"), "--configfile", str(config_file)]
+    command += ["--directory", str(folder / "run"), *arguments]
+    environment = {key: value for key, value in os.environ.items() if key != "TESSPHOT_INPUT"}
+    environment |= {"XDG_CACHE_HOME": str(folder / "cache")} | variables
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    return done.returncode, done.stdout
 
 
 @pytest.fixture
 def images(tmp_path):
     """Make empty stand-ins for the images of a CCD, every other one compressed."""
 
-    def make(n_images, *, sector=14, camera=1, ccd=1, folder="ffi", first=0):
-        below = tmp_path / folder / f"cam{camera}" / f"ccd{ccd}"
-        below.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for index in range(first, first + n_images):
-            stamp = datetime(2019, 7, 18, 20, 19, 29) + timedelta(seconds=1800 * index)
-            name = f"tess{stamp:%Y%j%H%M%S}-s{sector:04d}-{camera}-{ccd}-0150-s_ffic.fits"
-            paths.append(below / f"{name}{'.gz' if index % 2 else ''}")
-            paths[-1].touch()
-        return paths
+    def make(n_images, *, folder="ffi", **which):
+        return make_images(tmp_path / folder, n_images, **which)
 
     return make
+
+
+def make_images(folder, n_images, *, sector=14, camera=1, ccd=1, first=0):
+    below = folder / f"cam{camera}" / f"ccd{ccd}"
+    below.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for index in range(first, first + n_images):
+        stamp = datetime(2019, 7, 18, 20, 19, 29) + timedelta(seconds=1800 * index)
+        name = f"tess{stamp:%Y%j%H%M%S}-s{sector:04d}-{camera}-{ccd}-0150-s_ffic.fits"
+        paths.append(below / f"{name}{'.gz' if index % 2 else ''}")
+        paths[-1].touch()
+    return paths
 
 
 @pytest.fixture
 def sector14(tmp_path):
     """Configuration of images in a folder, and stars in a file."""
-    (tmp_path / "tic.csv").write_text("ID,ra,dec\n")
+    return make_sector14(tmp_path)
+
+
+def make_sector14(folder):
+    (folder / "tic.csv").write_text("ID,ra,dec\n")
     return {
         "sectors": [14],
         "cameras": [1],
@@ -111,3 +127,16 @@ def sector14(tmp_path):
         "catalog": {"source": "file", "file": "../tic.csv"},
         "prepare": {"block_size": 8},
     }
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """Folder of a finished run over 20 images in 3 blocks, and what it said; to be copied."""
+    folder = tmp_path_factory.mktemp("finished")
+    project = make_project(folder / "project")
+    make_images(folder / "ffi", 20)
+    status, output = run_snakemake(
+        folder, "--cores", "2", config=make_sector14(folder), project=project
+    )
+    assert status == 0, output
+    return folder, output

@@ -6,7 +6,6 @@ read, so it needs the standard library only.
 A stamp is the 13 digits ``yyyydddhhmmss`` (UTC, day of the year) of a file name.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -126,17 +125,22 @@ def group_in_blocks(ffis: Iterable[FfiFile], block_size: int) -> dict[str, list[
     return blocks
 
 
-def write_listing(
-    cache: Path, folder: str | os.PathLike, found: Mapping[CcdId, list[FfiFile]]
-) -> None:
-    """Keep all that `find_ffis` found in ``folder``: one small file per CCD, and their list."""
+def write_listing(cache: Path, found: Mapping[CcdId, list[FfiFile]]) -> None:
+    """Keep all that `find_ffis` found: one small file per CCD, and the list of the CCDs.
+
+    Parameters
+    ----------
+    cache : Path
+        Folder for these files, made if need be; what it held before is replaced.
+    found : mapping of CcdId to list of FfiFile
+    """
     cache.mkdir(parents=True, exist_ok=True)
     for ccd_id, ffis in found.items():
-        _write_json(_listing_path(cache, folder, ccd_id), ffis)
-    _write_json(_listing_path(cache, folder, "ccds"), [str(ccd_id) for ccd_id in found])
+        _write_json(cache / f"{ccd_id}.json", ffis)
+    _write_json(cache / "ccds.json", [str(ccd_id) for ccd_id in found])
 
 
-def listed_ccds(cache: Path, folder: str | os.PathLike) -> list[CcdId]:
+def listed_ccds(cache: Path) -> list[CcdId]:
     """Tell which CCDs `write_listing` kept images of.
 
     Raises
@@ -144,10 +148,10 @@ def listed_ccds(cache: Path, folder: str | os.PathLike) -> list[CcdId]:
     InputDataError
         If nothing was kept.
     """
-    return [CcdId.from_string(name) for name in _read_json(_listing_path(cache, folder, "ccds"))]
+    return [CcdId.from_string(name) for name in _read_json(cache / "ccds.json")]
 
 
-def read_listing(cache: Path, folder: str | os.PathLike, ccd_id: CcdId) -> list[FfiFile]:
+def read_listing(cache: Path, ccd_id: CcdId) -> list[FfiFile]:
     """Read back what `write_listing` kept of one CCD.
 
     Raises
@@ -155,7 +159,7 @@ def read_listing(cache: Path, folder: str | os.PathLike, ccd_id: CcdId) -> list[
     InputDataError
         If nothing was kept.
     """
-    return [FfiFile(*entry) for entry in _read_json(_listing_path(cache, folder, ccd_id))]
+    return [FfiFile(*entry) for entry in _read_json(cache / f"{ccd_id}.json")]
 
 
 def _walk(folder: str, seen: set[tuple[int, int]] | None = None) -> Iterable[tuple[str, str]]:
@@ -186,12 +190,6 @@ def _mark_duplicates(entries: list[tuple[str, bool, str]]) -> list[FfiFile]:
         FfiFile(stamp, path, stamp == before)
         for (stamp, _, path), before in zip(entries, earlier, strict=False)
     ]
-
-
-def _listing_path(cache: Path, folder: str | os.PathLike, what: CcdId | str) -> Path:
-    """Where a listing is kept; another folder gives another name."""
-    digest = hashlib.sha256(os.path.abspath(folder).encode()).hexdigest()[:12]
-    return cache / f"ffis-{digest}-{what}.json"
 
 
 def _write_json(path: Path, content: list) -> None:

@@ -43,6 +43,7 @@ rule check:
         mem_mb=2000,
         runtime=30,
     params:
+        tic_ids=config["targets"]["tic_ids"],
         code=code_of("check"),
     message:
         "check: did every star end as it should?"

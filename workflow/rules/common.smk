@@ -35,7 +35,7 @@ from tessphot_lib.simulation.schedule import ffi_names
 from tessphot_lib.simulation.settings import SimulationSettings
 from tessphot_lib.tiles import tiles_in
 
-CACHE = Path(".snakemake/tessphot")
+CACHE = Path(".snakemake/tessphot/ffis")
 
 
 def stop(error):
@@ -54,10 +54,10 @@ def ccds_with_images():
     ]
     if config["input"]["source"] == "simulated":
         return asked
-    folder = ffi_folder(config)
     if not workflow.is_main_process:
-        listed = listed_ccds(CACHE, folder)
+        listed = listed_ccds(CACHE)
         return [ccd_id for ccd_id in asked if ccd_id in listed]
+    folder = ffi_folder(config)
     found = find_ffis(folder)
     with_images = [ccd_id for ccd_id in asked if ccd_id in found]
     if not with_images:
@@ -89,7 +89,7 @@ def ffis_of(ccd_id):
         ]
     if ccd_id in FOUND:
         return FOUND[ccd_id]
-    return read_listing(CACHE, ffi_folder(config), ccd_id)
+    return read_listing(CACHE, ccd_id)
 
 
 @functools.cache
@@ -166,7 +166,7 @@ def prepare_settings(*names):
 def keep_list_of_images():
     """Keep what was found, for the processes of jobs."""
     if FOUND:
-        write_listing(CACHE, ffi_folder(config), FOUND)
+        write_listing(CACHE, FOUND)
 
 
 def show_summary():

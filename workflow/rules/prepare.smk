@@ -16,7 +16,6 @@ rule ffi_table:
         mem_mb=1500,
         runtime=120,
     params:
-        window=WINDOW.as_list(),
         on_bad_image=config["input"]["on_bad_image"],
         code=code_of("ffi_table"),
     message:
@@ -70,7 +69,9 @@ rule backgrounds:
         runtime=120,
     params:
         window=WINDOW.as_list(),
-        settings=prepare_settings("bad_quality", "compression_error", "background", "average"),
+        settings=prepare_settings(
+            "bad_quality", "compression_error", "background", "average", "motion"
+        ),
         on_bad_image=config["input"]["on_bad_image"],
         code=code_of("backgrounds", "ffi_table"),
     message:
@@ -95,6 +96,7 @@ rule average_image:
         mem_mb=memory(1000, bytes_per_pixel=200),
         runtime=30,
     params:
+        settings=prepare_settings("background"),
         code=code_of("average_image"),
     message:
         "{wildcards.ccd_id}: average image"
@@ -105,7 +107,6 @@ rule average_image:
 rule jitter:
     input:
         blocks=block_files,
-        catalog="results/{ccd_id}/catalog.sqlite",
     output:
         "results/{ccd_id}/jitter.ecsv",
     log:
@@ -118,7 +119,7 @@ rule jitter:
         mem_mb=memory(1500, bytes_per_pixel=200),
         runtime=120,
     params:
-        settings=prepare_settings("bad_quality", "motion"),
+        settings=prepare_settings("bad_quality"),
         code=code_of("jitter"),
     message:
         "{wildcards.ccd_id}: image motion"
@@ -131,6 +132,7 @@ rule hdf5:
         blocks=block_files,
         average_image="results/{ccd_id}/average_image.fits",
         jitter="results/{ccd_id}/jitter.ecsv",
+        catalog="results/{ccd_id}/catalog.sqlite",
     output:
         "results/{ccd_id}/pixels.hdf5",
     log:

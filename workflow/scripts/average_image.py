@@ -10,4 +10,5 @@ run_average_image(
     Path(snakemake.input.catalog),
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
+    settings=snakemake.params.settings,
 )

@@ -4,4 +4,8 @@ from tessphot_lib.logs import log_to
 from tessphot_lib.stages.check import run_check
 
 log_to(snakemake.log[0])
-run_check(Path(snakemake.input[0]), Path(snakemake.output[0]))
+run_check(
+    Path(snakemake.input[0]),
+    Path(snakemake.output[0]),
+    tic_ids=snakemake.params.tic_ids,
+)

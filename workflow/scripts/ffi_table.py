@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId, Window
+from tessphot_lib.model import CcdId
 from tessphot_lib.stages.ffi_table import run_ffi_table
 
 log_to(snakemake.log[0])
@@ -9,6 +9,5 @@ run_ffi_table(
     [Path(image) for image in snakemake.input.images],
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
-    window=Window.from_config(snakemake.params.window),
     on_bad_image=snakemake.params.on_bad_image,
 )

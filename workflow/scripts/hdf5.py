@@ -9,6 +9,7 @@ run_hdf5(
     [Path(block) for block in snakemake.input.blocks],
     Path(snakemake.input.average_image),
     Path(snakemake.input.jitter),
+    Path(snakemake.input.catalog),
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     settings=snakemake.params.settings,

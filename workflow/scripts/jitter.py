@@ -7,7 +7,6 @@ from tessphot_lib.stages.jitter import run_jitter
 log_to(snakemake.log[0])
 run_jitter(
     [Path(block) for block in snakemake.input.blocks],
-    Path(snakemake.input.catalog),
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     settings=snakemake.params.settings,
