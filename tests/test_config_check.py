@@ -1,0 +1,164 @@
+"""Mistakes in a configuration: each gives one line that names key, value and what is allowed."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tessphot_lib.config_check import (
+    check_config,
+    ffi_folder,
+    known_keys,
+    read_values,
+    schema_problems,
+)
+from tessphot_lib.errors import ConfigError
+
+PROJECT = Path(__file__).parent.parent
+SCHEMA = yaml.safe_load((PROJECT / "workflow" / "schemas" / "config.schema.yaml").read_text())
+DEFAULTS = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A configuration without mistakes."""
+    config = copy.deepcopy(DEFAULTS)
+    (tmp_path / "tic.ecsv").touch()
+    config["input"]["ffi_dir"] = str(tmp_path)
+    config["catalog"] |= {"source": "file", "file": str(tmp_path / "tic.ecsv")}
+    return config
+
+
+def put(config, key, value):
+    """Set a dotted key."""
+    *sections, last = key.split(".")
+    for section in sections:
+        config = config[section]
+    config[last] = value
+
+
+def problems(config):
+    with pytest.raises(ConfigError) as caught:
+        check_config(config, SCHEMA)
+    first, *others = str(caught.value).splitlines()
+    expected = "1 error" if len(others) == 1 else f"{len(others)} errors"
+    assert first == f"{expected} in the configuration:"
+    return others
+
+
+def test_configuration_without_mistakes(config):
+    before = copy.deepcopy(config)
+    check_config(config, SCHEMA)
+    assert config == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "line"),
+    [
+        ("cameras", [1, 5], "cameras[1]: 5 must be at most 4"),
+        ("cameras", 1, "cameras: 1 must be a list"),
+        ("ccds", [], "ccds: [] must have at least 1 value"),
+        ("ccds", [2, 2], "ccds: [2, 2] must not name anything twice"),
+        ("sectors", [14.0], "sectors[0]: 14.0 must be a whole number"),
+        ("sectors", [True], "sectors[0]: true must be a whole number"),
+        ("input", None, "input: null must be a section of keys"),
+        ("input.sauce", "ffi", "input.sauce: unknown key; did you mean input.source?"),
+        ("window", [0, 9, 0, 9], "window: unknown key; did you mean input.window?"),
+        ("todo.x", 1, "todo.x: unknown key; known in todo: faint_limit"),
+        (14, 1, None),
+        ("input.source", "fits", "must be one of ffi, simulated, tesscut, mast"),
+        ("input.source", "mast", "input.source: 'mast' is not available yet in this version; use"),
+        ("catalog.source", "mast", "catalog.source: 'mast' is not available yet in this version"),
+        ("photometry.method", "psf", "photometry.method: 'psf' is not available yet in this"),
+        ("input.cutout_dir", "x", "input.cutout_dir: 'x': not available yet in this version"),
+        ("input.window", [1, 2, 3], "input.window: [1, 2, 3] must have at least 4 values"),
+        ("input.window", [9, 2, 3, 4], "input.window: window [9, 2, 3, 4] is empty or leaves"),
+        ("input.ffi_dir", "/none", "input.ffi_dir: there is no folder '/none'"),
+        ("input.ffi_dir", "", "input.ffi_dir: '' must not be empty"),
+        ("catalog.source", "simulated", "goes with input.source: simulated only, which is 'ffi'"),
+        ("catalog.file", None, "catalog.file: must name a file, since catalog.source is 'file'"),
+        ("catalog.file", "/none/tic.csv", "catalog.file: there is no file '/none/tic.csv'"),
+        ("catalog.file", "tic.doc", "'tic.doc' is none of .csv, .ecsv, .fits, .parquet"),
+        ("catalog.buffer", "wide", "catalog.buffer: 'wide' must be a number"),
+        ("catalog.buffer", float("inf"), "catalog.buffer: inf must be a number"),
+        ("catalog.faint_limit", 14, "todo.faint_limit: 15.0 is fainter than catalog.faint_limit"),
+        ("prepare.block_size", 0, "prepare.block_size: 0 must be at least 1"),
+        ("prepare.motion.faint_limit", 7, "prepare.motion.bright_limit: 7.5 must be less than"),
+        ("photometry.tiles", [0, 8], "photometry.tiles[0]: 0 must be at least 1"),
+        ("targets.tic_ids", [0], "targets.tic_ids[0]: 0 must be at least 1"),
+        ("output.origin", "{x}", "output.origin: '{x}' must not hold braces"),
+    ],
+)
+def test_mistake_is_one_line(config, key, value, line):
+    if isinstance(key, int):
+        config[key] = value
+        line = f"{key}: unknown key"
+    else:
+        put(config, key, value)
+    (said,) = problems(config)
+    assert line in said
+
+
+def test_all_mistakes_are_told_at_once(config):
+    put(config, "cameras", [0])
+    put(config, "prepare.background.boxsize", 12)
+    put(config, "todo.faint_limit", "bright")
+    assert problems(config) == [
+        "cameras[0]: 0 must be at least 1",
+        "prepare.background.boxsize: unknown key; did you mean prepare.background.box_size?",
+        "todo.faint_limit: 'bright' must be a number",
+    ]
+
+
+def test_simulation_needs_no_files(config):
+    config["input"] |= {"source": "simulated", "ffi_dir": None}
+    config["catalog"] |= {"source": "simulated", "file": None}
+    check_config(config, SCHEMA)
+
+
+def test_texts_of_the_command_line_become_values():
+    said = {
+        "targets": {"tic_ids": ["1234", "99"]},
+        "cameras": ["1"],
+        "input": {"window": ["0", "9", "0", "9"], "ffi_dir": "null", "keep_ffis": "false"},
+        "output": {"origin": "12"},
+        "todo": {"faint_limit": "bright"},
+        "unknown": "1",
+    }
+    before = copy.deepcopy(said)
+    assert read_values(said, SCHEMA) == {
+        "targets": {"tic_ids": [1234, 99]},
+        "cameras": [1],
+        "input": {"window": [0, 9, 0, 9], "ffi_dir": None, "keep_ffis": False},
+        "output": {"origin": "12"},
+        "todo": {"faint_limit": "bright"},
+        "unknown": "1",
+    }
+    assert said == before
+
+
+def test_folder_of_the_images(config, monkeypatch):
+    monkeypatch.delenv("TESSPHOT_INPUT", raising=False)
+    config["input"]["ffi_dir"] = None
+    assert ffi_folder(config) == Path("data/ffi")
+    monkeypatch.setenv("TESSPHOT_INPUT", "somewhere")
+    assert ffi_folder(config) == Path("somewhere")
+    config["input"]["ffi_dir"] = "here"
+    assert ffi_folder(config) == Path("here")
+
+
+@pytest.mark.parametrize("name", ["demo", "sector14"])
+def test_shipped_configurations_fit_the_schema(name):
+    user = yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text())
+    assert schema_problems(user, SCHEMA) == []
+
+
+def test_every_key_has_a_default_and_is_known():
+    def keys(section, above=""):
+        for name, value in section.items():
+            yield above + name
+            if isinstance(value, dict):
+                yield from keys(value, f"{above}{name}.")
+
+    assert sorted(keys(DEFAULTS)) == sorted(known_keys(SCHEMA))
