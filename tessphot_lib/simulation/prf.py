@@ -6,7 +6,8 @@ camera's centre, which makes the PRF elongated and lopsided, more so far from
 the centre. The weighted displacements cancel: the centroid is the position of
 the star. Normalized to 1 over an infinite detector.
 
-The first `N_CORE` components hold the core, the others the wide wings.
+The first `N_CORE` components hold the core, the others the wide wings, which
+are round and the same everywhere.
 """
 
 import numpy as np
@@ -19,7 +20,7 @@ from tessphot_lib.simulation.pointing import camera_center
 # [pixels]; displacement away from the centre at the corner [pixels].
 WEIGHT = np.array([0.630, 0.190, 0.142, 0.020, 0.012, 0.006])
 SIGMA = np.array([0.60, 0.82, 0.98, 2.00, 5.50, 16.0])
-GROWTH = np.array([0.10, 0.20, 0.20, 0.40, 0.50, 0.0])
+GROWTH = np.array([0.10, 0.20, 0.20, 0.40, 0.0, 0.0])
 SHIFT = np.array([-0.23, 0.75, 0.0, 0.0, 0.0, 0.0])
 SHIFT[2] = -(WEIGHT[:2] @ SHIFT[:2]) / WEIGHT[2]
 N_CORE = 4

@@ -1,9 +1,10 @@
 """From a scene to images.
 
 Stars down to ``variable_limit`` are rendered anew in each image at their true
-positions. The fainter ones, and the wide wings of all that do not vary, are
+positions, in stamps as large as the brightness asks for. The fainter ones are
 rendered once with their derivatives and moved by a Taylor expansion of second
 order; in images that move far (coarse pointing) they are rendered anew, too.
+The wide wings of all stars that do not vary are rendered apart, by convolution.
 """
 
 from collections.abc import Iterator
@@ -11,16 +12,25 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from tessphot_lib.model import Window
 from tessphot_lib.simulation import detector, prf
 from tessphot_lib.simulation.motion import displacement, largest_displacement
-from tessphot_lib.simulation.scene import Scene, background_truth, noise_truth, star_light
+from tessphot_lib.simulation.scene import (
+    WING_REACH,
+    Scene,
+    background_truth,
+    noise_truth,
+    star_light,
+)
 from tessphot_lib.simulation.stars import CONSTANT, Stars
 
 TAYLOR_LIMIT = 0.16  # [pixels] an expansion about larger motion would be inexact
 HALF_WIDTHS = np.array([2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 26, 32, 40, 52, 64, 80, 100, 130])
-CHUNK_PIXELS = 1_500_000  # of stamps that are in memory at a time
+CHUNK_PIXELS = 500_000  # of stamps that are in memory at a time
+PIXEL_VARIANCE = 1 / 12  # [pixels^2] of a pixel's square
+SPLINE_VARIANCE = 1 / 4  # [pixels^2] of a quadratic spline on pixels, wherever the star stands
 MOTION_MARGIN = 0.5  # [pixels] that a star may move inside its stamp
 CORE = slice(0, prf.N_CORE)
 WINGS = slice(prf.N_CORE, None)
@@ -69,8 +79,8 @@ class Renderer:
         varies = stars.variability != CONSTANT
         self._moving = _Layer(scene, stars.select(exact & ~varies), CORE)
         self._varying = _Layer(scene, stars.select(exact & varies), ALL)
-        self._wings = _Layer(scene, stars.select(exact & ~varies), WINGS)
-        self._faint = _Layer(scene, stars.select(~exact), ALL)
+        self._faint = _Layer(scene, stars.select(~exact), CORE)
+        self._wings = _Wings(scene, stars.select(~(exact & varies)))
         self._moving_pixels = self._moving.pixels()
         self._varying_pixels = self._varying.pixels()
         self._expansion: NDArray | None = None
@@ -109,7 +119,12 @@ class Renderer:
             light += self._faint.render(motion)
             return light
         if self._expansion is None:
-            self._expansion = (self._wings.expand() + self._faint.expand()).astype(np.float32)
+            expansion = self._faint.expand()
+            wings = self._wings.render(np.zeros((2, 3)))
+            expansion[0] += wings
+            expansion[1] -= np.gradient(wings, axis=0)
+            expansion[2] -= np.gradient(wings, axis=1)
+            self._expansion = expansion.astype(np.float32)
         _add_moved(light, self._expansion, motion, scene.region)
         return light
 
@@ -129,12 +144,12 @@ def star_image(scene: Scene, stars: Stars, motion: NDArray | None = None) -> NDA
     as in `tessphot_lib.simulation.motion`, by default none.
     """
     motion = np.zeros((2, 3)) if motion is None else motion
-    light = _Layer(scene, stars, ALL).render(motion)
+    light = _Layer(scene, stars, CORE).render(motion) + _Wings(scene, stars).render(motion)
     return light[scene.window.slices_in(scene.region)]
 
 
 class _Layer:
-    """Some stars of a scene and some components of their PRF, ready to be rendered."""
+    """Some stars of a scene and some components of their PRF, rendered in stamps."""
 
     def __init__(self, scene: Scene, stars: Stars, which: slice) -> None:
         self.region = scene.region
@@ -150,6 +165,12 @@ class _Layer:
         self.sigma, self.shift_row, self.shift_column = (part[:, which] for part in shape)
         self.weight = prf.WEIGHT[which]
         self.groups = list(self._grouped())
+
+    def reach(self) -> NDArray:
+        """Return how far the components of each star matter [pixels]; 0: not at all."""
+        reach = prf.reach(self.stars.flux[:, None], self.sigma, self.weight)
+        offset = np.hypot(self.shift_row, self.shift_column)
+        return np.where(reach > 0, reach + offset, 0.0).max(axis=1, initial=0.0)
 
     def pixels(self) -> NDArray:
         """Return the flat pixel indices of all stamps; outside the region: one past the end."""
@@ -174,7 +195,7 @@ class _Layer:
             return _sum_over_pixels(pixels, values, self.region.shape)
         for group in self.groups:
             for part in _chunks(group):
-                self._add(image, part, self._stamps(part, motion, flux)[0])
+                self._add(image[None], part, self._stamps(part, motion, flux))
         return image
 
     def expand(self) -> NDArray:
@@ -183,17 +204,14 @@ class _Layer:
         for group in self.groups:
             for part in _chunks(group):
                 stamps = self._stamps(part, np.zeros((2, 3)), self.stars.flux, derivatives=2)
-                for image, stamp in zip(images, stamps, strict=True):
-                    self._add(image, part, stamp)
+                self._add(images, part, stamps)
         return images
 
     def _grouped(self) -> Iterator[_Group]:
         """Sort the stars by the size of their stamps, and each group by row."""
         if not len(self.stars):
             return
-        reach = prf.reach(self.stars.flux[:, None], self.sigma, self.weight)
-        offset = np.hypot(self.shift_row, self.shift_column)
-        farthest = np.where(reach > 0, reach + offset, 0.0).max(axis=1)
+        farthest = self.reach()
         size = np.searchsorted(HALF_WIDTHS, farthest + MOTION_MARGIN)
         size = np.minimum(size, len(HALF_WIDTHS) - 1)
         row, column = np.rint(self.stars.row).astype(int), np.rint(self.stars.column).astype(int)
@@ -254,17 +272,64 @@ class _Layer:
         flat[~(inside_row[:, :, None] & inside_column[:, None, :])] = outside
         return flat
 
-    def _add(self, image: NDArray, group: _Group, stamps: NDArray) -> None:
-        """Add stamps to the strip of the image where they lie."""
+    def _add(self, images: NDArray, group: _Group, stamps: list[NDArray]) -> None:
+        """Add stamps to the strip of each image where they lie."""
         n_rows, n_columns = self.region.shape
         first = max(int(group.first_row.min()) - self.region.row0, 0)
         last = min(int(group.first_row.max()) - self.region.row0 + group.n_pixels, n_rows)
         if first >= last:
             return
         flat = self._pixels_of(group).ravel() - first * n_columns
-        strip = image[first:last]
-        np.minimum(flat, strip.size, out=flat)
-        strip += _sum_over_pixels(flat, stamps.ravel(), strip.shape)
+        strip = (last - first, n_columns)
+        np.minimum(flat, strip[0] * strip[1], out=flat)
+        for image, values in zip(images, stamps, strict=True):
+            image[first:last] += _sum_over_pixels(flat, values.ravel(), strip)
+
+
+class _Wings:
+    """The wide components of the PRF, which are round and the same everywhere.
+
+    The stars are laid on the pixels with a quadratic spline, which has the
+    right place and a known variance, and convolved with the Gaussian that
+    is missing; exact to 1e-4 of the wings, which hold 2 % of the light.
+    """
+
+    def __init__(self, scene: Scene, stars: Stars) -> None:
+        self.region = scene.region
+        self.stars = stars
+
+    def render(self, motion: NDArray) -> NDArray:
+        """Return the light over the region, moved."""
+        pad = WING_REACH
+        points = self._points(motion)
+        image = np.zeros(self.region.shape)
+        for sigma, weight in zip(prf.SIGMA[WINGS], prf.WEIGHT[WINGS], strict=True):
+            missing = np.sqrt(sigma**2 + PIXEL_VARIANCE - SPLINE_VARIANCE)
+            spread = gaussian_filter(points, missing, mode="constant", radius=pad)
+            image += weight * spread[pad:-pad, pad:-pad]
+        return image
+
+    def _points(self, motion: NDArray) -> NDArray:
+        """The stars on the pixels of the region and WING_REACH around it."""
+        region = self.region
+        n_rows, n_columns = (n + 2 * WING_REACH for n in region.shape)
+        drow, dcolumn = displacement(motion, self.stars.row, self.stars.column)
+        row = self.stars.row + drow - region.row0 + WING_REACH
+        column = self.stars.column + dcolumn - region.column0 + WING_REACH
+        inside = (row > 1) & (row < n_rows - 2) & (column > 1) & (column < n_columns - 2)
+        row, column, flux = row[inside], column[inside], self.stars.flux[inside]
+        near_row, near_column = np.rint(row).astype(int), np.rint(column).astype(int)
+        points = np.zeros(n_rows * n_columns)
+        for i, down in zip((-1, 0, 1), _spline(row - near_row), strict=True):
+            for j, along in zip((-1, 0, 1), _spline(column - near_column), strict=True):
+                pixels = (near_row + i) * n_columns + near_column + j
+                points += np.bincount(pixels, flux * down * along, minlength=len(points))
+        return points.reshape(n_rows, n_columns)
+
+
+def _spline(offset: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Shares of the pixels before, at and behind a star that stands ``offset`` off the middle."""
+    return 0.5 * (0.5 - offset) ** 2, 0.75 - offset**2, 0.5 * (0.5 + offset) ** 2
 
 
 def _chunks(group: _Group) -> Iterator[_Group]:

@@ -27,7 +27,6 @@ from tessphot_lib.simulation.schedule import (
 )
 from tessphot_lib.simulation.settings import SimulationSettings
 from tessphot_lib.simulation.stars import (
-    MARGIN,
     Stars,
     draw_stars,
     relative_flux,
@@ -35,7 +34,7 @@ from tessphot_lib.simulation.stars import (
 )
 
 SPEED_OF_LIGHT = 173.1446326846693  # [au/d]
-BRIGHT = 11.5  # [Tmag] fainter stars do not reach beyond MARGIN
+WING_REACH = 96  # [pixels] farther from a star its light does not matter
 TRAIL_TMAG = 7.5  # stars brighter than this can bleed
 
 
@@ -53,7 +52,7 @@ class Scene:
         The pixels that have to be rendered for them: more rows where charge
         bleeds in from outside.
     stars : Stars
-        All stars that shine into the region, and those within 64 pixels of it.
+        All stars that shine into the region.
     wcs : TanSip
         True WCS of an unmoved image at the sector's epoch.
     epoch : float
@@ -150,7 +149,7 @@ def build_scene(
         region=region,
         settings=settings,
         faint_limit=faint_limit,
-        stars=stars.select(_is_near(stars, region, ccd_id)),
+        stars=stars.select(_is_near(stars, region)),
         wcs=reference_wcs(ccd_id),
         epoch=float(starts[0]) + 0.5 * SECTOR_DAYS,
         starts=starts,
@@ -256,17 +255,13 @@ def noise_truth(scene: Scene, light: NDArray, window: Window | None = None) -> N
     return detector.noise_sigma(light, column, scene.settings)
 
 
-def _is_near(stars: Stars, region: Window, ccd_id: CcdId) -> NDArray:
-    """Tell which stars stand within MARGIN of the region, or shine into it from farther off."""
-    bright = stars.tmag < BRIGHT
-    reach = np.full(len(stars), MARGIN)
-    sigma = prf.components(stars.row[bright], stars.column[bright], ccd_id.ccd)[0]
-    farthest = prf.reach(stars.flux[bright, None], sigma, prf.WEIGHT).max(axis=1, initial=0.0)
-    reach[bright] = np.maximum(farthest + 3.0, MARGIN)
+def _is_near(stars: Stars, region: Window) -> NDArray:
+    """Tell which stars stand where they can shine into the region."""
+    reach = WING_REACH + 2
     return (
-        (stars.row > region.row0 - 1 - reach)
+        (stars.row > region.row0 - reach)
         & (stars.row < region.row1 + reach)
-        & (stars.column > region.column0 - 1 - reach)
+        & (stars.column > region.column0 - reach)
         & (stars.column < region.column1 + reach)
     )
 
