@@ -12,6 +12,7 @@ window; those at the edge of a window are narrower.
 """
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -294,8 +295,8 @@ def _cells(mesh: Mesh) -> list[tuple[slice, slice]]:
     columns = mesh.column_edges - mesh.window.column0
     return [
         (slice(row0, row1), slice(column0, column1))
-        for row0, row1 in zip(rows[:-1], rows[1:], strict=True)
-        for column0, column1 in zip(columns[:-1], columns[1:], strict=True)
+        for row0, row1 in pairwise(rows)
+        for column0, column1 in pairwise(columns)
     ]
 
 

@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS

@@ -102,20 +102,21 @@ def _is_isolated(
 
 
 def measure_positions(
-    image: NDArray, window: Window, row: NDArray, column: NDArray
+    image: NDArray, window: Window, row: NDArray, column: NDArray, background: NDArray
 ) -> tuple[NDArray, NDArray]:
     """Measure where stars are in one image.
 
     Parameters
     ----------
     image : (n_rows, n_columns) array
-        Background-subtracted [e-/s]; a star with a NaN pixel in its stamp is
-        not measured.
+        Sky included [e-/s]; a star with a NaN pixel in its stamp is not measured.
     window : Window
         The pixels that the image covers.
     row, column : (n_stars,) arrays
         Where the stars are expected [science pixels], at least `HALF_STAMP`
         from the edge of the window.
+    background : (n_stars,) array
+        Background at each star [e-/s per pixel].
 
     Returns
     -------
@@ -130,6 +131,7 @@ def measure_positions(
         (first_row - window.row0)[:, None, None] + offsets[:, None],
         (first_column - window.column0)[:, None, None] + offsets,
     ].astype(np.float64)
+    stamps -= background[:, None, None]
     at_row, at_column = row - first_row, column - first_column
     expected_row, expected_column = at_row.copy(), at_column.copy()
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):

@@ -11,6 +11,7 @@ from tessphot_lib.model import Window
 RADIUS_AT_17 = 1.5  # [pixels]
 MAX_RADIUS = 60.0  # [pixels]
 FULL_WELL_RATE = 9e4  # [e-/s] a pixel that fills its well of 1.8e5 e- in each 2-s frame
+STARS_AT_ONCE = 20000  # painted in one step, so that memory stays small
 BLEED_HALF_WIDTH = 2  # [pixels] columns on each side of a saturated star that may bleed
 
 
@@ -79,19 +80,17 @@ def _paint_disks(mask: NDArray, row: NDArray, column: NDArray, radius: NDArray) 
     centre_row, centre_column = np.round(row).astype(int), np.round(column).astype(int)
     for reach in np.unique(size):
         stars = np.flatnonzero(size == reach)
-        for d_row in range(-reach, reach + 1):
-            rows = centre_row[stars] + d_row
-            chord = radius[stars] ** 2 - (rows - row[stars]) ** 2
-            for d_column in range(-reach, reach + 1):
-                columns = centre_column[stars] + d_column
-                inside = (
-                    ((columns - column[stars]) ** 2 <= chord)
-                    & (rows >= 0)
-                    & (rows < mask.shape[0])
-                    & (columns >= 0)
-                    & (columns < mask.shape[1])
-                )
-                mask[rows[inside], columns[inside]] = True
+        offsets = np.arange(-reach, reach + 1)
+        for some in np.array_split(stars, len(stars) // STARS_AT_ONCE + 1):
+            rows = centre_row[some, None] + offsets
+            columns = centre_column[some, None] + offsets
+            inside = (rows - row[some, None])[:, :, None] ** 2 + (columns - column[some, None])[
+                :, None, :
+            ] ** 2 <= radius[some, None, None] ** 2
+            inside &= ((rows >= 0) & (rows < mask.shape[0]))[:, :, None]
+            inside &= ((columns >= 0) & (columns < mask.shape[1]))[:, None, :]
+            flat = rows[:, :, None] * mask.shape[1] + columns[:, None, :]
+            mask.ravel()[flat[inside]] = True
 
 
 def _paint_bleeds(mask: NDArray, row: NDArray, column: NDArray, half_length: NDArray) -> None:

@@ -1,4 +1,4 @@
-"""``blocks/<block>.hdf5``: the pixels of some consecutive images of a CCD, and what was made of them.
+"""``blocks/<block>.hdf5``: pixels of consecutive images of a CCD, and what was made of them.
 
 The cubes are (cadence, row, column), compressed in chunks that hold all
 cadences of a small patch of the CCD, so that a light curve touches few of
@@ -38,6 +38,7 @@ from tessphot_lib.model import CcdId, Window
 
 CHUNK_SIDE = 32  # [pixels]
 MAX_CHUNK_CADENCES = 64
+BROKEN_ERROR = np.uint16(0x7FC0)  # upper half of a float32 NaN
 CUBES = ("flux", "flux_err", "pixel_flags")
 # One value (or row of values) per image; units in the README of the format.
 IMAGE_COLUMNS = (
@@ -64,7 +65,7 @@ class CubeBuffer:
     """The pixels of a block in memory, rounded as they will be on disk.
 
     Errors are kept as the upper half of a float32, so that 64 full images
-    need 1.9 GB.
+    need 1.9 GB. Every image must be `put` before the block is written.
     """
 
     window: Window
@@ -76,15 +77,18 @@ class CubeBuffer:
 
     def __post_init__(self) -> None:
         shape = (self.n_images, *self.window.shape)
-        self.flux = np.full(shape, np.nan, dtype=np.float32)
-        self._err = np.full(shape, 0x7FC0, dtype=np.uint16)  # NaN
+        self.flux = np.empty(shape, dtype=np.float32)
+        self._err = np.empty(shape, dtype=np.uint16)
         self.pixel_flags = np.zeros(shape, dtype=np.uint8)
 
     def put(self, index: int, flux: NDArray, flux_err: NDArray) -> None:
         """Keep one image; (n_rows, n_columns) float32 [e-/s]."""
         self.flux[index] = quantize(flux, flux_err, self.compression_error)
         bits = np.ascontiguousarray(flux_err, dtype=np.float32).view(np.uint32)
-        self._err[index] = np.where(np.isfinite(flux_err), (bits + 0x8000) >> 16, 0x7FC0)
+        np.right_shift(bits + np.uint32(0x8000), 16, out=self._err[index], casting="unsafe")
+        finite = np.isfinite(flux_err)
+        if not finite.all():
+            self._err[index][~finite] = BROKEN_ERROR
 
     def flux_err(self, rows: slice) -> NDArray:
         """Errors of some rows of the window, (n_images, n_rows, n_columns) float32."""

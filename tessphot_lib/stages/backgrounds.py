@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.background import Mesh, SkySampler, evaluate_background, fit_background
+from tessphot_lib.background import Mesh, SkySampler, evaluate_background_at, fit_background
 from tessphot_lib.config import AverageSettings, BackgroundSettings, MotionSettings
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag
@@ -195,13 +195,9 @@ def _measure(
         if np.isnan(background).any():
             quality |= int(CadenceFlag.BAD_BACKGROUND)
         else:
-            model = evaluate_background(background, mesh, scene.window)
-            star_row, star_column = measure_positions(
-                exposure.flux - model,
-                scene.window,
-                scene.motion_stars["row"],
-                scene.motion_stars["column"],
-            )
+            at_stars = scene.motion_stars["row"], scene.motion_stars["column"]
+            sky = evaluate_background_at(background[np.newaxis], mesh, *at_stars)[0]
+            star_row, star_column = measure_positions(exposure.flux, scene.window, *at_stars, sky)
     level = float(np.median(background))
     rejected = bool(quality & (bad_quality | OWN_BAD_BITS)) or not level < max_background
     return {

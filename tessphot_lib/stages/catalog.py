@@ -32,9 +32,10 @@ CATALOG_EPOCH = 2000.0  # [year] of the positions in the TIC
 MAS_PER_DEGREE = 3.6e6
 # Keywords that describe all images of a CCD, kept for the headers of its light curves.
 IMAGE_KEYWORDS = (
-    "DATA_REL SIMDATA PROCVER CRMITEN CRBLKSZ CRSPOC DEADC INT_TIME READTIME FRAMETIM NUM_FRM "
-    "NREADOUT GAINA GAINB GAINC GAIND READNOIA READNOIB READNOIC READNOID BACKAPP"
-).split()
+    *("DATA_REL", "SIMDATA", "PROCVER", "CRMITEN", "CRBLKSZ", "CRSPOC", "BACKAPP", "DEADC"),
+    *("INT_TIME", "READTIME", "FRAMETIM", "NUM_FRM", "NREADOUT"),
+    *(f"{key}{output}" for key in ("GAIN", "READNOI") for output in "ABCD"),
+)
 
 
 def run_catalog(
@@ -75,7 +76,9 @@ def run_catalog(
     n_read, n_phantoms = len(stars), stars.attrs.get("n_phantoms", 0)
     stars = stars[~(stars["tmag"] > float(settings["faint_limit"])) & stars["tmag"].notna()].copy()
     stars["ra"], stars["dec"] = at_epoch(stars, epoch)
-    stars["row"], stars["column"] = sky_to_pixel(wcs, stars["ra"].to_numpy(), stars["dec"].to_numpy())
+    stars["row"], stars["column"] = sky_to_pixel(
+        wcs, stars["ra"].to_numpy(), stars["dec"].to_numpy()
+    )
     margin = float(settings["buffer"]) * 3600.0 / PIXEL_SCALE
     near = (
         (stars["row"] >= window.row0 - margin)

@@ -9,10 +9,11 @@ import pandas as pd
 from tessphot_lib.errors import TessphotError
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.todo_sqlite import Status, read_diagnostics, read_todo
+from tessphot_lib.stages.measure import UNEXPECTED
 
 log = logging.getLogger(__name__)
 
-UNEXPECTED = "Traceback: "  # begins the remark of a star on which the code itself failed
+
 SUMMARY_TMAG = (8, 10, 12, 14)  # magnitudes whose precision is told, each +- 0.5
 MAX_NAMED = 10
 

@@ -40,6 +40,7 @@ from tessphot_lib.starmask import star_mask
 
 log = logging.getLogger(__name__)
 
+UNEXPECTED = "Traceback: "  # begins the remark of a star on which the code itself failed
 MARGIN = 32  # [pixels] around a tile that is read with it; larger apertures are read alone
 DATA_REL_UNKNOWN = 0
 
@@ -190,9 +191,7 @@ class _StarFrame:
         return cls(cube.time - cube.timecorr + timecorr, timecorr, pos_row.T, pos_column.T)
 
 
-def _measure_all(
-    cube: PixelCube, apertures: list[Aperture], tile: Window | None
-) -> ApertureSums:
+def _measure_all(cube: PixelCube, apertures: list[Aperture], tile: Window | None) -> ApertureSums:
     """Sums of all stars: those near the tile together, those with large apertures one by one."""
     near = tile_region(tile, cube.window)
     boxes = [_bounding_window(aperture) for aperture in apertures]
@@ -223,7 +222,7 @@ def _measure_all(
 def _sky_lookup(
     cube: PixelCube, neighbors: pd.DataFrame, tile: Window | None
 ) -> Callable[[Window], NDArray]:
-    """Return a function that gives the pixels of a stamp that show sky, (n_rows, n_columns) bool."""
+    """Return a function that gives the sky pixels of a stamp, (n_rows, n_columns) bool."""
     scale = float(cube.attributes["mask_radius_scale"])
     stars = [neighbors[name].to_numpy(dtype=float) for name in ("row", "column", "tmag")]
     near = tile_region(tile, cube.window)
@@ -328,9 +327,7 @@ def _finish_star(
         if not np.isfinite(light_curve.flux[good]).any():
             raise MeasurementError("No good cadence has all pixels of the aperture.")
         row.update(
-            light_curve_diagnostics(
-                light_curve.time, light_curve.flux, light_curve.flux_err, good
-            )
+            light_curve_diagnostics(light_curve.time, light_curve.flux, light_curve.flux_err, good)
         )
         average = cube.average_image(aperture.stamp)
         row["contamination"] = _contamination(aperture, star, targets.neighbors)
@@ -353,7 +350,11 @@ def _finish_star(
     except Exception as err:  # one star stops nobody; `check` fails in the end and names it
         log.exception("TIC %d: unexpected error", star["tic_id"])
         text = "".join(traceback.format_exception_only(err)).strip()
-        return row | {"status": int(Status.ERROR), "method_used": "error", "errors": f"Traceback: {text}"}
+        return row | {
+            "status": int(Status.ERROR),
+            "method_used": "error",
+            "errors": f"{UNEXPECTED}{text}",
+        }
     return row | {
         "status": int(Status.WARNING if targets.remarks[index] else Status.OK),
         "method_used": "aperture",

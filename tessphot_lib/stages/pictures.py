@@ -14,7 +14,7 @@ from tessphot_lib.io.todo_sqlite import read_apertures, read_diagnostics, read_t
 from tessphot_lib.model import CcdId
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402  (the backend is to be chosen first)
+import matplotlib.pyplot as plt
 
 N_LABELS = 12  # bright stars that are named in the picture
 FAINT_LIMIT = 13.0  # [Tmag] of the star whose light curve is shown

@@ -117,7 +117,10 @@ def _on_data(average: NDArray, window: Any, row: NDArray, column: NDArray) -> ND
     inside = np.flatnonzero(result)
     rows = np.round(row[inside]).astype(int) - window.row0
     columns = np.round(column[inside]).astype(int) - window.column0
-    rows, columns = np.minimum(rows, average.shape[0] - 1), np.minimum(columns, average.shape[1] - 1)
+    rows, columns = (
+        np.minimum(rows, average.shape[0] - 1),
+        np.minimum(columns, average.shape[1] - 1),
+    )
     result[inside] = np.isfinite(average[rows, columns])
     return result
 
