@@ -7,6 +7,7 @@ import difflib
 import math
 import os
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ NOT_YET = {
 NOT_YET_AT_ALL = ("input.cutout_dir", "input.tpf_dir")
 INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable in place of input.ffi_dir
 DEFAULT_FFI_DIR = "data/ffi"
-CATALOG_SUFFIXES = (".csv", ".ecsv", ".fits", ".parquet")
+CATALOG_SUFFIXES = (".csv", ".csv.gz", ".ecsv", ".fits", ".fits.gz", ".parquet")
 TYPE_NAMES = {
     "integer": "a whole number",
     "number": "a number",
@@ -177,10 +178,12 @@ def _catalog_problems(config: Mapping[str, Any]) -> Iterator[str]:
         return
     if file is None:
         yield "catalog.file: must name a file, since catalog.source is 'file'"
-    elif not file.endswith(CATALOG_SUFFIXES):
+    elif not file.lower().endswith(CATALOG_SUFFIXES):
         yield f"catalog.file: {file!r} is none of {', '.join(CATALOG_SUFFIXES)}"
     elif not Path(file).expanduser().is_file():
         yield f"catalog.file: there is no file {file!r}"
+    elif file.lower().endswith(".parquet") and find_spec("pyarrow") is None:
+        yield f"catalog.file: {file!r} needs the package pyarrow, which is not installed"
 
 
 def _instead(key: str) -> str:

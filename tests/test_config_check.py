@@ -79,7 +79,7 @@ def test_configuration_without_mistakes(config):
         ("catalog.source", "simulated", "goes with input.source: simulated only, which is 'ffi'"),
         ("catalog.file", None, "catalog.file: must name a file, since catalog.source is 'file'"),
         ("catalog.file", "/none/tic.csv", "catalog.file: there is no file '/none/tic.csv'"),
-        ("catalog.file", "tic.doc", "'tic.doc' is none of .csv, .ecsv, .fits, .parquet"),
+        ("catalog.file", "tic.doc", "'tic.doc' is none of .csv, .csv.gz, .ecsv, .fits"),
         ("catalog.buffer", "wide", "catalog.buffer: 'wide' must be a number"),
         ("catalog.buffer", float("inf"), "catalog.buffer: inf must be a number"),
         ("catalog.faint_limit", 14, "todo.faint_limit: 15.0 is fainter than catalog.faint_limit"),
