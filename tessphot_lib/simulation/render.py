@@ -120,10 +120,7 @@ class Renderer:
             return light
         if self._expansion is None:
             expansion = self._faint.expand()
-            wings = self._wings.render(np.zeros((2, 3)))
-            expansion[0] += wings
-            expansion[1] -= np.gradient(wings, axis=0)
-            expansion[2] -= np.gradient(wings, axis=1)
+            expansion[:3] += self._wings.expand()
             self._expansion = expansion.astype(np.float32)
         _add_moved(light, self._expansion, motion, scene.region)
         return light
@@ -300,14 +297,24 @@ class _Wings:
 
     def render(self, motion: NDArray) -> NDArray:
         """Return the light over the region, moved."""
-        pad = WING_REACH
+        return self._spread(motion)[1:-1, 1:-1]
+
+    def expand(self) -> NDArray:
+        """Return the light and its first derivatives by the motion, (3, ...)."""
+        light = self._spread(np.zeros((2, 3)))
+        slopes = (-np.gradient(light, axis=axis) for axis in (0, 1))
+        return np.stack([light, *slopes])[:, 1:-1, 1:-1]
+
+    def _spread(self, motion: NDArray) -> NDArray:
+        """The light over the region and one pixel around it."""
         points = self._points(motion)
-        image = np.zeros(self.region.shape)
+        border = WING_REACH - 1
+        light = np.zeros(np.add(self.region.shape, 2))
         for sigma, weight in zip(prf.SIGMA[WINGS], prf.WEIGHT[WINGS], strict=True):
             missing = np.sqrt(sigma**2 + PIXEL_VARIANCE - SPLINE_VARIANCE)
-            spread = gaussian_filter(points, missing, mode="constant", radius=pad)
-            image += weight * spread[pad:-pad, pad:-pad]
-        return image
+            spread = gaussian_filter(points, missing, mode="constant", radius=border)
+            light += weight * spread[border:-border, border:-border]
+        return light
 
     def _points(self, motion: NDArray) -> NDArray:
         """The stars on the pixels of the region and WING_REACH around it."""
