@@ -7,7 +7,7 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo-run
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
 .PHONY: help demo test lint benchmark clean
@@ -31,7 +31,7 @@ test: $(VENV)/installed-for-development ## all tests
 lint: $(VENV)/installed-for-development ## style of the Python and Snakemake files
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
-	@$(BIN)/snakefmt --quiet --check workflow
+	@$(BIN)/snakefmt --check workflow
 	@empty=$$(mktemp -d) && trap 'rm -r "$$empty"' EXIT && \
 		$(BIN)/snakemake --quiet all --lint --snakefile workflow/Snakefile \
 		--configfile config/demo.yaml --directory "$$empty"
