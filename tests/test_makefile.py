@@ -1,5 +1,6 @@
 """The make targets, as far as they can be tried without installing anything."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,8 +11,17 @@ PROJECT = Path(__file__).parent.parent
 
 
 def make(folder, *arguments):
+    # `make test` leaves its own options in the environment.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))
+    }
     return subprocess.run(
-        ["make", *arguments], cwd=folder, capture_output=True, text=True, check=False
+        ["make", *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
