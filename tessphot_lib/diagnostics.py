@@ -44,7 +44,8 @@ def light_curve_diagnostics(
     result["variance"] = float(np.var(relative, ddof=1))
     result["rms_hour"] = rms_of_bins(when, relative, HOUR)
     result["ptp"] = float(np.median(np.abs(np.diff(relative))))
-    relative_err = float(np.nanmedian(flux_err[use])) / mean_flux
+    errors = flux_err[use & np.isfinite(flux_err)]
+    relative_err = float(np.median(errors)) / mean_flux if errors.size else np.nan
     if use.sum() > 4 and relative_err > 0:
         scaled = (when - when.mean()) / max(np.ptp(when), 1e-9)
         trend = np.polynomial.Polynomial.fit(scaled, relative, 3)
@@ -56,7 +57,8 @@ def rms_of_bins(time: NDArray, relative_flux: NDArray, width: float) -> float:
     """Robust scatter (1.4826 x MAD) of the means in bins of some width [d]; NaN for no points."""
     if len(time) == 0:
         return np.nan
-    index = np.floor((time - time[0]) / width).astype(np.int64)
+    # Cadences that divide the width fall on the borders: rounding must not move them down.
+    index = np.floor((time - time[0]) / width + 1e-6).astype(np.int64)
     _, inverse, count = np.unique(index, return_inverse=True, return_counts=True)
     means = np.bincount(inverse, weights=relative_flux) / count
     return float(MAD_TO_SIGMA * np.median(np.abs(means - np.median(means))))
