@@ -1,0 +1,271 @@
+"""How close the products of a simulated CCD come to the truth.
+
+Each function takes the folder of a CCD (``results/s0014-cam1-ccd1``) and
+returns rows of a table: (what, value, unit).
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tessphot_lib.background import Mesh, evaluate_background
+from tessphot_lib.diagnostics import rms_of_bins
+from tessphot_lib.flags import CadenceFlag
+from tessphot_lib.io.pixels_hdf5 import PixelCube
+from tessphot_lib.io.todo_sqlite import read_diagnostics, read_todo
+from tessphot_lib.motion import displacement
+from tessphot_lib.simulation.diffuse import scattered_level
+from tessphot_lib.simulation.prf import prf_stamp
+from tessphot_lib.simulation.render import star_image, uncatalogued_light
+from tessphot_lib.simulation.scene import (
+    Scene,
+    background_truth,
+    light_curve_truth,
+    motion_truth,
+    noise_truth,
+)
+from tessphot_lib.simulation.stars import CONSTANT
+from tessphot_lib.simulation.truth_file import read_scene
+
+Row = tuple[str, float, str]
+TRUE_BAD = ("zero", "nan", "coarse", "dump")
+CAMERA_CENTRE = {1: (2097, 2105), 2: (2099, -59), 3: (2097, 2105), 4: (2099, -59)}  # row, column
+GLOW_RADIUS = 2400.0  # [pixels] from the camera centre
+LOCAL = 64  # [pixels] over which the light of unknown stars counts as background
+FLOOR_HALF = 7  # [pixels] half side of the stamp in which the perfect fit is made
+HOUR = 1 / 24
+
+
+def background_quality(folder: Path) -> list[Row]:
+    """Background minus truth in the field and the corner, in good and in scattered-light images."""
+    scene = read_scene(folder / "truth.hdf5")
+    unknown = ndimage.uniform_filter(uncatalogued_light(scene), LOCAL, mode="nearest")
+    corner = _corner(scene)
+    rows = []
+    with PixelCube(folder / "pixels.hdf5") as cube:
+        mesh = Mesh(cube.window, *cube.mesh_edges)
+        groups: dict[str, list] = {"field": [], "corner": [], "scattered": []}
+        at_stars = []
+        indices = _scene_indices(scene, cube)
+        stars = scene.stars.select(scene.stars.known & (scene.stars.tmag < 13))
+        inside = scene.window.contains(stars.row, stars.column)
+        star_pixels = (
+            np.round(stars.row[inside]).astype(int) - scene.window.row0,
+            np.round(stars.column[inside]).astype(int) - scene.window.column0,
+        )
+        flagged_bright, flagged_dim = [], []
+        for number, index in enumerate(indices):
+            if scene.kind(index) in ("zero", "nan"):
+                continue
+            truth = background_truth(scene, index) + unknown
+            model = evaluate_background(cube.background[number], mesh, cube.window)
+            error = model - truth
+            factor = scattered_level(scene.ccd_id, index, scene.settings) / scene.settings.sky_level
+            straylight = bool(cube.quality[number] & int(CadenceFlag.STRAYLIGHT_MEASURED))
+            (flagged_bright if factor > 10 else flagged_dim if factor < 3 else []).append(
+                straylight
+            )
+            if factor > 3:
+                scattered = scattered_level(scene.ccd_id, index, scene.settings)
+                groups["scattered"].append(np.sqrt(np.mean(error**2)) / scattered)
+            elif factor < 0.1:
+                groups["field"].append(_median_rms(error[~corner]))
+                if corner.any():
+                    groups["corner"].append(_median_rms(error[corner]))
+                at_stars.append(error[star_pixels])
+    for name in ("field", "corner"):
+        if groups[name]:
+            median, rms = np.median(np.array(groups[name]), axis=0)
+            rows += [(f"background, {name}: median", median, "e-/s/px")]
+            rows += [(f"background, {name}: rms", rms, "e-/s/px")]
+    if groups["scattered"]:
+        share = float(np.median(groups["scattered"]))
+        rows.append(("background, scattered light 3-30 x sky: rms", 100 * share, "% of it"))
+    if flagged_bright:
+        share = 100 * float(np.mean(flagged_bright))
+        rows.append(("images with scattered light over 10 x sky, flagged", share, "%"))
+    rows.append(("images below 3 x sky, flagged", 100 * float(np.mean(flagged_dim)), "%"))
+    if len(at_stars) > 1:
+        change = np.abs(np.diff(np.array(at_stars), axis=0))
+        rows.append(("background at stars: change, MAD", float(np.median(change)), "e-/s/px"))
+    return rows
+
+
+def motion_quality(folder: Path) -> list[Row]:
+    """Error of the image motion at points all over the CCD."""
+    scene = read_scene(folder / "truth.hdf5")
+    window = scene.window
+    row, column = (
+        axis.ravel()
+        for axis in np.meshgrid(
+            np.linspace(window.row0, window.row1 - 1, 9),
+            np.linspace(window.column0, window.column1 - 1, 9),
+        )
+    )
+    true_row, true_column = motion_truth(scene)(row, column)
+    with PixelCube(folder / "pixels.hdf5") as cube:
+        indices = _scene_indices(scene, cube)
+        found_row, found_column = displacement(cube.motion, row, column)
+        reference = int(np.argmin(np.abs(cube.motion).sum(axis=1)))
+    true_row = true_row[indices] - true_row[indices[reference]]
+    true_column = true_column[indices] - true_column[indices[reference]]
+    kinds = np.array([scene.kind(index) for index in indices])
+    rows = []
+    for name, chosen in (("good", ~np.isin(kinds, TRUE_BAD)), ("coarse", kinds == "coarse")):
+        if not chosen.any():
+            continue
+        errors, truths = [], []
+        for found, true in ((found_row, true_row), (found_column, true_column)):
+            difference = (found - true)[chosen]
+            # A constant offset is the error of the reference image, the same for all.
+            offset = np.nanmedian((found - true)[~np.isin(kinds, TRUE_BAD)], axis=0)
+            errors.append(difference - offset)
+            truths.append(true[chosen] - np.nanmedian(true[chosen], axis=0))
+        error, truth = np.concatenate(errors), np.concatenate(truths)
+        rms = 1e3 * float(np.sqrt(np.nanmean(error**2)))
+        rows.append((f"image motion, {name} images: rms error", rms, "mpx"))
+        if name == "good":
+            scale = float(np.nansum(truth * (truth + error)) / np.nansum(truth**2))
+            rows.append(("image motion: scale", scale, "found/true"))
+    return rows
+
+
+def photometry_quality(folder: Path, *, per_bin: int = 400, seed: int = 1) -> list[Row]:
+    """Bias, scatter over the floor and chi2 of constant stars, by magnitude."""
+    scene = read_scene(folder / "truth.hdf5")
+    todo, diagnostics = folder / "todo.sqlite", _all_diagnostics(folder)
+    stars = read_todo(todo).merge(diagnostics, on="priority", suffixes=("", "_measured"))
+    stars = stars[stars["lightcurve"].notna()]
+    sky = background_truth(scene, _quiet_index(scene)) + star_image(scene, scene.stars)
+    sigma = noise_truth(scene, sky)
+    rng = np.random.default_rng(seed)
+    rows = []
+    for tmag in range(4, 15):
+        near = stars[(stars["tmag"] >= tmag - 0.5) & (stars["tmag"] < tmag + 0.5)]
+        if len(near) > per_bin:
+            near = near.iloc[np.sort(rng.choice(len(near), per_bin, replace=False))]
+        measured = [_measure(scene, folder, star, sigma) for star in near.itertuples()]
+        measured = np.array([row for row in measured if row is not None])
+        if len(measured) < 5:
+            continue
+        ratio, scatter, floor, _, chi2 = np.median(measured, axis=0)
+        rows.append((f"Tmag {tmag}: flux / true flux", ratio, f"{len(measured)} stars"))
+        rows.append((f"Tmag {tmag}: scatter in 1 h", scatter, "ppm"))
+        over = np.median(measured[:, 1] / measured[:, 2])
+        rows.append((f"Tmag {tmag}: scatter in 1 h / floor", over, f"floor {floor:.0f} ppm"))
+        over = np.median(measured[:, 3] / (measured[:, 2] * np.sqrt(_per_hour(scene))))
+        rows.append((f"Tmag {tmag}: point to point / floor", over, ""))
+        rows.append((f"Tmag {tmag}: chi2 per degree of freedom", chi2, ""))
+    return rows
+
+
+def _measure(
+    scene: Scene, folder: Path, star, sigma: NDArray
+) -> tuple[float, float, float, float, float] | None:
+    """Flux ratio, 1-h scatter, floor, point-to-point scatter [ppm] and chi2 of a constant star."""
+    index = scene.star_index(star.tic_id)
+    if scene.stars.variability[index] != CONSTANT or star.contamination > 0.1:
+        return None
+    with fits.open(folder / star.lightcurve) as hdus:
+        data = hdus["LIGHTCURVE"].data
+        time, flux, error = (
+            np.array(data[name], dtype=float) for name in ("TIME", "FLUX_RAW", "FLUX_RAW_ERR")
+        )
+        good = (data["QUALITY"] == 0) & np.isfinite(flux)
+    if good.sum() < 5:
+        return None
+    true_flux = float(scene.stars.flux[index]) * float(
+        np.median(light_curve_truth(scene, star.tic_id))
+    )
+    time, flux, error = time[good], flux[good], error[good]
+    median = np.median(flux)
+    scatter = 1e6 * rms_of_bins(time, flux / median - 1, HOUR)
+    ptp = 1e6 * 1.4826 * np.median(np.abs(np.diff(flux / median))) / np.sqrt(2)
+    robust = 1.4826 * np.median(np.abs(flux - median))
+    chi2 = float((robust / np.median(error)) ** 2)
+    floor = _floor(scene, float(scene.stars.row[index]), float(scene.stars.column[index]), sigma)
+    if floor is None:
+        return None
+    floor_ppm = 1e6 * floor / true_flux / np.sqrt(_per_hour(scene))
+    return float(median / true_flux), scatter, floor_ppm, ptp, chi2
+
+
+def _floor(scene: Scene, row: float, column: float, sigma: NDArray) -> float | None:
+    """Cramer-Rao bound of the flux of a star in one image, its PRF and position known [e-/s]."""
+    rows = round(row) + np.arange(-FLOOR_HALF, FLOOR_HALF + 1)
+    columns = round(column) + np.arange(-FLOOR_HALF, FLOOR_HALF + 1)
+    window = scene.window
+    if rows[0] < window.row0 or rows[-1] >= window.row1:
+        return None
+    if columns[0] < window.column0 or columns[-1] >= window.column1:
+        return None
+    prf = prf_stamp(
+        row,
+        column,
+        rows,
+        columns,
+        scene.ccd_id.ccd,
+        width=scene.settings.prf_width,
+        field_change=scene.settings.prf_field_change,
+    )
+    noise = sigma[np.ix_(rows - window.row0, columns - window.column0)]
+    return float(1 / np.sqrt(np.sum((prf / noise) ** 2)))
+
+
+def _per_hour(scene: Scene) -> float:
+    """Images in an hour."""
+    return 3600.0 / scene.settings.cadence_seconds
+
+
+def _all_diagnostics(folder: Path):
+    """Diagnostics of all tiles of a CCD."""
+    run = folder.parent / "todo.sqlite"
+    merged = read_todo(run).merge(read_diagnostics(run), on="priority")
+    own = read_todo(folder / "todo.sqlite")[["priority", "tic_id"]]
+    merged = merged.drop(columns="priority").merge(own, on="tic_id")
+    prefix = f"{folder.name}/"
+    merged["lightcurve"] = [
+        None if name is None else name.removeprefix(prefix) for name in merged["lightcurve"]
+    ]
+    names = ["priority", "lightcurve", "contamination", "mask_size", "mean_flux"]
+    return merged[names]
+
+
+def _corner(scene: Scene) -> NDArray:
+    """Pixels of the corner that glows, (n_rows, n_columns) bool."""
+    centre_row, centre_column = CAMERA_CENTRE[scene.ccd_id.ccd]
+    rows = np.arange(scene.window.row0, scene.window.row1)[:, None] - centre_row
+    columns = np.arange(scene.window.column0, scene.window.column1) - centre_column
+    return np.hypot(rows, columns) > GLOW_RADIUS
+
+
+def _scene_indices(scene: Scene, cube: PixelCube) -> NDArray:
+    """Which image of the scene each image of the cube is."""
+    return np.searchsorted(scene.cadencenos, cube.cadenceno)
+
+
+def _quiet_index(scene: Scene) -> int:
+    """First image without scattered light."""
+    levels = [scattered_level(scene.ccd_id, i, scene.settings) for i in range(scene.n_images)]
+    return int(np.argmin(levels))
+
+
+def _median_rms(error: NDArray) -> tuple[float, float]:
+    """Median and root mean square."""
+    return float(np.median(error)), float(np.sqrt(np.mean(error**2)))
+
+
+def main() -> None:
+    """Print the tables for the folder of a CCD."""
+    folder = Path(sys.argv[1])
+    for function in (background_quality, motion_quality, photometry_quality):
+        for what, value, unit in function(folder):
+            print(f"{what:58s} {value:10.4g}  {unit}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""The standard case: one simulated full-size CCD, each step measured by itself, truth compared.
+
+    python benchmarks/run.py --folder /tmp/benchmark --images 64
+
+Every step runs in a process of its own, whose CPU seconds (user and system)
+and peak memory are those that the operating system counted for it; the
+imports, which a job of the workflow pays too, are told apart.
+"""
+
+import argparse
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from benchmarks.probe import probe  # noqa: E402
+from tessphot_lib.model import CcdId, Window  # noqa: E402
+from tessphot_lib.simulation.schedule import ffi_names  # noqa: E402
+from tessphot_lib.simulation.settings import SimulationSettings  # noqa: E402
+from tessphot_lib.tiles import tiles_in  # noqa: E402
+
+CHILD = """
+import importlib, pickle, sys
+sys.path.insert(0, {project!r})
+module, name, args, kwargs = pickle.load(sys.stdin.buffer)
+getattr(importlib.import_module(module), name)(*args, **kwargs)
+"""
+PREPARE = ("ffi_table", "catalog", "backgrounds", "average_image", "jitter", "hdf5")
+AFTER = ("photometry", "collect", "check")
+
+
+@dataclass
+class Cost:
+    """What a step took: CPU seconds, peak memory [MB], number of processes."""
+
+    cpu: float = 0.0
+    memory: float = 0.0
+    jobs: int = 0
+
+
+def measure(stage: str, function: str, *args: Any, **kwargs: Any) -> Cost:
+    """Run one function of a stage in a new Python process."""
+    call = pickle.dumps((f"tessphot_lib.stages.{stage}", function, args, kwargs))
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD.format(project=str(PROJECT))],
+        stdin=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    )
+    process.stdin.write(call)
+    process.stdin.close()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{stage} failed")
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, 1)
+
+
+def steps(
+    folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]
+) -> Iterator[tuple[str, Cost]]:
+    """Run the whole way of the data, one step after the other."""
+    prepare, photometry = config["prepare"], config["photometry"]
+    results = folder / "results" / str(ccd_id)
+    settings = SimulationSettings.from_mapping(config["simulation"])
+    names = ffi_names(ccd_id, settings)
+    images = [folder / "simulated" / str(ccd_id) / name for name in names]
+    tic, truth = results / "tic.csv", results / "truth.hdf5"
+    size = prepare["block_size"]
+    groups = [images[first : first + size] for first in range(0, len(images), size)]
+    blocks = [results / "blocks" / f"b{index:07d}.hdf5" for index in range(len(groups))]
+    simulated = {
+        "window": window,
+        "settings": config["simulation"],
+        "faint_limit": config["catalog"]["faint_limit"],
+    }
+    ffis, catalog = results / "ffis.ecsv", results / "catalog.sqlite"
+    average, jitter = results / "average_image.fits", results / "jitter.ecsv"
+    pixels, todo = results / "pixels.hdf5", results / "todo.sqlite"
+
+    yield "simulate", measure("simulate", "run_simulate_scene", ccd_id, tic, truth, **simulated)
+    for group in groups:
+        yield "simulate", measure("simulate", "run_simulate", ccd_id, group, **simulated)
+    yield (
+        "ffi_table",
+        measure("ffi_table", "run_ffi_table", images, ffis, ccd_id, on_bad_image="error"),
+    )
+    yield (
+        "catalog",
+        measure(
+            "catalog",
+            "run_catalog",
+            ffis,
+            tic,
+            catalog,
+            ccd_id,
+            settings=config["catalog"],
+            window=window,
+        ),
+    )
+    for group, block in zip(groups, blocks, strict=True):
+        yield (
+            "backgrounds",
+            measure(
+                "backgrounds",
+                "run_backgrounds",
+                group,
+                ffis,
+                catalog,
+                block,
+                ccd_id,
+                window=window,
+                settings=prepare,
+                on_bad_image="error",
+            ),
+        )
+    yield (
+        "average_image",
+        measure(
+            "average_image", "run_average_image", blocks, catalog, average, ccd_id, settings=prepare
+        ),
+    )
+    yield "jitter", measure("jitter", "run_jitter", blocks, jitter, ccd_id, settings=prepare)
+    yield (
+        "hdf5",
+        measure(
+            "hdf5", "run_hdf5", blocks, average, jitter, catalog, pixels, ccd_id, settings=prepare
+        ),
+    )
+    yield (
+        "todo",
+        measure(
+            "todo",
+            "run_todo",
+            pixels,
+            catalog,
+            todo,
+            ccd_id,
+            settings=config["todo"],
+            photometry=photometry,
+        ),
+    )
+    diagnostics = []
+    for tile in tiles_in(window, photometry["tiles"]):
+        diagnostics.append(results / "diagnostics" / f"{tile}.ecsv")
+        yield (
+            "photometry",
+            measure(
+                "photometry",
+                "run_photometry",
+                pixels,
+                catalog,
+                todo,
+                results / "lightcurves" / tile,
+                diagnostics[-1],
+                ccd_id,
+                tile=tile,
+                settings=photometry,
+                output_settings=config["output"],
+                threads=1,
+            ),
+        )
+    run = folder / "results"
+    yield "collect", measure("collect", "run_collect", [todo], diagnostics, run / "todo.sqlite")
+    yield (
+        "check",
+        measure("check", "run_check", run / "todo.sqlite", run / "summary.txt", tic_ids=[]),
+    )
+
+
+def report(folder: Path, ccd_id: CcdId, costs: dict[str, Cost], n_images: int, unit: float) -> None:
+    """Print the tables of `benchmarks/README.md`."""
+    from benchmarks.quality import background_quality, motion_quality, photometry_quality
+    from tessphot_lib.io.todo_sqlite import read_diagnostics
+
+    results = folder / "results" / str(ccd_id)
+    n_stars = len(read_diagnostics(folder / "results" / "todo.sqlite"))
+    print(f"\nprobe: {unit:.3f} CPU s; {n_images} images, {n_stars} light curves\n")
+    print("| rule | jobs | CPU s | CPU s per image | probes per image | peak MB |")
+    print("|---|---|---|---|---|---|")
+    for rule, cost in costs.items():
+        each = cost.cpu / n_images
+        print(
+            f"| {rule} | {cost.jobs} | {cost.cpu:.1f} | {each:.3f} | {each / unit:.2f} "
+            f"| {cost.memory:.0f} |"
+        )
+    before = sum(costs[rule].cpu for rule in PREPARE) / n_images
+    after = sum(costs[rule].cpu for rule in AFTER)
+    size = sum(path.stat().st_size for path in (results / "blocks").iterdir())
+    size += (results / "pixels.hdf5").stat().st_size
+    light_curves = list((results / "lightcurves").rglob("*.fits.gz"))
+    per_star = sum(path.stat().st_size for path in light_curves) / max(len(light_curves), 1)
+    rows = [
+        ("before todo, per image", f"{before:.3f} CPU s = {before / unit:.2f} probes"),
+        (
+            "after todo",
+            f"{n_stars / after:.1f} stars per CPU s, {after / n_stars / unit:.4f} probes per star",
+        ),
+        ("cubes on disk", f"{size / n_images / 1e6:.2f} MB per image"),
+        ("light curves on disk", f"{per_star / 1e3:.1f} kB per star"),
+    ]
+    print("\n| what | value |\n|---|---|")
+    for what, value in rows:
+        print(f"| {what} | {value} |")
+    for function in (background_quality, motion_quality, photometry_quality):
+        for what, value, note in function(results):
+            print(f"| {what} | {value:.4g} {note} |", flush=True)
+
+
+def main() -> None:
+    """Measure, and print tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folder", type=Path, default=PROJECT / "benchmark-run")
+    parser.add_argument("--images", type=int, default=64)
+    parser.add_argument("--ccd", default="s0014-cam1-ccd1", type=CcdId.from_string)
+    parser.add_argument("--window", type=int, nargs=4, metavar=("ROW0", "ROW1", "COL0", "COL1"))
+    parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
+    arguments = parser.parse_args()
+    config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
+    config["simulation"]["n_images"] = arguments.images
+    for assignment in arguments.set:
+        keys, value = assignment.split("=", 1)
+        section = config
+        *path, last = keys.split(".")
+        for key in path:
+            section = section[key]
+        section[last] = yaml.safe_load(value)
+    window = Window.from_config(arguments.window)
+    unit = probe()
+    costs: dict[str, Cost] = {}
+    for rule, cost in steps(arguments.folder, arguments.ccd, window, config):
+        total = costs.setdefault(rule, Cost())
+        total.cpu += cost.cpu
+        total.jobs += cost.jobs
+        total.memory = max(total.memory, cost.memory)
+        print(f"{rule}: {cost.cpu:.1f} CPU s, {cost.memory:.0f} MB", file=sys.stderr, flush=True)
+    report(arguments.folder, arguments.ccd, costs, arguments.images, 0.5 * (unit + probe()))
+
+
+if __name__ == "__main__":
+    main()
