@@ -40,3 +40,22 @@ def test_position_lies_in_the_tile_of_its_pixel(grid, seed):
 def test_no_such_tile(tile):
     with pytest.raises(ConfigError, match=f"no such tile in a grid of 8 x 8: '{tile}'"):
         tile_window(tile, (8, 8))
+
+
+@pytest.mark.parametrize("grid", [(3, 5), (7, 1), (1, 7), (8, 8), (97, 3)])
+def test_every_pixel_edge_and_all_lies_in_the_tile_of_its_window(grid):
+    along_rows = [tile_window(f"r{index}c0", grid) for index in range(grid[0])]
+    along_columns = [tile_window(f"r0c{index}", grid) for index in range(grid[1])]
+    for index, window in enumerate(along_rows):
+        for row in range(window.row0, window.row1):
+            for position in (row - 0.5, float(row), row + 0.4999):
+                assert tile_of(position, 0.0, grid) == f"r{index}c0"
+    for index, window in enumerate(along_columns):
+        for column in range(window.column0, window.column1):
+            for position in (column - 0.5, float(column), column + 0.4999):
+                assert tile_of(0.0, position, grid) == f"r0c{index}"
+
+
+def test_just_off_the_ccd_belongs_to_the_tile_at_the_edge():
+    assert tile_of(-0.9, 2048.3, (3, 5)) == "r0c4"
+    assert tile_of(2047.5, -0.6, (3, 5)) == "r2c0"

@@ -1,0 +1,335 @@
+"""The background: known surfaces are found again, stars do not matter, errors are right."""
+
+import numpy as np
+import pytest
+
+from tessphot_lib.background import (
+    Mesh,
+    SkySampler,
+    evaluate_background,
+    evaluate_background_at,
+    fit_background,
+    has_straylight,
+    smooth_in_time,
+)
+from tessphot_lib.model import Window
+
+# Not square, and not aligned with the cells of 64 pixels.
+WINDOW = Window(100, 390, 1000, 1477)
+WINDOWS = [
+    WINDOW,
+    Window(0, 128, 0, 256),  # aligned
+    Window(70, 90, 200, 600),  # narrower than a cell in rows
+    Window(64, 128, 640, 704),  # one cell
+    Window(5, 25, 7, 40),  # part of one cell
+    Window(1900, 2048, 1999, 2048),  # at the corner of the CCD
+]
+
+
+def positions(window):
+    return np.mgrid[window.row0 : window.row1, window.column0 : window.column1].astype(float)
+
+
+def no_mask(window):
+    return np.zeros(window.shape, dtype=bool)
+
+
+def fitted(image, window, mask=None, box_size=64):
+    """Background in the window, (model, error, image of the background)."""
+    mesh = Mesh.over(window, box_size)
+    sampler = SkySampler.from_mask(mesh, no_mask(window) if mask is None else mask)
+    model, error = fit_background(image.astype(np.float32), sampler)
+    return model, error, evaluate_background(model, mesh, window)
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("box_size", [16, 64, 100])
+def test_cells_cover_the_window_once_and_are_not_slivers(window, box_size):
+    mesh = Mesh.over(window, box_size)
+    for edges, first, last in (
+        (mesh.row_edges, window.row0, window.row1),
+        (mesh.column_edges, window.column0, window.column1),
+    ):
+        assert (edges[0], edges[-1]) == (first, last)
+        assert (edges[1:-1] % box_size == 0).all()
+        sizes = np.diff(edges)
+        assert (sizes > 0).all()
+        assert (sizes <= 1.5 * box_size).all()
+        if len(sizes) > 1:
+            assert (sizes >= box_size // 2).all()
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+def test_constant(window):
+    model, error, background = fitted(np.full(window.shape, 137.5), window)
+    np.testing.assert_allclose(background, 137.5, rtol=1e-6)
+    np.testing.assert_allclose(error, 0.0, atol=1e-4)
+    assert model.shape == error.shape == Mesh.over(window, 64).shape
+
+
+@pytest.mark.parametrize("window", [WINDOW, WINDOWS[1], WINDOWS[5]], ids=str)
+def test_tilted_plane(window):
+    row, column = positions(window)
+    plane = 100 + 0.05 * (row - window.row0) - 0.02 * (column - window.column0)
+    *_, background = fitted(plane, window)
+    cell_of_one = np.array(Mesh.over(window, 64).shape) == 1  # no slope can be seen along it
+    if cell_of_one[1]:
+        plane = plane.mean(axis=1, keepdims=True) + 0 * plane
+    np.testing.assert_allclose(background, plane, atol=0.1)
+
+
+def test_smooth_surface():
+    row, column = positions(WINDOW)
+    surface = 200 + 60 * np.sin(row / 150.0) * np.cos(column / 110.0) + column / 50
+    *_, background = fitted(surface, WINDOW)
+    # The spline has no curvature at its ends; farther inside it follows better.
+    inner = (slice(110, -110), slice(140, -140))
+    assert np.abs(background - surface)[inner].max() < 1.0
+    assert np.abs(background - surface).max() < 9.0
+    assert np.std(background - surface) < 2.0  # the surface itself has 30
+
+
+def test_row_and_column_are_not_swapped():
+    row, column = positions(WINDOW)
+    *_, background = fitted(50 + 0.0 * column + 0.3 * (row - 100), WINDOW)
+    assert background[-20].mean() - background[20].mean() == pytest.approx(0.3 * 250, rel=0.02)
+    assert np.ptp(background, axis=1).max() < 0.5
+
+
+def star_field(window, seed=0, spacing=14):
+    """Stars of all brightness, (light, mask of their cores and wings)."""
+    rng = np.random.default_rng(seed)
+    row, column = positions(window)
+    light, mask = np.zeros(window.shape), no_mask(window)
+    n_stars = window.shape[0] * window.shape[1] // spacing**2
+    for flux in 10 ** rng.uniform(1.5, 5, n_stars):
+        at_row = rng.uniform(window.row0, window.row1)
+        at_column = rng.uniform(window.column0, window.column1)
+        near = (np.abs(row - at_row) < 9) & (np.abs(column - at_column) < 9)
+        distance2 = (row[near] - at_row) ** 2 + (column[near] - at_column) ** 2
+        star = flux / (2 * np.pi) * np.exp(-0.5 * distance2)
+        light[near] += star
+        mask[near] |= star > 0.02
+    return light, mask
+
+
+def test_masked_stars_leave_no_trace():
+    row, column = positions(WINDOW)
+    light, mask = star_field(WINDOW)
+    assert 0.2 < mask.mean() < 0.8
+    sky = 90 + 0.03 * (row - 100) + 0.01 * (column - 1000)
+    noise = np.random.default_rng(1).normal(0, 2.0, WINDOW.shape)
+    *_, background = fitted(sky + light + noise, WINDOW, mask)
+    assert np.std(background - sky) < 0.12
+    assert abs(np.mean(background - sky)) < 0.03
+
+
+def test_unmasked_stars_are_clipped():
+    light, _ = star_field(WINDOW, seed=2, spacing=28)
+    noise = np.random.default_rng(3).normal(0, 2.0, WINDOW.shape)
+    *_, background = fitted(90 + light + noise, WINDOW)
+    assert light.mean() > 5
+    assert abs(np.mean(background - 90)) < 0.5
+
+
+def test_mask_on_one_side_of_the_cells_does_not_tilt_the_plane():
+    row, column = positions(WINDOW)
+    plane = 100 + 0.2 * (row - 245) + 0.1 * (column - 1230)
+    mask = (row % 64 < 40) | (column % 64 < 30)
+    *_, background = fitted(plane, WINDOW, mask)
+    assert np.abs(background - plane).max() < 1.0  # a cell spans 13 and 6
+
+
+def test_missing_pixels_do_not_count():
+    row, column = positions(WINDOW)
+    plane = 100 + 0.05 * (row - 100)
+    image = plane + np.random.default_rng(2).normal(0, 0.5, WINDOW.shape)
+    holes = (row + 3 * column) % 7 == 0
+    *_, whole = fitted(image, WINDOW)
+    image[holes] = np.nan
+    *_, background = fitted(image, WINDOW)
+    assert np.isfinite(background).all()
+    np.testing.assert_allclose(background, whole, atol=0.3)
+
+
+def test_cell_without_sky_is_filled_from_its_neighbors():
+    image = np.full(WINDOW.shape, 80.0) + np.random.default_rng(2).normal(0, 1, WINDOW.shape)
+    mask = no_mask(WINDOW)
+    mask[:160, :200] = True  # some cells whole
+    image[mask] = 1e5
+    image[-40:, -80:] = np.nan
+    model, error, background = fitted(image, WINDOW, mask)
+    assert np.isfinite(model).all()
+    np.testing.assert_allclose(background, 80.0, atol=1.0)
+    mesh = Mesh.over(WINDOW, 64)
+    blind = (mesh.row_edges[1:] <= WINDOW.row0 + 160)[:, None] & (
+        mesh.column_edges[1:] <= WINDOW.column0 + 200
+    )
+    assert blind.any()
+    assert (error[blind] == error.max()).all()
+
+
+@pytest.mark.parametrize("what", ["all masked", "all missing"])
+def test_no_sky_at_all(what):
+    image, mask = np.full(WINDOW.shape, 5.0), no_mask(WINDOW)
+    if what == "all masked":
+        mask[:] = True
+    else:
+        image[:] = np.nan
+    model, error, background = fitted(image, WINDOW, mask)
+    assert np.isnan(model).all()
+    assert np.isnan(error).all()
+    assert np.isnan(background).all()
+
+
+def test_error_is_that_of_the_cells_means():
+    """Over many images the means of the cells scatter as their errors say."""
+    window, n_images = Window(0, 128, 64, 192), 300
+    mesh = Mesh.over(window, 64)
+    mask = np.zeros(window.shape, dtype=bool)
+    mask[:64, :64] = True
+    mask[:64:3, :64:3] = False  # a cell with 484 pixels; the others have more
+    sampler = SkySampler.from_mask(mesh, mask)
+    rng = np.random.default_rng(8)
+    means, errors = [], []
+    for _ in range(n_images):
+        image = rng.normal(100, 5.0, window.shape).astype(np.float32)
+        model, error = fit_background(image, sampler)
+        background = evaluate_background(model, mesh, window)
+        means.append(background.reshape(2, 64, 2, 64).mean(axis=(1, 3)))
+        errors.append(error)
+    means, errors = np.array(means), np.mean(errors, axis=0)
+    assert errors[0, 0] == pytest.approx(5 / 22, rel=0.05)
+    np.testing.assert_allclose(means.mean(axis=0), 100, atol=0.05)
+    # Clipping and the cells' share of stars are in the scatter: 15 % are allowed.
+    np.testing.assert_allclose(means.std(axis=0), errors, rtol=0.15)
+
+
+def test_window_has_the_background_of_the_whole():
+    """Cells are fixed on the CCD, so that the inside of a window does not know of its edges."""
+    outer, inner = Window(0, 640, 0, 768), Window(64, 576, 128, 704)
+    row, column = positions(outer)
+    rng = np.random.default_rng(4)
+    image = 100 + row / 20 + column / 40 + rng.normal(0, 1.5, outer.shape)
+    cut = inner.slices_in(outer)
+    _, outer_error, whole = fitted(image, outer)
+    _, inner_error, part = fitted(image[cut], inner)
+    np.testing.assert_array_equal(inner_error, outer_error[1:9, 2:11])
+    far = (slice(160, -160), slice(160, -160))  # the spline's memory of the edge fades
+    np.testing.assert_allclose(part[far], whole[cut][far], atol=0.01)
+
+
+def test_scale_and_offset_go_through():
+    light, mask = star_field(WINDOW, seed=6)
+    image = 100 + light + np.random.default_rng(1).normal(0, 3, WINDOW.shape)
+    model, error, background = fitted(image, WINDOW, mask)
+    model2, error2, background2 = fitted(4 * image, WINDOW, mask)
+    np.testing.assert_allclose(model2, 4 * model, rtol=1e-5)
+    np.testing.assert_allclose(error2, 4 * error, rtol=1e-3)
+    np.testing.assert_allclose(background2, 4 * background, rtol=1e-5)
+
+
+def test_image_is_left_as_it_was():
+    image = np.random.default_rng(1).normal(100, 3, WINDOW.shape).astype(np.float32)
+    before = image.copy()
+    fit_background(image, SkySampler.from_mask(Mesh.over(WINDOW, 64), no_mask(WINDOW)))
+    np.testing.assert_array_equal(image, before)
+
+
+def test_mask_must_fit_the_window():
+    with pytest.raises(ValueError, match=r"mask is \(477, 290\), the window \(290, 477\)"):
+        SkySampler.from_mask(Mesh.over(WINDOW, 64), np.zeros((477, 290), dtype=bool))
+
+
+def test_evaluation_in_a_region_and_at_positions_is_that_of_the_whole():
+    rng = np.random.default_rng(0)
+    mesh = Mesh.over(WINDOW, 64)
+    models = rng.normal(100, 10, (3, *mesh.shape))
+    whole = evaluate_background(models, mesh, WINDOW)
+    region = Window(333, 340, 1100, 1111)
+    np.testing.assert_allclose(
+        evaluate_background(models, mesh, region), whole[:, *region.slices_in(WINDOW)]
+    )
+    row, column = np.array([100, 389, 205]), np.array([1003, 1476, 1234])
+    np.testing.assert_allclose(
+        evaluate_background_at(models, mesh, row, column), whole[:, row - 100, column - 1000]
+    )
+    models[1] = np.nan
+    assert np.isnan(evaluate_background(models, mesh, region)[1]).all()
+    assert np.isfinite(evaluate_background(models, mesh, region)[::2]).all()
+
+
+# -- in time ------------------------------------------------------------------------------------
+
+CADENCE = 1800 / 86400
+
+
+def noisy_models(n_images, seed=0, sigma=0.02, level=100.0):
+    rng = np.random.default_rng(seed)
+    return level + rng.normal(0, sigma, (n_images, 3, 4))
+
+
+def test_like_images_are_averaged():
+    models, time = noisy_models(400), np.arange(400) * CADENCE
+    before = models.copy()
+    smoothed, gain = smooth_in_time(models, time, np.ones(400, dtype=bool), width=3.2 * CADENCE)
+    np.testing.assert_allclose(gain[1:-1], 3.0, rtol=0.02)
+    np.testing.assert_allclose(smoothed[5], models[4:7].mean(axis=0), atol=2e-3)
+    assert smoothed.std() == pytest.approx(models.std() / np.sqrt(3), rel=0.05)
+    np.testing.assert_allclose(gain[[0, -1]], 2.0, rtol=0.02)
+    np.testing.assert_array_equal(models, before)
+
+
+def test_images_across_a_gap_do_not_meet():
+    time = np.concatenate([np.arange(5), 40 + np.arange(5)]) * CADENCE
+    models = np.concatenate([noisy_models(5), noisy_models(5, level=100.3)])
+    smoothed, gain = smooth_in_time(models, time, np.ones(10, dtype=bool), width=3.2 * CADENCE)
+    np.testing.assert_allclose(gain[4:6], 2.0, rtol=0.02)
+    np.testing.assert_allclose(smoothed[4], models[3:5].mean(axis=0), atol=2e-3)
+
+
+def test_bad_images_neither_change_nor_give():
+    models, time = noisy_models(7), np.arange(7) * CADENCE
+    models[2] += 0.4
+    models[5] = np.nan
+    good = np.ones(7, dtype=bool)
+    good[2] = False
+    smoothed, gain = smooth_in_time(models, time, good, width=3.2 * CADENCE)
+    np.testing.assert_array_equal(smoothed[[2, 5]], models[[2, 5]])
+    np.testing.assert_array_equal(gain[[2, 5]], 1.0)
+    np.testing.assert_allclose(smoothed[3], models[3:5].mean(axis=0), atol=2e-3)
+    assert np.isfinite(np.delete(smoothed, 5, axis=0)).all()
+
+
+def test_image_beside_strong_stray_light_keeps_its_own():
+    models, time = noisy_models(9), np.arange(9) * CADENCE
+    models[4] += 500.0
+    # ... and one of the same level but another shape:
+    models[7, :, :2] += 30.0
+    models[7, :, 2:] -= 30.0
+    smoothed, gain = smooth_in_time(models, time, np.ones(9, dtype=bool), width=3.2 * CADENCE)
+    np.testing.assert_allclose(smoothed[[4, 7]], models[[4, 7]], rtol=1e-9)
+    np.testing.assert_allclose(gain[[4, 7]], 1.0)
+    np.testing.assert_allclose(smoothed[3], models[2:4].mean(axis=0), atol=2e-3)
+
+
+@pytest.mark.parametrize("width", [0.0, -1.0])
+def test_no_width_no_smoothing(width):
+    models = noisy_models(4)
+    smoothed, gain = smooth_in_time(
+        models, np.arange(4) * CADENCE, np.ones(4, dtype=bool), width=width
+    )
+    np.testing.assert_array_equal(smoothed, models)
+    assert (gain == 1).all()
+    smoothed, gain = smooth_in_time(models[:0], np.zeros(0), np.zeros(0, dtype=bool), width=1.0)
+    assert len(smoothed) == len(gain) == 0
+
+
+def test_stray_light():
+    level = np.array([100.0, 90, 110, 95, 105, 100, 970, 1100, np.nan, 3000])
+    # The quiet level is that of the darkest fifth, 98.
+    assert np.flatnonzero(has_straylight(level, 10.0)).tolist() == [7, 9]
+    assert np.flatnonzero(has_straylight(level, 9.8)).tolist() == [6, 7, 9]
+    assert not has_straylight(np.full(3, np.nan), 10.0).any()
+    # A dark sky (oversubtracted) does not make everything stray light:
+    assert has_straylight(np.array([-3.0, 0.1, 5.0, 20.0]), 10.0).tolist() == [False] * 3 + [True]
