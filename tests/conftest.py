@@ -1,5 +1,6 @@
 """What the tests of the workflow share: a project whose stages only make empty files."""
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pipeline_run import CONFIG, Run
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -140,3 +142,21 @@ def finished(tmp_path_factory):
     )
     assert status == 0, output
     return folder, output
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory):
+    """Finished run over a small simulated CCD, real stages; made once, not to be changed."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    home = shared / "small_run"
+    with open(shared / "small_run.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one worker makes it, the others wait
+        run = Run(home, CONFIG)
+        said = home / "said.txt"
+        if not said.exists():
+            home.mkdir(exist_ok=True)
+            status, output = run.snakemake("--cores", 2)
+            assert status == 0, output
+            said.write_text(output)
+    return run
