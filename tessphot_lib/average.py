@@ -5,13 +5,14 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.background import Mesh, evaluate_background
+from tessphot_lib.background import Mesh
+from tessphot_lib.patches import Patches
 
 
 def average_image(
     sums: Iterable[tuple[NDArray, NDArray]],
     backgrounds: NDArray,
-    mesh: Mesh,
+    grid: Mesh | Patches,
 ) -> tuple[NDArray, NDArray]:
     """Average the images of a CCD from the sums of its blocks.
 
@@ -20,10 +21,10 @@ def average_image(
     sums : iterable of (flux_sum, flux_count)
         Of each block: the sum of its averaged images, sky included [e-/s],
         and the number of images that each pixel got; (n_rows, n_columns) each.
-    backgrounds : (n_images, n_cell_rows, n_cell_columns) array
+    backgrounds : (n_images, ...) array
         Backgrounds of the images that are in the sums.
-    mesh : Mesh
-        The cells of the backgrounds.
+    grid : Mesh or Patches
+        What the backgrounds are of.
 
     Returns
     -------
@@ -40,12 +41,12 @@ def average_image(
     ValueError
         If no image is averaged.
     """
-    total, count = np.zeros(mesh.window.shape), np.zeros(mesh.window.shape, dtype=np.int32)
+    total, count = np.zeros(grid.window.shape), np.zeros(grid.window.shape, dtype=np.int32)
     for flux_sum, flux_count in sums:
         total += flux_sum
         count += flux_count
     if len(backgrounds) == 0 or not count.any():
         raise ValueError("no good images to average")
-    mean_background = evaluate_background(np.mean(backgrounds, axis=0), mesh, mesh.window)
+    mean_background = grid.evaluate(np.mean(backgrounds, axis=0, keepdims=True), grid.window)[0]
     average = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     return average - mean_background, count

@@ -57,6 +57,18 @@ class Mesh:
         """(number of cell rows, number of cell columns)."""
         return len(self.row_edges) - 1, len(self.column_edges) - 1
 
+    def evaluate(self, model: NDArray, region: Window) -> NDArray:
+        """Evaluate models in a region: `evaluate_background`."""
+        return evaluate_background(model, self, region)
+
+    def evaluate_at(self, model: NDArray, row: NDArray, column: NDArray) -> NDArray:
+        """Evaluate models at positions: `evaluate_background_at`."""
+        return evaluate_background_at(model, self, row, column)
+
+    def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
+        """Errors (n_images, n_cell_rows, n_cell_columns) at positions, (n_images, n)."""
+        return np.abs(evaluate_background_at(error, self, row, column))
+
 
 @dataclass(frozen=True)
 class SkySampler:

@@ -132,8 +132,27 @@ def measure_positions(
         (first_column - window.column0)[:, None, None] + offsets,
     ].astype(np.float64)
     stamps -= background[:, None, None]
-    at_row, at_column = row - first_row, column - first_column
-    expected_row, expected_column = at_row.copy(), at_column.copy()
+    stamp_row, stamp_column = measure_stamps(stamps, row - first_row, column - first_column)
+    return stamp_row + first_row, stamp_column + first_column
+
+
+def measure_stamps(stamps: NDArray, row: NDArray, column: NDArray) -> tuple[NDArray, NDArray]:
+    """Measure where stars are in stamps of their own; what `measure_positions` does.
+
+    Parameters
+    ----------
+    stamps : (n, side, side) float64 array
+        Background-subtracted [e-/s]; one with a NaN pixel is not measured.
+    row, column : (n,) arrays
+        Where the stars are expected [pixels of the stamp].
+
+    Returns
+    -------
+    row, column : (n,) float64 arrays
+        [pixels of the stamp]; NaN where a star was not found.
+    """
+    offsets = np.arange(stamps.shape[1])
+    at_row, at_column = row.astype(float), column.astype(float)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for _ in range(N_ITERATIONS):
             d_row = offsets - at_row[:, None]
@@ -148,13 +167,10 @@ def measure_positions(
             # Twice the moment is the whole step for a Gaussian as wide as its window.
             at_row = at_row + np.clip(2 * moment_row, -0.5, 0.5)
             at_column = at_column + np.clip(2 * moment_column, -0.5, 0.5)
-        distance = np.hypot(at_row - expected_row, at_column - expected_column)
+        distance = np.hypot(at_row - row, at_column - column)
         found = (distance < MAX_DISPLACEMENT) & (total > 0) & (np.abs(moment_row) < 0.05)
         found &= np.abs(moment_column) < 0.05
-    return (
-        np.where(found, at_row + first_row, np.nan),
-        np.where(found, at_column + first_column, np.nan),
-    )
+    return np.where(found, at_row, np.nan), np.where(found, at_column, np.nan)
 
 
 def fit_motion(

@@ -22,9 +22,11 @@ Compression is Blosc (bit shuffle, lz4): readable by h5py where hdf5plugin is
 imported. Chunks carry a Fletcher-32 checksum.
 """
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import h5py
 import hdf5plugin
@@ -38,6 +40,7 @@ from tessphot_lib.model import CcdId, Window
 
 CHUNK_SIDE = 32  # [pixels]
 MAX_CHUNK_CADENCES = 64
+DIGEST_STEP = 16  # every so many rows go into the digest of a block
 BROKEN_ERROR = np.uint16(0x7FC0)  # upper half of a float32 NaN
 CUBES = ("flux", "flux_err", "pixel_flags")
 # One value (or row of values) per image; units in the README of the format.
@@ -58,6 +61,25 @@ IMAGE_COLUMNS = (
     "star_row",
     "star_column",
 )
+
+
+class CubePiece(NamedTuple):
+    """Some pixels of all images of a block: (n_images, n_rows, n_columns) each."""
+
+    window: Window
+    flux: NDArray
+    flux_err: NDArray
+    pixel_flags: NDArray
+
+
+class Cubes(Protocol):
+    """What `write_block` writes pixels from."""
+
+    window: Window
+    n_images: int
+
+    def pieces(self) -> Iterable[CubePiece]:
+        """Give the pixels, piece by piece; what is in none is without data."""
 
 
 @dataclass
@@ -90,9 +112,19 @@ class CubeBuffer:
         if not finite.all():
             self._err[index][~finite] = BROKEN_ERROR
 
-    def flux_err(self, rows: slice) -> NDArray:
-        """Errors of some rows of the window, (n_images, n_rows, n_columns) float32."""
-        return (self._err[:, rows].astype(np.uint32) << 16).view(np.float32)
+    def pieces(self) -> Iterator[CubePiece]:
+        """Bands of rows, each as wide as the window, in the order of the rows."""
+        n_rows, n_columns = self.window.shape
+        for first in range(0, n_rows, CHUNK_SIDE):
+            rows = slice(first, min(first + CHUNK_SIDE, n_rows))
+            window = Window(
+                self.window.row0 + rows.start,
+                self.window.row0 + rows.stop,
+                self.window.column0,
+                self.window.column0 + n_columns,
+            )
+            flux_err = (self._err[:, rows].astype(np.uint32) << 16).view(np.float32)
+            yield CubePiece(window, self.flux[:, rows], flux_err, self.pixel_flags[:, rows])
 
 
 def quantize(flux: NDArray, flux_err: NDArray, compression_error: float) -> NDArray:
@@ -128,7 +160,7 @@ def quantize(flux: NDArray, flux_err: NDArray, compression_error: float) -> NDAr
 
 def write_block(
     path: Path,
-    cubes: CubeBuffer,
+    cubes: Cubes,
     ccd_id: CcdId,
     *,
     images: dict[str, NDArray],
@@ -136,28 +168,33 @@ def write_block(
     flux_count: NDArray,
     motion_stars: dict[str, NDArray],
     attributes: dict[str, str],
+    patches: dict[str, NDArray] | None = None,
 ) -> None:
     """Write a block; it appears complete or not at all.
 
     Parameters
     ----------
     path : Path
-    cubes : CubeBuffer
+    cubes : CubeBuffer or another of `Cubes`
     ccd_id : CcdId
     images : dict
-        An array for each of `IMAGE_COLUMNS`, all with ``cubes.n_images`` entries.
+        An array for each of `IMAGE_COLUMNS`, all with ``cubes.n_images``
+        entries. May be completed while the pieces of the cubes are made.
     flux_sum, flux_count : (n_rows, n_columns) arrays
     motion_stars : dict
         ``tic_id``, ``row``, ``column`` of the stars that ``star_row`` is of.
     attributes : dict
         Provenance: written as attributes of the file.
+    patches : dict, optional
+        ``windows`` and ``index`` of the patches that the backgrounds are of,
+        where the CCD is known in patches only.
     """
-    missing = set(IMAGE_COLUMNS) ^ set(images)
-    if missing:
-        raise ValueError(f"images must have exactly IMAGE_COLUMNS, not matched: {sorted(missing)}")
     digest = blake2b(digest_size=16)
     with complete_file(path) as partial, h5py.File(partial, "w") as file:
         _write_cubes(file, cubes, digest)
+        unmatched = set(IMAGE_COLUMNS) ^ set(images)
+        if unmatched:
+            raise ValueError(f"images must have exactly IMAGE_COLUMNS: {sorted(unmatched)}")
         file.create_dataset("flux_sum", data=flux_sum, chunks=_map_chunks(flux_sum), **_packed())
         count = flux_count.astype(np.int32)
         file.create_dataset("flux_count", data=count, chunks=_map_chunks(count), **_packed())
@@ -169,6 +206,8 @@ def write_block(
             digest.update(repr(values.tolist()).encode() if values.dtype == object else values)
         for name, values in motion_stars.items():
             file.create_dataset(f"motion_stars/{name}", data=values)
+        for name, values in (patches or {}).items():
+            file.create_dataset(f"patches/{name}", data=values, **_packed())
         file.attrs.update(attributes)
         file.attrs["ccd"] = str(ccd_id)
         file.attrs["window"] = cubes.window.as_list()
@@ -185,6 +224,14 @@ def read_sums(path: Path) -> tuple[NDArray, NDArray]:
     """Read ``flux_sum`` and ``flux_count`` of a block."""
     with open_block(path) as file:
         return file["flux_sum"][()], file["flux_count"][()]
+
+
+def read_patches(path: Path) -> dict[str, NDArray] | None:
+    """Read ``windows`` and ``index`` of the patches, None where the whole window is known."""
+    with open_block(path) as file:
+        if "patches" not in file:
+            return None
+        return {name: dataset[()] for name, dataset in file["patches"].items()}
 
 
 def read_motion_stars(path: Path) -> dict[str, NDArray]:
@@ -222,8 +269,8 @@ def open_block(path: Path) -> h5py.File:
         ) from err
 
 
-def _write_cubes(file: h5py.File, cubes: CubeBuffer, digest: blake2b) -> None:
-    """Write the three cubes in bands of rows, and feed the digest with the fluxes."""
+def _write_cubes(file: h5py.File, cubes: Cubes, digest: blake2b) -> None:
+    """Write the three cubes piece by piece, and feed the digest with the fluxes."""
     n_rows, n_columns = cubes.window.shape
     chunks = (
         max(1, min(MAX_CHUNK_CADENCES, cubes.n_images)),
@@ -239,15 +286,13 @@ def _write_cubes(file: h5py.File, cubes: CubeBuffer, digest: blake2b) -> None:
         file.create_dataset(
             name, shape=shape, dtype=dtype, chunks=chunks, fillvalue=fill, **_packed()
         )
-    for first in range(0, n_rows, chunks[1]):
-        rows = slice(first, first + chunks[1])
-        flux = cubes.flux[:, rows]
-        file["flux"][:, rows] = flux
-        file["flux_err"][:, rows] = cubes.flux_err(rows)
-        flags = cubes.pixel_flags[:, rows]
-        if flags.any():
-            file["pixel_flags"][:, rows] = flags
-        digest.update(np.ascontiguousarray(flux[:, :: chunks[1] // 2 or 1]))
+    for piece in cubes.pieces():
+        rows, columns = piece.window.slices_in(cubes.window)
+        file["flux"][:, rows, columns] = piece.flux
+        file["flux_err"][:, rows, columns] = piece.flux_err
+        if piece.pixel_flags.any():
+            file["pixel_flags"][:, rows, columns] = piece.pixel_flags
+        digest.update(np.ascontiguousarray(piece.flux[:, ::DIGEST_STEP]))
 
 
 def _packed() -> dict:

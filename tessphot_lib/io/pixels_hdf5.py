@@ -59,7 +59,7 @@ def write_pixels(
     names: NDArray,
     average_image: NDArray,
     average_count: NDArray,
-    mesh_edges: tuple[NDArray, NDArray],
+    grid: dict[str, NDArray],
     attributes: dict[str, str | int | float],
 ) -> None:
     """Join the blocks of a CCD.
@@ -77,8 +77,9 @@ def write_pixels(
     names : (n,) array of str
         File names of the images.
     average_image, average_count : (n_rows, n_columns) arrays
-    mesh_edges : (row_edges, column_edges)
-        Of the cells of the background.
+    grid : dict
+        What the backgrounds are of: ``mesh/row_edges``, ``mesh/column_edges``, or
+        ``patches/windows``, ``patches/index``.
     attributes : dict
         Provenance and constants of the CCD.
     """
@@ -103,8 +104,9 @@ def write_pixels(
         file.create_dataset("image_name", data=np.asarray(names).astype(h5py.string_dtype()))
         file.create_dataset("average_image", data=average_image, compression="gzip")
         file.create_dataset("average_count", data=average_count, compression="gzip")
-        file.create_dataset("mesh/row_edges", data=mesh_edges[0])
-        file.create_dataset("mesh/column_edges", data=mesh_edges[1])
+        for name, values in grid.items():
+            compression = "gzip" if values.ndim > 1 else None
+            file.create_dataset(name, data=values, compression=compression)
         table = [(str(b.resolve().relative_to(path.parent.resolve())),) for b in blocks]
         file.create_dataset(
             "blocks/path", data=np.array([row[0] for row in table], dtype=h5py.string_dtype())
@@ -138,6 +140,10 @@ class PixelCube:
     ----------
     ccd_id, window, attributes
     n_cadences : int
+    mesh_edges : (row_edges, column_edges), or None
+        Of the cells that the backgrounds are of.
+    patches : dict or None
+        ``windows`` and ``index`` of the patches that they are of, for cutouts.
     time, time_start, time_stop, timecorr, exposure_time, cadenceno, quality, background,
     background_error, background_level, motion, motion_error, earth_position : arrays
         One entry per image, see ``docs/pixels_hdf5.md``.
@@ -229,7 +235,12 @@ class PixelCube:
         for name in PER_IMAGE:
             setattr(self, name, self._file[name][()])
         self.n_cadences = len(self.time)
-        self.mesh_edges = self._file["mesh/row_edges"][()], self._file["mesh/column_edges"][()]
+        self.mesh_edges = self.patches = None
+        if "mesh" in self._file:
+            edges = self._file["mesh"]
+            self.mesh_edges = edges["row_edges"][()], edges["column_edges"][()]
+        else:
+            self.patches = {name: data[()] for name, data in self._file["patches"].items()}
 
     def _check_blocks(self) -> None:
         """Compare each block with what is written here about it."""

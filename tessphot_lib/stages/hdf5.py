@@ -13,11 +13,11 @@ from tessphot_lib.config import BackgroundSettings, FlagSettings, SmoothingSetti
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag
 from tessphot_lib.io.average_fits import read_average_image
-from tessphot_lib.io.block_hdf5 import read_identity, read_images
+from tessphot_lib.io.block_hdf5 import read_identity, read_images, read_patches
 from tessphot_lib.io.catalog_sqlite import read_catalog_settings
 from tessphot_lib.io.jitter_ecsv import read_jitter
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
-from tessphot_lib.model import CcdId
+from tessphot_lib.model import CcdId, Window
 from tessphot_lib.provenance import provenance
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,6 @@ def run_hdf5(
     middle = 0.5 * (images["time_start"] + images["time_stop"])
     images["earth_position"] = earth_position(middle)
     average, count, _ = read_average_image(average_image)
-    mesh = Mesh.over(window, background.box_size)
     flagged = (images["quality"] != 0).sum()
     log.info("%s: %d images in %d blocks, %d flagged", ccd_id, len(middle), len(blocks), flagged)
     sky = read_catalog_settings(catalog)
@@ -87,7 +86,7 @@ def run_hdf5(
         names=images["name"],
         average_image=average,
         average_count=count,
-        mesh_edges=(mesh.row_edges, mesh.column_edges),
+        grid=_grid_arrays(blocks[0], window, background.box_size),
         attributes={
             **provenance(settings),
             "cadence_seconds": cadence_seconds(images["time"], images["exposure_time"]),
@@ -97,6 +96,15 @@ def run_hdf5(
             **{key: sky[key] for key in SKY_ATTRIBUTES},
         },
     )
+
+
+def _grid_arrays(block: Path, window: Window, box_size: int) -> dict[str, np.ndarray]:
+    """What the backgrounds are of, as `write_pixels` keeps it."""
+    patches = read_patches(block)
+    if patches is not None:
+        return {f"patches/{name}": values for name, values in patches.items()}
+    mesh = Mesh.over(window, box_size)
+    return {"mesh/row_edges": mesh.row_edges, "mesh/column_edges": mesh.column_edges}
 
 
 def cadence_seconds(time: np.ndarray, exposure_time: np.ndarray) -> int:

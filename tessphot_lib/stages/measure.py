@@ -20,7 +20,6 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from tessphot_lib.apertures import Aperture, aperture_flags, contamination, edge_flux
-from tessphot_lib.background import Mesh, evaluate_background, evaluate_background_at
 from tessphot_lib.barycenter import star_time_correction
 from tessphot_lib.diagnostics import light_curve_diagnostics
 from tessphot_lib.errors import MeasurementError
@@ -36,6 +35,7 @@ from tessphot_lib.io.todo_sqlite import Status
 from tessphot_lib.model import LightCurve, Stamp, Window
 from tessphot_lib.motion import displacement
 from tessphot_lib.photometry import ApertureMatrix, ApertureSums, sum_apertures
+from tessphot_lib.stages.grid import cube_grid
 from tessphot_lib.starmask import star_mask
 
 log = logging.getLogger(__name__)
@@ -274,12 +274,10 @@ def _bounding_window(aperture: Aperture) -> Window:
 
 def _measure_block(cube: PixelCube, matrix: ApertureMatrix, cadences: slice) -> ApertureSums:
     """Read the pixels of one block and sum them."""
-    mesh = Mesh(cube.window, *cube.mesh_edges)
-    background = evaluate_background(cube.background[cadences], mesh, matrix.region)
     return sum_apertures(
         cube.read("flux", matrix.region, cadences),
         cube.read("flux_err", matrix.region, cadences),
-        background,
+        cube_grid(cube).evaluate(cube.background[cadences], matrix.region),
         cube.read("pixel_flags", matrix.region, cadences),
         matrix,
     )
@@ -289,12 +287,10 @@ def _background_error(
     cube: PixelCube, apertures: list[Aperture], members: list[int], cadences: slice
 ) -> NDArray:
     """Error of the background per pixel at each star, (n_members, n_cadences) [e-/s]."""
-    mesh = Mesh(cube.window, *cube.mesh_edges)
-    stamps = [apertures[index].stamp for index in members]
-    row = np.array([0.5 * (stamp.row0 + stamp.row1 - 1) for stamp in stamps])
-    column = np.array([0.5 * (stamp.column0 + stamp.column1 - 1) for stamp in stamps])
-    error = evaluate_background_at(cube.background_error[cadences], mesh, row, column)
-    return np.abs(error.T)
+    boxes = [_bounding_window(apertures[index]) for index in members]
+    row = np.array([0.5 * (box.row0 + box.row1 - 1) for box in boxes])
+    column = np.array([0.5 * (box.column0 + box.column1 - 1) for box in boxes])
+    return cube_grid(cube).error_at(cube.background_error[cadences], row, column).T
 
 
 def _finish_star(

@@ -1,0 +1,233 @@
+"""Cutouts of full-frame images as TESScut makes them: stamps of one CCD through a sector.
+
+A cutout is a table of images (``tess-s0008-3-4_<ra>_<dec>_<size>_astrocut.fits``,
+plain or gzipped). Its place on the CCD stands in the physical WCS keywords of
+the column FLUX, its celestial WCS, a linear one, in the header of the aperture image.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+from tessphot_lib.constants import FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
+from tessphot_lib.errors import ConfigError, InputDataError
+from tessphot_lib.io.ffi import READ_FAILURES
+from tessphot_lib.io.ffi_files import cadence_of, name_btjd
+from tessphot_lib.model import CcdId, Window
+
+NAME = re.compile(r"tess-s(\d{4})-([1-4])-([1-4])[_-].*\.fits(\.gz)?")
+COLUMNS = ("TIME", "TIMECORR", "QUALITY", "FLUX", "FLUX_ERR", "FFI_FILE")
+STAMP = re.compile(r"tess(\d{13})-s\d{4}-[1-4]-[1-4]-\d{4}")
+# Old cutouts have their times rounded to float32, steps of 5 to 10 s.
+ROUNDED_TIMES = 0.2  # [s] rms off a steady clock by which they are known
+SAME_CLOCK = 5.0  # [s] by which the header's TSTART may differ from such times
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """What a cutout is, without its pixels.
+
+    Attributes
+    ----------
+    path : Path
+    window : Window
+        Its science pixels.
+    wcs : WCS
+        Linear celestial WCS, zero-based pixels of the cutout.
+    target : (ra, dec)
+        Where it was asked for [deg].
+    header : Header
+        Primary header and keywords of the table, merged.
+    name : (n,) array of str
+        Full-frame image of each cadence.
+    time, timecorr : (n,) float64 arrays
+        Mid-times, barycentric for the centre of the CCD [BTJD], and the correction in them [d].
+    cadenceno, quality : (n,) int arrays
+    """
+
+    path: Path
+    window: Window
+    wcs: WCS
+    target: tuple[float, float]
+    header: fits.Header
+    name: NDArray
+    time: NDArray
+    timecorr: NDArray
+    cadenceno: NDArray
+    quality: NDArray
+
+
+def find_cutouts(folder: Path) -> dict[CcdId, list[Path]]:
+    """Find the cutouts below a folder, by CCD, each list sorted by name."""
+    found: dict[CcdId, list[Path]] = {}
+    for path in sorted(Path(folder).rglob("*.fits*"), key=lambda path: (path.name, str(path))):
+        match = NAME.fullmatch(path.name)
+        if match is not None:
+            ccd_id = CcdId(int(match[1]), int(match[2]), int(match[3]))
+            found.setdefault(ccd_id, []).append(path)
+    return found
+
+
+def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
+    """Read all of a cutout but its pixels.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read, lacks a column or keyword, is of another
+        CCD, or contradicts itself: a WCS of another CCD or sector, a target
+        that does not lie on its pixels.
+    """
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            header = _merged(hdus)
+            _check(path, header, hdus[1].columns.names, ccd_id)
+            table = hdus[1].data
+            shape = table["FLUX"].shape[1:]
+            wcs = WCS(_celestial(hdus[2].header))
+            name = np.array([str(text).strip() for text in table["FFI_FILE"]])
+            raw = {key: np.asarray(table[key], dtype=np.float64) for key in ("TIME", "TIMECORR")}
+            quality = np.asarray(table["QUALITY"], dtype=np.int64)
+            numbers = np.asarray(table["CADENCENO"], dtype=np.int64)
+    except READ_FAILURES as err:
+        raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
+    window = _window(path, header, shape)
+    target = float(header.get("RA_OBJ", np.nan)), float(header.get("DEC_OBJ", np.nan))
+    _check_wcs(path, header, wcs, window, target, ccd_id)
+    steps = _steps(path, name)
+    usable = np.isfinite(raw["TIME"]) & (raw["TIME"] > 0)
+    if not usable.any():
+        raise InputDataError(f"{path}: column TIME has no times")
+    at_telescope = _steady(raw["TIME"] - raw["TIMECORR"], steps, usable, header)
+    if not numbers.any():
+        numbers = int(header.get("FFIINDEX", 0)) + steps
+    return Cutout(
+        path=path,
+        window=window,
+        wcs=wcs,
+        target=target,
+        header=header,
+        name=name,
+        time=at_telescope + raw["TIMECORR"],
+        timecorr=raw["TIMECORR"],
+        cadenceno=numbers,
+        quality=quality,
+    )
+
+
+def read_cutout_pixels(path: Path) -> tuple[NDArray, NDArray]:
+    """Read FLUX, sky included, and FLUX_ERR; (n, n_rows, n_columns) float32 [e-/s]."""
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            table = hdus[1].data
+            return tuple(np.asarray(table[key], dtype=np.float32) for key in ("FLUX", "FLUX_ERR"))
+    except READ_FAILURES as err:
+        raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
+
+
+def _merged(hdus: fits.HDUList) -> fits.Header:
+    """Primary header and the table's, without what describes their layout."""
+    header = hdus[0].header.copy(strip=True)
+    for card in hdus[1].header.copy(strip=True).cards:
+        if card.keyword not in ("COMMENT", "HISTORY", "") and card.value != "":
+            header[card.keyword] = card.value
+    return header
+
+
+def _celestial(header: fits.Header) -> fits.Header:
+    """Only the cards of the celestial WCS."""
+    pattern = re.compile(
+        r"WCSAXES|(CRPIX|CRVAL|CDELT|CUNIT|CTYPE)[12]|(PC|CD)[12]_[12]|LONPOLE|LATPOLE|RADESYS"
+    )
+    return fits.Header([card for card in header.cards if pattern.fullmatch(card.keyword)])
+
+
+def _check(path: Path, header: fits.Header, columns: list[str], ccd_id: CcdId) -> None:
+    """Check that the table is one of TESScut, and of this CCD."""
+    for name in COLUMNS:
+        if name not in columns:
+            raise InputDataError(f"{path}: column {name} is missing: not a cutout of TESScut?")
+    for key in ("SECTOR", "CAMERA", "CCD"):
+        if header.get(key) != getattr(ccd_id, key.lower()):
+            raise InputDataError(
+                f"{path}: keyword {key} is {header.get(key)!r}, its name says "
+                f"{getattr(ccd_id, key.lower())}"
+            )
+
+
+def _window(path: Path, header: fits.Header, shape: tuple[int, int]) -> Window:
+    """Place on the CCD, from the physical WCS of the column FLUX."""
+    number = next(
+        (key.removeprefix("TTYPE") for key in header["TTYPE*"] if header[key] == "FLUX"), "5"
+    )
+    try:
+        first = [
+            int(header[f"{axis}CRV{number}P"]) + 1 - int(header.get(f"{axis}CRP{number}P", 1))
+            for axis in (1, 2)
+        ]
+    except KeyError as err:
+        raise InputDataError(f"{path}: keyword {err} is missing: no place on the CCD") from err
+    column0, row0 = first[0] - 1 - FIRST_SCIENCE_COLUMN, first[1] - 1
+    try:
+        return Window(row0, row0 + shape[0], column0, column0 + shape[1])
+    except ConfigError as err:
+        raise InputDataError(
+            f"{path}: it reaches beyond the science pixels ({err}): ask for a smaller cutout"
+        ) from err
+
+
+def _check_wcs(
+    path: Path,
+    header: fits.Header,
+    wcs: WCS,
+    window: Window,
+    target: tuple[float, float],
+    ccd_id: CcdId,
+) -> None:
+    """Refuse a WCS that was taken from another CCD or sector, or that misses the target."""
+    source = str(header.get("WCS_FFI", ""))
+    match = re.search(r"-s(\d{4})-([1-4])-([1-4])-", source)
+    if match and CcdId(*map(int, match.groups())) != ccd_id:
+        raise InputDataError(f"{path}: keyword WCS_FFI is {source}: its WCS is of another CCD")
+    if not np.isfinite(target).all():
+        return
+    x, y = wcs.all_world2pix(*target, 0)
+    if not (-1.5 < x < window.shape[1] + 0.5 and -1.5 < y < window.shape[0] + 0.5):
+        raise InputDataError(
+            f"{path}: its target RA_OBJ {target[0]:.5f}, DEC_OBJ {target[1]:.5f} does not lie on "
+            "its pixels by its own WCS"
+        )
+
+
+def _steps(path: Path, name: NDArray) -> NDArray:
+    """Number of each image counted in cadences from the first, from the names of the images."""
+    found = [STAMP.match(text) for text in name]
+    if not found or None in found:
+        raise InputDataError(f"{path}: column FFI_FILE does not name full-frame images")
+    stamps = [match[1] for match in found]
+    days = np.array([name_btjd(stamp) for stamp in stamps])
+    steps = np.round((days - days[0]) * SECONDS_PER_DAY / cadence_of(stamps)).astype(np.int64)
+    if np.any(np.diff(steps) <= 0):
+        raise InputDataError(f"{path}: column FFI_FILE is not in order of time")
+    return steps
+
+
+def _steady(time: NDArray, steps: NDArray, usable: NDArray, header: fits.Header) -> NDArray:
+    """Times at the telescope [d]; ones rounded to float32 are put back on the steady clock."""
+    if usable.sum() < 3:
+        return time
+    slope, start = np.polyfit(steps[usable], time[usable], 1)
+    off = (time - start - slope * steps)[usable] * SECONDS_PER_DAY
+    if np.sqrt(np.mean(off**2)) < ROUNDED_TIMES:
+        return time
+    if "TSTART" in header and "TSTOP" in header:
+        length = (float(header["TSTOP"]) - float(header["TSTART"])) / (steps[-1] - steps[0] + 1)
+        exact = float(header["TSTART"]) + (steps - steps[0] + 0.5) * length
+        if np.abs(np.median(exact - time)) * SECONDS_PER_DAY < SAME_CLOCK:
+            return exact
+    return start + slope * steps
