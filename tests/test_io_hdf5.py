@@ -97,7 +97,10 @@ def make_cube(folder):
         names=np.array([f"image{index}" for index in range(n_images)]),
         average_image=unique_flux(1)[0],
         average_count=np.full(WINDOW.shape, 5, dtype=np.int32),
-        mesh_edges=(np.array([1000, 1064, 1070]), np.array([300, 341])),
+        grid={
+            "mesh/row_edges": np.array([1000, 1064, 1070]),
+            "mesh/column_edges": np.array([300, 341]),
+        },
         attributes={"cadence_seconds": 1800, "wcs": "CRVAL1  = 1.0"},
     )
     return folder / "pixels.hdf5"
@@ -370,7 +373,7 @@ def test_number_of_images_must_be_that_of_the_blocks(made, tmp_path):
             names=np.array(["a", "b"]),
             average_image=np.zeros(WINDOW.shape),
             average_count=np.zeros(WINDOW.shape),
-            mesh_edges=(np.zeros(3), np.zeros(2)),
+            grid={},
             attributes={},
         )
     assert not (tmp_path / "pixels.hdf5").exists()

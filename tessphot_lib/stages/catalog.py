@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 
 CATALOG_EPOCH = 2000.0  # [year] of the positions in the TIC
 MAS_PER_DEGREE = 3.6e6
+# Science pixel (row, column) of a CCD that the camera's axis falls beside, to about 10 px
+# (TESS_FACTS). RA_NOM and DEC_NOM of real headers are the spacecraft's axis, 18-54 deg away.
+CAMERA_CENTRE = {1: (2097.0, 2105.0), 2: (2099.0, -59.0), 3: (2097.0, 2105.0), 4: (2099.0, -59.0)}
 # Keywords that describe all images of a CCD, kept for the headers of its light curves.
 IMAGE_KEYWORDS = (
     *("DATA_REL", "SIMDATA", "PROCVER", "CRMITEN", "CRBLKSZ", "CRSPOC", "BACKAPP", "DEADC"),
@@ -151,6 +154,8 @@ def _describe(
     centre_ra, centre_dec = pixel_to_sky(
         wcs, np.array([SCIENCE_ROWS / 2 - 0.5]), np.array([SCIENCE_COLUMNS / 2 - 0.5])
     )
+    camera_row, camera_column = CAMERA_CENTRE[ccd_id.ccd]
+    camera_ra, camera_dec = pixel_to_sky(wcs, np.array([camera_row]), np.array([camera_column]))
     corner_texts = (f"({ra:.8f},{dec:.8f})" for ra, dec in zip(*corners, strict=True))
     image_header = {
         key: header[key]
@@ -165,8 +170,8 @@ def _describe(
         "reference_time": julian_date(time),
         "epoch": epoch,
         "coord_buffer": float(settings["buffer"]),
-        "camera_centre_ra": header.get("RA_NOM"),
-        "camera_centre_dec": header.get("DEC_NOM"),
+        "camera_centre_ra": float(camera_ra[0]),
+        "camera_centre_dec": float(camera_dec[0]),
         "footprint": f"({','.join(corner_texts)})",
         "wcs": wcs_header(header).tostring(sep="\n", endcard=False, padding=False),
         "reference_image": reference.name,
