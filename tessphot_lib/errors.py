@@ -16,5 +16,20 @@ class InputDataError(TessphotError):
     """A file cannot be read, lacks something, or contradicts another one."""
 
 
+class ServiceError(TessphotError):
+    """A service on the network does not give what it is asked for."""
+
+
+class DownloadError(TessphotError):
+    """A file could not be fetched; names its address and the reason.
+
+    ``permanent``: it is the file that is wrong or missing; the server answers.
+    """
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
+
 class MeasurementError(TessphotError):
     """One star cannot be measured; the reason goes into the todo list."""

@@ -5,23 +5,28 @@ or VizieR in upper or lower case.
 """
 
 import gzip
+import importlib
 import itertools
 import re
-from collections.abc import Callable
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
 
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.atomic import complete_file
 
-# our name -> names in files, best first; MAST's ra and dec are at epoch 2000.0
+# our name -> names in files, best first; MAST's ra and dec are at epoch 2000.0. VizieR's RAOdeg
+# and DEOdeg (MAST's ra_orig and dec_orig) are at the epoch of another catalog: of no use.
 NAMES = {
     "tic_id": ("id", "tic", "ticid", "tic_id"),
-    "ra_j2000": ("ra", "raj2000", "ra_j2000", "raodeg"),
-    "dec_j2000": ("dec", "dej2000", "dec_j2000", "deodeg"),
+    "ra_j2000": ("ra", "raj2000", "ra_j2000", "_raj2000"),
+    "dec_j2000": ("dec", "dej2000", "dec_j2000", "_dej2000"),
     "pm_ra": ("pmra", "pm_ra"),
     "pm_dec": ("pmdec", "pmde", "pm_dec"),
     "tmag": ("tmag",),
@@ -30,27 +35,45 @@ NAMES = {
 }
 OPTIONAL = {"teff", "disposition"}
 LIMITS = {"tic_id": (1, 2**53), "ra_j2000": (0.0, 360.0), "dec_j2000": (-90.0, 90.0)}
+WANTED = {name for names in NAMES.values() for name in names}
+CHUNK_ROWS = 100_000  # rows that are in memory as they stand in the file
+
+# What `write_tic` writes: column, FITS format, unit.
+FITS_COLUMNS = (
+    ("ID", "K", None),
+    ("ra", "D", "deg"),
+    ("dec", "D", "deg"),
+    ("pmRA", "D", "mas/yr"),
+    ("pmDEC", "D", "mas/yr"),
+    ("Tmag", "D", "mag"),
+    ("Teff", "D", "K"),
+    ("objType", "10A", None),
+    ("disposition", "12A", None),
+)
+REGION_COLUMNS = ("dec_low", "dec_high", "ra_low", "ra_high")  # [deg]
 _MISSING = {"", "nan", "null", "none", "--", "n/a", "<na>"}
 
 
-def read_tic(path: Path) -> pd.DataFrame:
-    """Read stars, without the catalog's phantoms and doubles.
+def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
+    """Read stars, without the catalog's phantoms and doubles; a piece of the file at a time.
 
     Parameters
     ----------
     path : Path
         A file that ends in ``.csv``, ``.csv.gz``, ``.ecsv``, ``.fits``,
         ``.fits.gz`` or ``.parquet``.
+    faint_limit : float
+        Fainter stars are left out, and where it is finite those without Tmag.
 
     Returns
     -------
     DataFrame
         ``tic_id`` (int64), ``ra_j2000``, ``dec_j2000`` [deg], ``pm_ra`` (cos(dec)
         included), ``pm_dec`` [mas/yr], ``tmag``, ``teff`` [K] (float64, NaN
-        where missing), in the order of the file. ``attrs`` has
-        ``n_phantoms``: rows left out because they have a disposition (SPLIT,
-        DUPLICATE, ARTIFACT), and ``n_repeated``: rows left out because an
-        earlier one has the same ``tic_id``.
+        where missing), in the order of the file. ``attrs`` has ``n_rows`` of
+        the file, and of those left out ``n_phantoms``: rows that have a
+        disposition (SPLIT, DUPLICATE, ARTIFACT), ``n_repeated``: rows whose
+        ``tic_id`` an earlier one has, ``n_faint``, and ``n_without_tmag``.
 
     Raises
     ------
@@ -59,26 +82,114 @@ def read_tic(path: Path) -> pd.DataFrame:
         that is impossible; the row is counted from 1.
     """
     path = Path(path)
-    table = _reader(path)(path)
-    if len(table) == 0:
+    counts = dict.fromkeys(("n_rows", "n_phantoms", "n_faint", "n_without_tmag"), 0)
+    parts = []
+    for table in _reader(path)(path):
+        parts.append(_stars_of(path, table, counts, faint_limit))
+    if counts["n_rows"] == 0:
         raise InputDataError(f"{path}: no stars in the file")
-    stars = _renamed(path, table)
-    phantom = np.zeros(len(stars), dtype=bool)
-    if "disposition" in stars:
-        phantom = ~_is_missing(stars.pop("disposition"))
-    stars = stars[~phantom]
-    stars = pd.DataFrame({name: _numbers(path, stars[name], table) for name in stars})
-    if "teff" not in stars:
-        stars["teff"] = np.nan
-    stars["tic_id"] = stars["tic_id"].astype("int64")
+    stars = pd.concat(parts, ignore_index=True)
     repeated = stars["tic_id"].duplicated().to_numpy()
-    stars = stars[~repeated].reset_index(drop=True)
-    stars.attrs = {"n_phantoms": int(phantom.sum()), "n_repeated": int(repeated.sum())}
+    if repeated.any():
+        stars = stars[~repeated].reset_index(drop=True)
+    stars.attrs = counts | {"n_repeated": int(repeated.sum())}
     return stars
 
 
-def _renamed(path: Path, table: pd.DataFrame) -> pd.DataFrame:
-    """Pick our columns, under our names; ``attrs`` keeps the names in the file."""
+def write_tic(
+    path: Path, stars: Sequence[pd.DataFrame], cards: Sequence[tuple], region: np.ndarray
+) -> None:
+    """Write stars to a FITS table that `read_tic` reads; ``path`` appears complete or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.fits``.
+    stars : sequence of DataFrame
+        With the columns of `FITS_COLUMNS`; they are written one after the other.
+    cards : sequence of (keyword, value, comment)
+        Where the stars come from.
+    region : (n, 4) array
+        Pieces of the sky that hold all the stars there are [deg]: lower and
+        upper declination, lower and upper right ascension.
+    """
+    n_stars = sum(len(part) for part in stars)
+    columns = fits.ColDefs([fits.Column(name, kind, unit) for name, kind, unit in FITS_COLUMNS])
+    table = fits.BinTableHDU.from_columns(columns, nrows=n_stars, name="TIC")
+    first = 0
+    for part in stars:
+        for name, _, _ in FITS_COLUMNS:
+            table.data[name][first : first + len(part)] = part[name].to_numpy()
+        first += len(part)
+    pieces = fits.BinTableHDU.from_columns(
+        [
+            fits.Column(name, "D", "deg", array=np.reshape(region, (-1, 4))[:, index])
+            for index, name in enumerate(REGION_COLUMNS)
+        ],
+        name="REGION",
+    )
+    primary = fits.PrimaryHDU(header=fits.Header(list(cards)))
+    with complete_file(path) as partial:
+        fits.HDUList([primary, table, pieces]).writeto(partial, checksum=True)
+
+
+def read_tic_region(path: Path) -> np.ndarray | None:
+    """Read the pieces of the sky that `write_tic` was given; None of another kind of file."""
+    if not Path(path).name.lower().endswith(".fits"):
+        return None
+    try:
+        with fits.open(path) as hdus:
+            if "REGION" not in hdus or set(REGION_COLUMNS) - set(hdus["REGION"].columns.names):
+                return None
+            data = hdus["REGION"].data
+            return np.stack([np.array(data[name], dtype=float) for name in REGION_COLUMNS], axis=1)
+    except (OSError, TypeError, ValueError) as error:
+        raise InputDataError(f"{path} cannot be read: {error}") from error
+
+
+def read_tic_rows(path: Path) -> pd.DataFrame:
+    """Read what `write_tic` wrote, phantoms included, as it was given.
+
+    Raises
+    ------
+    InputDataError
+        If the file is damaged or of another kind.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", AstropyUserWarning)  # of a wrong checksum
+            with fits.open(path, memmap=False, checksum=True) as hdus:
+                data = hdus["TIC"].data
+                return pd.DataFrame({name: _native(data[name]) for name, _, _ in FITS_COLUMNS})
+    except (OSError, EOFError, KeyError, TypeError, ValueError, AstropyUserWarning) as error:
+        raise InputDataError(f"{path} cannot be read: {error}") from error
+
+
+def _stars_of(
+    path: Path, table: pd.DataFrame, counts: dict[str, int], faint_limit: float
+) -> pd.DataFrame:
+    """Check and convert a piece of the file, and count what is left out of it."""
+    stars, names = _renamed(path, table)
+    stars.index = pd.RangeIndex(counts["n_rows"], counts["n_rows"] + len(stars))
+    counts["n_rows"] += len(stars)
+    if "disposition" in stars:
+        phantom = ~_is_missing(stars.pop("disposition"))
+        counts["n_phantoms"] += int(phantom.sum())
+        stars = stars[~phantom]
+    columns = {name: _numbers(path, stars[name], names) for name in stars}
+    stars = pd.DataFrame(columns, columns=[name for name in NAMES if name != "disposition"])
+    stars["teff"] = stars["teff"].astype("float64")
+    stars["tic_id"] = stars["tic_id"].astype("int64")
+    if np.isfinite(faint_limit):
+        unknown, faint = stars["tmag"].isna(), stars["tmag"] > faint_limit
+        counts["n_without_tmag"] += int(unknown.sum())
+        counts["n_faint"] += int(faint.sum())
+        stars = stars[~(unknown | faint)]
+    return stars
+
+
+def _renamed(path: Path, table: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Pick our columns, under our names; and tell the names in the file."""
     lower = {str(name).lower(): name for name in table.columns}
     chosen = {
         ours: lower[next(name for name in names if name in lower)]
@@ -89,9 +200,7 @@ def _renamed(path: Path, table: pd.DataFrame) -> pd.DataFrame:
     if lacking:
         wanted = "; ".join(f"{name} (as {' or '.join(NAMES[name])})" for name in lacking)
         raise InputDataError(f"{path}: no column for {wanted}")
-    stars = pd.DataFrame({ours: table[name].to_numpy() for ours, name in chosen.items()})
-    table.attrs["names"] = chosen
-    return stars
+    return pd.DataFrame({ours: table[name].to_numpy() for ours, name in chosen.items()}), chosen
 
 
 def _is_missing(values: pd.Series) -> np.ndarray:
@@ -100,7 +209,7 @@ def _is_missing(values: pd.Series) -> np.ndarray:
     return (values.isna() | values.astype(str).str.strip().str.lower().isin(_MISSING)).to_numpy()
 
 
-def _numbers(path: Path, values: pd.Series, table: pd.DataFrame) -> pd.Series:
+def _numbers(path: Path, values: pd.Series, names: dict[str, str]) -> pd.Series:
     """Convert a column to float64, refusing what is no number or out of its range."""
     missing = _is_missing(values)
     numbers = pd.to_numeric(values.where(~missing), errors="coerce").astype("float64")
@@ -112,14 +221,14 @@ def _numbers(path: Path, values: pd.Series, table: pd.DataFrame) -> pd.Series:
         wrong |= numbers % 1 != 0
     if wrong.any():
         index = wrong.idxmax()
-        column = table.attrs["names"][values.name]
         raise InputDataError(
-            f"{path}: row {index + 1}, column {column}: {values[index]!r} is not possible"
+            f"{path}: row {index + 1}, column {names[values.name]}: "
+            f"{values[index]!r} is not possible"
         )
     return numbers
 
 
-def _reader(path: Path) -> Callable[[Path], pd.DataFrame]:
+def _reader(path: Path) -> Any:
     """Choose by the name of the file."""
     name = path.name.lower().removesuffix(".gz")
     for suffix, reader in _READERS.items():
@@ -128,23 +237,29 @@ def _reader(path: Path) -> Callable[[Path], pd.DataFrame]:
     raise InputDataError(f"{path}: a star catalog has to end in {', '.join(_READERS)}")
 
 
-def _read_text(path: Path) -> pd.DataFrame:
+def _is_wanted(name: str) -> bool:
+    return name.strip().lower() in WANTED
+
+
+def _read_text(path: Path) -> Iterator[pd.DataFrame]:
     """Read CSV or ECSV as text, so that a wrong value can be named."""
-    wanted = {name for names in NAMES.values() for name in names}
     try:
         with _open_text(path) as file:
             comments = list(itertools.takewhile(lambda line: line.startswith("#"), file))
         has_commas = any(re.match(r"#\s*delimiter: *','", line) for line in comments)
         is_ecsv = comments and comments[0].startswith("# %ECSV")
-        return pd.read_csv(
+        with pd.read_csv(
             path,
             sep=" " if is_ecsv and not has_commas else ",",
             skiprows=len(comments),
             dtype=str,
             keep_default_na=False,
             skipinitialspace=True,
-            usecols=lambda name: name.strip().lower() in wanted,
-        ).rename(columns=str.strip)
+            usecols=_is_wanted,
+            chunksize=CHUNK_ROWS,
+        ) as chunks:
+            for chunk in chunks:
+                yield chunk.rename(columns=str.strip)
     except pd.errors.EmptyDataError as error:
         raise InputDataError(f"{path}: the file is empty") from error
     except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError) as error:
@@ -156,17 +271,26 @@ def _open_text(path: Path) -> TextIO:
     return opener(path, "rt", encoding="utf-8")
 
 
-def _read_fits(path: Path) -> pd.DataFrame:
-    wanted = {name for names in NAMES.values() for name in names}
+def _read_fits(path: Path) -> Iterator[pd.DataFrame]:
     try:
         with fits.open(path) as hdus:
-            data = next(hdu.data for hdu in hdus if isinstance(hdu, fits.BinTableHDU))
-            columns = [name for name in data.names if name.lower() in wanted]
-            return pd.DataFrame({name: _native(data[name]) for name in columns})
+            hdu = next(hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU))
+            columns = [column for column in hdu.columns if _is_wanted(column.name)]
+            for first in range(0, max(len(hdu.data), 1), CHUNK_ROWS):
+                rows = hdu.data[first : first + CHUNK_ROWS]
+                yield pd.DataFrame({column.name: _plain(rows, column) for column in columns})
     except StopIteration as error:
         raise InputDataError(f"{path}: no table in the file") from error
     except (OSError, EOFError, TypeError, ValueError) as error:
         raise InputDataError(f"{path} cannot be read: {error}") from error
+
+
+def _plain(rows: fits.FITS_rec, column: fits.Column) -> np.ndarray:
+    """Values of a column, NaN where an integer is the one that stands for missing."""
+    values = _native(rows[column.name])
+    if values.dtype.kind in "iu" and isinstance(column.null, int):
+        return np.where(values == column.null, np.nan, values)
+    return values
 
 
 def _native(values: np.ndarray) -> np.ndarray:
@@ -176,11 +300,17 @@ def _native(values: np.ndarray) -> np.ndarray:
     return values.astype(values.dtype.newbyteorder("="))
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
     try:
-        return pd.read_parquet(path)
+        parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise InputDataError(f"{path}: Parquet files need the package pyarrow") from error
+    try:
+        with parquet.ParquetFile(path) as file:
+            columns = [name for name in file.schema_arrow.names if _is_wanted(name)]
+            yield file.schema_arrow.empty_table().select(columns).to_pandas()
+            for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
+                yield batch.to_pandas()
     except (OSError, ValueError) as error:
         raise InputDataError(f"{path} cannot be read: {error}") from error
 

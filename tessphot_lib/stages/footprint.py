@@ -1,0 +1,79 @@
+"""The piece of the sky that a CCD, or a window of it, sees.
+
+Everything is done with directions and distances on the sphere, so that a pole
+or RA = 0 on the CCD is nothing special.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+from tessphot_lib.constants import PIXEL_SCALE
+from tessphot_lib.io.ffi import pixel_to_sky
+from tessphot_lib.model import Window
+from tessphot_lib.skycells import separation
+
+GRID_STEP = 0.05  # [deg] between the points that stand for an area
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The pixels of a window, and the WCS of the full image."""
+
+    wcs: WCS
+    window: Window
+
+    def corners(self) -> tuple[NDArray, NDArray]:
+        """Return ra (0 to 360) and dec [deg] of the outer corners of the four corner pixels.
+
+        In the order of a walk around: (row0, column0), (row0, column1), ...
+        """
+        window = self.window
+        rows = np.array([window.row0, window.row0, window.row1, window.row1]) - 0.5
+        columns = np.array([window.column0, window.column1, window.column1, window.column0]) - 0.5
+        ra, dec = pixel_to_sky(self.wcs, rows, columns)
+        return ra % 360.0, dec
+
+    def distance(self, ra: NDArray, dec: NDArray, row: NDArray, column: NDArray) -> NDArray:
+        """Return how far stars are from the window [deg].
+
+        Parameters
+        ----------
+        ra, dec : (n,) arrays
+            [deg]
+        row, column : (n,) arrays
+            Their pixels by this WCS.
+
+        Returns
+        -------
+        (n,) float64 array
+            Zero (to 1e-6) on the window; the distance to its closest pixel
+            outside; infinite where there are no pixels.
+        """
+        window = self.window
+        known = np.isfinite(row) & np.isfinite(column)
+        distance = np.full(np.shape(row), np.inf)
+        closest = pixel_to_sky(
+            self.wcs,
+            np.clip(row[known], window.row0 - 0.5, window.row1 - 0.5),
+            np.clip(column[known], window.column0 - 0.5, window.column1 - 0.5),
+        )
+        distance[known] = separation(*closest, np.asarray(ra)[known], np.asarray(dec)[known])
+        return distance
+
+    def grid(self, margin: float) -> tuple[NDArray, NDArray]:
+        """Return ra, dec [deg] of points that lie `GRID_STEP` apart, on the window and around it.
+
+        They cover everything up to ``margin`` [deg] outside, and a bit more.
+        """
+        step = GRID_STEP * 3600.0 / PIXEL_SCALE
+        beyond = 1.05 * margin * 3600.0 / PIXEL_SCALE + step
+        window = self.window
+        rows, columns = (
+            np.linspace(low - beyond, high + beyond, 2 + int((high - low + 2 * beyond) / step))
+            for low, high in ((window.row0, window.row1), (window.column0, window.column1))
+        )
+        row_grid, column_grid = np.meshgrid(rows, columns, indexing="ij")
+        return pixel_to_sky(self.wcs, row_grid.ravel(), column_grid.ravel())
