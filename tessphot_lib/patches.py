@@ -105,7 +105,9 @@ class Patches:
     def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
         """Pick the errors (n_images, n_patches) of the patches at positions, (n_images, n)."""
         patch = self.patch_at(row, column)
-        return np.where(patch >= 0, error[:, patch], np.nan)
+        picked = np.asarray(error, dtype=float)[:, patch]
+        picked[:, patch < 0] = np.nan
+        return picked
 
     def patch_at(self, row: NDArray, column: NDArray) -> NDArray:
         """Number of the patch at positions [science pixels], -1 for none; (n,) int."""

@@ -203,7 +203,10 @@ def write_block(
             if values.dtype.kind in "US":
                 values = values.astype(h5py.string_dtype())
             file.create_dataset(f"images/{name}", data=values)
-            digest.update(repr(values.tolist()).encode() if values.dtype == object else values)
+            as_text = values.dtype == object
+            digest.update(
+                repr(values.tolist()).encode() if as_text else np.ascontiguousarray(values)
+            )
         for name, values in motion_stars.items():
             file.create_dataset(f"motion_stars/{name}", data=values)
         for name, values in (patches or {}).items():

@@ -1,12 +1,16 @@
 """``ffis.ecsv``: the images of a CCD in time order, with what their headers say."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from astropy.io import fits
 from astropy.table import Table
 
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.ffi import read_ffi_header
 from tessphot_lib.model import CcdId
 
 # (column, dtype, unit, description)
@@ -26,10 +30,24 @@ COLUMNS = (
 )
 
 
-def write_ffi_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
-    """Write one row per image; missing numbers are written as NaN, 0 or False."""
+def write_ffi_table(
+    path: Path,
+    rows: list[dict],
+    ccd_id: CcdId,
+    *,
+    wcs: str | None = None,
+    image_header: Mapping[str, Any] | None = None,
+) -> None:
+    """Write one row per image; missing numbers are written as NaN, 0 or False.
+
+    ``wcs`` (header cards of the CCD's WCS, pixels of the full image) and
+    ``image_header`` (keywords that all images share) go into the table where
+    there are no image files to take them from.
+    """
     empty = {"str": "", "f8": np.nan, "i8": 0, "bool": False}
     table = Table(meta={"ccd": str(ccd_id)})
+    if wcs is not None:
+        table.meta |= {"wcs": wcs, "image_header": dict(image_header or {})}
     for name, dtype, unit, description in COLUMNS:
         table[name] = np.array([row.get(name, empty[dtype]) for row in rows], dtype=dtype)
         table[name].unit = unit
@@ -59,3 +77,24 @@ def reference_image(path: Path) -> Path:
     if len(chosen) != 1:
         raise InputDataError(f"{path}: no image of {table.meta['ccd']} has a usable WCS")
     return Path(str(chosen[0]))
+
+
+def reference_header(path: Path, ccd_id: CcdId) -> tuple[fits.Header, str]:
+    """Return the header with the WCS of a CCD, and the name of its reference image.
+
+    That of the reference image or, for cutouts, one put together from the table.
+
+    Raises
+    ------
+    InputDataError
+        If no image has a WCS, or the reference image cannot be read.
+    """
+    reference = reference_image(path)
+    table = read_ffi_table(path)
+    if "wcs" not in table.meta:
+        return read_ffi_header(reference, ccd_id), reference.name
+    header = fits.Header.fromstring(table.meta["wcs"], sep="\n")
+    header.update(table.meta["image_header"])
+    (row,) = table[np.asarray(table["is_reference"], dtype=bool)]
+    header["TSTART"], header["TSTOP"] = float(row["time_start"]), float(row["time_stop"])
+    return header, reference.name

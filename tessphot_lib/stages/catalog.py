@@ -11,25 +11,30 @@ import pandas as pd
 from astropy.time import Time
 from astropy.wcs import WCS
 
-from tessphot_lib.constants import PIXEL_SCALE, SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.catalog_sqlite import write_catalog
+from tessphot_lib.io.cutout_table import read_cutout_table
 from tessphot_lib.io.ffi import (
     ffi_wcs,
     julian_date,
     pixel_to_sky,
-    read_ffi_header,
     sky_to_pixel,
     wcs_header,
 )
-from tessphot_lib.io.ffi_table import reference_image
-from tessphot_lib.io.tic import read_tic
+from tessphot_lib.io.ffi_table import reference_header
+from tessphot_lib.io.tic import read_tic, read_tic_region
 from tessphot_lib.model import CcdId, Window
+from tessphot_lib.skycells import SkyCell
+from tessphot_lib.stages.footprint import Footprint
 
 log = logging.getLogger(__name__)
 
+TIC_VERSION = "8.2"
 CATALOG_EPOCH = 2000.0  # [year] of the positions in the TIC
 MAS_PER_DEGREE = 3.6e6
+CHUNK_STARS = 200_000  # whose places are computed at once
+ROUNDING = 1e-5  # [deg] 0.04 arcsec; the inverse of a WCS is no better
 # Science pixel (row, column) of a CCD that the camera's axis falls beside, to about 10 px
 # (TESS_FACTS). RA_NOM and DEC_NOM of real headers are the spacecraft's axis, 18-54 deg away.
 CAMERA_CENTRE = {1: (2097.0, 2105.0), 2: (2099.0, -59.0), 3: (2097.0, 2105.0), 4: (2099.0, -59.0)}
@@ -49,6 +54,7 @@ def run_catalog(
     *,
     settings: Mapping[str, Any],
     window: Window,
+    cutouts: Path | None = None,
 ) -> None:
     """Find the stars on and around a CCD, at the epoch of the sector.
 
@@ -57,55 +63,93 @@ def run_catalog(
     ffi_table : Path
         ``ffis.ecsv``, for the reference image.
     tic : Path
-        Stars with MAST's TIC column names.
+        Stars with the TIC's column names, of MAST or VizieR.
     output : Path
         ``catalog.sqlite``.
     settings : mapping
         Section ``catalog`` of the configuration: ``buffer`` [deg], ``faint_limit`` [mag].
     window : Window
-        Science pixels that are used; stars are kept on it and in the buffer around it.
+        Science pixels that are used; stars are kept on it, and around it as far
+        away on the sky as ``buffer``.
+    cutouts : Path, optional
+        ``cutouts.ecsv``: a star is placed by the WCS of the nearest cutout.
 
     Raises
     ------
     InputDataError
-        If there is no star on the window.
+        If there is no star on the window, or the list was downloaded for
+        another piece of the sky.
     """
-    reference = reference_image(ffi_table)
-    header = read_ffi_header(reference, ccd_id)
-    wcs = ffi_wcs(header)
+    header, reference = reference_header(ffi_table, ccd_id)
+    footprint = Footprint(ffi_wcs(header), window)
+    patches = read_cutout_table(cutouts) if cutouts is not None else []
+    buffer, faint_limit = float(settings["buffer"]), float(settings["faint_limit"])
+    _check_region(tic, footprint, buffer, ccd_id)
     time = 0.5 * (float(header["TSTART"]) + float(header["TSTOP"]))
     epoch = float(Time(julian_date(time), format="jd", scale="tdb").jyear)
-    stars = read_tic(tic)
-    n_read, n_phantoms = len(stars), stars.attrs.get("n_phantoms", 0)
-    stars = stars[~(stars["tmag"] > float(settings["faint_limit"])) & stars["tmag"].notna()].copy()
-    stars["ra"], stars["dec"] = at_epoch(stars, epoch)
-    stars["row"], stars["column"] = sky_to_pixel(
-        wcs, stars["ra"].to_numpy(), stars["dec"].to_numpy()
-    )
-    margin = float(settings["buffer"]) * 3600.0 / PIXEL_SCALE
-    near = (
-        (stars["row"] >= window.row0 - margin)
-        & (stars["row"] < window.row1 + margin)
-        & (stars["column"] >= window.column0 - margin)
-        & (stars["column"] < window.column1 + margin)
-    )
-    stars = stars[near].sort_values("tic_id", ignore_index=True)
+    stars = read_tic(tic, faint_limit)
+    counts, n_bright = stars.attrs, len(stars)
+    stars.attrs = {}
+    stars = pd.concat(
+        [
+            _near(stars[first : first + CHUNK_STARS], footprint, epoch, buffer, patches)
+            for first in range(0, max(n_bright, 1), CHUNK_STARS)
+        ]
+    ).sort_values("tic_id", ignore_index=True)
     n_inside = int(window.contains(stars["row"].to_numpy(), stars["column"].to_numpy()).sum())
     log.info(
-        "%s: %d of %d stars of %s are kept (%d phantoms dropped), %d lie on its pixels",
+        "%s: %d rows in %s: %d phantoms, %d repeated, %d without Tmag, %d fainter than %g; of "
+        "the other %d stars %d lie on the pixels and %d more within %g deg around them",
         ccd_id,
-        len(stars),
-        n_read,
+        counts["n_rows"],
         tic,
-        n_phantoms,
+        counts["n_phantoms"],
+        counts["n_repeated"],
+        counts["n_without_tmag"],
+        counts["n_faint"],
+        faint_limit,
+        n_bright,
         n_inside,
+        len(stars) - n_inside,
+        buffer,
     )
     if n_inside == 0:
         raise InputDataError(
-            f"{tic}: none of its {n_read} stars brighter than catalog.faint_limit "
+            f"{tic}: none of its {n_bright} stars brighter than catalog.faint_limit "
             f"{settings['faint_limit']} lies on {ccd_id}, window {window.as_list()}"
         )
-    write_catalog(output, stars, _describe(ccd_id, header, wcs, reference, time, epoch, settings))
+    about = _describe(ccd_id, header, footprint.wcs, reference, time, epoch, buffer)
+    write_catalog(output, stars, about)
+
+
+def _near(
+    stars: pd.DataFrame, footprint: Footprint, epoch: float, buffer: float, patches: list[dict]
+) -> pd.DataFrame:
+    """Keep the stars that are on the window or around it at the epoch, with their places."""
+    ra, dec = at_epoch(stars, epoch)
+    row, column = sky_to_pixel(footprint.wcs, ra, dec)
+    near = footprint.distance(ra, dec, row, column) <= buffer + ROUNDING
+    stars = stars.assign(ra=ra, dec=dec, row=row, column=column)
+    if patches:
+        _place_by_cutouts(stars, patches)
+        near |= footprint.window.contains(stars["row"].to_numpy(), stars["column"].to_numpy())
+    return stars[near]
+
+
+def _check_region(tic: Path, footprint: Footprint, buffer: float, ccd_id: CcdId) -> None:
+    """Raise InputDataError if a downloaded list of stars does not hold all this piece of sky."""
+    region = read_tic_region(tic)
+    if region is None:
+        return
+    ra, dec = footprint.grid(buffer)
+    covered = np.zeros(ra.shape, dtype=bool)
+    for limits in region:
+        covered |= SkyCell(*limits.tolist()).contains(ra, dec)
+    if not covered.all():
+        raise InputDataError(
+            f"{tic}: made for another piece of the sky than {ccd_id} sees, with its buffer of "
+            f"{buffer} deg: delete the file, and it is made again"
+        )
 
 
 def at_epoch(stars: pd.DataFrame, epoch: float) -> tuple[np.ndarray, np.ndarray]:
@@ -135,28 +179,47 @@ def at_epoch(stars: pd.DataFrame, epoch: float) -> tuple[np.ndarray, np.ndarray]
     return new_ra, new_dec
 
 
+def _place_by_cutouts(stars: pd.DataFrame, cutouts: list[dict]) -> None:
+    """Set row and column of stars on or beside a cutout by its own WCS, the nearest one's."""
+    ra, dec = (stars[name].to_numpy(dtype=float) for name in ("ra", "dec"))
+    row, column = (stars[name].to_numpy(dtype=float).copy() for name in ("row", "column"))
+    nearest = np.full(len(stars), np.inf)
+    towards = np.radians(np.stack([ra, dec]))
+    for cutout in cutouts:
+        window, centre = cutout["window"], np.radians(cutout["wcs"].wcs.crval)
+        in_front = np.cos(towards[0] - centre[0]) * np.cos(towards[1]) * np.cos(centre[1])
+        in_front = np.flatnonzero(in_front + np.sin(towards[1]) * np.sin(centre[1]) > 0.98)
+        x, y = cutout["wcs"].all_world2pix(ra[in_front], dec[in_front], 0)
+        n_rows, n_columns = window.shape
+        outside = np.hypot(
+            np.maximum(np.abs(y - (n_rows - 1) / 2) - n_rows / 2, 0),
+            np.maximum(np.abs(x - (n_columns - 1) / 2) - n_columns / 2, 0),
+        )
+        closer = outside < np.minimum(nearest[in_front], n_rows + n_columns)
+        index = in_front[closer]
+        row[index], column[index] = y[closer] + window.row0, x[closer] + window.column0
+        nearest[index] = outside[closer]
+    stars["row"], stars["column"] = row, column
+
+
 def _describe(
     ccd_id: CcdId,
     header: Any,
     wcs: WCS,
-    reference: Path,
+    reference: str,
     time: float,
     epoch: float,
-    settings: Mapping[str, Any],
+    buffer: float,
 ) -> dict[str, Any]:
     """The settings row of the catalog."""
-    last_row, last_column = SCIENCE_ROWS - 0.5, SCIENCE_COLUMNS - 0.5
-    corners = pixel_to_sky(
-        wcs,
-        np.array([-0.5, -0.5, last_row, last_row]),
-        np.array([-0.5, last_column, last_column, -0.5]),
-    )
     centre_ra, centre_dec = pixel_to_sky(
         wcs, np.array([SCIENCE_ROWS / 2 - 0.5]), np.array([SCIENCE_COLUMNS / 2 - 0.5])
     )
     camera_row, camera_column = CAMERA_CENTRE[ccd_id.ccd]
     camera_ra, camera_dec = pixel_to_sky(wcs, np.array([camera_row]), np.array([camera_column]))
-    corner_texts = (f"({ra:.8f},{dec:.8f})" for ra, dec in zip(*corners, strict=True))
+    corners = zip(*Footprint(wcs, Window()).corners(), strict=True)
+    # Rounded before it is wrapped: right ascensions are less than 360 as texts, too.
+    corner_texts = (f"({round(ra, 8) % 360.0:.8f},{dec:.8f})" for ra, dec in corners)
     image_header = {
         key: header[key]
         for key in IMAGE_KEYWORDS
@@ -166,15 +229,15 @@ def _describe(
         "sector": ccd_id.sector,
         "camera": ccd_id.camera,
         "ccd": ccd_id.ccd,
-        "ticver": "8.2",
+        "ticver": TIC_VERSION,
         "reference_time": julian_date(time),
         "epoch": epoch,
-        "coord_buffer": float(settings["buffer"]),
+        "coord_buffer": buffer,
         "camera_centre_ra": float(camera_ra[0]),
         "camera_centre_dec": float(camera_dec[0]),
         "footprint": f"({','.join(corner_texts)})",
         "wcs": wcs_header(header).tostring(sep="\n", endcard=False, padding=False),
-        "reference_image": reference.name,
+        "reference_image": reference,
         "centre_ra": float(centre_ra[0]),
         "centre_dec": float(centre_dec[0]),
         "image_header": json.dumps(image_header),

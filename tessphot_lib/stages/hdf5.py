@@ -151,5 +151,7 @@ def _smooth(images: dict[str, np.ndarray], hours: float, bad_quality: int) -> No
         width=hours / HOURS_PER_DAY,
     )
     images["background"] = smoothed.astype(np.float32)
-    error = images["background_error"] / np.sqrt(gain)[:, np.newaxis, np.newaxis]
+    error = images["background_error"] / np.sqrt(gain).reshape(
+        -1, *[1] * (images["background_error"].ndim - 1)
+    )
     images["background_error"] = error.astype(np.float32)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.apertures import Aperture, aperture_flags, contamination, edge_flux
 from tessphot_lib.barycenter import star_time_correction
+from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.diagnostics import light_curve_diagnostics
 from tessphot_lib.errors import MeasurementError
 from tessphot_lib.flags import CadenceFlag, LightCurveFlag, PixelFlag
@@ -237,15 +238,16 @@ def _sky_lookup(
 
 
 def tile_region(tile: Window | None, window: Window) -> Window | None:
-    """Pixels that are read for a tile: the tile and a margin, cut at the window."""
+    """Pixels that are read for a tile: the tile and a margin, cut at the window; None for none."""
     if tile is None:
         return None
-    return Window(
-        max(tile.row0 - MARGIN, window.row0),
-        min(tile.row1 + MARGIN, window.row1),
-        max(tile.column0 - MARGIN, window.column0),
-        min(tile.column1 + MARGIN, window.column1),
+    widened = Window(
+        max(tile.row0 - MARGIN, 0),
+        min(tile.row1 + MARGIN, SCIENCE_ROWS),
+        max(tile.column0 - MARGIN, 0),
+        min(tile.column1 + MARGIN, SCIENCE_COLUMNS),
     )
+    return widened.intersect(window)
 
 
 def _regions(

@@ -1,0 +1,54 @@
+"""``cutouts.ecsv``: the cutouts of a CCD, where they are, and which are not used and why."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from astropy.wcs import WCS
+
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.model import CcdId, Window
+
+_WCS_KEYS = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
+
+
+def write_cutout_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
+    """Write one row per cutout: ``path``, ``status``, ``reason``, ``window``, ``wcs`` (a WCS)."""
+    table = Table(meta={"ccd": str(ccd_id)})
+    for name in ("path", "status", "reason"):
+        table[name] = np.array([str(row.get(name, "")) for row in rows], dtype=str)
+    windows = [row["window"].as_list() if "window" in row else [0, 0, 0, 0] for row in rows]
+    for index, name in enumerate(("row0", "row1", "column0", "column1")):
+        table[name] = np.array([window[index] for window in windows], dtype=np.int64)
+    for index, key in enumerate(_WCS_KEYS):
+        table[key] = np.array([_wcs_values(row.get("wcs"))[index] for row in rows], dtype=float)
+    with complete_file(path) as partial:
+        table.write(partial, format="ascii.ecsv")
+
+
+def read_cutout_table(path: Path) -> list[dict]:
+    """Read the cutouts that are used: ``path``, ``window`` and ``wcs`` (linear, zero-based)."""
+    try:
+        table = Table.read(path, format="ascii.ecsv", guess=False)
+    except (OSError, ValueError) as err:
+        raise InputDataError(f"{path}: cannot be read: {err}") from err
+    rows = []
+    for row in table[np.asarray(table["status"]) == "ok"]:
+        wcs = WCS(naxis=2)
+        wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+        values = [float(row[key]) for key in _WCS_KEYS]
+        wcs.wcs.crpix, wcs.wcs.crval = values[:2], values[2:4]
+        wcs.wcs.cd = np.array(values[4:]).reshape(2, 2)
+        wcs.wcs.set()
+        window = Window(*(int(row[key]) for key in ("row0", "row1", "column0", "column1")))
+        rows.append({"path": Path(str(row["path"])), "window": window, "wcs": wcs})
+    return rows
+
+
+def _wcs_values(wcs: WCS | None) -> list[float]:
+    """The eight numbers of a linear WCS."""
+    if wcs is None:
+        return [np.nan] * len(_WCS_KEYS)
+    matrix = wcs.pixel_scale_matrix
+    return [*wcs.wcs.crpix, *wcs.wcs.crval, *matrix.ravel()]

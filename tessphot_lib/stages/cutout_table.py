@@ -1,0 +1,165 @@
+"""Step: headers of the cutouts of a CCD -> cutouts.ecsv and ffis.ecsv."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+from astropy.wcs.utils import fit_wcs_from_points
+from numpy.typing import NDArray
+
+from tessphot_lib.constants import FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.cutout_table import write_cutout_table
+from tessphot_lib.io.ffi_table import write_ffi_table
+from tessphot_lib.io.tesscut import Cutout, read_cutout
+from tessphot_lib.model import CcdId
+
+log = logging.getLogger(__name__)
+
+# Degree of the distortion of the CCD's WCS by the number of cutouts it is fitted to.
+DEGREE_BY_COUNT = ((24, 3), (12, 2))
+GRID = np.array([0.0, 0.5, 1.0])  # points of each cutout that the CCD's WCS is fitted to
+KEYWORDS = (
+    *("DATA_REL", "SIMDATA", "CRMITEN", "CRBLKSZ", "CRSPOC", "DEADC", "INT_TIME", "READTIME"),
+    *("FRAMETIM", "NUM_FRM", "NREADOUT"),
+    *(f"{key}{output}" for key in ("GAIN", "READNOI") for output in "ABCD"),
+)
+
+
+def run_cutout_table(
+    cutouts: list[Path], output: Path, ffi_table: Path, ccd_id: CcdId, *, on_bad_image: str
+) -> None:
+    """List the cutouts of a CCD and the images that they were cut from.
+
+    A cutout that contradicts itself (a WCS of another CCD, a target off its
+    pixels) is left out and listed with the reason, whatever ``on_bad_image``
+    says, since TESScut has made such files; one that cannot be read is an
+    error unless bad ones are to be skipped.
+
+    Parameters
+    ----------
+    cutouts : list of Path
+    output, ffi_table : Path
+        ``cutouts.ecsv``; ``ffis.ecsv`` with one row per image of any cutout.
+    on_bad_image : {'error', 'skip'}
+
+    Raises
+    ------
+    InputDataError
+        If a cutout is bad, or none is left.
+    """
+    rows, good = [], []
+    for path in sorted(cutouts, key=lambda path: (path.name, str(path))):
+        try:
+            cutout = read_cutout(path, ccd_id)
+        except InputDataError as err:
+            if on_bad_image == "error" and "cannot be read" in str(err):
+                raise
+            log.warning("left out: %s", err)
+            rows.append({"path": path, "status": "unusable", "reason": err})
+            continue
+        good.append(cutout)
+        rows.append({"path": path, "status": "ok", "window": cutout.window, "wcs": cutout.wcs})
+    if not good:
+        raise InputDataError(f"{ccd_id}: none of its {len(cutouts)} cutouts can be used")
+    wcs = fit_ccd_wcs(good)
+    images = _images(good)
+    write_cutout_table(output, rows, ccd_id)
+    header = {key: good[0].header[key] for key in KEYWORDS if key in good[0].header}
+    write_ffi_table(
+        ffi_table,
+        images,
+        ccd_id,
+        wcs=_wcs_text(wcs),
+        image_header={key: value for key, value in header.items() if _is_plain(value)},
+    )
+    log.info(
+        "%s: %d cutouts, %d of them used, of %d images", ccd_id, len(rows), len(good), len(images)
+    )
+
+
+def fit_ccd_wcs(cutouts: list[Cutout]) -> WCS:
+    """Fit one WCS to those of the cutouts, in the pixels of the full image.
+
+    Tangential, with a distortion where there are enough cutouts for it. Good
+    to some hundredths of a pixel on them; far from them it is a guess.
+    """
+    column, row, ra, dec = (
+        np.concatenate(parts) for parts in zip(*map(_points, cutouts), strict=True)
+    )
+    sky = SkyCoord(ra, dec, unit="deg")
+    degree = next((d for count, d in DEGREE_BY_COUNT if len(cutouts) >= count), None)
+    return fit_wcs_from_points((column, row), sky, projection="TAN", sip_degree=degree)
+
+
+def _points(cutout: Cutout) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Points of a cutout: zero-based column and row of the full image, ra and dec [deg]."""
+    n_rows, n_columns = cutout.window.shape
+    y, x = (
+        axis.ravel()
+        for axis in np.meshgrid(GRID * (n_rows - 1), GRID * (n_columns - 1), indexing="ij")
+    )
+    ra, dec = cutout.wcs.all_pix2world(x, y, 0)
+    first = cutout.window.column0 + FIRST_SCIENCE_COLUMN
+    return x + first, y + cutout.window.row0, ra, dec
+
+
+def _images(cutouts: list[Cutout]) -> list[dict]:
+    """One row of ``ffis.ecsv`` for each image that any cutout has."""
+    by_number: dict[int, dict] = {}
+    for cutout in cutouts:
+        length = _length(cutout)
+        exposure_time = float(cutout.header.get("EXPOSURE", length * 0.792)) * SECONDS_PER_DAY
+        for name, time, timecorr, number, quality in zip(
+            cutout.name,
+            cutout.time,
+            cutout.timecorr,
+            cutout.cadenceno,
+            cutout.quality,
+            strict=True,
+        ):
+            if number in by_number or not np.isfinite(time):
+                continue
+            by_number[int(number)] = {
+                "path": str(name),
+                "status": "ok",
+                "time_start": time - 0.5 * length,
+                "time": time,
+                "time_stop": time + 0.5 * length,
+                "timecorr": timecorr,
+                "exposure_time": exposure_time,
+                "cadenceno": int(number),
+                "quality": int(quality),
+                "has_wcs": True,
+            }
+    rows = [by_number[number] for number in sorted(by_number)]
+    times = np.array([row["time"] for row in rows])
+    unflagged = np.array([row["quality"] == 0 for row in rows])
+    distance = np.abs(times - 0.5 * (times[0] + times[-1])) + np.where(unflagged, 0, 1e6)
+    rows[int(np.argmin(distance))]["is_reference"] = True
+    return rows
+
+
+def _length(cutout: Cutout) -> float:
+    """From start to stop of an image [d]."""
+    if "TIMEDEL" in cutout.header:
+        return float(cutout.header["TIMEDEL"])
+    return float(np.median(np.diff(cutout.time)))
+
+
+def _wcs_text(wcs: WCS) -> str:
+    """The WCS as header cards in one-based pixels of the full image."""
+    header = wcs.to_header(relax=True)
+    matrix = wcs.pixel_scale_matrix
+    for key in [key for key in header if key.startswith(("PC", "CDELT", "MJD", "DATE"))]:
+        del header[key]
+    for (row, column), value in np.ndenumerate(matrix):
+        header[f"CD{row + 1}_{column + 1}"] = value
+    return header.tostring(sep="\n", endcard=False, padding=False)
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether a keyword's value can be kept as it is."""
+    return isinstance(value, str | int | float | bool)
