@@ -55,7 +55,7 @@ $(VENV)/installed: pyproject.toml
 $(VENV)/installed-for-development: pyproject.toml
 	@$(MAKE) --no-print-directory environment
 	@echo "installing the packages that pyproject.toml names (once; some minutes)"
-	@$(PIP) install --editable '.[test,lint,parquet]'
+	@$(PIP) install --editable '.[test,lint,parquet,pointings]'
 	@touch $@ $(VENV)/installed
 
 .PHONY: environment

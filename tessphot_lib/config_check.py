@@ -20,10 +20,10 @@ from tessphot_lib.model import Window
 # Values that the schema knows and that this version cannot do yet.
 NOT_YET = {
     "input.source": ("tesscut", "mast"),
-    "catalog.source": ("mast", "vizier"),
     "photometry.method": ("linpsf", "psf", "halo"),
 }
 NOT_YET_AT_ALL = ("input.cutout_dir", "input.tpf_dir")
+STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a download
 INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable in place of input.ffi_dir
 DEFAULT_FFI_DIR = "data/ffi"
 CATALOG_SUFFIXES = (".csv", ".csv.gz", ".ecsv", ".fits", ".fits.gz", ".parquet")
@@ -129,6 +129,12 @@ def ffi_folder_origin(config: Mapping[str, Any]) -> str:
     return f"input.ffi_dir and ${INPUT_VARIABLE} are not set, the default"
 
 
+def stars_before_images(config: Mapping[str, Any]) -> bool:
+    """Tell whether lists of stars can be fetched before any image is there."""
+    catalog = config["catalog"]
+    return catalog["source"] in STAR_SERVICES and catalog["footprint"] == "pointing"
+
+
 def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong between keys, and with the files they name."""
     for key, values in NOT_YET.items():
@@ -145,7 +151,8 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     except ConfigError as error:
         yield f"input.window: {error}"
 
-    if config["input"]["source"] == "ffi" and not ffi_folder(config).is_dir():
+    no_folder = config["input"]["source"] == "ffi" and not ffi_folder(config).is_dir()
+    if no_folder and not stars_before_images(config):
         yield (
             f"{ffi_folder_origin(config)}: there is no folder '{ffi_folder(config)}'; "
             "it should hold the full-frame images"
@@ -174,6 +181,16 @@ def _catalog_problems(config: Mapping[str, Any]) -> Iterator[str]:
             "catalog.source: 'simulated' goes with input.source: simulated only, "
             f"which is {config['input']['source']!r}"
         )
+    if source in STAR_SERVICES and simulated:
+        yield (
+            f"catalog.source: {source!r} does not go with input.source: simulated, whose stars "
+            "are not those of the sky; use 'simulated'"
+        )
+    if stars_before_images(config) and find_spec("tesswcs") is None:
+        yield (
+            "catalog.footprint: 'pointing' needs the package tesswcs, which is not installed: "
+            "pip install '.[pointings]'"
+        )
     if source != "file":
         return
     if file is None:
@@ -190,7 +207,6 @@ def _instead(key: str) -> str:
     """What to set in place of a value that is not available yet."""
     return {
         "input.source": "; use 'ffi' with input.ffi_dir, or 'simulated'",
-        "catalog.source": "; use 'file' with catalog.file (or 'simulated' for simulated images)",
         "photometry.method": "; use 'auto' or 'aperture'",
     }[key]
 

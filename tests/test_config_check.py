@@ -69,7 +69,9 @@ def test_configuration_without_mistakes(config):
         (14, 1, None),
         ("input.source", "fits", "must be one of ffi, simulated, tesscut, mast"),
         ("input.source", "mast", "input.source: 'mast' is not available yet in this version; use"),
-        ("catalog.source", "mast", "catalog.source: 'mast' is not available yet in this version"),
+        ("catalog.source", "gaia", "must be one of file, simulated, mast, vizier"),
+        ("catalog.footprint", "sky", "catalog.footprint: 'sky' must be one of image, pointing"),
+        ("catalog.cache", "", "catalog.cache: '' must not be empty"),
         ("photometry.method", "psf", "photometry.method: 'psf' is not available yet in this"),
         ("input.cutout_dir", "x", "input.cutout_dir: 'x': not available yet in this version"),
         ("input.window", [1, 2, 3], "input.window: [1, 2, 3] must have at least 4 values"),
@@ -109,6 +111,28 @@ def test_all_mistakes_are_told_at_once(config):
         "prepare.background.boxsize: unknown key; did you mean prepare.background.box_size?",
         "todo.faint_limit: 'bright' must be a number",
     ]
+
+
+@pytest.mark.parametrize("source", ["mast", "vizier"])
+def test_stars_of_the_sky_are_not_those_of_a_simulation(config, source):
+    config["catalog"] |= {"source": source, "file": None}
+    check_config(config, SCHEMA)
+    config["input"] |= {"source": "simulated", "ffi_dir": None}
+    (said,) = problems(config)
+    assert f"catalog.source: {source!r} does not go with input.source: simulated" in said
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_footprint_by_pointing_needs_a_package_and_no_images(config, monkeypatch, is_installed):
+    found = {"tesswcs": is_installed or None}
+    monkeypatch.setattr("tessphot_lib.config_check.find_spec", found.get)
+    config["input"]["ffi_dir"] = "/none"
+    config["catalog"] |= {"source": "mast", "file": None, "footprint": "pointing"}
+    if is_installed:
+        check_config(config, SCHEMA)
+    else:
+        (said,) = problems(config)
+        assert "catalog.footprint: 'pointing' needs the package tesswcs" in said
 
 
 def test_simulation_needs_no_files(config):

@@ -14,7 +14,9 @@ os.environ.update(
 )
 
 from tessphot_lib.config_check import (
+    STAR_SERVICES,
     check_config,
+    stars_before_images,
     read_values,
     ffi_folder,
     ffi_folder_origin,
@@ -56,10 +58,14 @@ def ccds_with_images():
         return asked
     if not workflow.is_main_process:
         listed = listed_ccds(CACHE)
-        return [ccd_id for ccd_id in asked if ccd_id in listed]
+        with_images = [ccd_id for ccd_id in asked if ccd_id in listed]
+        return with_images if with_images or not stars_before_images(config) else asked
     folder = ffi_folder(config)
     found = find_ffis(folder)
     with_images = [ccd_id for ccd_id in asked if ccd_id in found]
+    if not with_images and stars_before_images(config):
+        logger.warning("there are no images yet: this run only fetches the lists of stars")
+        return asked
     if not with_images:
         raise ConfigError(
             f"{ffi_folder_origin(config)}: no image of {name_some(asked)} in '{folder}'"
@@ -70,6 +76,12 @@ def ccds_with_images():
         logger.warning(f"left out, no images in '{folder}': {name_some(without)}")
     FOUND.update(found)
     return with_images
+
+
+def no_images_yet():
+    """Tell whether this run is there for the lists of stars only."""
+    is_waiting = config["input"]["source"] == "ffi" and stars_before_images(config)
+    return is_waiting and workflow.is_main_process and not FOUND
 
 
 def name_some(ccd_ids, most=4):
@@ -138,6 +150,8 @@ def star_list(wildcards):
     """The file that the catalog is made from."""
     if config["catalog"]["source"] == "simulated":
         return f"results/{wildcards.ccd_id}/tic.csv"
+    if config["catalog"]["source"] in STAR_SERVICES:
+        return f"results/{wildcards.ccd_id}/tic.fits"
     return str(Path(config["catalog"]["file"]).expanduser())
 
 
@@ -153,6 +167,11 @@ def memory(base, bytes_per_pixel=0, bytes_per_block_pixel=0):
     n_pixels = WINDOW.shape[0] * WINDOW.shape[1]
     n_bytes = bytes_per_pixel + bytes_per_block_pixel * config["prepare"]["block_size"]
     return base + int(n_pixels * n_bytes / 1e6)
+
+
+def catalog_settings(*names):
+    """Some of the keys of ``catalog``."""
+    return {name: config["catalog"][name] for name in names}
 
 
 def prepare_settings(*names):
@@ -194,7 +213,7 @@ FOUND = {}
 WINDOW = Window.from_config(config["input"]["window"])
 try:
     CCD_IDS = [str(ccd_id) for ccd_id in ccds_with_images()]
-    for ccd_id in CCD_IDS if workflow.is_main_process else []:
+    for ccd_id in CCD_IDS if workflow.is_main_process and not no_images_yet() else []:
         blocks_of(ccd_id)  # so that a file name that makes no sense is told here
 except TessphotError as error:
     stop(error)
@@ -205,16 +224,22 @@ DIAGNOSTICS = (
     if config["targets"]["tic_ids"]
     else expand("results/{ccd_id}/diagnostics/{tile}.ecsv", ccd_id=CCD_IDS, tile=TILES)
 )
+FOOTPRINT_FROM = (
+    {}
+    if config["catalog"]["footprint"] == "pointing"
+    else {"ffi_table": ancient("results/{ccd_id}/ffis.ecsv")}
+)
 PRODUCT_SETTINGS = {name: config["output"][name] for name in ("version", "origin")}
 RUN_SUMMARY = "results/summary.txt"
 PICTURES = {
     "average": "results/pictures/average_image.png",
     "light_curve": "results/pictures/light_curve.png",
 }
-RUN_PRODUCTS = [
-    RUN_SUMMARY,
-    *(PICTURES.values() if config["output"]["pictures"] else []),
-]
+RUN_PRODUCTS = (
+    [RUN_SUMMARY, *(PICTURES.values() if config["output"]["pictures"] else [])]
+    if not no_images_yet()
+    else expand("results/{ccd_id}/tic.fits", ccd_id=CCD_IDS)
+)
 
 
 wildcard_constraints:

@@ -1,6 +1,11 @@
 # From the images of a CCD to one file that holds all that photometry needs.
 
 
+# Nodes of a cluster are often cut off from the network.
+localrules:
+    tic,
+
+
 rule ffi_table:
     input:
         images=images_of_ccd,
@@ -24,6 +29,32 @@ rule ffi_table:
         "../scripts/ffi_table.py"
 
 
+rule tic:
+    input:
+        # Another image is no reason to ask again.
+        **FOOTPRINT_FROM,
+    output:
+        "results/{ccd_id}/tic.fits",
+    log:
+        "logs/{ccd_id}/tic.log",
+    benchmark:
+        "benchmarks/{ccd_id}/tic.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=240,
+        downloads=1,
+    params:
+        window=WINDOW.as_list(),
+        settings=catalog_settings("source", "buffer", "faint_limit"),
+        code=code_of("tic"),
+    message:
+        "{wildcards.ccd_id}: stars of the TESS Input Catalog, downloaded"
+    script:
+        "../scripts/tic.py"
+
+
 rule catalog:
     input:
         # Another image does not change the stars.
@@ -42,7 +73,7 @@ rule catalog:
         runtime=60,
     params:
         window=WINDOW.as_list(),
-        settings=config["catalog"],
+        settings=catalog_settings("buffer", "faint_limit"),
         code=code_of("catalog", "ffi_table"),
     message:
         "{wildcards.ccd_id}: catalog of the stars"

@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.model import CcdId, Window
+from tessphot_lib.stages.tic import run_tic
+
+log_to(snakemake.log[0])
+ffi_table = snakemake.input.get("ffi_table")  # not there if the pointing tells the footprint
+run_tic(
+    Path(ffi_table) if ffi_table else None,
+    Path(snakemake.output[0]),
+    CcdId.from_string(snakemake.wildcards.ccd_id),
+    settings=snakemake.params.settings | {"cache": snakemake.config["catalog"]["cache"]},
+    window=Window.from_config(snakemake.params.window),
+)
