@@ -156,6 +156,16 @@ def test_keyword_without_a_number(tmp_path, value):
         read_ffi_header(path, CCD)
 
 
+def test_optional_keyword_without_a_value_is_missing(tmp_path):
+    nothing = fits.card.UNDEFINED
+    path = small(tmp_path / "a.fits", primary={"SECTOR": nothing}, image={"DQUALITY": nothing})
+    assert read_ffi(path, CCD, Window(0, 5, 0, 5)).quality == 0
+    assert header_quality(read_ffi_header(path, CCD)) == 0
+    path = small(tmp_path / "b.fits", primary={"FFIINDEX": nothing})
+    in_sector_14 = 4697 + round((1683.3604165 - 0.0045 - 1325.3235173) * 48)
+    assert read_ffi(path, CCD, Window(0, 5, 0, 5)).cadenceno == in_sector_14
+
+
 def test_times_must_go_forward(tmp_path):
     path = small(tmp_path / "a.fits", image={"TSTOP": 1683.35})
     with pytest.raises(InputDataError, match=r"TSTART 1683.35 is not before TSTOP 1683.35"):

@@ -22,6 +22,7 @@ from tessphot_lib.flags import CadenceFlag
 from tessphot_lib.model import CcdId, Exposure, Window
 
 REQUIRED = ("CAMERA", "CCD", "TSTART", "TSTOP", "BARYCORR", "EXPOSURE")
+OPTIONAL = ("SECTOR", "FFIINDEX", "DQUALITY")  # without a value they count as missing
 N_IMAGE_BYTES = 4  # float32
 FITS_BLOCK = 2880
 
@@ -37,7 +38,7 @@ PLAUSIBLE_CRPIX = 5000.0  # [pixels]
 READ_FAILURES = (OSError, EOFError, ValueError, zlib.error, KeyError, fits.VerifyError)
 
 
-def read_ffi_header(path: Path, ccd_id: CcdId) -> fits.Header:
+def read_ffi_header(path: Path, ccd_id: CcdId, *, content: bytes | None = None) -> fits.Header:
     """Read the keywords of a full-frame image, without its pixels.
 
     Parameters
@@ -46,6 +47,8 @@ def read_ffi_header(path: Path, ccd_id: CcdId) -> fits.Header:
         ``.fits`` or ``.fits.gz``.
     ccd_id : CcdId
         What the image is supposed to be.
+    content : bytes, optional
+        The first bytes of the file, where it is not here itself.
 
     Returns
     -------
@@ -60,9 +63,10 @@ def read_ffi_header(path: Path, ccd_id: CcdId) -> fits.Header:
         needed keyword, or is of another CCD or sector.
     """
     try:
-        with _open(path) as file:
+        with _open(path) if content is None else io.BytesIO(content) as file:
             headers, locations = _read_headers(file, 2)
-        _check_size(path, locations[-1], headers[-1])
+        if content is None:
+            _check_size(path, locations[-1], headers[-1])
     except READ_FAILURES as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
     return _merge(path, headers, ccd_id)
@@ -270,6 +274,9 @@ def _merge(path: Path, headers: list[fits.Header], ccd_id: CcdId) -> fits.Header
     for card in headers[1].copy(strip=True).cards:
         if card.keyword not in ("COMMENT", "HISTORY", ""):
             merged[card.keyword] = (card.value, card.comment)
+    for key in OPTIONAL:
+        if key in merged and merged[key] in (None, fits.card.UNDEFINED):
+            del merged[key]
     for key in REQUIRED:
         value = merged.get(key)
         if value is None or isinstance(value, fits.card.Undefined):
