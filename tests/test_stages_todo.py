@@ -11,7 +11,7 @@ from tessphot_lib.io.catalog_sqlite import write_catalog
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.todo_sqlite import read_apertures, read_skipped, read_todo
 from tessphot_lib.model import CcdId, Window
-from tessphot_lib.stages.todo import _left_to_brighter, run_todo
+from tessphot_lib.stages.todo import _left_to_brighter, _on_data, run_todo
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(240, 300, 500, 590)  # over the borders of tiles of 256 x 512
@@ -178,6 +178,15 @@ def test_no_star_is_bright_enough(tmp_path):
     with pytest.raises(InputDataError, match=r"catalog\.sqlite: no star brighter than todo\.faint"):
         run(tmp_path, star_table((10, 270.0, 541.2, 14.5)), faint_limit=14.0)
     assert not (tmp_path / "todo.sqlite").exists()
+
+
+def test_position_on_the_border_of_a_pixel_is_on_the_next():
+    """Half a pixel rounds to the even neighbor in Python, which may lie off the window."""
+    average = np.ones((5, 6))
+    average[-1], average[:, -1] = np.nan, np.nan
+    window = Window(11, 16, 21, 27)
+    row, column = np.array([10.5, 12.0, 14.5, 12.0]), np.array([23.0, 20.5, 23.0, 25.5])
+    assert _on_data(average, window, row, column).tolist() == [True, True, False, False]
 
 
 # -- who is left to whom ------------------------------------------------------------------------

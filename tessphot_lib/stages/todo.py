@@ -115,8 +115,8 @@ def _on_data(average: NDArray, window: Any, row: NDArray, column: NDArray) -> ND
     with np.errstate(invalid="ignore"):
         result = window.contains(row, column)
     inside = np.flatnonzero(result)
-    rows = np.round(row[inside]).astype(int) - window.row0
-    columns = np.round(column[inside]).astype(int) - window.column0
+    rows = np.floor(row[inside] + 0.5).astype(int) - window.row0
+    columns = np.floor(column[inside] + 0.5).astype(int) - window.column0
     rows, columns = (
         np.minimum(rows, average.shape[0] - 1),
         np.minimum(columns, average.shape[1] - 1),
