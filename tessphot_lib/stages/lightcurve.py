@@ -39,10 +39,11 @@ def run_light_curve(
     stars = read_todo(todo, tic_ids=[tic_id])
     if stars.empty:
         raise InputDataError(f"{todo}: TIC {tic_id} is not on the list of {ccd_id}")
-    star = stars.iloc[0]
-    if star["status"] == int(Status.SKIPPED):
+    # A star that is still to be measured has no status (NA).
+    if stars["status"].fillna(int(Status.UNKNOWN)).iloc[0] == int(Status.SKIPPED):
         skipped = read_skipped(todo).set_index("priority")["skipped_by"]
-        brighter = read_todo(todo, priorities=[int(skipped[star["priority"]])])["tic_id"].iloc[0]
+        priority = int(skipped[stars["priority"].iloc[0]])
+        brighter = read_todo(todo, priorities=[priority])["tic_id"].iloc[0]
         raise InputDataError(
             f"{todo}: TIC {tic_id} lies in the aperture of the brighter TIC {brighter}, "
             "ask for that one"
