@@ -28,6 +28,13 @@ SKY_CELL = 64  # [pixels] side of the cells in which the noise of the average im
 BLEED_SHARE = 0.5  # of a full well: pixels above it in a saturated star's columns are its own
 MIN_CORE = 1  # [pixels] half side of the smallest aperture, 3 x 3 pixels
 NEIGHBORS = np.ones((3, 3), dtype=bool)
+OPTIMAL_TMAG = 7.0  # brighter stars keep all their significant pixels: their noise is not photons
+NEIGHBOR_NOISE = 0.01  # of the neighbors' light in a pixel counts as noise: motion, variability
+# Sizes that data validation accepts (TESS_FACTS section 7).
+SMALLEST_TMAG = np.array([4.0, 5.5, 6.8, 7.6, 8.4, 9.1, 10.0, 10.5, 11.0, 11.5, 11.6])
+SMALLEST_SIZE = np.array([30, 29, 27, 26, 23, 21, 16, 12, 9, 6, 5])
+LARGEST_TMAG = np.array([2.0, 3.5, 4.8, 6.8, 7.6, 8.4, 9.1, 10.0, 11.0, 12.0, 13.3, 14.5, 16.0])
+LARGEST_SIZE = np.array([3200, 1400, 900, 470, 260, 200, 170, 130, 100, 86, 67, 54, 50])
 MAX_STAMP_HALF = 1024  # [pixels]
 # Half sizes of a stamp by Tmag (rows, columns); TESS_FACTS section 9, halved.
 STAMP_TMAG = np.array([0.0, 1.05, 2.1, 3.2, 4.2, 5.3, 6.3, 8.0, 10.0])
@@ -89,30 +96,7 @@ def pixel_owners(
         Index of the star; -1 where none reaches.
     """
     owner = np.full(window.shape, -1, dtype=np.int32)
-    known = np.flatnonzero(np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag))
-    radius = reach(tmag[known], max_radius)
-    size = np.ceil(radius).astype(int)
-    pixels, light, stars = [], [], []
-    for half in np.unique(size):
-        same = known[size == half]
-        offsets = np.arange(-half, half + 1)
-        rows = np.round(row[same]).astype(int)[:, None, None] + offsets[:, None]
-        columns = np.round(column[same]).astype(int)[:, None, None] + offsets
-        distance = np.hypot(rows - row[same, None, None], columns - column[same, None, None])
-        inside = (
-            (distance <= radius[size == half][:, None, None])
-            & (rows >= window.row0)
-            & (rows < window.row1)
-            & (columns >= window.column0)
-            & (columns < window.column1)
-        )
-        flat = (rows - window.row0) * window.shape[1] + (columns - window.column0)
-        pixels.append(flat[inside])
-        light.append(expected_light(tmag[same, None, None], distance)[inside])
-        stars.append(np.broadcast_to(same[:, None, None], distance.shape)[inside])
-    if not pixels:
-        return owner
-    pixels, light, stars = (np.concatenate(parts) for parts in (pixels, light, stars))
+    pixels, light, stars = _expected_pixels(window, row, column, tmag, max_radius)
     order = np.argsort(light, kind="stable")  # the brightest is written last and stays
     owner.ravel()[pixels[order]] = stars[order]
     return owner
@@ -158,6 +142,7 @@ def find_apertures(
     threshold: float,
     min_pixels: int,
     max_radius: float,
+    noise: NDArray | None = None,
 ) -> list[Aperture]:
     """Find the aperture of each star that is to be measured.
 
@@ -180,6 +165,10 @@ def find_apertures(
         Smaller apertures are replaced by the 3 x 3 pixels around the star.
     max_radius : float
         See `reach`.
+    noise : (n_rows, n_columns) array, optional
+        1-sigma error of the pixels in one image [e-/s]. With it an aperture
+        is made of those of the star's significant pixels that maximize the
+        signal to noise of their sum; without it, of all of them.
 
     Returns
     -------
@@ -188,9 +177,12 @@ def find_apertures(
         apertures found by significance do not overlap, minimum apertures may.
     """
     owner = pixel_owners(window, row, column, tmag, max_radius=max_radius)
-    level, noise = sky_noise(average_image, sky)
+    level, scatter = sky_noise(average_image, sky)
+    all_light = None
+    if noise is not None:
+        all_light = expected_image(window, row, column, tmag, max_radius=max_radius)
     with np.errstate(invalid="ignore"):
-        significant = average_image > level + threshold * noise
+        significant = average_image > level + threshold * scatter
         full = average_image > BLEED_SHARE * FULL_WELL_RATE
     _claim_bleeds(owner, full, window, row, column, tmag)
     finite = np.isfinite(average_image)
@@ -203,12 +195,37 @@ def find_apertures(
             round(row[star]) - stamp.row0,
             round(column[star]) - stamp.column0,
         )
+        if noise is not None and tmag[star] > OPTIMAL_TMAG and mask.any():
+            own_light = _light_in(stamp, row[star], column[star], tmag[star])
+            share = np.clip(own_light / np.maximum(all_light[cut], own_light), 0, 1)
+            mask = _best_pixels(
+                mask, average_image[cut], share, noise[cut], *size_limits(tmag[star])
+            )
+            mask = _connected(
+                mask, round(row[star]) - stamp.row0, round(column[star]) - stamp.column0
+            )
         mask = ndimage.binary_fill_holes(mask) & (owner[cut] == star) & finite[cut]
         is_minimum = bool(mask.sum() < min_pixels)
         if is_minimum:
             mask = _core(stamp, row[star], column[star]) & finite[cut]
         apertures.append(Aperture(stamp, mask, is_minimum))
     return apertures
+
+
+def expected_image(
+    window: Window, row: NDArray, column: NDArray, tmag: NDArray, *, max_radius: float
+) -> NDArray:
+    """Light of all known stars, each as far as its `reach`; (n_rows, n_columns) [e-/s]."""
+    pixels, light, _ = _expected_pixels(window, row, column, tmag, max_radius)
+    total = np.bincount(pixels, weights=light, minlength=window.shape[0] * window.shape[1])
+    return total.reshape(window.shape)
+
+
+def size_limits(tmag: float) -> tuple[int, int]:
+    """Smallest and largest number of pixels that downstream validation accepts at a Tmag."""
+    smallest = np.interp(tmag, SMALLEST_TMAG, SMALLEST_SIZE)
+    largest = 10 ** np.interp(tmag, LARGEST_TMAG, np.log10(LARGEST_SIZE))
+    return int(np.ceil(smallest)), int(largest)
 
 
 def stamp_window(
@@ -293,13 +310,70 @@ def lies_in(aperture: Aperture, row: NDArray, column: NDArray) -> NDArray:
     with np.errstate(invalid="ignore"):
         result = aperture.stamp.contains(row, column)
     near = np.flatnonzero(result)
-    stamp_row = np.round(row[near]).astype(int) - aperture.stamp.row0
-    stamp_column = np.round(column[near]).astype(int) - aperture.stamp.column0
-    last_row, last_column = np.array(aperture.mask.shape) - 1
-    result[near] = aperture.mask[
-        np.minimum(stamp_row, last_row), np.minimum(stamp_column, last_column)
-    ]
+    stamp_row = np.floor(row[near] + 0.5).astype(int) - aperture.stamp.row0
+    stamp_column = np.floor(column[near] + 0.5).astype(int) - aperture.stamp.column0
+    result[near] = aperture.mask[stamp_row, stamp_column]
     return result
+
+
+def _expected_pixels(
+    window: Window, row: NDArray, column: NDArray, tmag: NDArray, max_radius: float
+) -> tuple[NDArray, NDArray, NDArray]:
+    """All pairs of a pixel and a star that reaches it: flat pixel index, light [e-/s], star."""
+    known = np.flatnonzero(np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag))
+    radius = reach(tmag[known], max_radius)
+    size = np.ceil(radius).astype(int)
+    pixels, light, stars = [], [], []
+    for half in np.unique(size):
+        same = known[size == half]
+        offsets = np.arange(-half, half + 1)
+        rows = np.round(row[same]).astype(int)[:, None, None] + offsets[:, None]
+        columns = np.round(column[same]).astype(int)[:, None, None] + offsets
+        distance = np.hypot(rows - row[same, None, None], columns - column[same, None, None])
+        inside = (
+            (distance <= radius[size == half][:, None, None])
+            & (rows >= window.row0)
+            & (rows < window.row1)
+            & (columns >= window.column0)
+            & (columns < window.column1)
+        )
+        flat = (rows - window.row0) * window.shape[1] + (columns - window.column0)
+        pixels.append(flat[inside])
+        light.append(expected_light(tmag[same, None, None], distance)[inside])
+        stars.append(np.broadcast_to(same[:, None, None], distance.shape)[inside])
+    if not pixels:
+        return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64)
+    return np.concatenate(pixels), np.concatenate(light), np.concatenate(stars)
+
+
+def _light_in(stamp: Window, row: float, column: float, tmag: float) -> NDArray:
+    """Light that a star is expected to give to the pixels of its stamp [e-/s]."""
+    rows = np.arange(stamp.row0, stamp.row1)[:, None] - row
+    return expected_light(tmag, np.hypot(rows, np.arange(stamp.column0, stamp.column1) - column))
+
+
+def _best_pixels(
+    mask: NDArray, light: NDArray, share: NDArray, noise: NDArray, smallest: int, largest: int
+) -> NDArray:
+    """Keep those pixels of a mask whose sum has the best signal to noise.
+
+    The target's light in a pixel is ``share`` of what is there; of the rest, the
+    neighbors', `NEIGHBOR_NOISE` counts as noise.
+    """
+    chosen = np.flatnonzero(mask)
+    own = (light * share).ravel()[chosen]
+    others = (light * (1 - share)).ravel()[chosen]
+    variance = noise.ravel()[chosen] ** 2 + (NEIGHBOR_NOISE * others) ** 2
+    usable = np.isfinite(variance) & (variance > 0) & (own > 0)
+    chosen, own, variance = chosen[usable], own[usable], variance[usable]
+    if chosen.size == 0:
+        return mask
+    order = np.argsort(-own / variance, kind="stable")
+    signal = np.cumsum(own[order]) / np.sqrt(np.cumsum(variance[order]))
+    count = min(max(int(np.argmax(signal)) + 1, smallest), largest)
+    best = np.zeros_like(mask)
+    best.ravel()[chosen[order[:count]]] = True
+    return best
 
 
 def _median_and_mad(values: NDArray) -> tuple[float, float]:

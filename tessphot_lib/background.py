@@ -25,6 +25,7 @@ N_CLIPS = 3
 MIN_SHARE = 0.01  # of a cell's pixels must be free of stars, at least MIN_PIXELS
 MIN_PIXELS = 12
 MAX_PIXELS = 1400  # of a cell are used; more do not make its mean better than the confusion
+NOT_A_KNOT_CELLS = 4  # with fewer the spline's ends are natural
 STRAYLIGHT_QUANTILE = 0.2  # of the images of a CCD are taken as quiet
 
 
@@ -284,7 +285,9 @@ def interpolation_matrix(edges: NDArray, position: NDArray) -> NDArray:
     n_cells = len(centres)
     if n_cells == 1:
         return np.ones((len(position), 1))
-    spline = CubicSpline(centres, np.eye(n_cells), bc_type="natural", axis=0)
+    # Not natural: the corner glow is steepest at the edge, where its curvature is not zero.
+    ends = "not-a-knot" if n_cells >= NOT_A_KNOT_CELLS else "natural"
+    spline = CubicSpline(centres, np.eye(n_cells), bc_type=ends, axis=0)
     inside = np.clip(position, centres[0], centres[-1])
     beyond = (position - inside)[:, np.newaxis]
     return spline(inside) + beyond * spline(inside, 1)

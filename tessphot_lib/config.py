@@ -66,6 +66,7 @@ class MotionSettings(Settings):
 class ApertureSettings(Settings):
     """``photometry.aperture``: pixels that are summed."""
 
+    kind: str = "optimal"  # optimal: best signal to noise | significant: all that stands out
     threshold: float = 3.0  # [sigma] over the local sky for a pixel of the average image to count
     min_pixels: int = 4  # smaller apertures are replaced by the 3 x 3 pixels around the star
     max_radius: float = 13.0  # [pixels] reach of an aperture at Tmag 5; 0.1 dex less per magnitude

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +55,8 @@ def run_todo(
         average = cube.average_image(window)
         cadence_seconds = int(cube.attributes["cadence_seconds"])
         mask_scale = float(cube.attributes["mask_radius_scale"])
+        aperture = ApertureSettings.from_mapping(photometry["aperture"])
+        noise = _typical_noise(cube) if aperture.kind == "optimal" else None
     row, column, tmag = (known[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
     chosen = np.flatnonzero(
         (tmag <= float(settings["faint_limit"])) & _on_data(average, window, row, column)
@@ -73,7 +74,10 @@ def run_todo(
         tmag,
         measured=chosen,
         sky=~star_mask(window, row, column, tmag, radius_scale=mask_scale),
-        **asdict(ApertureSettings.from_mapping(photometry["aperture"])),
+        threshold=aperture.threshold,
+        min_pixels=aperture.min_pixels,
+        max_radius=aperture.max_radius,
+        noise=noise,
     )
     stars = known.iloc[chosen][["tic_id", "tmag", "row", "column"]].reset_index(drop=True)
     stars["sector"], stars["camera"], stars["ccd"] = ccd_id.sector, ccd_id.camera, ccd_id.ccd
@@ -108,6 +112,15 @@ def run_todo(
         len(skipped),
         sum(aperture.is_minimum for aperture in by_priority),
     )
+
+
+def _typical_noise(cube: PixelCube) -> NDArray:
+    """Errors of the pixels in the image whose background is the median one [e-/s]."""
+    level = np.where(cube.quality == 0, cube.background_level, np.nan)
+    if not np.isfinite(level).any():
+        level = np.nan_to_num(cube.background_level)
+    middle = int(np.nanargmin(np.abs(level - np.nanmedian(level))))
+    return cube.read("flux_err", cadences=slice(middle, middle + 1))[0].astype(np.float64)
 
 
 def _on_data(average: NDArray, window: Any, row: NDArray, column: NDArray) -> NDArray:
