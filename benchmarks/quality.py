@@ -24,7 +24,6 @@ from tessphot_lib.simulation.render import star_image, uncatalogued_light
 from tessphot_lib.simulation.scene import (
     Scene,
     background_truth,
-    light_curve_truth,
     motion_truth,
     noise_truth,
 )
@@ -142,13 +141,15 @@ def photometry_quality(folder: Path, *, per_bin: int = 400, seed: int = 1) -> li
     stars = stars[stars["lightcurve"].notna()]
     sky = background_truth(scene, _quiet_index(scene)) + star_image(scene, scene.stars)
     sigma = noise_truth(scene, sky)
+    levels = [scattered_level(scene.ccd_id, i, scene.settings) for i in range(scene.n_images)]
+    quiet = np.array(levels) < 0.1 * scene.settings.sky_level
     rng = np.random.default_rng(seed)
     rows = []
     for tmag in range(4, 15):
         near = stars[(stars["tmag"] >= tmag - 0.5) & (stars["tmag"] < tmag + 0.5)]
         if len(near) > per_bin:
             near = near.iloc[np.sort(rng.choice(len(near), per_bin, replace=False))]
-        measured = [_measure(scene, folder, star, sigma) for star in near.itertuples()]
+        measured = [_measure(scene, folder, star, sigma, quiet) for star in near.itertuples()]
         measured = np.array([row for row in measured if row is not None])
         if len(measured) < 5:
             continue
@@ -164,7 +165,7 @@ def photometry_quality(folder: Path, *, per_bin: int = 400, seed: int = 1) -> li
 
 
 def _measure(
-    scene: Scene, folder: Path, star, sigma: NDArray
+    scene: Scene, folder: Path, star, sigma: NDArray, quiet: NDArray
 ) -> tuple[float, float, float, float, float] | None:
     """Flux ratio, 1-h scatter, floor, point-to-point scatter [ppm] and chi2 of a constant star."""
     index = scene.star_index(star.tic_id)
@@ -176,17 +177,16 @@ def _measure(
             np.array(data[name], dtype=float) for name in ("TIME", "FLUX_RAW", "FLUX_RAW_ERR")
         )
         good = (data["QUALITY"] == 0) & np.isfinite(flux)
+        index_of = np.searchsorted(scene.cadencenos, data["CADENCENO"])
+    good &= quiet[index_of]  # the floor is that of the quiet sky
     if good.sum() < 5:
         return None
-    true_flux = float(scene.stars.flux[index]) * float(
-        np.median(light_curve_truth(scene, star.tic_id))
-    )
+    true_flux = float(scene.stars.flux[index])
     time, flux, error = time[good], flux[good], error[good]
     median = np.median(flux)
     scatter = 1e6 * rms_of_bins(time, flux / median - 1, HOUR)
     ptp = 1e6 * 1.4826 * np.median(np.abs(np.diff(flux / median))) / np.sqrt(2)
-    robust = 1.4826 * np.median(np.abs(flux - median))
-    chi2 = float((robust / np.median(error)) ** 2)
+    chi2 = float((1.4826 * np.median(np.abs(flux - median) / error)) ** 2)
     floor = _floor(scene, float(scene.stars.row[index]), float(scene.stars.column[index]), sigma)
     if floor is None:
         return None

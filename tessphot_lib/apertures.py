@@ -143,6 +143,7 @@ def find_apertures(
     min_pixels: int,
     max_radius: float,
     noise: NDArray | None = None,
+    motion_rms: float = 0.0,
 ) -> list[Aperture]:
     """Find the aperture of each star that is to be measured.
 
@@ -169,6 +170,9 @@ def find_apertures(
         1-sigma error of the pixels in one image [e-/s]. With it an aperture
         is made of those of the star's significant pixels that maximize the
         signal to noise of their sum; without it, of all of them.
+    motion_rms : float
+        How much the images move, per axis [pixels]: light that moves over the
+        edge of an aperture is noise, too.
 
     Returns
     -------
@@ -181,6 +185,7 @@ def find_apertures(
     all_light = None
     if noise is not None:
         all_light = expected_image(window, row, column, tmag, max_radius=max_radius)
+        moved = [motion_rms * part for part in np.gradient(np.nan_to_num(average_image))]
     with np.errstate(invalid="ignore"):
         significant = average_image > level + threshold * scatter
         full = average_image > BLEED_SHARE * FULL_WELL_RATE
@@ -199,7 +204,12 @@ def find_apertures(
             own_light = _light_in(stamp, row[star], column[star], tmag[star])
             share = np.clip(own_light / np.maximum(all_light[cut], own_light), 0, 1)
             mask = _best_pixels(
-                mask, average_image[cut], share, noise[cut], *size_limits(tmag[star])
+                mask,
+                average_image[cut],
+                share,
+                noise[cut],
+                [part[cut] for part in moved],
+                *size_limits(tmag[star]),
             )
             mask = _connected(
                 mask, round(row[star]) - stamp.row0, round(column[star]) - stamp.column0
@@ -353,12 +363,20 @@ def _light_in(stamp: Window, row: float, column: float, tmag: float) -> NDArray:
 
 
 def _best_pixels(
-    mask: NDArray, light: NDArray, share: NDArray, noise: NDArray, smallest: int, largest: int
+    mask: NDArray,
+    light: NDArray,
+    share: NDArray,
+    noise: NDArray,
+    moved: list[NDArray],
+    smallest: int,
+    largest: int,
 ) -> NDArray:
     """Keep those pixels of a mask whose sum has the best signal to noise.
 
     The target's light in a pixel is ``share`` of what is there; of the rest, the
-    neighbors', `NEIGHBOR_NOISE` counts as noise.
+    neighbors', `NEIGHBOR_NOISE` counts as noise. ``moved`` is what a motion
+    along rows and columns changes in each pixel: these changes add up with
+    their signs, and cancel where an aperture holds the whole star.
     """
     chosen = np.flatnonzero(mask)
     own = (light * share).ravel()[chosen]
@@ -369,7 +387,9 @@ def _best_pixels(
     if chosen.size == 0:
         return mask
     order = np.argsort(-own / variance, kind="stable")
-    signal = np.cumsum(own[order]) / np.sqrt(np.cumsum(variance[order]))
+    change = [np.cumsum(part.ravel()[chosen[order]]) for part in moved]
+    total = np.cumsum(variance[order]) + change[0] ** 2 + change[1] ** 2
+    signal = np.cumsum(own[order]) / np.sqrt(total)
     count = min(max(int(np.argmax(signal)) + 1, smallest), largest)
     best = np.zeros_like(mask)
     best.ravel()[chosen[order[:count]]] = True

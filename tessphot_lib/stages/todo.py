@@ -57,6 +57,7 @@ def run_todo(
         mask_scale = float(cube.attributes["mask_radius_scale"])
         aperture = ApertureSettings.from_mapping(photometry["aperture"])
         noise = _typical_noise(cube) if aperture.kind == "optimal" else None
+        motion_rms = _motion_rms(cube)
     row, column, tmag = (known[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
     chosen = np.flatnonzero(
         (tmag <= float(settings["faint_limit"])) & _on_data(average, window, row, column)
@@ -78,6 +79,7 @@ def run_todo(
         min_pixels=aperture.min_pixels,
         max_radius=aperture.max_radius,
         noise=noise,
+        motion_rms=motion_rms,
     )
     stars = known.iloc[chosen][["tic_id", "tmag", "row", "column"]].reset_index(drop=True)
     stars["sector"], stars["camera"], stars["ccd"] = ccd_id.sector, ccd_id.camera, ccd_id.ccd
@@ -121,6 +123,13 @@ def _typical_noise(cube: PixelCube) -> NDArray:
         level = np.nan_to_num(cube.background_level)
     middle = int(np.nanargmin(np.abs(level - np.nanmedian(level))))
     return cube.read("flux_err", cadences=slice(middle, middle + 1))[0].astype(np.float64)
+
+
+def _motion_rms(cube: PixelCube) -> float:
+    """Standard deviation of the motion of unflagged images in the middle of the CCD [pixels]."""
+    motion = cube.motion[cube.quality == 0][:, [0, 3]]
+    motion = motion[np.isfinite(motion).all(axis=1)]
+    return float(np.sqrt(np.mean(np.var(motion, axis=0)))) if len(motion) > 1 else 0.0
 
 
 def _on_data(average: NDArray, window: Any, row: NDArray, column: NDArray) -> NDArray:
