@@ -56,7 +56,7 @@ def make_pixels(folder, average):
         WINDOW,
         blocks=[block],
         identities=[BlockIdentity(**identity)],
-        images={name: np.zeros(2) for name in PER_IMAGE},
+        images={name: np.zeros(2) for name in PER_IMAGE} | {"motion": np.zeros((2, 6))},
         names=np.array(["a", "b"]),
         average_image=average,
         average_count=np.ones(WINDOW.shape, dtype=np.int32),
