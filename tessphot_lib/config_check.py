@@ -19,7 +19,7 @@ from tessphot_lib.model import Window
 
 # Values that the schema knows and that this version cannot do yet.
 NOT_YET = {
-    "input.source": ("tesscut", "mast"),
+    "input.source": ("tesscut",),
     "photometry.method": ("linpsf", "psf", "halo"),
 }
 NOT_YET_AT_ALL = ("input.cutout_dir", "input.tpf_dir")
@@ -158,6 +158,10 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             "it should hold the full-frame images"
         )
 
+    wanted = config["input"]["mast"]["time_range"]
+    if wanted is not None and not wanted[0] < wanted[1]:
+        yield f"input.mast.time_range: {wanted[0]} is not before {wanted[1]}"
+
     yield from _catalog_problems(config)
     motion = config["prepare"]["motion"]
     if motion["bright_limit"] >= motion["faint_limit"]:
@@ -206,7 +210,7 @@ def _catalog_problems(config: Mapping[str, Any]) -> Iterator[str]:
 def _instead(key: str) -> str:
     """What to set in place of a value that is not available yet."""
     return {
-        "input.source": "; use 'ffi' with input.ffi_dir, or 'simulated'",
+        "input.source": "; use 'ffi' with input.ffi_dir, 'mast' or 'simulated'",
         "photometry.method": "; use 'auto' or 'aperture'",
     }[key]
 

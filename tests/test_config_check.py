@@ -68,7 +68,12 @@ def test_configuration_without_mistakes(config):
         ("todo.x", 1, "todo.x: unknown key; known in todo: faint_limit"),
         (14, 1, None),
         ("input.source", "fits", "must be one of ffi, simulated, tesscut, mast"),
-        ("input.source", "mast", "input.source: 'mast' is not available yet in this version; use"),
+        ("input.source", "tesscut", "input.source: 'tesscut' is not available yet in this version"),
+        ("input.mast.from", "aws", "input.mast.from: 'aws' must be one of cloud, https"),
+        ("input.mast.time_range", [1684, 1683.5], "input.mast.time_range: 1684 is not before 1683"),
+        ("input.mast.time_range", [1684], "input.mast.time_range: [1684] must have at least 2"),
+        ("input.mast.connections", 64, "input.mast.connections: 64 must be at most 16"),
+        ("input.mast.servers.mast", "mast.stsci.edu", "must be an address like https://mast.st"),
         ("catalog.source", "gaia", "must be one of file, simulated, mast, vizier"),
         ("catalog.footprint", "sky", "catalog.footprint: 'sky' must be one of image, pointing"),
         ("catalog.cache", "", "catalog.cache: '' must not be empty"),
@@ -172,7 +177,7 @@ def test_folder_of_the_images(config, monkeypatch):
     assert ffi_folder(config) == Path("here")
 
 
-@pytest.mark.parametrize("name", ["demo", "sector14"])
+@pytest.mark.parametrize("name", ["demo", "mast", "sector14"])
 def test_shipped_configurations_fit_the_schema(name):
     user = yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text())
     assert schema_problems(user, SCHEMA) == []

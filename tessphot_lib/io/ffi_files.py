@@ -26,6 +26,7 @@ FFI_NAME = re.compile(
     r"tess(?P<stamp>\d{13})-s(?P<sector>\d{4})-(?P<camera>[1-4])-(?P<ccd>[1-4])"
     r"-(?P<scid>\d{4})-(?P<kind>[xsab])_ffic\.fits(?P<gzipped>\.gz)?"
 )
+INCOMING = ".incoming"  # folder beside downloaded images for those of an incomplete block
 STAMP_RESOLUTION = 10  # [s] cadences are multiples of this; stamps are good to about 1 s
 DEFAULT_CADENCE = 1800  # [s] where a single image leaves nothing to take a difference of
 
@@ -123,6 +124,23 @@ def group_in_blocks(ffis: Iterable[FfiFile], block_size: int) -> dict[str, list[
     for ffi in ffis:
         blocks.setdefault(block_of(ffi.stamp, cadence, block_size), []).append(ffi.path)
     return blocks
+
+
+def set_aside(images: Iterable[Path]) -> None:
+    """Move the images of a block that is not complete into the folder of incoming ones.
+
+    Parameters
+    ----------
+    images : iterable of Path
+        All images that the block should have. Where none or all are there,
+        nothing is done.
+    """
+    images = list(images)
+    here = [image for image in images if image.exists()]
+    for image in here if len(here) < len(images) else []:
+        incoming = image.parent / INCOMING
+        incoming.mkdir(exist_ok=True)
+        image.replace(incoming / image.name)
 
 
 def write_listing(cache: Path, found: Mapping[CcdId, list[FfiFile]]) -> None:

@@ -1,6 +1,7 @@
 """Step: headers of the images of a CCD -> ffis.ecsv."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,21 @@ from tessphot_lib.constants import SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import DEFAULT_BAD_CADENCE
 from tessphot_lib.io.ffi import cadence_number, has_valid_wcs, header_quality, read_ffi_header
+from tessphot_lib.io.ffi_headers import read_headers
 from tessphot_lib.io.ffi_table import write_ffi_table
 from tessphot_lib.model import CcdId
 
 log = logging.getLogger(__name__)
 
 
-def run_ffi_table(images: list[Path], output: Path, ccd_id: CcdId, *, on_bad_image: str) -> None:
+def run_ffi_table(
+    images: list[Path],
+    output: Path,
+    ccd_id: CcdId,
+    *,
+    on_bad_image: str,
+    headers: Sequence[Path] = (),
+) -> None:
     """List the images of a CCD in time order, and refuse what does not belong together.
 
     Parameters
@@ -28,15 +37,19 @@ def run_ffi_table(images: list[Path], output: Path, ccd_id: CcdId, *, on_bad_ima
         Whether an image that is unreadable, of another CCD, without a needed
         keyword or of the same time as another one is an error, or is left out
         and listed.
+    headers : sequence of Path
+        ``ffi_headers.zip`` where the images are not here yet: their headers are
+        taken from it, and the one with the CCD's WCS is kept in the table.
 
     Raises
     ------
     InputDataError
         For the first bad image, or if no good image has a WCS.
     """
+    kept = {name: content for path in headers for name, content in read_headers(path).items()}
     rows = []
     for index, path in enumerate(sorted(images, key=lambda path: (path.name, str(path)))):
-        rows.append(_describe(path, ccd_id, on_bad_image))
+        rows.append(_describe(path, ccd_id, on_bad_image, kept.get(path.name)))
         if (index + 1) % 500 == 0:
             log.info("%s: %d of %d headers read", ccd_id, index + 1, len(images))
     _mark_duplicates(rows, on_bad_image)
@@ -44,15 +57,19 @@ def run_ffi_table(images: list[Path], output: Path, ccd_id: CcdId, *, on_bad_ima
     if not good:
         raise InputDataError(f"{ccd_id}: none of its {len(images)} images can be used")
     rows.sort(key=lambda row: (row.get("time", np.inf), row["path"]))
-    _mark_reference(good, ccd_id)
-    write_ffi_table(output, rows, ccd_id)
+    reference = _mark_reference(good, ccd_id)
+    cards = None
+    if headers:
+        header = read_ffi_header(reference, ccd_id, content=kept[reference.name])
+        cards = header.tostring(sep="\n", endcard=False, padding=False)
+    write_ffi_table(output, rows, ccd_id, wcs=cards)
     log.info("%s: %d images, %d of them not used", ccd_id, len(rows), len(rows) - len(good))
 
 
-def _describe(path: Path, ccd_id: CcdId, on_bad_image: str) -> dict:
+def _describe(path: Path, ccd_id: CcdId, on_bad_image: str, content: bytes | None) -> dict:
     """Turn the header of one image into a row of the table."""
     try:
-        header = read_ffi_header(path, ccd_id)
+        header = read_ffi_header(path, ccd_id, content=content)
         start, stop = float(header["TSTART"]), float(header["TSTOP"])
         return {
             "path": str(path),
@@ -89,7 +106,7 @@ def _mark_duplicates(rows: list[dict], on_bad_image: str) -> None:
         row.update(status="duplicate", reason=reason)
 
 
-def _mark_reference(good: list[dict], ccd_id: CcdId) -> None:
+def _mark_reference(good: list[dict], ccd_id: CcdId) -> Path:
     """Choose the image closest to the middle that has a WCS, unflagged if there is one."""
     with_wcs = [row for row in good if row["has_wcs"]]
     if not with_wcs:
@@ -102,3 +119,4 @@ def _mark_reference(good: list[dict], ccd_id: CcdId) -> None:
     middle = 0.5 * (min(times) + max(times))
     chosen = min(unflagged or with_wcs, key=lambda row: abs(row["time"] - middle))
     chosen["is_reference"] = True
+    return Path(chosen["path"])

@@ -27,10 +27,13 @@ from tessphot_lib.io.ffi_files import (
     find_ffis,
     group_in_blocks,
     listed_ccds,
+    name_btjd,
     parse_ffi_name,
     read_listing,
+    set_aside,
     write_listing,
 )
+from tessphot_lib.io.ffi_list import as_files, read_ffi_list
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.provenance import code_digest
 from tessphot_lib.simulation.schedule import ffi_names
@@ -54,7 +57,7 @@ def ccds_with_images():
         for camera in config["cameras"]
         for ccd in config["ccds"]
     ]
-    if config["input"]["source"] == "simulated":
+    if config["input"]["source"] in ("simulated", "mast"):
         return asked
     if not workflow.is_main_process:
         listed = listed_ccds(CACHE)
@@ -99,6 +102,8 @@ def ffis_of(ccd_id):
         return [
             FfiFile(parse_ffi_name(name)[1], f"simulated/{ccd_id}/{name}", False) for name in names
         ]
+    if config["input"]["source"] == "mast":
+        return ffis_at_mast(ccd_id)
     if ccd_id in FOUND:
         return FOUND[ccd_id]
     return read_listing(CACHE, ccd_id)
@@ -123,6 +128,36 @@ def simulated_blocks():
             ]
 
 
+def ffis_at_mast(ccd_id):
+    """Image files of a CCD as they will be after the download, from the list of `fetch_list`."""
+    path = Path(list_at_mast(ccd_id))
+    if not path.exists():
+        raise WorkflowError(f"{path} is not there yet: run snakemake ... fetch_list first")
+    wanted = config["input"]["mast"]["time_range"]
+    listed = read_ffi_list(path)
+    ffis = as_files(listed, ffi_folder(config) / str(ccd_id), wanted)
+    if not ffis:
+        stamps = [ffi.stamp for ffi in as_files(listed, Path(), None)]
+        raise ConfigError(
+            f"input.mast.time_range: no image of {ccd_id} from {wanted[0]} to {wanted[1]}; "
+            f"there are some from {name_btjd(stamps[0]):.3f} to {name_btjd(stamps[-1]):.3f}"
+        )
+    return ffis
+
+
+def list_at_mast(ccd_id):
+    return f"results/{ccd_id}/ffi_list.csv"
+
+
+def fetched_blocks():
+    """Images of each CCD and block that are to be downloaded, once their list is there."""
+    if config["input"]["source"] != "mast" or LISTS_TO_FETCH:
+        return
+    for ccd_id in CCD_IDS:
+        for block, images in blocks_of(ccd_id).items():
+            yield ccd_id, block, images
+
+
 def kept_or_temporary(path):
     return path if config["input"]["keep_ffis"] else temp(path)
 
@@ -144,6 +179,26 @@ def images_of_block(wildcards):
 def block_files(wildcards):
     ccd_id = wildcards.ccd_id
     return [f"results/{ccd_id}/blocks/{block}.hdf5" for block in blocks_of(ccd_id)]
+
+
+def bulk_script(wildcards):
+    """MAST's list of the images of a sector; none where the cloud is asked."""
+    if config["input"]["mast"]["from"] == "cloud":
+        return []
+    sector = CcdId.from_string(wildcards.ccd_id).sector
+    return [f"results/tesscurl_sector_{sector}_ffic.sh"]
+
+
+def images_here(wildcards):
+    """Images to read the headers of; none where the headers come first."""
+    return [] if config["input"]["source"] == "mast" else images_of_ccd(wildcards)
+
+
+def headers_of_ccd(wildcards):
+    """Headers of images that are not here yet."""
+    if config["input"]["source"] != "mast":
+        return []
+    return [f"results/{wildcards.ccd_id}/ffi_headers.zip"]
 
 
 def star_list(wildcards):
@@ -188,7 +243,17 @@ def keep_list_of_images():
         write_listing(CACHE, FOUND)
 
 
+def set_aside_images():
+    """Keep images of incomplete blocks from Snakemake, which deletes what a job makes again."""
+    for ccd_id, block, images in fetched_blocks():
+        if not Path(f"results/{ccd_id}/blocks/{block}.hdf5").exists():
+            set_aside([Path(image) for image in images])
+
+
 def show_summary():
+    if LISTS_TO_FETCH:
+        logger.info("The lists of images are there: the same command again does the rest.")
+        return
     summary = Path(RUN_SUMMARY)
     if summary.exists():
         logger.info(summary.read_text().rstrip())
@@ -213,7 +278,10 @@ FOUND = {}
 WINDOW = Window.from_config(config["input"]["window"])
 try:
     CCD_IDS = [str(ccd_id) for ccd_id in ccds_with_images()]
-    for ccd_id in CCD_IDS if workflow.is_main_process and not no_images_yet() else []:
+    MAST_LISTS = [list_at_mast(ccd_id) for ccd_id in CCD_IDS if config["input"]["source"] == "mast"]
+    LISTS_TO_FETCH = [path for path in MAST_LISTS if not Path(path).exists()]
+    is_known = not (no_images_yet() or LISTS_TO_FETCH)
+    for ccd_id in CCD_IDS if workflow.is_main_process and is_known else []:
         blocks_of(ccd_id)  # so that a file name that makes no sense is told here
 except TessphotError as error:
     stop(error)
@@ -240,6 +308,13 @@ RUN_PRODUCTS = (
     if not no_images_yet()
     else expand("results/{ccd_id}/tic.fits", ccd_id=CCD_IDS)
 )
+if LISTS_TO_FETCH:
+    RUN_PRODUCTS = LISTS_TO_FETCH
+    if workflow.is_main_process:
+        logger.warning(
+            "Which images there are is not known yet: this run only fetches their lists "
+            "(rule fetch_list). After that, the same command knows the whole plan."
+        )
 
 
 wildcard_constraints:
@@ -249,3 +324,4 @@ wildcard_constraints:
     block=r"b\d{7}",
     tile=r"r\d+c\d+",
     tic_id=r"[1-9]\d*",
+    sector=r"[1-9]\d*",

@@ -8,7 +8,8 @@ localrules:
 
 rule ffi_table:
     input:
-        images=images_of_ccd,
+        images=images_here,
+        headers=headers_of_ccd,
     output:
         "results/{ccd_id}/ffis.ecsv",
     log:
@@ -21,6 +22,7 @@ rule ffi_table:
         mem_mb=1500,
         runtime=120,
     params:
+        images=images_of_ccd,
         on_bad_image=config["input"]["on_bad_image"],
         code=code_of("ffi_table"),
     message:

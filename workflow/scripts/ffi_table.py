@@ -6,8 +6,9 @@ from tessphot_lib.stages.ffi_table import run_ffi_table
 
 log_to(snakemake.log[0])
 run_ffi_table(
-    [Path(image) for image in snakemake.input.images],
+    [Path(image) for image in snakemake.params.images],
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     on_bad_image=snakemake.params.on_bad_image,
+    headers=[Path(headers) for headers in snakemake.input.headers],
 )

@@ -1,0 +1,115 @@
+# Images from MAST: their list, their headers, and the images themselves, one job per block of
+# time. Settings of a download (connections, retries, ...) are no params: another value is no
+# reason to fetch anything again.
+
+
+# Nodes of a cluster are often cut off from the network.
+localrules:
+    fetch_script,
+    list_images,
+    fetch_headers,
+    fetch_list,
+    fetch,
+
+
+rule fetch_script:
+    output:
+        "results/tesscurl_sector_{sector}_ffic.sh",
+    log:
+        "logs/fetch_script_{sector}.log",
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+        downloads=1,
+    message:
+        "sector {wildcards.sector}: MAST's list of all images"
+    script:
+        "../scripts/fetch_script.py"
+
+
+rule list_images:
+    input:
+        scripts=bulk_script,
+    output:
+        "results/{ccd_id}/ffi_list.csv",
+    log:
+        "logs/{ccd_id}/fetch_list.log",
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=30,
+        downloads=1,
+    params:
+        origin=config["input"]["mast"]["from"],
+    message:
+        "{wildcards.ccd_id}: list of the images at MAST"
+    script:
+        "../scripts/fetch_list.py"
+
+
+rule fetch_headers:
+    input:
+        ffi_list=ancient("results/{ccd_id}/ffi_list.csv"),
+    output:
+        "results/{ccd_id}/ffi_headers.zip",
+    log:
+        "logs/{ccd_id}/fetch_headers.log",
+    benchmark:
+        "benchmarks/{ccd_id}/fetch_headers.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=120,
+        downloads=1,
+    params:
+        images=images_of_ccd,
+    message:
+        "{wildcards.ccd_id}: headers of the images at MAST"
+    script:
+        "../scripts/fetch_headers.py"
+
+
+# Snakemake wants the names of the images spelled out: hence one rule for each block of time.
+for ccd_id, block, images in fetched_blocks():
+
+    rule:
+        name:
+            f"fetch_{ccd_id.replace('-', '_')}_{block}"
+        input:
+            ffi_list=ancient(f"results/{ccd_id}/ffi_list.csv"),
+        output:
+            images=[kept_or_temporary(image) for image in images],
+        log:
+            f"logs/{ccd_id}/fetch_{block}.log",
+        benchmark:
+            f"benchmarks/{ccd_id}/fetch_{block}.tsv"
+        # What is here is read before more is fetched: that keeps the disk free.
+        priority: -1
+        localrule: True
+        conda:
+            "../../environment.yaml"
+        resources:
+            mem_mb=1000,
+            runtime=240,
+            downloads=1,
+        message:
+            f"{ccd_id}: images of {block} from MAST"
+        script:
+            "../scripts/fetch.py"
+
+
+# Targets: snakemake ... fetch_list, snakemake ... fetch
+
+
+rule fetch_list:
+    input:
+        MAST_LISTS,
+
+
+rule fetch:
+    input:
+        [image for _, _, images in fetched_blocks() for image in images],

@@ -1,0 +1,11 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.stages.fetch import run_fetch
+
+log_to(snakemake.log[0])
+run_fetch(
+    Path(snakemake.input.ffi_list),
+    [Path(image) for image in snakemake.output.images],
+    settings=snakemake.config["input"]["mast"],
+)

@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.stages.fetch import run_fetch_headers
+
+log_to(snakemake.log[0])
+run_fetch_headers(
+    Path(snakemake.input.ffi_list),
+    Path(snakemake.output[0]),
+    images=[Path(image) for image in snakemake.params.images],
+    settings=snakemake.config["input"]["mast"],
+)

@@ -1,0 +1,11 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.stages.fetch import run_fetch_script
+
+log_to(snakemake.log[0])
+run_fetch_script(
+    Path(snakemake.output[0]),
+    sector=int(snakemake.wildcards.sector),
+    settings=snakemake.config["input"]["mast"],
+)
