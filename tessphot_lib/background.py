@@ -20,7 +20,11 @@ from scipy.interpolate import CubicSpline
 
 from tessphot_lib.model import Window
 
-CLIP_LOW, CLIP_HIGH = 3.0, 3.0  # [sigma] pixels outside are not sky
+CLIP = (3.0, 3.0)  # [sigma] below and above: pixels outside are not sky
+# With known stars' wings taken off first, the light of unknown stars can be kept: it belongs to
+# the background, which is what all other stars stand on.
+WIDE_CLIP = (3.0, 5.0)
+OFFSET_SEED = 1  # of the noise that is added to the average image, to clip it like one image
 N_CLIPS = 3
 MIN_SHARE = 0.01  # of a cell's pixels must be free of stars, at least MIN_PIXELS
 MIN_PIXELS = 12
@@ -142,20 +146,54 @@ def fit_background(image: NDArray, sampler: SkySampler) -> tuple[NDArray, NDArra
         1-sigma error of the cells' means from the scatter of their pixels; a
         cell without sky has the largest of the others.
     """
-    level, error = _clipped_cell_means(image, sampler)
+    level, error = _clipped_cell_means(image, sampler, CLIP)
     shape = sampler.mesh.shape
     level, error = level.reshape(shape), error.reshape(shape)
     if not np.isfinite(level).any():
         return np.full(shape, np.nan), np.full(shape, np.nan)
     error = np.where(np.isfinite(error), error, np.nanmax(error))
     level = _fill(level)
-    level = level - _gradient_correction(level, sampler)
-    to_row, to_column = (
-        _cell_mean_matrix(edges) for edges in (sampler.mesh.row_edges, sampler.mesh.column_edges)
-    )
-    model = np.linalg.solve(to_row, level)
-    model = np.linalg.solve(to_column, model.T).T
-    return model, error
+    return _nodes(level - _gradient_correction(level, sampler), sampler.mesh), error
+
+
+def starlight_offset(
+    average_image: NDArray, wings: NDArray, sampler: SkySampler, error: NDArray
+) -> NDArray:
+    """Compute how much the light of stars makes `fit_background` too high or too low.
+
+    Its clipped means hold the wings of known stars, and lack much of the light
+    of unknown ones, which are part of the background. Both do not change in
+    time, and the average image shows them: clipped as one image is, and with
+    the wings taken off and a wider clip.
+
+    Parameters
+    ----------
+    average_image : (n_rows, n_columns) array
+        [e-/s per pixel], of any level.
+    wings : (n_rows, n_columns) array
+        Light of known stars outside their masks, from `tessphot_lib.wings`.
+    sampler : SkySampler
+        What the backgrounds were fitted with.
+    error : (n_cell_rows, n_cell_columns) array
+        Typical error of the cells' means in one image.
+
+    Returns
+    -------
+    (n_cell_rows, n_cell_columns) float64 array
+        Nodes, to be subtracted from every background; zero where no cell
+        shows sky.
+    """
+    rng = np.random.default_rng(OFFSET_SEED)
+    scatter = np.median(np.asarray(error).ravel() * np.sqrt(np.maximum(sampler.counts, 1)))
+    own = _clipped_cell_means(average_image, sampler, CLIP)[1] * np.sqrt(sampler.counts)
+    confusion = np.nanmedian(own) if np.isfinite(own).any() else 0.0
+    noise = np.sqrt(max(scatter**2 - confusion**2, 0.0)) * rng.standard_normal(average_image.shape)
+    level, _ = _clipped_cell_means(average_image + noise, sampler, CLIP)
+    wanted, _ = _clipped_cell_means(average_image + noise - wings, sampler, WIDE_CLIP)
+    offset = (level - wanted).reshape(sampler.mesh.shape)
+    if not np.isfinite(offset).any():
+        return np.zeros(sampler.mesh.shape)
+    return _nodes(_fill(offset), sampler.mesh)
 
 
 def evaluate_background(model: NDArray, mesh: Mesh, region: Window) -> NDArray:
@@ -315,8 +353,11 @@ def _cells(mesh: Mesh) -> list[tuple[slice, slice]]:
     ]
 
 
-def _clipped_cell_means(image: NDArray, sampler: SkySampler) -> tuple[NDArray, NDArray]:
+def _clipped_cell_means(
+    image: NDArray, sampler: SkySampler, clip: tuple[float, float]
+) -> tuple[NDArray, NDArray]:
     """Clipped mean of the sky pixels of each cell, and its error; NaN where there are none."""
+    clip_low, clip_high = clip
     values = image.ravel()[sampler.pixels].astype(np.float32, copy=False)
     values[sampler._padding] = np.nan
     values.sort(axis=1)  # NaN last
@@ -334,9 +375,9 @@ def _clipped_cell_means(image: NDArray, sampler: SkySampler) -> tuple[NDArray, N
     for _ in range(N_CLIPS):
         middle = _at_index(values, (low + high) // 2)
         sigma = middle - _at_index(values, low + ((high - low) * 0.1587).astype(int))
-        low = _count_below(values, middle - CLIP_LOW * sigma)
+        low = _count_below(values, middle - clip_low * sigma)
         high = np.minimum(
-            _count_below(values, middle + CLIP_HIGH * sigma, inclusive=True), n_finite
+            _count_below(values, middle + clip_high * sigma, inclusive=True), n_finite
         )
         high = np.maximum(high, low + 1)
     count = high - low
@@ -395,6 +436,12 @@ def _gradient_correction(level: NDArray, sampler: SkySampler) -> NDArray:
             centres = 0.5 * (edges[:-1] + edges[1:] - 1)
             correction += np.gradient(level, centres, axis=axis) * offset.reshape(level.shape)
     return correction
+
+
+def _nodes(level: NDArray, mesh: Mesh) -> NDArray:
+    """Nodes of the surface that has given means over the cells."""
+    to_row, to_column = (_cell_mean_matrix(edges) for edges in (mesh.row_edges, mesh.column_edges))
+    return np.linalg.solve(to_column, np.linalg.solve(to_row, level).T).T
 
 
 def _cell_mean_matrix(edges: NDArray) -> NDArray:

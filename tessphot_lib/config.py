@@ -44,6 +44,7 @@ class FlagSettings(Settings):
     """``prepare.flags``: which images are flagged from what is seen in them."""
 
     straylight_factor: float = 10.0  # background over the quiet sky, above which it is stray light
+    motion_limit: float = 0.06  # [pixels] displacement from the images around, above which: coarse
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,13 @@ class MotionSettings(Settings):
     n_stars: int = 2000  # at the most, spread over the CCD
     bright_limit: float = 7.5  # [Tmag] brighter stars saturate
     faint_limit: float = 12.5  # [Tmag] fainter ones add little
+
+
+@dataclass(frozen=True)
+class TimeSettings(Settings):
+    """``times``: barycentric times of the stars."""
+
+    ephemeris: str | None = None  # file that tells where TESS was; None: it is reckoned
 
 
 @dataclass(frozen=True)

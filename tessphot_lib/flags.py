@@ -33,6 +33,7 @@ class CadenceFlag(IntFlag):
     STRAYLIGHT_MEASURED = 262144
     NO_WCS = 524288
     NO_MOTION = 1048576
+    COARSE_MEASURED = 2097152
 
 
 class PixelFlag(IntFlag):
@@ -96,6 +97,7 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         CadenceFlag.STRAYLIGHT_MEASURED: "background far above its quiet level (tessphot)",
         CadenceFlag.NO_WCS: "no usable WCS in the header (tessphot)",
         CadenceFlag.NO_MOTION: "image motion could not be measured (tessphot)",
+    CadenceFlag.COARSE_MEASURED: "displaced from the images around it (tessphot)",
     },
     PixelFlag: {
         PixelFlag.NOT_USED_FOR_BACKGROUND: "not used for the background",
@@ -140,6 +142,14 @@ DEFAULT_BAD_CADENCE = (
     | CadenceFlag.NO_DATA
     | CadenceFlag.BAD_BACKGROUND
     | CadenceFlag.STRAYLIGHT_MEASURED
+    | CadenceFlag.COARSE_MEASURED
+)
+# What this software finds wrong with an image always counts as bad.
+OWN_BAD_CADENCE = (
+    CadenceFlag.NO_DATA
+    | CadenceFlag.BAD_BACKGROUND
+    | CadenceFlag.STRAYLIGHT_MEASURED
+    | CadenceFlag.COARSE_MEASURED
 )
 
 

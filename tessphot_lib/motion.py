@@ -27,6 +27,7 @@ MAX_DISPLACEMENT = 2.0  # [pixels] from where the catalog says; further is anoth
 ISOLATION_RADIUS = 4.0  # [pixels]
 ISOLATION_TMAG = 2.0  # [mag] neighbors this much fainter are harmless
 GRID = 16  # stars are spread over GRID x GRID cells of the CCD
+AROUND = 0.5  # [d] images within a quarter of a day on each side tell where one should be
 CLIP = 4.0  # [sigma] stars off the fit by more are left out
 MIN_STARS = 8  # for an affine fit; from 3 on a translation is fitted
 
@@ -249,6 +250,33 @@ def _fit_one(
             break
         used = keep
     return motion.ravel(), float(error), int(used.sum()), residual, used
+
+
+def is_displaced(motion: NDArray, time: NDArray, *, limit: float) -> NDArray:
+    """Tell which images are displaced from those around them, as in coarse pointing.
+
+    Parameters
+    ----------
+    motion : (n_images, 6) array
+        NaN images are not flagged.
+    time : (n_images,) array
+        Increasing [d].
+    limit : float
+        [pixels] that the middle of the CCD may be off the running median over
+        `AROUND` days.
+
+    Returns
+    -------
+    (n_images,) bool array
+    """
+    result = np.zeros(len(motion), dtype=bool)
+    known = np.flatnonzero(np.isfinite(motion).all(axis=1))
+    middle = motion[known][:, [0, 3]]
+    for position, index in enumerate(known):
+        near = np.abs(time[known] - time[index]) <= 0.5 * AROUND
+        offset = middle[position] - np.median(middle[near], axis=0)
+        result[index] = np.hypot(*offset) > limit
+    return result
 
 
 def affine_design(row: NDArray, column: NDArray) -> NDArray:

@@ -225,7 +225,7 @@ def test_window_has_the_background_of_the_whole():
     _, outer_error, whole = fitted(image, outer)
     _, inner_error, part = fitted(image[cut], inner)
     np.testing.assert_array_equal(inner_error, outer_error[1:9, 2:11])
-    far = (slice(160, -160), slice(160, -160))  # the spline's memory of the edge fades
+    far = (slice(224, -224), slice(224, -224))  # the spline's memory of the edge fades
     np.testing.assert_allclose(part[far], whole[cut][far], atol=0.01)
 
 

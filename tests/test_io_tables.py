@@ -114,6 +114,7 @@ def test_average_image_is_read_back_and_points_to_its_sky(tmp_path):
         CCD,
         wcs=full.tostring(sep="\n", endcard=False, padding=False),
         n_images=1280,
+        offset=np.zeros(0),
         attributes={"software": "tessphot 1.2"},
     )
     found_average, found_count, window = read_average_image(path)

@@ -21,9 +21,15 @@ def write_average_image(
     *,
     wcs: str,
     n_images: int,
+    offset: NDArray,
     attributes: dict[str, str],
 ) -> None:
-    """Write the image; ``wcs`` is the text of the reference image's WCS in full-image pixels."""
+    """Write the image.
+
+    ``wcs`` is the text of the reference image's WCS in full-image pixels,
+    ``offset`` what has to be subtracted from all backgrounds (its nodes; of
+    any shape, empty for none).
+    """
     primary = fits.PrimaryHDU()
     for key, value, comment in (
         ("TELESCOP", "TESS", "telescope"),
@@ -44,7 +50,7 @@ def write_average_image(
     counts = fits.ImageHDU(count.astype(np.int32), header=header, name="COUNT")
     del counts.header["BUNIT"]
     with complete_file(path) as partial:
-        hdus = fits.HDUList([primary, image, counts])
+        hdus = fits.HDUList([primary, image, counts, fits.ImageHDU(offset, name="SKYOFFSET")])
         hdus.writeto(partial, checksum=True, overwrite=True)
 
 
@@ -60,3 +66,13 @@ def read_average_image(path: Path) -> tuple[NDArray, NDArray, Window]:
     row0, column0 = header["ROW0"], header["COLUMN0"]
     window = Window(row0, row0 + average.shape[0], column0, column0 + average.shape[1])
     return average, count, window
+
+
+def read_sky_offset(path: Path) -> NDArray:
+    """Read what has to be subtracted from all backgrounds: nodes, empty for nothing."""
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            data = hdus["SKYOFFSET"].data
+    except (OSError, KeyError) as err:
+        raise InputDataError(f"{path}: cannot be read: {err}") from err
+    return np.zeros(0) if data is None else data.astype(np.float64)

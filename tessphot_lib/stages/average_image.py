@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tessphot_lib.average import average_image
+from tessphot_lib.background import Mesh, SkySampler, starlight_offset
 from tessphot_lib.config import BackgroundSettings
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.average_fits import write_average_image
 from tessphot_lib.io.block_hdf5 import read_identity, read_images, read_sums
-from tessphot_lib.io.catalog_sqlite import read_catalog_settings
+from tessphot_lib.io.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.model import CcdId
 from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.grid import block_grid
+from tessphot_lib.starmask import star_mask
+from tessphot_lib.wings import measure_wings, wing_image
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +46,12 @@ def run_average_image(
         )
     backgrounds = np.concatenate([table["background"] for table in tables])[averaged]
     average, count = average_image((read_sums(block) for block in blocks), backgrounds, grid)
+    offset = np.zeros(0)
+    if isinstance(grid, Mesh):
+        errors = np.concatenate([table["background_error"] for table in tables])[averaged]
+        offset = _sky_offset(average, grid, catalog, settings, np.median(errors, axis=0))
+        average = average + grid.evaluate(offset, window)
+        log.info("%s: backgrounds are lowered by %.2f e-/s/pixel", ccd_id, np.median(offset))
     log.info("%s: averaged %d of %d images", ccd_id, averaged.sum(), averaged.size)
     write_average_image(
         output,
@@ -51,5 +61,22 @@ def run_average_image(
         ccd_id,
         wcs=str(read_catalog_settings(catalog)["wcs"]),
         n_images=int(averaged.sum()),
+        offset=offset,
         attributes=provenance(settings),
     )
+
+
+def _sky_offset(
+    average: NDArray, mesh: Mesh, catalog: Path, settings: Mapping[str, Any], error: NDArray
+) -> NDArray:
+    """What the light of stars adds to the backgrounds, as nodes of the mesh; zero if unknown."""
+    stars, _ = read_catalog(catalog)
+    positions = [stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag")]
+    scale = BackgroundSettings.from_mapping(settings["background"]).mask_radius_scale
+    mask = star_mask(mesh.window, *positions, radius_scale=scale)
+    shares = measure_wings(average, mesh.window, *positions, mask)
+    if shares is None:
+        log.warning("too few bright stars to measure the wings of the PRF: none are taken off")
+        return np.zeros(mesh.shape)
+    wings = wing_image(shares, mesh.window, *positions)
+    return starlight_offset(average, wings, SkySampler.from_mask(mesh, mask), error)

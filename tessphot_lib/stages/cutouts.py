@@ -99,7 +99,7 @@ class CutoutCubes:
         self._complete()
 
     def _read(self, members: list[dict], window: Window) -> tuple[NDArray, NDArray]:
-        """Pixels of a patch from its cutouts; of two that contradict each other the first counts."""
+        """Pixels of a patch from its cutouts; the first counts where two contradict each other."""
         shape = (self.n_images, *window.shape)
         flux, flux_err = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
         for member in members:
