@@ -85,6 +85,7 @@ def steps(
     ffis, catalog = results / "ffis.ecsv", results / "catalog.sqlite"
     average, jitter = results / "average_image.fits", results / "jitter.ecsv"
     pixels, todo = results / "pixels.hdf5", results / "todo.sqlite"
+    spacecraft = results.parent / f"spacecraft_sector{ccd_id.sector}.ecsv"
 
     yield "simulate", measure("simulate", "run_simulate_scene", ccd_id, tic, truth, **simulated)
     for group in groups:
@@ -130,11 +131,11 @@ def steps(
     )
     yield "jitter", measure("jitter", "run_jitter", blocks, jitter, ccd_id, settings=prepare)
     yield (
-        "hdf5",
-        measure(
-            "hdf5", "run_hdf5", blocks, average, jitter, catalog, pixels, ccd_id, settings=prepare
-        ),
+        "spacecraft",
+        measure("spacecraft", "run_spacecraft", [ffis], spacecraft, ccd_id.sector, ephemeris=None),
     )
+    made = blocks, average, jitter, catalog, spacecraft
+    yield "hdf5", measure("hdf5", "run_hdf5", *made, pixels, ccd_id, settings=prepare)
     yield (
         "todo",
         measure(

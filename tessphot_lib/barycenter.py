@@ -1,9 +1,11 @@
 """Times of stars: light travel between the telescope and the solar system's barycentre.
 
-Each image comes with the correction for the centre of its CCD (BARYCORR). A
-star elsewhere on the CCD gets that plus the difference r.(n_star - n_centre)/c,
-where r is the position of the Earth: with TESS at most 2.3 light seconds off
-it, and 8.5 deg from centre to corner, the error stays under 0.2 s.
+The correction is r.n / c: r the place of TESS relative to the barycentre, n the
+direction of the star at the epoch of the images. The relativistic terms are left
+out: r.v / c**2 is 2 microseconds at the most, and SPOC's own corrections agree
+to some 1 ms without them.
+
+Positions are in light days along the axes of the ICRS.
 """
 
 import numpy as np
@@ -14,13 +16,14 @@ from numpy.typing import NDArray
 from tessphot_lib.constants import BTJD_OFFSET, SPEED_OF_LIGHT_AU_PER_DAY
 
 
-def earth_position(time: NDArray) -> NDArray:
+def earth_position(time: NDArray, body: str = "earth") -> NDArray:
     """Barycentric position of the Earth.
 
     Parameters
     ----------
     time : (n,) array
-        [BTJD]
+        [BTJD] at the Earth: no barycentric correction in it.
+    body : {'earth', 'earth-moon-barycenter'}
 
     Returns
     -------
@@ -29,8 +32,8 @@ def earth_position(time: NDArray) -> NDArray:
         (0.05 ms of light travel).
     """
     # get_body_barycentric is an ordinary polynomial series: no tables are fetched.
-    when = Time(np.asarray(time, dtype=float) + BTJD_OFFSET, format="jd", scale="tdb")
-    position = get_body_barycentric("earth", when, ephemeris="builtin").xyz.to_value("au")
+    when = Time(BTJD_OFFSET, np.asarray(time, dtype=float), format="jd", scale="tdb")
+    position = get_body_barycentric(body, when, ephemeris="builtin").xyz.to_value("au")
     return position.T / SPEED_OF_LIGHT_AU_PER_DAY
 
 
@@ -40,23 +43,13 @@ def unit_vector(ra: NDArray, dec: NDArray) -> NDArray:
     return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
-def star_time_correction(
-    timecorr: NDArray,
-    earth: NDArray,
-    centre: tuple[float, float],
-    ra: NDArray,
-    dec: NDArray,
-) -> NDArray:
+def star_time_correction(position: NDArray, ra: NDArray, dec: NDArray) -> NDArray:
     """Barycentric correction of each star in each image.
 
     Parameters
     ----------
-    timecorr : (n_images,) array
-        Correction for the centre of the CCD [d].
-    earth : (n_images, 3) array
-        From `earth_position` [light days].
-    centre : (ra, dec)
-        Direction that ``timecorr`` is for [deg].
+    position : (n_images, 3) array
+        Of the telescope, relative to the barycentre [light days].
     ra, dec : (n_stars,) arrays
         At the epoch of the images [deg].
 
@@ -65,5 +58,4 @@ def star_time_correction(
     (n_stars, n_images) float64 array
         To be added to the time at the telescope [d].
     """
-    difference = unit_vector(ra, dec) - unit_vector(np.array(centre[0]), np.array(centre[1]))
-    return timecorr + difference @ earth.T
+    return unit_vector(np.asarray(ra), np.asarray(dec)) @ np.asarray(position).T

@@ -162,6 +162,10 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     if wanted is not None and not wanted[0] < wanted[1]:
         yield f"input.mast.time_range: {wanted[0]} is not before {wanted[1]}"
 
+    ephemeris = config["times"]["ephemeris"]
+    if ephemeris is not None and not Path(ephemeris).expanduser().is_file():
+        yield f"times.ephemeris: there is no file {ephemeris!r}"
+
     yield from _catalog_problems(config)
     motion = config["prepare"]["motion"]
     if motion["bright_limit"] >= motion["faint_limit"]:

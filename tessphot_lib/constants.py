@@ -10,6 +10,7 @@ BTJD_OFFSET = 2457000.0  # [d] BTJD = BJD_TDB - 2457000
 BTJD_UNIX = 2440587.5 - BTJD_OFFSET  # [d] BTJD of the Unix epoch
 SECONDS_PER_DAY = 86400.0
 SPEED_OF_LIGHT_AU_PER_DAY = 173.1446326846693
+SPEED_OF_LIGHT_KM_PER_S = 299792.458
 
 TMAG_ZEROPOINT = 20.44  # [mag] Tmag of a star that gives 1 e-/s (Sullivan et al. 2015; Handbook)
 SATURATION_TMAG = 6.8  # stars brighter than this bleed along columns

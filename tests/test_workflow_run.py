@@ -10,6 +10,7 @@ CCD = "s0014-cam1-ccd1"
 AFTER_A_BLOCK = {
     "average_image": 1,
     "jitter": 1,
+    "spacecraft": 1,
     "hdf5": 1,
     "todo": 1,
     "photometry": 4,

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tessphot_lib.constants import BTJD_OFFSET, FFI_SHAPE, FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag
+from tessphot_lib.io.ffi_times import image_times
 from tessphot_lib.model import CcdId, Exposure, Window
 
 REQUIRED = ("CAMERA", "CCD", "TSTART", "TSTOP", "BARYCORR", "EXPOSURE")
@@ -31,6 +32,9 @@ FITS_BLOCK = 2880
 ANCHOR_CADENCENO = 4697
 ANCHOR_TIME = 0.5 * (1325.317007851970 + 1325.337841177751) - 3.9072474e-3  # [d]
 ANCHOR_CADENCE = 1800.0 / SECONDS_PER_DAY  # [d]
+
+BTC_KEYS = ("BTC_PIX1", "BTC_PIX2")  # (column, row), one-based, that BARYCORR is for
+BTC_PIXEL = (1068.0, 1024.0)  # what they are in all images of the mission
 
 PLAUSIBLE_SCALE = (15.0, 27.0)  # [arcsec/pixel] of a WCS that can be trusted; TESS has 20.5-21.3
 PLAUSIBLE_CRPIX = 5000.0  # [pixels]
@@ -105,14 +109,15 @@ def read_ffi(path: Path, ccd_id: CcdId, window: Window) -> Exposure:
             )
     except READ_FAILURES as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
+    times = image_times(header, ccd_id)
     return Exposure(
         ccd_id=ccd_id,
         window=window,
         flux=flux,
         flux_err=flux_err,
-        time_start=float(header["TSTART"]),
-        time_stop=float(header["TSTOP"]),
-        timecorr=float(header["BARYCORR"]),
+        time_start=times.start,
+        time_stop=times.stop,
+        timecorr=times.timecorr,
         cadenceno=cadence_number(header, path),
         quality=int(header.get("DQUALITY", 0)),
         exposure_time=float(header["EXPOSURE"]) * SECONDS_PER_DAY,
@@ -201,6 +206,17 @@ def sky_to_pixel(wcs: WCS, ra: NDArray, dec: NDArray) -> tuple[NDArray, NDArray]
 def pixel_to_sky(wcs: WCS, row: NDArray, column: NDArray) -> tuple[NDArray, NDArray]:
     """Convert science pixels to (ra, dec) [deg]; the inverse of `sky_to_pixel`."""
     return tuple(wcs.all_pix2world(np.asarray(column) + FIRST_SCIENCE_COLUMN, row, 0))
+
+
+def corrected_direction(header: fits.Header) -> tuple[float, float]:
+    """Direction (ra, dec) [deg] that BARYCORR is for; NaN where the header has no usable WCS."""
+    if not has_valid_wcs(header):
+        return np.nan, np.nan
+    column, row = (
+        float(header.get(key, pixel)) for key, pixel in zip(BTC_KEYS, BTC_PIXEL, strict=True)
+    )
+    ra, dec = ffi_wcs(header).all_pix2world(column, row, 1)
+    return float(ra), float(dec)
 
 
 def header_quality(header: fits.Header) -> int:

@@ -99,6 +99,9 @@ _COMMENTS = {
     "HLSPVER": "version of the collection",
     "AP_CONT": "contamination in the aperture",
     "PSF_CONT": "contamination of the PRF fit",
+    "EPHEMSRC": "TIMECORR: where TESS was",
+    "TIMEERR": "[s] expected 1-sigma error of TIMECORR",
+    "TIMESHFT": "[s] added to the time stamps of the images",
 }
 _NOT_READABLE = (OSError, EOFError, zlib.error, KeyError, TypeError, AttributeError, ValueError)
 Card = tuple[str, Any, str]

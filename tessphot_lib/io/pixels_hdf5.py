@@ -34,7 +34,7 @@ PER_IMAGE = (
     "background_level",
     "motion",
     "motion_error",
-    "earth_position",
+    "observatory_position",
 )
 
 
@@ -145,7 +145,7 @@ class PixelCube:
     patches : dict or None
         ``windows`` and ``index`` of the patches that they are of, for cutouts.
     time, time_start, time_stop, timecorr, exposure_time, cadenceno, quality, background,
-    background_error, background_level, motion, motion_error, earth_position : arrays
+    background_error, background_level, motion, motion_error, observatory_position : arrays
         One entry per image, see ``docs/pixels_hdf5.md``.
 
     Raises

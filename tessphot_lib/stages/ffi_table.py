@@ -9,9 +9,16 @@ import numpy as np
 from tessphot_lib.constants import SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import DEFAULT_BAD_CADENCE
-from tessphot_lib.io.ffi import cadence_number, has_valid_wcs, header_quality, read_ffi_header
+from tessphot_lib.io.ffi import (
+    cadence_number,
+    corrected_direction,
+    has_valid_wcs,
+    header_quality,
+    read_ffi_header,
+)
 from tessphot_lib.io.ffi_headers import read_headers
 from tessphot_lib.io.ffi_table import write_ffi_table
+from tessphot_lib.io.ffi_times import image_times
 from tessphot_lib.model import CcdId
 
 log = logging.getLogger(__name__)
@@ -70,14 +77,18 @@ def _describe(path: Path, ccd_id: CcdId, on_bad_image: str, content: bytes | Non
     """Turn the header of one image into a row of the table."""
     try:
         header = read_ffi_header(path, ccd_id, content=content)
-        start, stop = float(header["TSTART"]), float(header["TSTOP"])
+        times = image_times(header, ccd_id)
+        centre_ra, centre_dec = corrected_direction(header)
         return {
             "path": str(path),
             "status": "ok",
-            "time_start": start,
-            "time": 0.5 * (start + stop),
-            "time_stop": stop,
-            "timecorr": float(header["BARYCORR"]),
+            "time_start": times.start,
+            "time": 0.5 * (times.start + times.stop),
+            "time_stop": times.stop,
+            "timecorr": times.timecorr,
+            "time_shift": times.shift,
+            "centre_ra": centre_ra,
+            "centre_dec": centre_dec,
             "exposure_time": float(header["EXPOSURE"]) * SECONDS_PER_DAY,
             "cadenceno": cadence_number(header, path),
             "quality": header_quality(header),

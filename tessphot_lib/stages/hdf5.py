@@ -1,5 +1,6 @@
 """Step: blocks, average image and motion of a CCD -> pixels.hdf5."""
 
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,17 +9,20 @@ from typing import Any
 import numpy as np
 
 from tessphot_lib.background import Mesh, has_straylight, smooth_in_time
-from tessphot_lib.barycenter import earth_position
+from tessphot_lib.barycenter import unit_vector
 from tessphot_lib.config import BackgroundSettings, FlagSettings, SmoothingSettings
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag
 from tessphot_lib.io.average_fits import read_average_image
 from tessphot_lib.io.block_hdf5 import read_identity, read_images, read_patches
 from tessphot_lib.io.catalog_sqlite import read_catalog_settings
+from tessphot_lib.io.ffi_times import timestamp_shifts
 from tessphot_lib.io.jitter_ecsv import read_jitter
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
+from tessphot_lib.io.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.provenance import provenance
+from tessphot_lib.spacecraft import error_along
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,7 @@ def run_hdf5(
     average_image: Path,
     jitter: Path,
     catalog: Path,
+    spacecraft: Path,
     output: Path,
     ccd_id: CcdId,
     *,
@@ -42,6 +47,8 @@ def run_hdf5(
     ----------
     blocks : list of Path
         In time order, in the folder of ``output`` or below it.
+    spacecraft : Path
+        Where TESS was.
     settings : mapping
         Section ``prepare`` of the configuration.
 
@@ -68,11 +75,12 @@ def run_hdf5(
     images["quality"] = _last_flags(images, motion, factor)
     hours = SmoothingSettings.from_mapping(settings["smoothing"]).hours
     _smooth(images, hours, int(settings["bad_quality"]))
-    middle = 0.5 * (images["time_start"] + images["time_stop"])
-    images["earth_position"] = earth_position(middle)
+    path = read_spacecraft(spacecraft)
+    images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
     flagged = (images["quality"] != 0).sum()
-    log.info("%s: %d images in %d blocks, %d flagged", ccd_id, len(middle), len(blocks), flagged)
+    counts = len(images["time"]), len(blocks), int(flagged)
+    log.info("%s: %d images in %d blocks, %d flagged", ccd_id, *counts)
     sky = read_catalog_settings(catalog)
     write_pixels(
         output,
@@ -94,8 +102,21 @@ def run_hdf5(
             "box_size": background.box_size,
             "mask_radius_scale": background.mask_radius_scale,
             **{key: sky[key] for key in SKY_ATTRIBUTES},
+            **_about_times(path, sky, ccd_id),
         },
     )
+
+
+def _about_times(path: SpacecraftPath, sky: Mapping[str, Any], ccd_id: CcdId) -> dict[str, Any]:
+    """Where the positions of TESS are from, their error on this CCD, and shifts of the times."""
+    corners = unit_vector(*np.array(sky["footprint"], dtype=float).T)
+    header = json.loads(str(sky["image_header"] or "{}"))
+    shifts = timestamp_shifts(header.get("DATA_REL"), header.get("PROCVER"), ccd_id)
+    return {
+        "position_source": path.description,
+        "time_error": error_along(path.covariance, corners),
+        "time_shift": 0.5 * sum(shifts),
+    }
 
 
 def _grid_arrays(block: Path, window: Window, box_size: int) -> dict[str, np.ndarray]:

@@ -164,6 +164,11 @@ def make_template(cube: PixelCube, output_settings: Mapping[str, Any]) -> LightC
         origin=str(output_settings["origin"]),
         tic_version=str(cube.attributes["ticver"]),
         simulated=bool(image_header.get("SIMDATA", False)),
+        settings={
+            "EPHEMSRC": str(cube.attributes["position_source"]),
+            "TIMEERR": float(f"{cube.attributes['time_error']:.3g}"),
+            "TIMESHFT": round(float(cube.attributes["time_shift"]), 4),
+        },
     )
 
 
@@ -178,11 +183,8 @@ class _StarFrame:
 
     @classmethod
     def of(cls, cube: PixelCube, stars: pd.DataFrame) -> "_StarFrame":
-        centre = float(cube.attributes["centre_ra"]), float(cube.attributes["centre_dec"])
         timecorr = star_time_correction(
-            cube.timecorr,
-            cube.earth_position,
-            centre,
+            cube.observatory_position,
             stars["ra"].to_numpy(dtype=float),
             stars["dec"].to_numpy(dtype=float),
         )

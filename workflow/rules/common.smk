@@ -201,6 +201,25 @@ def headers_of_ccd(wildcards):
     return [f"results/{wildcards.ccd_id}/ffi_headers.zip"]
 
 
+def spacecraft_of(wildcards):
+    """Where TESS was during the sector of a CCD."""
+    return f"results/spacecraft_sector{CcdId.from_string(wildcards.ccd_id).sector}.ecsv"
+
+
+def ffi_tables_of_sector(wildcards):
+    return [
+        f"results/{ccd_id}/ffis.ecsv"
+        for ccd_id in CCD_IDS
+        if CcdId.from_string(ccd_id).sector == int(wildcards.sector)
+    ]
+
+
+def ephemeris_file(wildcards):
+    """The file that tells where TESS was, if the configuration names one."""
+    named = config["times"]["ephemeris"]
+    return [str(Path(named).expanduser())] if named else []
+
+
 def star_list(wildcards):
     """The file that the catalog is made from."""
     if config["catalog"]["source"] == "simulated":

@@ -160,12 +160,41 @@ rule jitter:
         "../scripts/jitter.py"
 
 
+rule spacecraft:
+    input:
+        ffi_tables=ffi_tables_of_sector,
+        ephemeris=ephemeris_file,
+    output:
+        "results/spacecraft_sector{sector}.ecsv",
+    log:
+        "logs/spacecraft_sector{sector}.log",
+    benchmark:
+        "benchmarks/spacecraft_sector{sector}.tsv"
+    wildcard_constraints:
+        sector=r"[1-9]\d*",
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=code_of("spacecraft"),
+    message:
+        "sector {wildcards.sector}: where TESS was"
+    script:
+        "../scripts/spacecraft.py"
+
+
 rule hdf5:
     input:
         blocks=block_files,
         average_image="results/{ccd_id}/average_image.fits",
         jitter="results/{ccd_id}/jitter.ecsv",
         catalog="results/{ccd_id}/catalog.sqlite",
+        # Another image of one CCD is no reason to make all the others again,
+        spacecraft=ancient(spacecraft_of),
+        # another ephemeris is.
+        ephemeris=ephemeris_file,
     output:
         "results/{ccd_id}/pixels.hdf5",
     log:
@@ -179,7 +208,7 @@ rule hdf5:
         runtime=60,
     params:
         settings=config["prepare"],
-        code=code_of("hdf5"),
+        code=code_of("hdf5", "spacecraft"),
     message:
         "{wildcards.ccd_id}: pixels of all blocks as one cube"
     script:

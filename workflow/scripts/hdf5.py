@@ -10,6 +10,7 @@ run_hdf5(
     Path(snakemake.input.average_image),
     Path(snakemake.input.jitter),
     Path(snakemake.input.catalog),
+    Path(snakemake.input.spacecraft),
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     settings=snakemake.params.settings,

@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.stages.spacecraft import run_spacecraft
+
+log_to(snakemake.log[0])
+run_spacecraft(
+    [Path(table) for table in snakemake.input.ffi_tables],
+    Path(snakemake.output[0]),
+    int(snakemake.wildcards.sector),
+    ephemeris=Path(snakemake.input.ephemeris) if snakemake.input.ephemeris else None,
+)
