@@ -71,13 +71,6 @@ class TimeSettings(Settings):
 
 
 @dataclass(frozen=True)
-class TimeSettings(Settings):
-    """``times``: barycentric times of the stars."""
-
-    ephemeris: str | None = None  # file that tells where TESS was; None: it is reckoned
-
-
-@dataclass(frozen=True)
 class ApertureSettings(Settings):
     """``photometry.aperture``: pixels that are summed."""
 
