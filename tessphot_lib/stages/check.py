@@ -9,6 +9,7 @@ import pandas as pd
 from tessphot_lib.errors import TessphotError
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.todo_sqlite import Status, read_diagnostics, read_todo
+from tessphot_lib.model import CcdId
 from tessphot_lib.stages.measure import UNEXPECTED
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ def run_check(todo: Path, output: Path, *, tic_ids: list[int]) -> None:
     )
     failed = stars[stars["errors"].fillna("").str.startswith(UNEXPECTED)]
     if len(failed):
-        raise TessphotError(_name_failures(failed, todo))
+        raise TessphotError(_name_failures(failed, todo, tic_ids))
     if tic_ids:
         stars = stars[stars["tic_id"].isin(tic_ids)]
     with complete_file(output) as partial:
@@ -91,16 +92,19 @@ def _precision_line(stars: pd.DataFrame, tmag: float) -> str:
     return f"  Tmag {tmag:2d}: {rms_hour:8.0f} {ptp:8.0f}   ({len(near)} stars)"
 
 
-def _name_failures(failed: pd.DataFrame, todo: Path) -> str:
+def _name_failures(failed: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
     """One line for the stars on which the code failed."""
-    names = [
-        f"TIC {star.tic_id} (s{star.sector:04d}-cam{star.camera}-ccd{star.ccd}, tile {star.tile}): "
-        f"{star.errors.removeprefix(UNEXPECTED)}"
-        for star in failed.head(MAX_NAMED).itertuples()
-    ]
+    names = []
+    for star in failed.head(MAX_NAMED).itertuples():
+        job = "targets" if tic_ids else f"photometry_{star.tile}"
+        log_file = f"logs/{CcdId(star.sector, star.camera, star.ccd)}/{job}.log"
+        reason = " ".join(star.errors.removeprefix(UNEXPECTED).split())
+        names.append(f"TIC {star.tic_id}: {reason} ({log_file})")
+    more = f"; and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
+    stars = "1 star" if len(failed) == 1 else f"{len(failed)} stars"
     return (
-        f"{todo}: unexpected errors in {len(failed)} stars; please report them, with the logs "
-        f"logs/<ccd>/photometry_<tile>.log: {'; '.join(names)}"
+        f"{todo}: unexpected errors in {stars}; please report them, with the logs: "
+        f"{'; '.join(names)}{more}"
     )
 
 
