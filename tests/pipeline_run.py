@@ -172,7 +172,7 @@ def assert_same_light_curve(path, expected, *, rtol=0.0):
                 assert_close(ours.header[key], theirs.header[key], rtol, key)
             if ours.data is None:
                 continue
-            for name in ours.data.names or [None]:
+            for name in ours.data.dtype.names or [None]:
                 values = ours.data if name is None else ours.data[name]
                 others = theirs.data if name is None else theirs.data[name]
                 assert_close(values, others, rtol, f"{ours.name} {name}")
