@@ -19,10 +19,9 @@ from tessphot_lib.model import Window
 
 # Values that the schema knows and that this version cannot do yet.
 NOT_YET = {
-    "input.source": ("tesscut",),
     "photometry.method": ("linpsf", "psf", "halo"),
 }
-NOT_YET_AT_ALL = ("input.cutout_dir", "input.tpf_dir")
+NOT_YET_AT_ALL = ("input.tpf_dir",)
 STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a download
 INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable in place of input.ffi_dir
 DEFAULT_FFI_DIR = "data/ffi"
@@ -158,6 +157,14 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             "it should hold the full-frame images"
         )
 
+    cutouts = config["input"]["cutout_dir"]
+    if config["input"]["source"] == "tesscut" and cutouts is None:
+        yield "input.cutout_dir: must name a folder, since input.source is 'tesscut'"
+    elif config["input"]["source"] == "tesscut" and not Path(cutouts).expanduser().is_dir():
+        yield (
+            f"input.cutout_dir: there is no folder {cutouts!r}; it should hold cutouts of TESScut"
+        )
+
     wanted = config["input"]["mast"]["time_range"]
     if wanted is not None and not wanted[0] < wanted[1]:
         yield f"input.mast.time_range: {wanted[0]} is not before {wanted[1]}"
@@ -214,7 +221,6 @@ def _catalog_problems(config: Mapping[str, Any]) -> Iterator[str]:
 def _instead(key: str) -> str:
     """What to set in place of a value that is not available yet."""
     return {
-        "input.source": "; use 'ffi' with input.ffi_dir, 'mast' or 'simulated'",
         "photometry.method": "; use 'auto' or 'aperture'",
     }[key]
 

@@ -20,7 +20,6 @@ from tessphot_lib.io.ffi import READ_FAILURES
 from tessphot_lib.io.ffi_files import cadence_of, name_btjd
 from tessphot_lib.model import CcdId, Window
 
-NAME = re.compile(r"tess-s(\d{4})-([1-4])-([1-4])[_-].*\.fits(\.gz)?")
 COLUMNS = ("TIME", "TIMECORR", "QUALITY", "FLUX", "FLUX_ERR", "FFI_FILE")
 STAMP = re.compile(r"tess(\d{13})-s\d{4}-[1-4]-[1-4]-\d{4}")
 # Old cutouts have their times rounded to float32, steps of 5 to 10 s.
@@ -60,17 +59,6 @@ class Cutout:
     timecorr: NDArray
     cadenceno: NDArray
     quality: NDArray
-
-
-def find_cutouts(folder: Path) -> dict[CcdId, list[Path]]:
-    """Find the cutouts below a folder, by CCD, each list sorted by name."""
-    found: dict[CcdId, list[Path]] = {}
-    for path in sorted(Path(folder).rglob("*.fits*"), key=lambda path: (path.name, str(path))):
-        match = NAME.fullmatch(path.name)
-        if match is not None:
-            ccd_id = CcdId(int(match[1]), int(match[2]), int(match[3]))
-            found.setdefault(ccd_id, []).append(path)
-    return found
 
 
 def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:

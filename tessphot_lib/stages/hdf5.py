@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from tessphot_lib.background import Mesh, has_straylight, smooth_in_time
+from tessphot_lib.background import (
+    STRAYLIGHT_QUANTILE,
+    Mesh,
+    has_straylight,
+    smooth_in_time,
+)
 from tessphot_lib.barycenter import unit_vector
 from tessphot_lib.config import BackgroundSettings, FlagSettings, SmoothingSettings
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag
-from tessphot_lib.io.average_fits import read_average_image
+from tessphot_lib.io.average_fits import read_average_image, read_sky_offset
 from tessphot_lib.io.block_hdf5 import read_identity, read_images, read_patches
 from tessphot_lib.io.catalog_sqlite import read_catalog_settings
 from tessphot_lib.io.ffi_times import timestamp_shifts
@@ -21,12 +26,14 @@ from tessphot_lib.io.jitter_ecsv import read_jitter
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.model import CcdId, Window
+from tessphot_lib.motion import is_displaced
 from tessphot_lib.provenance import provenance
 from tessphot_lib.spacecraft import error_along
 
 log = logging.getLogger(__name__)
 
 HOURS_PER_DAY = 24.0
+PEAK_QUANTILE = 0.98  # of the background of an image: scattered light covers a part of a CCD
 SKY_ATTRIBUTES = ("wcs", "centre_ra", "centre_dec", "image_header", "ticver")  # of the catalog
 
 
@@ -67,12 +74,20 @@ def run_hdf5(
                 f"{identity['window'].as_list()}; expected {ccd_id}, {window.as_list()}"
             )
     images = _read_all(blocks)
+    offset = read_sky_offset(average_image)
+    if offset.size:
+        images["background"] = images["background"] - offset
     motion = read_jitter(jitter)
     if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
         raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
     images["motion"], images["motion_error"] = motion["motion"], motion["error"]
-    factor = FlagSettings.from_mapping(settings["flags"]).straylight_factor
-    images["quality"] = _last_flags(images, motion, factor)
+    flags = FlagSettings.from_mapping(settings["flags"])
+    in_patches = read_patches(blocks[0]) is not None
+    brightest = _brightest(
+        images["background"][..., 0] if in_patches else images["background"],
+        images["background_level"],
+    )
+    images["quality"] = _last_flags(images, motion, brightest, flags)
     hours = SmoothingSettings.from_mapping(settings["smoothing"]).hours
     _smooth(images, hours, int(settings["bad_quality"]))
     path = read_spacecraft(spacecraft)
@@ -151,14 +166,31 @@ def _read_all(blocks: list[Path]) -> dict[str, np.ndarray]:
 
 
 def _last_flags(
-    images: dict[str, np.ndarray], motion: dict[str, np.ndarray], straylight_factor: float
+    images: dict[str, np.ndarray],
+    motion: dict[str, np.ndarray],
+    brightest: np.ndarray,
+    flags: FlagSettings,
 ) -> np.ndarray:
-    """Cadence flags that need the whole sector: scattered light, unknown motion."""
+    """Cadence flags that need the whole sector: scattered light, unknown or strange motion."""
     quality = images["quality"].astype(np.int32)
-    bright = has_straylight(images["background_level"], straylight_factor)
+    bright = has_straylight(brightest, flags.straylight_factor)
     quality[bright] |= int(CadenceFlag.STRAYLIGHT_MEASURED)
     quality[motion["source"] == "none"] |= int(CadenceFlag.NO_MOTION)
+    jumps = is_displaced(motion["motion"], images["time"], limit=flags.motion_limit)
+    quality[jumps] |= int(CadenceFlag.COARSE_MEASURED)
     return quality
+
+
+def _brightest(nodes: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Background where scattered light is brightest: the quiet level and the excess there."""
+    known = np.isfinite(nodes).reshape(len(nodes), -1).all(axis=1)
+    brightest = np.full(len(nodes), np.nan)
+    if known.any():
+        quiet = np.quantile(level[known], STRAYLIGHT_QUANTILE)
+        usual = np.quantile(nodes[known], STRAYLIGHT_QUANTILE, axis=0)
+        excess = (nodes[known] - usual).reshape(int(known.sum()), -1)
+        brightest[known] = quiet + np.quantile(excess, PEAK_QUANTILE, axis=1)
+    return brightest
 
 
 def _smooth(images: dict[str, np.ndarray], hours: float, bad_quality: int) -> None:

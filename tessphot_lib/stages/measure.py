@@ -24,7 +24,7 @@ from tessphot_lib.barycenter import star_time_correction
 from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.diagnostics import light_curve_diagnostics
 from tessphot_lib.errors import MeasurementError
-from tessphot_lib.flags import CadenceFlag, LightCurveFlag, PixelFlag
+from tessphot_lib.flags import OWN_BAD_CADENCE, CadenceFlag, LightCurveFlag, PixelFlag
 from tessphot_lib.io.lightcurve_fits import (
     LightCurveTemplate,
     light_curve_name,
@@ -368,9 +368,7 @@ def _light_curve(
 ) -> LightCurve:
     """Put the light curve of one star together."""
     pixel_quality = cube.quality.astype(np.int32)
-    bad = int(cube.attributes["bad_quality"]) | int(
-        CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND | CadenceFlag.STRAYLIGHT_MEASURED
-    )
+    bad = int(cube.attributes["bad_quality"]) | int(OWN_BAD_CADENCE)
     quality = np.where(pixel_quality & bad, int(LightCurveFlag.FLAGGED_BAD), 0)
     manual = pixel_quality & int(CadenceFlag.MANUAL_EXCLUDE) != 0
     quality[manual] |= int(LightCurveFlag.MANUAL_EXCLUDE)

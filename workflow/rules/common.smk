@@ -22,6 +22,7 @@ from tessphot_lib.config_check import (
     ffi_folder_origin,
 )
 from tessphot_lib.errors import ConfigError, TessphotError
+from tessphot_lib.io.cutout_files import find_cutouts
 from tessphot_lib.io.ffi_files import (
     FfiFile,
     find_ffis,
@@ -63,15 +64,16 @@ def ccds_with_images():
         listed = listed_ccds(CACHE)
         with_images = [ccd_id for ccd_id in asked if ccd_id in listed]
         return with_images if with_images or not stars_before_images(config) else asked
-    folder = ffi_folder(config)
-    found = find_ffis(folder)
+    is_cut = config["input"]["source"] == "tesscut"
+    folder = Path(config["input"]["cutout_dir"]).expanduser() if is_cut else ffi_folder(config)
+    found = find_cutouts(folder) if is_cut else find_ffis(folder)
     with_images = [ccd_id for ccd_id in asked if ccd_id in found]
     if not with_images and stars_before_images(config):
         logger.warning("there are no images yet: this run only fetches the lists of stars")
         return asked
     if not with_images:
         raise ConfigError(
-            f"{ffi_folder_origin(config)}: no image of {name_some(asked)} in '{folder}'"
+            f"{'input.cutout_dir' if is_cut else ffi_folder_origin(config)}: no image of {name_some(asked)} in '{folder}'"
             + (f"; there are images of {name_some(list(found))}" if found else ", nor of any CCD")
         )
     if len(with_images) < len(asked):
@@ -111,7 +113,9 @@ def ffis_of(ccd_id):
 
 @functools.cache
 def blocks_of(ccd_id):
-    """Images of each block of time of a CCD."""
+    """Images of each block of time of a CCD; cutouts make one block."""
+    if config["input"]["source"] == "tesscut":
+        return {"cutouts": [cutout.path for cutout in ffis_of(ccd_id)]}
     return group_in_blocks(ffis_of(ccd_id), config["prepare"]["block_size"])
 
 
@@ -218,6 +222,13 @@ def ephemeris_file(wildcards):
     """The file that tells where TESS was, if the configuration names one."""
     named = config["times"]["ephemeris"]
     return [str(Path(named).expanduser())] if named else []
+
+
+def cutout_table_of(wildcards):
+    """The table of the cutouts, by whose WCS stars are placed; none for whole images."""
+    if config["input"]["source"] != "tesscut":
+        return []
+    return [f"results/{wildcards.ccd_id}/cutouts.ecsv"]
 
 
 def star_list(wildcards):

@@ -6,31 +6,6 @@ localrules:
     tic,
 
 
-rule ffi_table:
-    input:
-        images=images_here,
-        headers=headers_of_ccd,
-    output:
-        "results/{ccd_id}/ffis.ecsv",
-    log:
-        "logs/{ccd_id}/ffi_table.log",
-    benchmark:
-        "benchmarks/{ccd_id}/ffi_table.tsv"
-    conda:
-        "../../environment.yaml"
-    resources:
-        mem_mb=1500,
-        runtime=120,
-    params:
-        images=images_of_ccd,
-        on_bad_image=config["input"]["on_bad_image"],
-        code=code_of("ffi_table"),
-    message:
-        "{wildcards.ccd_id}: table of the images"
-    script:
-        "../scripts/ffi_table.py"
-
-
 rule tic:
     input:
         # Another image is no reason to ask again.
@@ -62,6 +37,7 @@ rule catalog:
         # Another image does not change the stars.
         ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
         tic=star_list,
+        cutouts=cutout_table_of,
     output:
         "results/{ccd_id}/catalog.sqlite",
     log:
@@ -81,36 +57,6 @@ rule catalog:
         "{wildcards.ccd_id}: catalog of the stars"
     script:
         "../scripts/catalog.py"
-
-
-rule backgrounds:
-    input:
-        images=images_of_block,
-        # Bad files are told before hours are spent, but another image is no reason to begin anew.
-        ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
-        catalog="results/{ccd_id}/catalog.sqlite",
-    output:
-        "results/{ccd_id}/blocks/{block}.hdf5",
-    log:
-        "logs/{ccd_id}/backgrounds_{block}.log",
-    benchmark:
-        "benchmarks/{ccd_id}/backgrounds_{block}.tsv"
-    conda:
-        "../../environment.yaml"
-    resources:
-        mem_mb=memory(1000, bytes_per_pixel=200, bytes_per_block_pixel=9),
-        runtime=120,
-    params:
-        window=WINDOW.as_list(),
-        settings=prepare_settings(
-            "bad_quality", "compression_error", "background", "average", "motion"
-        ),
-        on_bad_image=config["input"]["on_bad_image"],
-        code=code_of("backgrounds", "ffi_table"),
-    message:
-        "{wildcards.ccd_id}: images and backgrounds of {wildcards.block}"
-    script:
-        "../scripts/backgrounds.py"
 
 
 rule average_image:

@@ -12,4 +12,5 @@ run_catalog(
     CcdId.from_string(snakemake.wildcards.ccd_id),
     settings=snakemake.params.settings,
     window=Window.from_config(snakemake.params.window),
+    cutouts=Path(snakemake.input.cutouts[0]) if snakemake.input.cutouts else None,
 )

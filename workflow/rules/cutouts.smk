@@ -1,0 +1,51 @@
+# Cutouts of TESScut in place of full-frame images: what ffi_table and backgrounds are for those.
+
+
+rule cutout_table:
+    input:
+        cutouts=images_of_ccd,
+    output:
+        cutouts="results/{ccd_id}/cutouts.ecsv",
+        ffi_table="results/{ccd_id}/ffis.ecsv",
+    log:
+        "logs/{ccd_id}/cutout_table.log",
+    benchmark:
+        "benchmarks/{ccd_id}/cutout_table.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        on_bad_image=config["input"]["on_bad_image"],
+        code=code_of("cutout_table"),
+    message:
+        "{wildcards.ccd_id}: table of the cutouts"
+    script:
+        "../scripts/cutout_table.py"
+
+
+rule cutouts:
+    input:
+        cutouts=images_of_ccd,
+        cutout_table="results/{ccd_id}/cutouts.ecsv",
+        ffi_table="results/{ccd_id}/ffis.ecsv",
+        catalog="results/{ccd_id}/catalog.sqlite",
+    output:
+        "results/{ccd_id}/blocks/cutouts.hdf5",
+    log:
+        "logs/{ccd_id}/cutouts.log",
+    benchmark:
+        "benchmarks/{ccd_id}/cutouts.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=prepare_settings("bad_quality", "compression_error", "average", "motion"),
+        code=code_of("cutouts", "cutout_table"),
+    message:
+        "{wildcards.ccd_id}: pixels and backgrounds of the cutouts"
+    script:
+        "../scripts/cutouts.py"

@@ -1,0 +1,14 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.model import CcdId
+from tessphot_lib.stages.cutout_table import run_cutout_table
+
+log_to(snakemake.log[0])
+run_cutout_table(
+    [Path(cutout) for cutout in snakemake.input.cutouts],
+    Path(snakemake.output.cutouts),
+    Path(snakemake.output.ffi_table),
+    CcdId.from_string(snakemake.wildcards.ccd_id),
+    on_bad_image=snakemake.params.on_bad_image,
+)

@@ -1,0 +1,15 @@
+from pathlib import Path
+
+from tessphot_lib.logs import log_to
+from tessphot_lib.model import CcdId
+from tessphot_lib.stages.cutouts import run_cutouts
+
+log_to(snakemake.log[0])
+run_cutouts(
+    Path(snakemake.input.cutout_table),
+    Path(snakemake.input.ffi_table),
+    Path(snakemake.input.catalog),
+    Path(snakemake.output[0]),
+    CcdId.from_string(snakemake.wildcards.ccd_id),
+    settings=snakemake.params.settings,
+)
