@@ -21,7 +21,6 @@ from tessphot_lib.model import Window
 NOT_YET = {
     "photometry.method": ("linpsf", "psf", "halo"),
 }
-NOT_YET_AT_ALL = ("input.tpf_dir",)
 STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a download
 INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable in place of input.ffi_dir
 DEFAULT_FFI_DIR = "data/ffi"
@@ -140,10 +139,6 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         value = value_of(config, key)
         if value in values:
             yield f"{key}: {value!r} is not available yet in this version{_instead(key)}"
-    for key in NOT_YET_AT_ALL:
-        value = value_of(config, key)
-        if value is not None:
-            yield f"{key}: {value!r}: not available yet in this version; leave it null"
 
     try:
         Window.from_config(config["input"]["window"])
@@ -168,6 +163,10 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     wanted = config["input"]["mast"]["time_range"]
     if wanted is not None and not wanted[0] < wanted[1]:
         yield f"input.mast.time_range: {wanted[0]} is not before {wanted[1]}"
+
+    tpf_dir = config["input"]["tpf_dir"]
+    if tpf_dir is not None and not Path(tpf_dir).expanduser().is_dir():
+        yield f"input.tpf_dir: there is no folder {tpf_dir!r}"
 
     ephemeris = config["times"]["ephemeris"]
     if ephemeris is not None and not Path(ephemeris).expanduser().is_file():

@@ -69,7 +69,7 @@ def find_ffis(folder: str | os.PathLike) -> dict[CcdId, list[FfiFile]]:
         If the folder, or one below it, cannot be read, or a stamp is no date.
     """
     found: dict[CcdId, list[tuple[str, bool, str]]] = {}
-    for name, path in _walk(os.fspath(folder)):
+    for name, path in walk_files(os.fspath(folder)):
         parsed = parse_ffi_name(name)
         if parsed is None:
             continue
@@ -180,7 +180,7 @@ def read_listing(cache: Path, ccd_id: CcdId) -> list[FfiFile]:
     return [FfiFile(*entry) for entry in _read_json(cache / f"{ccd_id}.json")]
 
 
-def _walk(folder: str, seen: set[tuple[int, int]] | None = None) -> Iterable[tuple[str, str]]:
+def walk_files(folder: str, seen: set[tuple[int, int]] | None = None) -> Iterable[tuple[str, str]]:
     """Yield (name, path) of all files below a folder, in no order; no folder twice."""
     seen = set() if seen is None else seen
     try:
@@ -195,7 +195,7 @@ def _walk(folder: str, seen: set[tuple[int, int]] | None = None) -> Iterable[tup
     for entry in entries:
         if entry.is_dir():
             if not entry.name.startswith("."):
-                yield from _walk(entry.path, seen)
+                yield from walk_files(entry.path, seen)
         else:
             yield entry.name, entry.path
 

@@ -67,6 +67,14 @@ def read_ffi_table(path: Path) -> Table:
         raise InputDataError(f"{path}: cannot be read: {err}") from err
 
 
+def quality_by_name(path: Path) -> dict[str, int]:
+    """Quality of the images that are used, by the names of their files."""
+    table = read_ffi_table(path)
+    return {
+        Path(str(row["path"])).name: int(row["quality"]) for row in table if row["status"] == "ok"
+    }
+
+
 def reference_image(path: Path) -> Path:
     """Return the image whose WCS is the CCD's.
 

@@ -23,6 +23,7 @@ from tessphot_lib.io.ffi import (
     read_ffi,
     sky_to_pixel,
 )
+from tessphot_lib.io.ffi_table import quality_by_name
 from tessphot_lib.model import CcdId, Exposure, Window
 from tessphot_lib.motion import affine_from_points, measure_positions, select_motion_stars
 from tessphot_lib.provenance import provenance
@@ -71,7 +72,8 @@ def run_backgrounds(
     images : list of Path
         In time order, one per cadence.
     ffi_table : Path
-        Not read; that it is there means that the headers have been checked.
+        ``ffis.ecsv``, for the quality that it has from target pixel files; that it
+        is there means that the headers have been checked.
     catalog : Path
         Stars with their positions, and the WCS they are from.
     output : Path
@@ -91,6 +93,7 @@ def run_backgrounds(
         If an image is bad, or none can be read.
     """
     scene = _prepare(catalog, window, settings)
+    table_quality = quality_by_name(ffi_table)
     exposures = len(images)
     cubes = CubeBuffer(window, exposures, float(settings["compression_error"]))
     columns: dict[str, list] = {}
@@ -101,7 +104,8 @@ def run_backgrounds(
         exposure = _read(path, ccd_id, window, on_bad_image)
         if exposure is None:
             continue
-        values = _measure(exposure, scene, int(settings["bad_quality"]), max_background)
+        known = table_quality.get(path.name, 0)
+        values = _measure(exposure, scene, known, int(settings["bad_quality"]), max_background)
         values["name"] = path.name
         cubes.put(used, exposure.flux, exposure.flux_err)
         if not values["quality"] & int(CadenceFlag.NO_DATA):
@@ -179,10 +183,14 @@ def _read(path: Path, ccd_id: CcdId, window: Window, on_bad_image: str) -> Expos
 
 
 def _measure(
-    exposure: Exposure, scene: FieldOfStars, bad_quality: int, max_background: float
+    exposure: Exposure,
+    scene: FieldOfStars,
+    known_quality: int,
+    bad_quality: int,
+    max_background: float,
 ) -> dict[str, Any]:
     """Everything that is derived from one image, as a row of the block's image table."""
-    quality = header_quality(exposure.header) | exposure.quality
+    quality = header_quality(exposure.header) | exposure.quality | known_quality
     mesh = scene.sampler.mesh
     n_stars = len(scene.motion_stars["row"])
     background, error = np.full(mesh.shape, np.nan), np.full(mesh.shape, np.nan)

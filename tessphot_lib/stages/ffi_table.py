@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tessphot_lib.borrowed_quality import borrow_quality, spacecraft_time
 from tessphot_lib.constants import SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import DEFAULT_BAD_CADENCE
@@ -19,6 +20,7 @@ from tessphot_lib.io.ffi import (
 from tessphot_lib.io.ffi_headers import read_headers
 from tessphot_lib.io.ffi_table import write_ffi_table
 from tessphot_lib.io.ffi_times import image_times
+from tessphot_lib.io.tpf import read_tpf_cadences
 from tessphot_lib.model import CcdId
 
 log = logging.getLogger(__name__)
@@ -31,6 +33,7 @@ def run_ffi_table(
     *,
     on_bad_image: str,
     headers: Sequence[Path] = (),
+    tpfs: Sequence[Path] = (),
 ) -> None:
     """List the images of a CCD in time order, and refuse what does not belong together.
 
@@ -47,6 +50,8 @@ def run_ffi_table(
     headers : sequence of Path
         ``ffi_headers.zip`` where the images are not here yet: their headers are
         taken from it, and the one with the CCD's WCS is kept in the table.
+    tpfs : sequence of Path
+        Target pixel files of this CCD, whose quality the images get, too.
 
     Raises
     ------
@@ -63,6 +68,7 @@ def run_ffi_table(
     good = [row for row in rows if row["status"] == "ok"]
     if not good:
         raise InputDataError(f"{ccd_id}: none of its {len(images)} images can be used")
+    _borrow_quality(good, tpfs, ccd_id, on_bad_image)
     rows.sort(key=lambda row: (row.get("time", np.inf), row["path"]))
     reference = _mark_reference(good, ccd_id)
     cards = None
@@ -115,6 +121,32 @@ def _mark_duplicates(rows: list[dict], on_bad_image: str) -> None:
             raise InputDataError(reason)
         log.warning("left out: %s", reason)
         row.update(status="duplicate", reason=reason)
+
+
+def _borrow_quality(
+    good: list[dict], tpfs: Sequence[Path], ccd_id: CcdId, on_bad_image: str
+) -> None:
+    """Add the bits that any of the target pixel files has during an image."""
+    start, stop = (
+        np.array([row[name] - row["timecorr"] for row in good])
+        for name in ("time_start", "time_stop")
+    )
+    borrowed = np.zeros(len(good), dtype=np.int64)
+    for path in tpfs:
+        try:
+            tpf = read_tpf_cadences(path, ccd_id)
+        except InputDataError as err:
+            if on_bad_image == "error":
+                raise
+            log.warning("left out: %s", err)
+            continue
+        moment = spacecraft_time(tpf.time, tpf.timecorr, tpf.cadenceno)
+        borrowed |= borrow_quality(start, stop, moment, tpf.quality)
+    for row, bits in zip(good, borrowed, strict=True):
+        row["quality"] |= int(bits)
+    if tpfs:
+        flagged = int((borrowed != 0).sum())
+        log.info("%s: %d target pixel files flag %d images", ccd_id, len(tpfs), flagged)
 
 
 def _mark_reference(good: list[dict], ccd_id: CcdId) -> Path:

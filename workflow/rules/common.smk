@@ -35,6 +35,7 @@ from tessphot_lib.io.ffi_files import (
     write_listing,
 )
 from tessphot_lib.io.ffi_list import as_files, read_ffi_list
+from tessphot_lib.io.tpf_files import find_tpfs, read_tpf_listing, write_tpf_listing
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.provenance import code_digest
 from tessphot_lib.simulation.schedule import ffi_names
@@ -42,6 +43,7 @@ from tessphot_lib.simulation.settings import SimulationSettings
 from tessphot_lib.tiles import tiles_in
 
 CACHE = Path(".snakemake/tessphot/ffis")
+TPF_CACHE = Path(".snakemake/tessphot/tpfs.json")
 
 
 def stop(error):
@@ -166,6 +168,21 @@ def kept_or_temporary(path):
     return path if config["input"]["keep_ffis"] else temp(path)
 
 
+def tpfs_by_ccd():
+    """Target pixel files of the CCDs of this run; only the main process searches for them."""
+    folder = config["input"]["tpf_dir"]
+    if folder is None:
+        return {}
+    if not workflow.is_main_process:
+        return read_tpf_listing(TPF_CACHE)
+    ccd_ids = [CcdId.from_string(ccd_id) for ccd_id in CCD_IDS]
+    found = find_tpfs(Path(folder).expanduser(), ccd_ids)
+    without = [ccd_id for ccd_id in ccd_ids if not found[ccd_id]]
+    if without:
+        logger.warning(f"input.tpf_dir: no target pixel file of {name_some(without)} in '{folder}'")
+    return found
+
+
 # Functions of the wildcards, for input: and params:
 
 
@@ -231,6 +248,11 @@ def cutout_table_of(wildcards):
     return [f"results/{wildcards.ccd_id}/cutouts.ecsv"]
 
 
+def tpfs_of_ccd(wildcards):
+    """Target pixel files that the images of a CCD get quality bits from."""
+    return TPFS.get(CcdId.from_string(wildcards.ccd_id), [])
+
+
 def star_list(wildcards):
     """The file that the catalog is made from."""
     if config["catalog"]["source"] == "simulated":
@@ -271,6 +293,8 @@ def keep_list_of_images():
     """Keep what was found, for the processes of jobs."""
     if FOUND:
         write_listing(CACHE, FOUND)
+    if config["input"]["tpf_dir"]:
+        write_tpf_listing(TPF_CACHE, TPFS)
 
 
 def set_aside_images():
@@ -316,6 +340,7 @@ try:
 except TessphotError as error:
     stop(error)
 
+TPFS = tpfs_by_ccd()
 TILES = tiles_in(WINDOW, config["photometry"]["tiles"])
 DIAGNOSTICS = (
     expand("results/{ccd_id}/targets", ccd_id=CCD_IDS)

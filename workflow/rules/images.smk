@@ -5,6 +5,7 @@ rule ffi_table:
     input:
         images=images_here,
         headers=headers_of_ccd,
+        tpfs=tpfs_of_ccd,
     output:
         "results/{ccd_id}/ffis.ecsv",
     log:
@@ -31,6 +32,8 @@ rule backgrounds:
         images=images_of_block,
         # Bad files are told before hours are spent, but another image is no reason to begin anew.
         ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
+        # Their quality comes by way of ffis.ecsv.
+        tpfs=tpfs_of_ccd,
         catalog="results/{ccd_id}/catalog.sqlite",
     output:
         "results/{ccd_id}/blocks/{block}.hdf5",

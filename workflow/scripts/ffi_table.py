@@ -11,4 +11,5 @@ run_ffi_table(
     CcdId.from_string(snakemake.wildcards.ccd_id),
     on_bad_image=snakemake.params.on_bad_image,
     headers=[Path(headers) for headers in snakemake.input.headers],
+    tpfs=[Path(tpf) for tpf in snakemake.input.tpfs],
 )
