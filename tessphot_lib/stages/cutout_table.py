@@ -13,6 +13,7 @@ from tessphot_lib.constants import FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.cutout_table import write_cutout_table
 from tessphot_lib.io.ffi_table import write_ffi_table
+from tessphot_lib.io.ffi_times import timestamp_shifts
 from tessphot_lib.io.tesscut import Cutout, read_cutout
 from tessphot_lib.model import CcdId
 
@@ -65,7 +66,7 @@ def run_cutout_table(
     if not good:
         raise InputDataError(f"{ccd_id}: none of its {len(cutouts)} cutouts can be used")
     wcs = fit_ccd_wcs(good)
-    images = _images(good)
+    images = _images(good, ccd_id)
     write_cutout_table(output, rows, ccd_id)
     header = {key: good[0].header[key] for key in KEYWORDS if key in good[0].header}
     write_ffi_table(
@@ -106,11 +107,14 @@ def _points(cutout: Cutout) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     return x + first, y + cutout.window.row0, ra, dec
 
 
-def _images(cutouts: list[Cutout]) -> list[dict]:
+def _images(cutouts: list[Cutout], ccd_id: CcdId) -> list[dict]:
     """One row of ``ffis.ecsv`` for each image that any cutout has."""
     by_number: dict[int, dict] = {}
     for cutout in cutouts:
         length = _length(cutout)
+        # Their PROCVER is that of the cutting, so that of releases 27 and 29 nothing is known.
+        shifts = timestamp_shifts(cutout.header.get("DATA_REL"), None, ccd_id)
+        shift_start, shift_stop = (shift / SECONDS_PER_DAY for shift in shifts)
         exposure_time = float(cutout.header.get("EXPOSURE", length * 0.792)) * SECONDS_PER_DAY
         for name, time, timecorr, number, quality in zip(
             cutout.name,
@@ -125,9 +129,10 @@ def _images(cutouts: list[Cutout]) -> list[dict]:
             by_number[int(number)] = {
                 "path": str(name),
                 "status": "ok",
-                "time_start": time - 0.5 * length,
-                "time": time,
-                "time_stop": time + 0.5 * length,
+                "time_start": time - 0.5 * length + shift_start,
+                "time": time + 0.5 * (shift_start + shift_stop),
+                "time_stop": time + 0.5 * length + shift_stop,
+                "time_shift": 0.5 * sum(shifts),
                 "timecorr": timecorr,
                 "exposure_time": exposure_time,
                 "cadenceno": int(number),
