@@ -61,7 +61,7 @@ def test_another_image_reruns_its_block_and_what_follows(small_run, tmp_path):
     before = [block.stat().st_mtime_ns for block in blocks]
 
     os.link(images[14], tmp_path / "ffi" / images[14].name)
-    again = {"ffi_table": 1} | FROM_BLOCKS | {"backgrounds": 1, "photometry": 1}
+    again = {"ffi_table": 1, "spacecraft": 1} | FROM_BLOCKS | {"backgrounds": 1, "photometry": 1}
     del again["pictures"]
     assert run.plan() == again
     run.finish("--until", "hdf5")
