@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.ffi_table import read_ffi_table, reference_image
+from tessphot_lib.io.ffi_table import quality_by_name, read_ffi_table, reference_image
 from tessphot_lib.model import CcdId
 from tessphot_lib.stages.ffi_table import run_ffi_table
 
@@ -139,3 +139,80 @@ def test_quality_tells_of_a_missing_wcs(tmp_path):
     table = listed(paths, tmp_path)
     assert table["quality"].tolist() == [36, 32 | 524288]
     assert np.asarray(table["has_wcs"], dtype=bool).tolist() == [True, False]
+
+
+def test_times_of_early_releases_are_shifted(tmp_path):
+    paths = [image(tmp_path, 0, DATA_REL=14), image(tmp_path, 1, DATA_REL=60)]
+    table = listed(paths, tmp_path)
+    raw = 1683.35 + np.array([0, 1]) / 48
+    stagger = 1.5 + 0.04  # camera 2, CCD 3
+    np.testing.assert_allclose(86400 * (table["time_start"] - raw), [stagger - 1.969, 0], atol=1e-4)
+    late = 86400 * (table["time_stop"] - raw - 0.0208)
+    np.testing.assert_allclose(late, [stagger - 1.989, 0], atol=1e-4)
+    np.testing.assert_allclose(table["time_shift"], [stagger - 1.979, 0])
+    # The correction and the number are still those of the header.
+    assert table["timecorr"].tolist() == [0.004] * 2
+    assert table["cadenceno"].tolist() == [11000, 11001]
+
+
+def test_direction_that_the_correction_is_for(tmp_path):
+    paths = [
+        image(tmp_path, 0, BTC_PIX1=1045.0, BTC_PIX2=1001.0),  # the WCS's own pixel
+        image(tmp_path, 1),  # 23 pixels to the right and up, in degrees 0.1334
+        image(tmp_path, 2, wcs=False),
+    ]
+    table = listed(paths, tmp_path)
+    np.testing.assert_allclose(table["centre_ra"][0], 280.0, atol=1e-9)
+    np.testing.assert_allclose(table["centre_dec"][:2], [35.0, 35.1333], atol=2e-4)
+    east = (table["centre_ra"][1] - 280.0) * np.cos(np.radians(35.1333))
+    assert east == pytest.approx(-0.1334, abs=1e-4)
+    assert np.isnan(table["centre_ra"][2])
+    assert np.isnan(table["centre_dec"][2])
+
+
+def tpf(folder, name, quality, *, first=0, camera=2, timecorr=0.001):
+    """Target pixel file of 120-s cadences since the first image began; 15 are in an image."""
+    cadence = np.arange(len(quality))
+    moment = 1683.35 - 0.004 + (first + cadence + 0.5) / 720
+    columns = [
+        fits.Column("TIME", "D", array=moment + timecorr),
+        fits.Column("TIMECORR", "E", array=np.full(len(quality), timecorr)),
+        fits.Column("CADENCENO", "J", array=cadence),
+        fits.Column("FLUX", "6E", dim="(2,3)", array=np.zeros((len(quality), 3, 2))),
+        fits.Column("QUALITY", "J", array=quality),
+    ]
+    primary = fits.PrimaryHDU()
+    primary.header.update({"SECTOR": 14, "CAMERA": camera, "CCD": 3, "DATA_REL": 60})
+    table = fits.BinTableHDU.from_columns(columns, name="PIXELS")
+    fits.HDUList([primary, table]).writeto(folder / name)
+    return folder / name
+
+
+def test_quality_is_borrowed_from_target_pixel_files(tmp_path):
+    paths = [image(tmp_path, number, DQUALITY=16 * (number == 1)) for number in range(4)]
+    quality = np.zeros(60, dtype=int)
+    quality[[14, 17, 45]] = 32, 4 | 64 | 1024, 2048  # 64 and 1024 are of a target alone
+    other = np.zeros(15, dtype=int)
+    other[14] = 8
+    tpfs = [
+        tpf(tmp_path, "a_tp.fits", quality),
+        tpf(tmp_path, "b_tp.fits.gz", other, timecorr=-1.0),
+    ]
+    run_ffi_table(paths, tmp_path / "ffis.ecsv", CCD, on_bad_image="error", tpfs=tpfs)
+    table = read_ffi_table(tmp_path / "ffis.ecsv")
+    assert table["quality"].tolist() == [32 | 8, 16 | 4, 0, 2048]
+    assert quality_by_name(tmp_path / "ffis.ecsv") == {
+        "image000_ffic.fits": 40,
+        "image001_ffic.fits": 20,
+        "image002_ffic.fits": 0,
+        "image003_ffic.fits": 2048,
+    }
+
+
+def test_bad_target_pixel_file(tmp_path):
+    paths = [image(tmp_path, 0)]
+    tpfs = [tpf(tmp_path, "a_tp.fits", np.full(15, 4), camera=1)]
+    with pytest.raises(InputDataError, match=r"a_tp\.fits: it is of s0014-cam1-ccd3, expected"):
+        run_ffi_table(paths, tmp_path / "ffis.ecsv", CCD, on_bad_image="error", tpfs=tpfs)
+    run_ffi_table(paths, tmp_path / "ffis.ecsv", CCD, on_bad_image="skip", tpfs=tpfs)
+    assert read_ffi_table(tmp_path / "ffis.ecsv")["quality"].tolist() == [0]

@@ -112,6 +112,28 @@ def test_setting_reruns_what_depends_on_it(plan, sector14, section, change, agai
     assert set(plan(config=sector14 | {section: change})) == again
 
 
+def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path):
+    (tmp_path / "tess.bsp").touch()
+    sector14["times"] = {"ephemeris": "../tess.bsp"}
+    again = {"spacecraft", "hdf5", "todo", "photometry", "collect", "check", "all"}
+    assert set(plan(config=sector14)) == again
+
+
+def test_target_pixel_files_rerun_the_images_of_their_ccd(plan, sector14, tmp_path, snakemake):
+    folder = tmp_path / "tpf" / "below"
+    folder.mkdir(parents=True)
+    header = "".join(f"{card:80}" for card in ("SECTOR  = 14", "CAMERA  = 1", "CCD     = 1", "END"))
+    name = "tess2019198215352-s0014-0000000000000007-0150-s_tp.fits"
+    (folder / name).write_text(header)
+    (folder / name.replace("s0014", "s0015")).write_text(header.replace("14", "15"))
+    sector14["input"]["tpf_dir"] = "../tpf"
+    assert plan(config=sector14) == {"ffi_table": 1, "backgrounds": 3} | AFTER_A_BLOCK
+    (folder / name).write_text(header.replace("CCD     = 1", "CCD     = 2"))
+    assert plan(config=sector14) == {}
+    _, output = snakemake("-n", config=sector14)
+    assert "no target pixel file of s0014-cam1-ccd1 in '../tpf'" in output
+
+
 def test_code_reruns_what_depends_on_it(plan, project):
     stage = project / "tessphot_lib" / "stages" / "todo.py"
     stage.write_text(stage.read_text() + "# another version\n")
