@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
@@ -52,8 +53,7 @@ def serving(archive):
         pass
 
     Handler.archive = archive
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     archive.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -70,6 +70,13 @@ def unused_address():
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{one.getsockname()[1]}"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """Others may go away whenever they like."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -214,9 +221,7 @@ def ffi_bytes(index, camera=1, ccd=1, shape=(30, 50)):
         images.append(image)
     hdus = fits.HDUList([primary, *images])
     for hdu in hdus:
-        hdu.add_checksum()
-    from io import BytesIO
-
+        hdu.add_checksum(when="2019-08-20T00:00:30")
     content = BytesIO()
     hdus.writeto(content)
     return content.getvalue()

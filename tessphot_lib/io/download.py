@@ -35,7 +35,7 @@ NO_ADDRESS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
 )
-CHUNK = 1 << 20  # [bytes] written at a time
+CHUNK = 1 << 17  # [bytes] written at a time; at the most so much of a cut answer is lost
 LONGEST_PAUSE = 60.0  # [s] by ourselves
 LONGEST_ASKED_PAUSE = 600.0  # [s] that a server may ask for
 N_NAMED = 5  # errors that are told; the others are counted

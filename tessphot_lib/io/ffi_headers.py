@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_file
-from tessphot_lib.io.fits_checksum import CARD, header_length, read_header
+from tessphot_lib.io.fits_checksum import CARD, check_begin, header_length
 
 N_HEADERS = 2  # primary, image
 BEGINNING = 14 * 2880  # [bytes] usually enough: the pixels of a SPOC image begin at 20160
@@ -27,7 +27,7 @@ def two_headers(content: bytes) -> bytes | None:
     for _ in range(N_HEADERS):
         if len(content) < end + CARD:
             return None
-        read_header(content, end, CARD)
+        check_begin(content, end)
         length = header_length(content, end)
         if length is None:
             return None

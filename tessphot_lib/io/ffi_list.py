@@ -39,10 +39,10 @@ def read_ffi_list(path: Path) -> list[ListedFfi]:
         If it is no such list.
     """
     with path.open(newline="") as file:
-        header, *lines = csv.reader(file) or [[]]
+        header, *lines = list(csv.reader(file)) or [[]]
     try:
         if tuple(header) != ListedFfi._fields:
-            raise ValueError(f"the columns are {header}")
+            raise ValueError(f"its columns are {header}")
         return [ListedFfi(name, url, int(size) if size else None) for name, url, size in lines]
     except ValueError as error:
         raise InputDataError(f"{path}: not a list of images: {error}; delete it") from None

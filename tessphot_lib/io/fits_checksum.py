@@ -10,13 +10,13 @@ sum is wrong, and right with the second before: so it is in the first HDU of
 ``tess2018206192942-s0001-1-4-0120-s_ffic.fits``. astropy would refuse that image.
 """
 
+import math
 import mmap
 import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from tessphot_lib.errors import InputDataError
 
@@ -62,68 +62,75 @@ def header_length(content: bytes | mmap.mmap, begin: int = 0) -> int | None:
     return None
 
 
-def data_length(header: fits.Header) -> int:
-    """Return the size of the data that follow a header [bytes], padding included."""
-    axes = [int(header[f"NAXIS{axis}"]) for axis in range(1, int(header["NAXIS"]) + 1)]
-    if not axes:
-        return 0
-    n_values = int(header.get("GCOUNT", 1)) * (int(header.get("PCOUNT", 0)) + int(np.prod(axes)))
-    return -(-n_values * abs(int(header["BITPIX"])) // 8 // BLOCK) * BLOCK
-
-
-def read_header(content: bytes | mmap.mmap, begin: int, length: int) -> fits.Header:
-    """Parse a header.
+def check_begin(content: bytes | mmap.mmap, begin: int = 0) -> None:
+    """Check that an HDU begins somewhere.
 
     Raises
     ------
     InputDataError
-        If it is none.
+        If none does.
     """
     if content[begin : begin + 9] not in (b"SIMPLE  =", b"XTENSION="):
         raise InputDataError(f"it is not FITS: {bytes(content[begin : begin + 40])!r}")
-    try:
-        return fits.Header.fromstring(bytes(content[begin : begin + length]))
-    except (ValueError, KeyError, fits.VerifyError) as error:
-        raise InputDataError(f"it is not FITS: {error}") from None
 
 
 def _verify(content: mmap.mmap, n_hdus: int) -> int:
     begin, index, n_with_sum = 0, 0, 0
     while begin < len(content):
+        check_begin(content, begin)
         length = header_length(content, begin)
-        if begin == 0 or length is not None:
-            header = read_header(content, begin, length or CARD)
         if length is None:
             raise InputDataError(f"it ends in the header of HDU {index}")
+        cards = bytes(content[begin : begin + length])
         try:
-            end = begin + length + data_length(header)
+            values = _values(cards)
+            data = begin + length
+            end = data + _data_length(values)
+            if end > len(content):
+                raise InputDataError(f"it ends in HDU {index}, after {len(content)} of {end} bytes")
+            n_with_sum += _verify_sums(cards, values, _sum32(content, data, end), index)
         except (KeyError, ValueError) as error:
             raise InputDataError(f"HDU {index} cannot be understood: {error}") from None
-        if end > len(content):
-            raise InputDataError(f"it ends in HDU {index}, after {len(content)} of {end} bytes")
-        n_with_sum += _verify_sums(header, content, begin, begin + length, end, index)
         begin, index = end, index + 1
     if index < n_hdus:
         raise InputDataError(f"it has {index} HDUs, not {n_hdus}")
     return n_with_sum
 
 
-def _verify_sums(
-    header: fits.Header, content: mmap.mmap, begin: int, data: int, end: int, index: int
-) -> bool:
+def _values(cards: bytes) -> dict[str, str]:
+    """Values of the keywords as texts, without quotes; enough for those that are needed here."""
+    values = {}
+    for at in range(0, len(cards), CARD):
+        card = cards[at : at + CARD].decode("latin-1")
+        if card[8:10] == "= ":
+            quoted = re.match(r" *'([^']*)'", card[10:])
+            value = quoted[1] if quoted else card[10:].partition("/")[0]
+            values[card[:8].rstrip()] = value.strip()
+    return values
+
+
+def _data_length(values: dict[str, str]) -> int:
+    """Return the size of the data of an HDU [bytes], padding included."""
+    axes = [int(values[f"NAXIS{axis}"]) for axis in range(1, int(values["NAXIS"]) + 1)]
+    if not axes:
+        return 0
+    n_values = int(values.get("GCOUNT", 1)) * (int(values.get("PCOUNT", 0)) + math.prod(axes))
+    n_bytes = n_values * abs(int(values["BITPIX"])) // 8
+    if n_bytes < 0:
+        raise ValueError(f"its data have {n_bytes} bytes")
+    return -(-n_bytes // BLOCK) * BLOCK
+
+
+def _verify_sums(cards: bytes, values: dict[str, str], data_sum: int, index: int) -> bool:
     """Check the sums of one HDU; return whether it has any."""
-    has_sum, has_data_sum = bool(header.get("CHECKSUM")), bool(header.get("DATASUM"))
-    if not (has_sum or has_data_sum):
-        return False
-    data_sum = _sum32(content, data, end)
-    if has_data_sum and data_sum % MINUS_ZERO != int(header["DATASUM"]) % MINUS_ZERO:
-        raise InputDataError(f"HDU {index} has a wrong DATASUM: {data_sum}")
-    if has_sum:
-        cards = bytes(content[begin:data])
+    said = values.get("DATASUM")
+    if said and data_sum != int(said) % MINUS_ZERO:
+        raise InputDataError(f"HDU {index} has a wrong DATASUM: {data_sum}, not {said}")
+    if values.get("CHECKSUM"):
         sums = [(_sum32(one) + data_sum) % MINUS_ZERO for one in (cards, *_dated_earlier(cards))]
         if 0 not in sums:
             raise InputDataError(f"HDU {index} has a wrong CHECKSUM: it is off by {sums[0]}")
-    return True
+    return bool(said or values.get("CHECKSUM"))
 
 
 def _dated_earlier(cards: bytes) -> list[bytes]:
