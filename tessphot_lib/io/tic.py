@@ -6,6 +6,7 @@ or VizieR in upper or lower case.
 
 import gzip
 import importlib
+import io
 import itertools
 import re
 import warnings
@@ -38,17 +39,17 @@ LIMITS = {"tic_id": (1, 2**53), "ra_j2000": (0.0, 360.0), "dec_j2000": (-90.0, 9
 WANTED = {name for names in NAMES.values() for name in names}
 CHUNK_ROWS = 100_000  # rows that are in memory as they stand in the file
 
-# What `write_tic` writes: column, FITS format, unit.
+# What `write_tic` writes: column, type in the file, unit.
 FITS_COLUMNS = (
-    ("ID", "K", None),
-    ("ra", "D", "deg"),
-    ("dec", "D", "deg"),
-    ("pmRA", "D", "mas/yr"),
-    ("pmDEC", "D", "mas/yr"),
-    ("Tmag", "D", "mag"),
-    ("Teff", "D", "K"),
-    ("objType", "10A", None),
-    ("disposition", "12A", None),
+    ("ID", ">i8", None),
+    ("ra", ">f8", "deg"),
+    ("dec", ">f8", "deg"),
+    ("pmRA", ">f8", "mas/yr"),
+    ("pmDEC", ">f8", "mas/yr"),
+    ("Tmag", ">f8", "mag"),
+    ("Teff", ">f8", "K"),
+    ("objType", "S10", None),
+    ("disposition", "S12", None),
 )
 REGION_COLUMNS = ("dec_low", "dec_high", "ra_low", "ra_high")  # [deg]
 _MISSING = {"", "nan", "null", "none", "--", "n/a", "<na>"}
@@ -113,14 +114,18 @@ def write_tic(
         Pieces of the sky that hold all the stars there are [deg]: lower and
         upper declination, lower and upper right ascension.
     """
-    n_stars = sum(len(part) for part in stars)
-    columns = fits.ColDefs([fits.Column(name, kind, unit) for name, kind, unit in FITS_COLUMNS])
-    table = fits.BinTableHDU.from_columns(columns, nrows=n_stars, name="TIC")
+    rows = np.zeros(
+        sum(len(part) for part in stars), dtype=[(name, kind) for name, kind, _ in FITS_COLUMNS]
+    )
     first = 0
     for part in stars:
         for name, _, _ in FITS_COLUMNS:
-            table.data[name][first : first + len(part)] = part[name].to_numpy()
+            rows[name][first : first + len(part)] = part[name].to_numpy()
         first += len(part)
+    table = fits.BinTableHDU(rows, name="TIC")
+    for number, (_, _, unit) in enumerate(FITS_COLUMNS, start=1):
+        if unit:
+            table.header.set(f"TUNIT{number}", unit, after=f"TFORM{number}")
     pieces = fits.BinTableHDU.from_columns(
         [
             fits.Column(name, "D", "deg", array=np.reshape(region, (-1, 4))[:, index])
@@ -128,9 +133,11 @@ def write_tic(
         ],
         name="REGION",
     )
-    primary = fits.PrimaryHDU(header=fits.Header(list(cards)))
+    hdus = fits.HDUList([fits.PrimaryHDU(header=fits.Header(list(cards))), table, pieces])
+    for hdu in hdus:
+        hdu.add_checksum(when="of this HDU")  # else a date would be there
     with complete_file(path) as partial:
-        fits.HDUList([primary, table, pieces]).writeto(partial, checksum=True)
+        hdus.writeto(partial)
 
 
 def read_tic_region(path: Path) -> np.ndarray | None:
@@ -158,7 +165,7 @@ def read_tic_rows(path: Path) -> pd.DataFrame:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", AstropyUserWarning)  # of a wrong checksum
-            with fits.open(path, memmap=False, checksum=True) as hdus:
+            with fits.open(io.BytesIO(path.read_bytes()), checksum=True) as hdus:
                 data = hdus["TIC"].data
                 return pd.DataFrame({name: _native(data[name]) for name, _, _ in FITS_COLUMNS})
     except (OSError, EOFError, KeyError, TypeError, ValueError, AstropyUserWarning) as error:

@@ -245,18 +245,12 @@ def _ask_vizier(patience: Patience, cone: Cone, faint_limit: float) -> pd.DataFr
     """Ask VizieR; one row more than we want tells that there are too many."""
     from astropy import units
     from astropy.coordinates import SkyCoord
-    from astroquery.vizier import VizierClass
 
-    vizier = VizierClass(
-        columns=list(VIZIER_COLUMNS),
-        column_filters={"Tmag": f"<={faint_limit}"},
-        row_limit=MOST_ROWS + 1,
-        timeout=patience.timeout,
-    )
-    response = _well_behaved(vizier, patience).query_region_async(
+    response = _vizier(patience).query_region_async(
         SkyCoord(cone.ra, cone.dec, unit="deg", frame="icrs"),
         radius=cone.radius * units.deg,
         catalog=VIZIER_TABLE,
+        column_filters={"Tmag": f"<={faint_limit}"},
         frame="icrs",
         cache=False,
     )
@@ -264,6 +258,17 @@ def _ask_vizier(patience: Patience, cone: Cone, faint_limit: float) -> pd.DataFr
     if len(stars) > MOST_ROWS:
         raise TooMuchError(f"more than {MOST_ROWS} stars")
     return stars
+
+
+@functools.cache
+def _vizier(patience: Patience) -> Any:
+    """A connection to VizieR."""
+    from astroquery.vizier import VizierClass
+
+    vizier = VizierClass(
+        columns=list(VIZIER_COLUMNS), row_limit=MOST_ROWS + 1, timeout=patience.timeout
+    )
+    return _well_behaved(vizier, patience)
 
 
 def _vizier_rows(content: bytes) -> pd.DataFrame:

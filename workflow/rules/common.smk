@@ -68,9 +68,10 @@ def ccds_with_images():
         return with_images if with_images or not stars_before_images(config) else asked
     is_cut = config["input"]["source"] == "tesscut"
     folder = Path(config["input"]["cutout_dir"]).expanduser() if is_cut else ffi_folder(config)
-    found = find_cutouts(folder) if is_cut else find_ffis(folder)
+    may_wait = stars_before_images(config) and not folder.is_dir()
+    found = {} if may_wait else find_cutouts(folder) if is_cut else find_ffis(folder)
     with_images = [ccd_id for ccd_id in asked if ccd_id in found]
-    if not with_images and stars_before_images(config):
+    if not found and stars_before_images(config):
         logger.warning("there are no images yet: this run only fetches the lists of stars")
         return asked
     if not with_images:
@@ -87,7 +88,7 @@ def ccds_with_images():
 
 def no_images_yet():
     """Tell whether this run is there for the lists of stars only."""
-    is_waiting = config["input"]["source"] == "ffi" and stars_before_images(config)
+    is_waiting = config["input"]["source"] in ("ffi", "tesscut") and stars_before_images(config)
     return is_waiting and workflow.is_main_process and not FOUND
 
 
