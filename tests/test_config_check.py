@@ -78,6 +78,8 @@ def test_configuration_without_mistakes(config):
         ("catalog.footprint", "sky", "catalog.footprint: 'sky' must be one of image, pointing"),
         ("catalog.cache", "", "catalog.cache: '' must not be empty"),
         ("photometry.method", "psf", "photometry.method: 'psf' is not available yet in this"),
+        ("times.ephemeris", "x.bsp", "times.ephemeris: there is no file 'x.bsp'"),
+        ("input.tpf_dir", "x", "input.tpf_dir: there is no folder 'x'"),
         ("input.cutout_dir", "x", "input.cutout_dir: 'x': not available yet in this version"),
         ("input.window", [1, 2, 3], "input.window: [1, 2, 3] must have at least 4 values"),
         ("input.window", [9, 2, 3, 4], "input.window: window [9, 2, 3, 4] is empty or leaves"),
