@@ -26,6 +26,7 @@ REQUIRED = ("CAMERA", "CCD", "TSTART", "TSTOP", "BARYCORR", "EXPOSURE")
 OPTIONAL = ("SECTOR", "FFIINDEX", "DQUALITY")  # without a value they count as missing
 N_IMAGE_BYTES = 4  # float32
 FITS_BLOCK = 2880
+MAX_EXTRA_BYTES = 10_000_000  # of the table of cosmic rays behind the images
 
 # The cadence number of early images (before sector 6, 1800 s) follows from their
 # uncorrected mid-time: number 4697 at this one (TESS_FACTS; sector 1).
@@ -274,13 +275,16 @@ def _data_bytes(header: fits.Header) -> int:
 def _check_size(path: Path, location: int, header: fits.Header) -> None:
     """Raise OSError where the file is too short for its two images; cheap also if gzipped."""
     wanted = location + 2 * _data_bytes(header)
+    is_strange = False
     if path.suffix == ".gz":
         with path.open("rb") as file:
             file.seek(-4, 2)  # the last four bytes of gzip: the unpacked size modulo 2**32
             size = int.from_bytes(file.read(4), "little")
+        # Of a cut file they are any four bytes, hardly ever whole blocks of a likely number.
+        is_strange = size % FITS_BLOCK != 0 or size > 1.5 * wanted + MAX_EXTRA_BYTES
     else:
         size = path.stat().st_size
-    if size < wanted:
+    if size < wanted or is_strange:
         raise OSError(f"it is truncated: {size} bytes, its header asks for {wanted}")
 
 

@@ -109,3 +109,9 @@ def reference_header(path: Path, ccd_id: CcdId) -> tuple[fits.Header, str]:
     (row,) = table[np.asarray(table["is_reference"], dtype=bool)]
     header["TSTART"], header["TSTOP"] = float(row["time_start"]), float(row["time_stop"])
     return header, reference.name
+
+
+def unused_images(path: Path) -> set[str]:
+    """Paths of the images that are listed as not to be used: duplicates and unusable ones."""
+    table = read_ffi_table(path)
+    return {str(row["path"]) for row in table if row["status"] != "ok"}

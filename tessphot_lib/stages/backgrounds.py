@@ -23,7 +23,7 @@ from tessphot_lib.io.ffi import (
     read_ffi,
     sky_to_pixel,
 )
-from tessphot_lib.io.ffi_table import quality_by_name
+from tessphot_lib.io.ffi_table import quality_by_name, unused_images
 from tessphot_lib.model import CcdId, Exposure, Window
 from tessphot_lib.motion import affine_from_points, measure_positions, select_motion_stars
 from tessphot_lib.provenance import provenance
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 OWN_BAD_BITS = int(CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND)
 MIN_DATA_SHARE = 0.5  # of the window's pixels must be finite and not zero
+MAX_HEADER_MOTION = 50.0  # [pixels] against the reference; a WCS that says more is wrong
 GRID_POINTS = 5  # per axis, to compare the WCS of two images
 
 
@@ -83,9 +84,7 @@ def run_backgrounds(
     settings : mapping
         Section ``prepare`` of the configuration.
     on_bad_image : {'error', 'skip'}
-        Whether an image that cannot be read is an error, or is kept as an
-        empty slot with `CadenceFlag.NO_DATA`... if nothing of its header can
-        be read it has no time and no slot.
+        Whether an image that cannot be read is an error, or is left out.
 
     Raises
     ------
@@ -100,7 +99,11 @@ def run_backgrounds(
     sums = np.zeros(window.shape), np.zeros(window.shape, dtype=np.int32)
     used = 0
     max_background = AverageSettings.from_mapping(settings["average"]).max_background
+    unused = unused_images(ffi_table)
     for path in images:
+        if str(path) in unused:
+            log.warning("left out, see %s: %s", ffi_table.name, path)
+            continue
         exposure = _read(path, ccd_id, window, on_bad_image)
         if exposure is None:
             continue
@@ -232,7 +235,8 @@ def _header_motion(exposure: Exposure, scene: FieldOfStars) -> NDArray:
         return np.full(6, np.nan)
     row, column, ra, dec = scene.grid
     moved_row, moved_column = sky_to_pixel(ffi_wcs(exposure.header), ra, dec)
-    if not np.isfinite(moved_row).all():
+    off = np.hypot(moved_row - row, moved_column - column)
+    if not (off < MAX_HEADER_MOTION).all():  # a WCS gone astray, or none at all
         return np.full(6, np.nan)
     return affine_from_points(row, column, moved_row, moved_column)
 

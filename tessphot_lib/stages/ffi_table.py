@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tessphot_lib.barycenter import unit_vector
 from tessphot_lib.borrowed_quality import borrow_quality, spacecraft_time
 from tessphot_lib.constants import SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.flags import DEFAULT_BAD_CADENCE
+from tessphot_lib.flags import DEFAULT_BAD_CADENCE, CadenceFlag
 from tessphot_lib.io.ffi import (
     cadence_number,
     corrected_direction,
@@ -24,6 +25,8 @@ from tessphot_lib.io.tpf import read_tpf_cadences
 from tessphot_lib.model import CcdId
 
 log = logging.getLogger(__name__)
+
+MAX_STRAY = 1.0  # [deg] by which the WCS of an image may differ from those of the others
 
 
 def run_ffi_table(
@@ -65,6 +68,7 @@ def run_ffi_table(
         if (index + 1) % 500 == 0:
             log.info("%s: %d of %d headers read", ccd_id, index + 1, len(images))
     _mark_duplicates(rows, on_bad_image)
+    _mark_stray_wcs([row for row in rows if row.get("has_wcs")])
     good = [row for row in rows if row["status"] == "ok"]
     if not good:
         raise InputDataError(f"{ccd_id}: none of its {len(images)} images can be used")
@@ -121,6 +125,20 @@ def _mark_duplicates(rows: list[dict], on_bad_image: str) -> None:
             raise InputDataError(reason)
         log.warning("left out: %s", reason)
         row.update(status="duplicate", reason=reason)
+
+
+def _mark_stray_wcs(with_wcs: list[dict]) -> None:
+    """Take the WCS for failed where it points elsewhere than those of most images of the CCD."""
+    if not with_wcs:
+        return
+    ra, dec = (np.array([row[f"centre_{axis}"] for row in with_wcs]) for axis in ("ra", "dec"))
+    towards = unit_vector(ra, dec)
+    typical = np.median(towards, axis=0)
+    for row, direction in zip(with_wcs, towards, strict=True):
+        if np.degrees(np.linalg.norm(direction - typical)) > MAX_STRAY:
+            log.warning("%s: its WCS points elsewhere than those of the other images", row["path"])
+            row["has_wcs"] = False
+            row["quality"] |= int(CadenceFlag.NO_WCS)
 
 
 def _borrow_quality(

@@ -1,8 +1,11 @@
 # What the rules share: the CCDs, images, blocks and tiles of this run, and names of files.
 # No jobs here, and no photometry.
 import functools
+import hashlib
+import json
 import os
 import sys
+import time
 
 import yaml
 
@@ -43,6 +46,7 @@ from tessphot_lib.simulation.settings import SimulationSettings
 from tessphot_lib.tiles import tiles_in
 
 CACHE = Path(".snakemake/tessphot/ffis")
+STARTED = time.time()
 TPF_CACHE = Path(".snakemake/tessphot/tpfs.json")
 
 
@@ -60,7 +64,7 @@ def ccds_with_images():
         for camera in config["cameras"]
         for ccd in config["ccds"]
     ]
-    if config["input"]["source"] in ("simulated", "mast"):
+    if config["input"]["source"] in ("simulated", "mast") or cutouts_to_fetch():
         return asked
     if not workflow.is_main_process:
         listed = listed_ccds(CACHE)
@@ -154,6 +158,20 @@ def ffis_at_mast(ccd_id):
 
 def list_at_mast(ccd_id):
     return f"results/{ccd_id}/ffi_list.csv"
+
+
+def list_of_cutouts():
+    """What `fetch_cutouts` writes: another file when other cutouts are wanted."""
+    names = ("sectors", "cameras", "ccds")
+    wanted = [config["input"]["cutouts"], *(config[name] for name in names)]
+    digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+    return f"results/cutouts_{digest[:8]}.csv"
+
+
+def cutouts_to_fetch():
+    """That file, as long as it is not there."""
+    is_wanted = config["input"]["source"] == "tesscut" and config["input"]["cutouts"]["targets"]
+    return [list_of_cutouts()] if is_wanted and not Path(list_of_cutouts()).exists() else []
 
 
 def fetched_blocks():
@@ -307,7 +325,7 @@ def set_aside_images():
 
 def show_summary():
     if LISTS_TO_FETCH:
-        logger.info("The lists of images are there: the same command again does the rest.")
+        logger.info("Now the images are known: the same command again does the rest.")
         return
     summary = Path(RUN_SUMMARY)
     if summary.exists():
@@ -315,9 +333,15 @@ def show_summary():
 
 
 def show_where_logs_are():
+    """Say again what went wrong: the lines scroll away under Snakemake's own."""
+    logs = [path for path in Path("logs").rglob("*.log") if path.stat().st_mtime > STARTED]
+    lines = [line for path in logs for line in path.read_text(errors="replace").splitlines()]
+    errors = dict.fromkeys(line.split(" error: ", 1)[1] for line in lines if " error: " in line)
+    for error in list(errors)[:10]:
+        logger.error(f"error: {error}")
     logger.error(
-        f"Something failed: see the messages above, and the log of each job under "
-        f"{Path('logs').resolve()}. Once mended, the same command goes on from there."
+        f"Something failed: see above, and the log of each job under {Path('logs').resolve()}. "
+        "Once mended, the same command goes on from there."
     )
 
 
@@ -334,7 +358,7 @@ WINDOW = Window.from_config(config["input"]["window"])
 try:
     CCD_IDS = [str(ccd_id) for ccd_id in ccds_with_images()]
     MAST_LISTS = [list_at_mast(ccd_id) for ccd_id in CCD_IDS if config["input"]["source"] == "mast"]
-    LISTS_TO_FETCH = [path for path in MAST_LISTS if not Path(path).exists()]
+    LISTS_TO_FETCH = [path for path in MAST_LISTS if not Path(path).exists()] or cutouts_to_fetch()
     is_known = not (no_images_yet() or LISTS_TO_FETCH)
     for ccd_id in CCD_IDS if workflow.is_main_process and is_known else []:
         blocks_of(ccd_id)  # so that a file name that makes no sense is told here
@@ -368,8 +392,13 @@ if LISTS_TO_FETCH:
     RUN_PRODUCTS = LISTS_TO_FETCH
     if workflow.is_main_process:
         logger.warning(
-            "Which images there are is not known yet: this run only fetches their lists "
-            "(rule fetch_list). After that, the same command knows the whole plan."
+            "Which images there are is not known yet: this run only fetches "
+            + (
+                "the cutouts (rule fetch_cutouts)"
+                if cutouts_to_fetch()
+                else "their lists (rule fetch_list)"
+            )
+            + ". After that, the same command knows the whole plan."
         )
 
 
