@@ -77,10 +77,26 @@ def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
     lines.append(f"todo list:     {todo}")
     if len(example):
         lines.append(f"a light curve: {todo.parent / example['lightcurve'].iloc[0]}")
+    stale = _folders_of_other_tiles(todo.parent, stars) if not tic_ids else []
+    if stale:
+        lines.append(f"not of this run, left by other tiles (delete them): {_shorten(stale)}")
     failures = stars[stars["status"] == int(Status.ERROR)]
     for reason, count in failures["errors"].value_counts().head(5).items():
         lines.append(f"{count} failed: {reason}")
     return "\n".join(lines) + "\n"
+
+
+def _folders_of_other_tiles(folder: Path, stars: pd.DataFrame) -> list[str]:
+    """Folders with light curves that an earlier run with other tiles has left."""
+    own = {
+        f"s{star.sector:04d}-cam{star.camera}-ccd{star.ccd}/lightcurves/{star.tile}"
+        for star in stars[["sector", "camera", "ccd", "tile"]].drop_duplicates().itertuples()
+    }
+    return [
+        str(tile)
+        for tile in sorted(folder.glob("*/lightcurves/*"))
+        if tile.relative_to(folder).as_posix() not in own and any(tile.glob("*.fits.gz"))
+    ]
 
 
 def _precision_line(stars: pd.DataFrame, tmag: float) -> str:
@@ -108,7 +124,7 @@ def _name_failures(failed: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
     )
 
 
-def _shorten(numbers: list[int]) -> str:
-    """The first numbers of a list, as text."""
+def _shorten(numbers: list) -> str:
+    """The first entries of a list, as text."""
     text = ", ".join(map(str, numbers[:MAX_NAMED]))
     return text if len(numbers) <= MAX_NAMED else f"{text}, ..."
