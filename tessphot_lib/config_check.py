@@ -155,10 +155,15 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     cutouts = config["input"]["cutout_dir"]
     if config["input"]["source"] == "tesscut" and cutouts is None:
         yield "input.cutout_dir: must name a folder, since input.source is 'tesscut'"
-    elif config["input"]["source"] == "tesscut" and not Path(cutouts).expanduser().is_dir():
+    elif config["input"]["source"] == "tesscut" and not (
+        Path(cutouts).expanduser().is_dir() or config["input"]["cutouts"]["targets"]
+    ):
         yield (
             f"input.cutout_dir: there is no folder {cutouts!r}; it should hold cutouts of TESScut"
         )
+    for target in config["input"]["cutouts"]["targets"]:
+        if isinstance(target, list) and not (0 <= target[0] <= 360 and -90 <= target[1] <= 90):
+            yield f"input.cutouts.targets: {target} is not [ra, dec] in degrees"
 
     wanted = config["input"]["mast"]["time_range"]
     if wanted is not None and not wanted[0] < wanted[1]:

@@ -68,7 +68,11 @@ def test_configuration_without_mistakes(config):
         ("todo.x", 1, "todo.x: unknown key; known in todo: faint_limit"),
         (14, 1, None),
         ("input.source", "fits", "must be one of ffi, simulated, tesscut, mast"),
-        ("input.source", "tesscut", "input.source: 'tesscut' is not available yet in this version"),
+        ("input.source", "tesscut", "input.cutout_dir: must name a folder, since input.source is"),
+        ("input.cutouts.targets", [0], "input.cutouts.targets[0]: 0 must be at least 1"),
+        ("input.cutouts.targets", [[1.0]], "input.cutouts.targets[0]: [1.0] must have at least 2"),
+        ("input.cutouts.targets", [[9, -95]], "input.cutouts.targets: [9, -95] is not [ra, dec]"),
+        ("input.cutouts.size", 100, "input.cutouts.size: 100 must be at most 99"),
         ("input.mast.from", "aws", "input.mast.from: 'aws' must be one of cloud, https"),
         ("input.mast.time_range", [1684, 1683.5], "input.mast.time_range: 1684 is not before 1683"),
         ("input.mast.time_range", [1684], "input.mast.time_range: [1684] must have at least 2"),
@@ -80,7 +84,6 @@ def test_configuration_without_mistakes(config):
         ("photometry.method", "psf", "photometry.method: 'psf' is not available yet in this"),
         ("times.ephemeris", "x.bsp", "times.ephemeris: there is no file 'x.bsp'"),
         ("input.tpf_dir", "x", "input.tpf_dir: there is no folder 'x'"),
-        ("input.cutout_dir", "x", "input.cutout_dir: 'x': not available yet in this version"),
         ("input.window", [1, 2, 3], "input.window: [1, 2, 3] must have at least 4 values"),
         ("input.window", [9, 2, 3, 4], "input.window: window [9, 2, 3, 4] is empty or leaves"),
         ("input.ffi_dir", "/none", "input.ffi_dir: there is no folder '/none'"),
@@ -118,6 +121,14 @@ def test_all_mistakes_are_told_at_once(config):
         "prepare.background.boxsize: unknown key; did you mean prepare.background.box_size?",
         "todo.faint_limit: 'bright' must be a number",
     ]
+
+
+def test_folder_of_cutouts_may_come_with_them(config):
+    config["input"] |= {"source": "tesscut", "cutout_dir": "/none"}
+    (said,) = problems(config)
+    assert "input.cutout_dir: there is no folder '/none'" in said
+    config["input"]["cutouts"]["targets"] = [93549226, [129.5, -53.25]]
+    check_config(config, SCHEMA)
 
 
 @pytest.mark.parametrize("source", ["mast", "vizier"])
@@ -179,7 +190,7 @@ def test_folder_of_the_images(config, monkeypatch):
     assert ffi_folder(config) == Path("here")
 
 
-@pytest.mark.parametrize("name", ["demo", "mast", "sector14"])
+@pytest.mark.parametrize("name", ["demo", "mast", "sector14", "tesscut"])
 def test_shipped_configurations_fit_the_schema(name):
     user = yaml.safe_load((PROJECT / "config" / f"{name}.yaml").read_text())
     assert schema_problems(user, SCHEMA) == []

@@ -6,6 +6,7 @@ import pytest
 
 from tests.archive import STAMPS, Archive, ffi_name, fill, serving
 from tests.conftest import PROJECT
+from tests.test_stages_fetch_cutouts import CUT, SECTOR, TIC, say_ccds, say_cutouts, say_stars
 
 CCD = "s0014-cam1-ccd1"
 BLOCK_SIZE = 8
@@ -172,3 +173,28 @@ def test_sector_that_the_archive_does_not_have_is_one_line(run, config, archive)
     config["sectors"] = [15]
     _, output = run(status=1)
     assert f"error: {archive.url}: there is no stpubdata/tess/public/ffi/s0015/\n" in output
+
+
+def test_cutouts_are_fetched_and_then_read(run, config, archive, project, tmp_path):
+    archive.answers = {SECTOR: say_ccds, CUT: say_cutouts, TIC: say_stars}
+    stage = project / "tessphot_lib" / "stages" / "fetch_cutouts.py"
+    stage.unlink()
+    stage.symlink_to(PROJECT / "tessphot_lib" / "stages" / "fetch_cutouts.py")
+    config |= {"sectors": [8], "cameras": [3], "ccds": [4]}
+    config["input"] |= {"source": "tesscut", "window": None, "cutout_dir": "../cutouts"}
+    config["input"]["cutouts"] = {"targets": [7, [129.5, -53.0]], "size": 5}
+    config["photometry"] = {"tiles": [1, 1]}
+    planned, output = run("-n")
+    assert planned == {"fetch_cutouts": 1, "all": 1}
+    assert "this run only fetches the cutouts" in output
+    assert run()[0] == planned
+    names = [path.name for path in (tmp_path / "cutouts").iterdir()]
+    assert len(names) == 2
+    planned, _ = run("-n")
+    assert planned["cutout_table"] == planned["photometry"] == 1
+    assert "fetch_cutouts" not in planned
+
+    # Another target: it is fetched, the others are not.
+    config["input"]["cutouts"]["targets"] = [7, [129.5, -53.0], 93549226]
+    assert run("fetch_cutouts")[0] == {"fetch_cutouts": 1}
+    assert len(archive.asked(CUT)) == 3

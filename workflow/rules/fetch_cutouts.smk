@@ -1,0 +1,32 @@
+# Cutouts of targets from TESScut, into a folder: snakemake ... fetch_cutouts
+
+
+localrules:
+    fetch_cutouts,
+
+
+rule fetch_cutouts:
+    output:
+        list_of_cutouts(),
+    log:
+        "logs/fetch_cutouts.log",
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=240,
+        downloads=1,
+    params:
+        folder=config["input"]["cutout_dir"],
+        targets=config["input"]["cutouts"]["targets"],
+        size=config["input"]["cutouts"]["size"],
+        ccd_ids=[
+            str(CcdId(sector, camera, ccd))
+            for sector in config["sectors"]
+            for camera in config["cameras"]
+            for ccd in config["ccds"]
+        ],
+    message:
+        "cutouts of the targets from TESScut"
+    script:
+        "../scripts/fetch_cutouts.py"
