@@ -218,6 +218,14 @@ def evaluate_background(model: NDArray, mesh: Mesh, region: Window) -> NDArray:
     return rows @ np.asarray(model, dtype=float) @ columns.T
 
 
+def evaluate_background_image(model: NDArray, mesh: Mesh) -> NDArray:
+    """Evaluate one background on all of its window in single precision, (n_rows, n_columns)."""
+    window = mesh.window
+    rows = interpolation_matrix(mesh.row_edges, np.arange(window.row0, window.row1))
+    columns = interpolation_matrix(mesh.column_edges, np.arange(window.column0, window.column1))
+    return (rows @ model).astype(np.float32) @ columns.T.astype(np.float32)
+
+
 def evaluate_background_at(model: NDArray, mesh: Mesh, row: NDArray, column: NDArray) -> NDArray:
     """Evaluate the background of many images at some positions.
 

@@ -30,6 +30,7 @@ class BackgroundSettings(Settings):
 
     box_size: int = 64  # [pixels] side of the mesh cells
     mask_radius_scale: float = 1.0  # multiplies the radius of the star masks
+    anomaly_limit: float = 12.0  # [e-/s per pixel] over it, from which light is a reflection or so
 
 
 @dataclass(frozen=True)

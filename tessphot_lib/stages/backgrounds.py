@@ -9,10 +9,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.background import Mesh, SkySampler, evaluate_background_at, fit_background
+from tessphot_lib.anomalies import find_anomalies
+from tessphot_lib.background import (
+    Mesh,
+    SkySampler,
+    evaluate_background_at,
+    evaluate_background_image,
+    fit_background,
+)
 from tessphot_lib.config import AverageSettings, BackgroundSettings, MotionSettings
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.flags import CadenceFlag
+from tessphot_lib.flags import CadenceFlag, PixelFlag
 from tessphot_lib.io.block_hdf5 import CubeBuffer, saturation_flags, write_block
 from tessphot_lib.io.catalog_sqlite import read_catalog
 from tessphot_lib.io.ffi import (
@@ -43,8 +50,10 @@ class FieldOfStars:
 
     window: Window
     sampler: SkySampler
+    mask: NDArray
     motion_stars: dict[str, NDArray]
     wcs: Any
+    anomaly_limit: float
     saturation: float = FULL_WELL_RATE
     grid: tuple[NDArray, ...] = field(init=False, repr=False)
 
@@ -111,12 +120,12 @@ def run_backgrounds(
         values = _measure(exposure, scene, known, int(settings["bad_quality"]), max_background)
         values["name"] = path.name
         cubes.put(used, exposure.flux, exposure.flux_err)
-        if not values["quality"] & int(CadenceFlag.NO_DATA):
-            cubes.pixel_flags[used] = saturation_flags(exposure.flux, scene.saturation)
-        else:
+        flags = _pixel_flags(exposure.flux, values, scene)
+        cubes.pixel_flags[used] = flags
+        if values["quality"] & int(CadenceFlag.NO_DATA):
             cubes.flux[used] = np.nan
         if values["is_averaged"]:
-            _add(sums, exposure.flux)
+            _add(sums, exposure.flux, flags)
         for name, value in values.items():
             columns.setdefault(name, []).append(value)
         used += 1
@@ -171,7 +180,14 @@ def _prepare(catalog: Path, window: Window, settings: Mapping[str, Any]) -> Fiel
         "row": row[chosen],
         "column": column[chosen],
     }
-    return FieldOfStars(window, sampler, motion_stars, ffi_wcs(str(about["wcs"])))
+    return FieldOfStars(
+        window=window,
+        sampler=sampler,
+        mask=mask,
+        motion_stars=motion_stars,
+        wcs=ffi_wcs(str(about["wcs"])),
+        anomaly_limit=background.anomaly_limit,
+    )
 
 
 def _read(path: Path, ccd_id: CcdId, window: Window, on_bad_image: str) -> Exposure | None:
@@ -241,9 +257,22 @@ def _header_motion(exposure: Exposure, scene: FieldOfStars) -> NDArray:
     return affine_from_points(row, column, moved_row, moved_column)
 
 
-def _add(sums: tuple[NDArray, NDArray], flux: NDArray) -> None:
-    """Add the finite pixels of an image to the sum and the count."""
+def _pixel_flags(flux: NDArray, values: dict[str, Any], scene: FieldOfStars) -> NDArray:
+    """Bits of `PixelFlag` of one image, (n_rows, n_columns) uint8."""
+    if values["quality"] & OWN_BAD_BITS:
+        return np.zeros(flux.shape, dtype=np.uint8)
+    flags = saturation_flags(flux, scene.saturation)
+    background = evaluate_background_image(values["background"], scene.sampler.mesh)
+    anomalies = find_anomalies(flux, background, scene.mask, limit=scene.anomaly_limit)
+    flags[anomalies] |= np.uint8(PixelFlag.BACKGROUND_ANOMALY)
+    return flags
+
+
+def _add(sums: tuple[NDArray, NDArray], flux: NDArray, flags: NDArray) -> None:
+    """Add the finite pixels of an image, reflections excepted, to the sum and the count."""
     finite = np.isfinite(flux)
+    if flags.any():
+        finite &= (flags & np.uint8(PixelFlag.BACKGROUND_ANOMALY)) == 0
     np.add(sums[0], flux, out=sums[0], where=finite)
     sums[1][...] += finite
 
