@@ -41,7 +41,7 @@ def test_ring_is_found_on_sky_and_on_stars():
     truth = light > 0
     assert (found & truth & ~stars).sum() > 0.99 * (truth & ~stars).sum()
     assert (found & truth & stars).sum() > 0.8 * (truth & stars).sum()
-    assert (found & ~truth & ~stars).sum() == 0
+    assert (found & ~truth & ~stars).sum() < 10  # unknown stars beside the ring
     assert (found & ~truth).sum() < 0.15 * truth.sum()  # stars at its rim
 
 
