@@ -410,10 +410,11 @@ def test_folder_of_the_cache(monkeypatch, tmp_path):
     assert cache_folder(None) == tmp_path / "me" / ".cache" / "tessphot"
 
 
-@pytest.mark.parametrize("sector", [14, 130])
+@pytest.mark.parametrize("sector", [14, None])
 def test_footprint_by_pointing(archives, tmp_path, sector):
     """No image is there; the stars of the CCD are, in sectors past and to come."""
     tesswcs = pytest.importorskip("tesswcs", reason="the extra `pointings` is not installed")
+    sector = sector or int(max(tesswcs.pointings["Sector"][tesswcs.pointings["Sector"] < 1000]))
     ccd_id = CcdId(sector, 2, 3)
     wcs = tesswcs.WCS.from_sector(sector, 2, 3)
     footprint = Footprint(wcs, PART)
