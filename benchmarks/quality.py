@@ -5,6 +5,7 @@ returns rows of a table: (what, value, unit).
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy import ndimage
 
 from tessphot_lib.background import Mesh, evaluate_background
 from tessphot_lib.diagnostics import rms_of_bins
-from tessphot_lib.flags import CadenceFlag
+from tessphot_lib.flags import CadenceFlag, PixelFlag
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import read_diagnostics, read_todo
 from tessphot_lib.motion import displacement
@@ -33,6 +34,8 @@ from tessphot_lib.simulation.truth_file import read_scene
 Row = tuple[str, float, str]
 TRUE_BAD = ("zero", "nan", "coarse", "dump")
 CAMERA_CENTRE = {1: (2097, 2105), 2: (2099, -59), 3: (2097, 2105), 4: (2099, -59)}  # row, column
+CONTRAST = 20.0  # [e-/s per pixel] of a reflection that should be found
+BESIDE = 20  # [pixels] beside a reflection: "ring"
 GLOW_RADIUS = 2400.0  # [pixels] from the camera centre
 LOCAL = 64  # [pixels] over which the light of unknown stars counts as background
 FLOOR_HALF = 7  # [pixels] half side of the stamp in which the perfect fit is made
@@ -44,10 +47,12 @@ def background_quality(folder: Path) -> list[Row]:
     scene = read_scene(folder / "truth.hdf5")
     unknown = ndimage.uniform_filter(uncatalogued_light(scene), LOCAL, mode="nearest")
     corner = _corner(scene)
+    plain = replace(scene, settings=replace(scene.settings, reflection_level=0.0))
     rows = []
     with PixelCube(folder / "pixels.hdf5") as cube:
         mesh = Mesh(cube.window, *cube.mesh_edges)
-        groups: dict[str, list] = {"field": [], "corner": [], "scattered": []}
+        groups: dict[str, list] = {"field": [], "corner": [], "ring": [], "scattered": []}
+        reflection = []
         at_stars = []
         indices = _scene_indices(scene, cube)
         stars = scene.stars.select(scene.stars.known & (scene.stars.tmag < 13))
@@ -63,6 +68,12 @@ def background_quality(folder: Path) -> list[Row]:
             truth = background_truth(scene, index) + unknown
             model = evaluate_background(cube.background[number], mesh, cube.window)
             error = model - truth
+            light = truth - unknown - background_truth(plain, index)
+            if scene.kind(index) == "quiet" and (light > CONTRAST).any():
+                flags = cube.read("pixel_flags", cadences=slice(number, number + 1))[0]
+                found = (flags & int(PixelFlag.BACKGROUND_ANOMALY)) != 0
+                reflection.append((found[light > CONTRAST].mean(), found[light < 1].mean()))
+            near = ndimage.binary_dilation(light > 1, iterations=2)
             factor = scattered_level(scene.ccd_id, index, scene.settings) / scene.settings.sky_level
             straylight = bool(cube.quality[number] & int(CadenceFlag.STRAYLIGHT_MEASURED))
             (flagged_bright if factor > 10 else flagged_dim if factor < 3 else []).append(
@@ -72,11 +83,14 @@ def background_quality(folder: Path) -> list[Row]:
                 scattered = scattered_level(scene.ccd_id, index, scene.settings)
                 groups["scattered"].append(np.sqrt(np.mean(error**2)) / scattered)
             elif factor < 0.1:
-                groups["field"].append(_median_rms(error[~corner]))
+                groups["field"].append(_median_rms(error[~corner & ~near]))
+                if near.any():
+                    beside = ndimage.binary_dilation(near, iterations=BESIDE) & ~near
+                    groups["ring"].append(_median_rms(error[beside]))
                 if corner.any():
                     groups["corner"].append(_median_rms(error[corner]))
                 at_stars.append(error[star_pixels])
-    for name in ("field", "corner"):
+    for name in ("field", "corner", "ring"):
         if groups[name]:
             median, rms = np.median(np.array(groups[name]), axis=0)
             rows += [(f"background, {name}: median", median, "e-/s/px")]
@@ -88,6 +102,10 @@ def background_quality(folder: Path) -> list[Row]:
         share = 100 * float(np.mean(flagged_bright))
         rows.append(("images with scattered light over 10 x sky, flagged", share, "%"))
     rows.append(("images below 3 x sky, flagged", 100 * float(np.mean(flagged_dim)), "%"))
+    if reflection:
+        found, false = np.median(np.array(reflection), axis=0)
+        rows.append((f"pixels of a reflection over {CONTRAST:.0f} e-/s found", 100 * found, "%"))
+        rows.append(("other pixels taken for it", float(false), ""))
     if len(at_stars) > 1:
         change = np.abs(np.diff(np.array(at_stars), axis=0))
         rows.append(("background at stars: change, MAD", float(np.median(change)), "e-/s/px"))
