@@ -19,8 +19,10 @@ def average_image(
     Parameters
     ----------
     sums : iterable of (flux_sum, flux_count)
-        Of each block: the sum of its averaged images, sky included [e-/s],
-        and the number of images that each pixel got; (n_rows, n_columns) each.
+        Of each block: the sum of its averaged images [e-/s], and the number of
+        images that each pixel got; (n_rows, n_columns) each. Sky is included
+        where the backgrounds are those of a mesh; from patches, which may lack
+        some images, it has been taken off.
     backgrounds : (n_images, ...) array
         Backgrounds of the images that are in the sums.
     grid : Mesh or Patches
@@ -47,6 +49,8 @@ def average_image(
         count += flux_count
     if len(backgrounds) == 0 or not count.any():
         raise ValueError("no good images to average")
-    mean_background = grid.evaluate(np.mean(backgrounds, axis=0, keepdims=True), grid.window)[0]
     average = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+    if isinstance(grid, Patches):
+        return average, count
+    mean_background = grid.evaluate(np.mean(backgrounds, axis=0, keepdims=True), grid.window)[0]
     return average - mean_background, count

@@ -14,14 +14,20 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from tessphot_lib.constants import FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
-from tessphot_lib.errors import ConfigError, InputDataError
-from tessphot_lib.io.ffi import READ_FAILURES
+from tessphot_lib.constants import (
+    FIRST_SCIENCE_COLUMN,
+    SCIENCE_COLUMNS,
+    SCIENCE_ROWS,
+    SECONDS_PER_DAY,
+)
+from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.ffi import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIME, READ_FAILURES
 from tessphot_lib.io.ffi_files import cadence_of, name_btjd
 from tessphot_lib.model import CcdId, Window
 
 COLUMNS = ("TIME", "TIMECORR", "QUALITY", "FLUX", "FLUX_ERR", "FFI_FILE")
-STAMP = re.compile(r"tess(\d{13})-s\d{4}-[1-4]-[1-4]-\d{4}")
+STAMP = re.compile(r"tess(\d{13})-s(\d{4})-([1-4])-([1-4])-\d{4}")
+NO_CADENCE = -1  # number of rows that have no image
 # Old cutouts have their times rounded to float32, steps of 5 to 10 s.
 ROUNDED_TIMES = 0.2  # [s] rms off a steady clock by which they are known
 SAME_CLOCK = 5.0  # [s] by which the header's TSTART may differ from such times
@@ -35,9 +41,9 @@ class Cutout:
     ----------
     path : Path
     window : Window
-        Its science pixels.
+        Its science pixels, without what lies beyond the edge of the CCD.
     wcs : WCS
-        Linear celestial WCS, zero-based pixels of the cutout.
+        Linear celestial WCS, zero-based pixels of ``window``.
     target : (ra, dec)
         Where it was asked for [deg].
     header : Header
@@ -45,8 +51,10 @@ class Cutout:
     name : (n,) array of str
         Full-frame image of each cadence.
     time, timecorr : (n,) float64 arrays
-        Mid-times, barycentric for the centre of the CCD [BTJD], and the correction in them [d].
+        Mid-times, barycentric for the centre of the CCD [BTJD], and the correction in them
+        [d]; the time of a row without an image is NaN.
     cadenceno, quality : (n,) int arrays
+        The number of a row without an image is `NO_CADENCE`.
     """
 
     path: Path
@@ -73,27 +81,37 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
     """
     try:
         with fits.open(path, memmap=False) as hdus:
+            _check_table(path, hdus)
             header = _merged(hdus)
             _check(path, header, hdus[1].columns.names, ccd_id)
             table = hdus[1].data
             shape = table["FLUX"].shape[1:]
-            wcs = WCS(_celestial(hdus[2].header))
+            wcs = _linear_wcs(path, hdus)
             name = np.array([str(text).strip() for text in table["FFI_FILE"]])
             raw = {key: np.asarray(table[key], dtype=np.float64) for key in ("TIME", "TIMECORR")}
             quality = np.asarray(table["QUALITY"], dtype=np.int64)
-            numbers = np.asarray(table["CADENCENO"], dtype=np.int64)
+            numbers = np.zeros(len(name), dtype=np.int64)
+            if "CADENCENO" in table.names:
+                numbers[:] = table["CADENCENO"]
     except READ_FAILURES as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
-    window = _window(path, header, shape)
+    window, cut = _window(path, header, shape)
     target = float(header.get("RA_OBJ", np.nan)), float(header.get("DEC_OBJ", np.nan))
-    _check_wcs(path, header, wcs, window, target, ccd_id)
-    steps = _steps(path, name)
-    usable = np.isfinite(raw["TIME"]) & (raw["TIME"] > 0)
+    _check_wcs(path, header, wcs, shape, target, ccd_id)
+    wcs.wcs.crpix -= cut[1].start, cut[0].start
+    stamps = _stamps(path, name, ccd_id)
+    usable = np.isfinite(raw["TIME"]) & (raw["TIME"] > 0) & np.array([bool(one) for one in stamps])
     if not usable.any():
         raise InputDataError(f"{path}: column TIME has no times")
-    at_telescope = _steady(raw["TIME"] - raw["TIMECORR"], steps, usable, header)
-    if not numbers.any():
-        numbers = int(header.get("FFIINDEX", 0)) + steps
+    steps, cadence = _steps(path, [one for one, use in zip(stamps, usable, strict=True) if use])
+    time = np.full(len(name), np.nan)
+    at_telescope = _steady((raw["TIME"] - raw["TIMECORR"])[usable], steps, header)
+    time[usable] = at_telescope + raw["TIMECORR"][usable]
+    if (numbers[usable] > 0).all():
+        numbers[~usable] = NO_CADENCE
+    else:
+        numbers[:] = NO_CADENCE
+        numbers[usable] = _first_number(header, at_telescope[0], cadence) + steps
     return Cutout(
         path=path,
         window=window,
@@ -101,7 +119,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
         target=target,
         header=header,
         name=name,
-        time=at_telescope + raw["TIMECORR"],
+        time=time,
         timecorr=raw["TIMECORR"],
         cadenceno=numbers,
         quality=quality,
@@ -109,13 +127,27 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
 
 
 def read_cutout_pixels(path: Path) -> tuple[NDArray, NDArray]:
-    """Read FLUX, sky included, and FLUX_ERR; (n, n_rows, n_columns) float32 [e-/s]."""
+    """Read FLUX, sky included, and FLUX_ERR of the science pixels.
+
+    Returns
+    -------
+    flux, flux_err : (n, n_rows, n_columns) float32 arrays
+        Over ``window`` of the `Cutout` [e-/s]; NaN where there is no pixel.
+    """
     try:
         with fits.open(path, memmap=False) as hdus:
             table = hdus[1].data
-            return tuple(np.asarray(table[key], dtype=np.float32) for key in ("FLUX", "FLUX_ERR"))
+            _, cut = _window(path, _merged(hdus), table["FLUX"].shape[1:])
+            flux, flux_err = (
+                np.array(table[key][(slice(None), *cut)], dtype=np.float32)
+                for key in ("FLUX", "FLUX_ERR")
+            )
     except READ_FAILURES as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
+    with np.errstate(invalid="ignore"):
+        padding = ~((flux != 0) & np.isfinite(flux)).any(axis=0)
+    flux[:, padding], flux_err[:, padding] = np.nan, np.nan
+    return flux, flux_err
 
 
 def _merged(hdus: fits.HDUList) -> fits.Header:
@@ -135,6 +167,14 @@ def _celestial(header: fits.Header) -> fits.Header:
     return fits.Header([card for card in header.cards if pattern.fullmatch(card.keyword)])
 
 
+def _check_table(path: Path, hdus: fits.HDUList) -> None:
+    """Check that the second part of the file is a table of images."""
+    if len(hdus) < 2 or not isinstance(hdus[1], fits.BinTableHDU):
+        raise InputDataError(f"{path}: it has no table of images: not a cutout of TESScut?")
+    if "FLUX" in hdus[1].columns.names and hdus[1].data["FLUX"].ndim != 3:
+        raise InputDataError(f"{path}: column FLUX does not hold images")
+
+
 def _check(path: Path, header: fits.Header, columns: list[str], ccd_id: CcdId) -> None:
     """Check that the table is one of TESScut, and of this CCD."""
     for name in COLUMNS:
@@ -148,8 +188,13 @@ def _check(path: Path, header: fits.Header, columns: list[str], ccd_id: CcdId) -
             )
 
 
-def _window(path: Path, header: fits.Header, shape: tuple[int, int]) -> Window:
-    """Place on the CCD, from the physical WCS of the column FLUX."""
+def _window(
+    path: Path, header: fits.Header, shape: tuple[int, int]
+) -> tuple[Window, tuple[slice, slice]]:
+    """Place on the CCD, from the physical WCS of the column FLUX, and the pixels that are on it.
+
+    TESScut pads what lies beyond the image, and gives columns that are no science pixels.
+    """
     number = next(
         (key.removeprefix("TTYPE") for key in header["TTYPE*"] if header[key] == "FLUX"), "5"
     )
@@ -160,20 +205,37 @@ def _window(path: Path, header: fits.Header, shape: tuple[int, int]) -> Window:
         ]
     except KeyError as err:
         raise InputDataError(f"{path}: keyword {err} is missing: no place on the CCD") from err
-    column0, row0 = first[0] - 1 - FIRST_SCIENCE_COLUMN, first[1] - 1
-    try:
-        return Window(row0, row0 + shape[0], column0, column0 + shape[1])
-    except ConfigError as err:
+    row0, column0 = first[1] - 1, first[0] - 1 - FIRST_SCIENCE_COLUMN
+    inside = [
+        (max(start, 0), min(start + side, size))
+        for start, side, size in zip(
+            (row0, column0), shape, (SCIENCE_ROWS, SCIENCE_COLUMNS), strict=True
+        )
+    ]
+    if any(start >= stop for start, stop in inside):
         raise InputDataError(
-            f"{path}: it reaches beyond the science pixels ({err}): ask for a smaller cutout"
-        ) from err
+            f"{path}: none of its pixels are science pixels: rows {row0} to "
+            f"{row0 + shape[0] - 1}, columns {column0} to {column0 + shape[1] - 1}"
+        )
+    (top, bottom), (left, right) = inside
+    cut = slice(top - row0, bottom - row0), slice(left - column0, right - column0)
+    return Window(top, bottom, left, right), cut
+
+
+def _linear_wcs(path: Path, hdus: fits.HDUList) -> WCS:
+    """The celestial WCS of the aperture image."""
+    cards = _celestial(hdus[2].header) if len(hdus) > 2 else fits.Header()
+    for key in ("CTYPE1", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"):
+        if key not in cards:
+            raise InputDataError(f"{path}: keyword {key} is missing: no WCS in its aperture image")
+    return WCS(cards)
 
 
 def _check_wcs(
     path: Path,
     header: fits.Header,
     wcs: WCS,
-    window: Window,
+    shape: tuple[int, int],
     target: tuple[float, float],
     ccd_id: CcdId,
 ) -> None:
@@ -185,32 +247,51 @@ def _check_wcs(
     if not np.isfinite(target).all():
         return
     x, y = wcs.all_world2pix(*target, 0)
-    if not (-1.5 < x < window.shape[1] + 0.5 and -1.5 < y < window.shape[0] + 0.5):
+    if not (-1.5 < x < shape[1] + 0.5 and -1.5 < y < shape[0] + 0.5):
         raise InputDataError(
             f"{path}: its target RA_OBJ {target[0]:.5f}, DEC_OBJ {target[1]:.5f} does not lie on "
             "its pixels by its own WCS"
         )
 
 
-def _steps(path: Path, name: NDArray) -> NDArray:
-    """Number of each image counted in cadences from the first, from the names of the images."""
+def _stamps(path: Path, name: NDArray, ccd_id: CcdId) -> list[str | None]:
+    """Time stamp in the name of each image, None where there is none; checks the CCD in it."""
     found = [STAMP.match(text) for text in name]
-    if not found or None in found:
+    if not any(found):
         raise InputDataError(f"{path}: column FFI_FILE does not name full-frame images")
-    stamps = [match[1] for match in found]
+    for match in filter(None, found):
+        if CcdId(*map(int, match.groups()[1:])) != ccd_id:
+            raise InputDataError(
+                f"{path}: column FFI_FILE names images of another CCD: {match.string}"
+            )
+    return [match and match[1] for match in found]
+
+
+def _steps(path: Path, stamps: list[str]) -> tuple[NDArray, int]:
+    """Number of each image counted in cadences from the first, and the cadence [s]."""
     days = np.array([name_btjd(stamp) for stamp in stamps])
-    steps = np.round((days - days[0]) * SECONDS_PER_DAY / cadence_of(stamps)).astype(np.int64)
+    cadence = cadence_of(stamps)
+    steps = np.round((days - days[0]) * SECONDS_PER_DAY / cadence).astype(np.int64)
     if np.any(np.diff(steps) <= 0):
         raise InputDataError(f"{path}: column FFI_FILE is not in order of time")
-    return steps
+    return steps, cadence
 
 
-def _steady(time: NDArray, steps: NDArray, usable: NDArray, header: fits.Header) -> NDArray:
+def _first_number(header: fits.Header, at_telescope: float, cadence: int) -> int:
+    """Cadence number of the first image, by the header or, before sector 6, by the clock."""
+    if int(header.get("FFIINDEX", 0)) > 0:
+        return int(header["FFIINDEX"])
+    if cadence * 1.0 == ANCHOR_CADENCE * SECONDS_PER_DAY:
+        return ANCHOR_CADENCENO + round((at_telescope - ANCHOR_TIME) / ANCHOR_CADENCE)
+    return round(at_telescope * SECONDS_PER_DAY / cadence)
+
+
+def _steady(time: NDArray, steps: NDArray, header: fits.Header) -> NDArray:
     """Times at the telescope [d]; ones rounded to float32 are put back on the steady clock."""
-    if usable.sum() < 3:
+    if len(time) < 3:
         return time
-    slope, start = np.polyfit(steps[usable], time[usable], 1)
-    off = (time - start - slope * steps)[usable] * SECONDS_PER_DAY
+    slope, start = np.polyfit(steps, time, 1)
+    off = (time - start - slope * steps) * SECONDS_PER_DAY
     if np.sqrt(np.mean(off**2)) < ROUNDED_TIMES:
         return time
     if "TSTART" in header and "TSTOP" in header:

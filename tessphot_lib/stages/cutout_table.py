@@ -14,13 +14,15 @@ from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.cutout_table import write_cutout_table
 from tessphot_lib.io.ffi_table import write_ffi_table
 from tessphot_lib.io.ffi_times import timestamp_shifts
-from tessphot_lib.io.tesscut import Cutout, read_cutout
+from tessphot_lib.io.tesscut import NO_CADENCE, Cutout, read_cutout, read_cutout_pixels
 from tessphot_lib.model import CcdId
 
 log = logging.getLogger(__name__)
 
 # Degree of the distortion of the CCD's WCS by the number of cutouts it is fitted to.
 DEGREE_BY_COUNT = ((24, 3), (12, 2))
+DEFAULT_LENGTH = 1800 / SECONDS_PER_DAY  # [d] of a single image that does not tell
+SAME_PIXEL = 1e-4  # relative difference up to which overlapping cutouts agree
 GRID = np.array([0.0, 0.5, 1.0])  # points of each cutout that the CCD's WCS is fitted to
 KEYWORDS = (
     *("DATA_REL", "SIMDATA", "CRMITEN", "CRBLKSZ", "CRSPOC", "DEADC", "INT_TIME", "READTIME"),
@@ -35,9 +37,9 @@ def run_cutout_table(
     """List the cutouts of a CCD and the images that they were cut from.
 
     A cutout that contradicts itself (a WCS of another CCD, a target off its
-    pixels) is left out and listed with the reason, whatever ``on_bad_image``
-    says, since TESScut has made such files; one that cannot be read is an
-    error unless bad ones are to be skipped.
+    pixels), or one before it where they overlap, is left out and listed with
+    the reason, whatever ``on_bad_image`` says, since there are such files; one
+    that cannot be read is an error unless bad ones are to be skipped.
 
     Parameters
     ----------
@@ -61,10 +63,20 @@ def run_cutout_table(
             log.warning("left out: %s", err)
             rows.append({"path": path, "status": "unusable", "reason": err})
             continue
-        good.append(cutout)
-        rows.append({"path": path, "status": "ok", "window": cutout.window, "wcs": cutout.wcs})
+        row = {"path": path, "status": "ok", "window": cutout.window, "wcs": cutout.wcs}
+        others = contradicted_by(cutout, good)
+        if others:
+            names = ", ".join(str(one.path) for one in others)
+            log.warning("left out: %s: its pixels contradict those of %s", path, names)
+            row |= {"status": "contradiction", "reason": f"its pixels contradict those of {names}"}
+        else:
+            good.append(cutout)
+        rows.append(row)
     if not good:
-        raise InputDataError(f"{ccd_id}: none of its {len(cutouts)} cutouts can be used")
+        raise InputDataError(
+            f"{ccd_id}: none of its {len(cutouts)} cutouts can be used, the first because of "
+            f"{rows[0]['reason']}"
+        )
     wcs = fit_ccd_wcs(good)
     images = _images(good, ccd_id)
     write_cutout_table(output, rows, ccd_id)
@@ -79,6 +91,27 @@ def run_cutout_table(
     log.info(
         "%s: %d cutouts, %d of them used, of %d images", ccd_id, len(rows), len(good), len(images)
     )
+
+
+def contradicted_by(cutout: Cutout, others: list[Cutout]) -> list[Cutout]:
+    """Find the cutouts whose pixels differ from those of this one in the same images."""
+    return [other for other in others if _differs(cutout, other)]
+
+
+def _differs(one: Cutout, other: Cutout) -> bool:
+    """Compare the common pixels of two cutouts; NaN agrees with all."""
+    common = one.window.intersect(other.window)
+    if common is None:
+        return False
+    _, first, second = np.intersect1d(one.cadenceno, other.cadenceno, return_indices=True)
+    first, second = (rows[one.cadenceno[first] != NO_CADENCE] for rows in (first, second))
+    pixels = []
+    for cutout, rows in ((one, first), (other, second)):
+        flux, _ = read_cutout_pixels(cutout.path)
+        pixels.append(flux[(rows, *common.slices_in(cutout.window))])
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(pixels[0] - pixels[1])
+        return bool(np.any(difference > SAME_PIXEL * (1 + np.abs(pixels[0]))))
 
 
 def fit_ccd_wcs(cutouts: list[Cutout]) -> WCS:
@@ -151,7 +184,8 @@ def _length(cutout: Cutout) -> float:
     """From start to stop of an image [d]."""
     if "TIMEDEL" in cutout.header:
         return float(cutout.header["TIMEDEL"])
-    return float(np.median(np.diff(cutout.time)))
+    times = cutout.time[np.isfinite(cutout.time)]
+    return float(np.median(np.diff(times))) if len(times) > 1 else DEFAULT_LENGTH
 
 
 def _wcs_text(wcs: WCS) -> str:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.apertures import expected_light
 from tessphot_lib.config import AverageSettings, MotionSettings
+from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.flags import CadenceFlag
 from tessphot_lib.io.block_hdf5 import CubePiece, quantize, saturation_flags, write_block
 from tessphot_lib.io.catalog_sqlite import read_catalog
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 NEIGHBOR_REACH = 30.0  # [pixels] from a patch: stars farther away give it no light
 COPIED = ("time", "time_start", "time_stop", "timecorr", "exposure_time", "cadenceno")
-SAME_PIXEL = 1e-4  # relative difference up to which overlapping cutouts agree
+AT_ONCE = 4_000_000  # pixels of all images that are looked at together
 CORE = 2.5  # [pixels] around a star that must be there to measure its position
 
 
@@ -42,8 +43,9 @@ CORE = 2.5  # [pixels] around a star that must be there to measure its position
 class CutoutCubes:
     """The pixels of all patches, made while they are written; see `Cubes`.
 
-    Collects on the way what is known of the images: the sum of the good ones
-    and, complete after the last patch, ``images`` and ``motion_stars``.
+    Collects on the way what is known of the images: the sum of the good ones,
+    their backgrounds taken off, and, complete after the last patch, ``images``
+    and ``motion_stars``.
     """
 
     ccd_id: CcdId
@@ -57,6 +59,7 @@ class CutoutCubes:
     motion: MotionSettings
     background: NDArray = field(init=False)
     background_error: NDArray = field(init=False)
+    straps: NDArray = field(init=False)
     flux_sum: NDArray = field(init=False)
     flux_count: NDArray = field(init=False)
     images: dict[str, NDArray] = field(default_factory=dict)
@@ -68,6 +71,8 @@ class CutoutCubes:
         n_patches = len(self.patches.windows)
         self.background = np.full((self.n_images, n_patches, N_TERMS), np.nan)
         self.background_error = np.full((self.n_images, n_patches), np.nan)
+        widest = max(window.shape[1] for window in self.patches.windows)
+        self.straps = np.zeros((n_patches, widest))
         self.flux_sum = np.zeros(self.window.shape)
         self.flux_count = np.zeros(self.window.shape, dtype=np.int32)
 
@@ -93,54 +98,69 @@ class CutoutCubes:
             flux, flux_err = self._read(members, window)
             self._measure(number, window, flux)
             flags = np.stack([saturation_flags(image, FULL_WELL_RATE) for image in flux])
-            rounded = quantize(flux, flux_err, self.compression_error)
+            for index in range(len(flux)):
+                flux[index] = quantize(flux[index], flux_err[index], self.compression_error)
             log.info("%s: patch %d of %d", self.ccd_id, number + 1, len(self.patches.windows))
-            yield CubePiece(window, rounded, flux_err, flags)
+            yield CubePiece(window, flux, flux_err, flags)
         self._complete()
 
     def _read(self, members: list[dict], window: Window) -> tuple[NDArray, NDArray]:
-        """Pixels of a patch from its cutouts; the first counts where two contradict each other."""
+        """Pixels of a patch from its cutouts, which agree where they overlap."""
         shape = (self.n_images, *window.shape)
         flux, flux_err = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
         for member in members:
             number = read_cutout(member["path"], self.ccd_id).cadenceno
-            here, there = np.nonzero(self.cadenceno[:, None] == number[None, :])
-            rows, columns = member["window"].slices_in(window)
+            _, here, there = np.intersect1d(self.cadenceno, number, return_indices=True)
+            common = window.intersect(member["window"])
+            target = (slice(None), *common.slices_in(window))
+            source = (slice(None), *common.slices_in(member["window"]))
             new_flux, new_err = read_cutout_pixels(member["path"])
-            new_flux, new_err = new_flux[there], new_err[there]
-            old = flux[here, rows, columns]
-            both = np.isfinite(old) & np.isfinite(new_flux)
-            if np.any(np.abs(old - new_flux)[both] > SAME_PIXEL * (1 + np.abs(old[both]))):
-                names = ", ".join(str(one["path"]) for one in members if one is not member)
-                log.warning("not used: %s contradicts pixels of %s", member["path"], names)
-                continue
-            usable = ~np.isfinite(old)
-            flux[here, rows, columns] = np.where(usable, new_flux, old)
-            flux_err[here, rows, columns] = np.where(usable, new_err, flux_err[here, rows, columns])
-        dark = ~np.any(np.nan_to_num(flux) != 0, axis=(1, 2))
-        flux[dark] = np.nan
+            old = flux[target][here]
+            is_new = np.isnan(old) & np.isfinite(new_flux[source][there])
+            flux[target][here] = np.where(is_new, new_flux[source][there], old)
+            flux_err[target][here] = np.where(
+                is_new, new_err[source][there], flux_err[target][here]
+            )
+        for index, image in enumerate(flux):
+            if not np.any(np.nan_to_num(image)):
+                flux[index] = np.nan
         return flux, flux_err
 
     def _measure(self, number: int, window: Window, flux: NDArray) -> None:
         """Background of a patch, positions of its stars, its share of the average image."""
         near = _near(self.stars, window)
         starlight = _starlight(near, window)
-        model, error = fit_patch_background(flux, window, starlight, self.is_good)
+        model, error, straps = fit_patch_background(flux, window, starlight, self.is_good)
         self.background[:, number], self.background_error[:, number] = model, error
-        used = self.is_good & (model[:, 0] < self.max_background)
-        good = flux[used]
-        rows, columns = window.slices_in(self.window)
-        finite = np.isfinite(good)
-        self.flux_sum[rows, columns] += np.where(finite, good, 0).sum(axis=0, dtype=float)
-        self.flux_count[rows, columns] += finite.sum(axis=0)
-        grid = Patches(window, [window], np.zeros(window.shape, dtype=np.int32))
-        subtracted = flux - grid.evaluate(model[:, None], window)
-        inside = window.contains(near["row"].to_numpy(), near["column"].to_numpy())
-        tmag = near["tmag"].to_numpy()
-        wanted = inside & (tmag >= self.motion.bright_limit) & (tmag <= self.motion.faint_limit)
+        self.straps[number, : len(straps)] = straps
+        whole = Patches(window, [window], np.zeros(window.shape, dtype=np.int32), straps[None])
+        self._sum(number, window, flux, model, whole)
+        row, column, tmag = (near[name].to_numpy() for name in ("row", "column", "tmag"))
+        wanted = self.patches.patch_at(row, column) == number
+        wanted &= (tmag >= self.motion.bright_limit) & (tmag <= self.motion.faint_limit)
         for star in near[wanted].itertuples():
+            stamp = _stamp_around(star.row, star.column).intersect(window)
+            light = flux[(slice(None), *stamp.slices_in(window))]
+            light = light - whole.evaluate(model[:, None], stamp)
             self._chosen.append(star.Index)
-            self._positions.append(_positions(subtracted, window, star.row, star.column))
+            self._positions.append(_positions(light, stamp, star.row, star.column))
+
+    def _sum(
+        self, number: int, window: Window, flux: NDArray, model: NDArray, whole: Patches
+    ) -> None:
+        """Add the good images of a patch up, some at a time, without their backgrounds."""
+        rows, columns = window.slices_in(self.window)
+        mine = self.patches.index[rows, columns] == number
+        used = np.flatnonzero(
+            self.is_good & (np.nan_to_num(model[:, 0], nan=np.inf) < self.max_background)
+        )
+        at_once = max(1, AT_ONCE // mine.size)
+        for first in range(0, len(used), at_once):
+            some = used[first : first + at_once]
+            light = flux[some] - whole.evaluate(model[some, None], window)
+            finite = np.isfinite(light) & mine
+            self.flux_sum[rows, columns] += np.where(finite, light, 0).sum(axis=0, dtype=float)
+            self.flux_count[rows, columns] += finite.sum(axis=0)
 
     def _complete(self) -> None:
         """Fill the tables of the images and of the stars that tell the motion."""
@@ -219,6 +239,7 @@ def run_cutouts(
         patches={
             "windows": np.array([window.as_list() for window in cubes.patches.windows]),
             "index": cubes.patches.index,
+            "straps": cubes.straps,
         },
     )
     log.info(
@@ -252,20 +273,29 @@ def _starlight(stars: pd.DataFrame, window: Window) -> NDArray:
     return light
 
 
-def _positions(flux: NDArray, window: Window, row: float, column: float) -> tuple[NDArray, NDArray]:
-    """Position of a star in each image, (n_images,) each; NaN where its core is not there."""
+def _stamp_around(row: float, column: float) -> Window:
+    """Pixels around a star that its position is measured in, as far as the CCD goes."""
+    first_row, first_column = round(row) - HALF_STAMP, round(column) - HALF_STAMP
+    side = 2 * HALF_STAMP + 1
+    return Window(
+        max(first_row, 0),
+        min(first_row + side, SCIENCE_ROWS),
+        max(first_column, 0),
+        min(first_column + side, SCIENCE_COLUMNS),
+    )
+
+
+def _positions(flux: NDArray, stamp: Window, row: float, column: float) -> tuple[NDArray, NDArray]:
+    """Position of a star in each image, (n_images,) each; NaN where its core is not there.
+
+    ``flux`` are the pixels of ``stamp``, background-subtracted; those around it count as sky.
+    """
     side = 2 * HALF_STAMP + 1
     first_row, first_column = round(row) - HALF_STAMP, round(column) - HALF_STAMP
     stamps = np.full((len(flux), side, side), np.nan)
-    stamp = Window(
-        max(first_row, window.row0),
-        min(first_row + side, window.row1),
-        max(first_column, window.column0),
-        min(first_column + side, window.column1),
-    )
     rows = slice(stamp.row0 - first_row, stamp.row1 - first_row)
     columns = slice(stamp.column0 - first_column, stamp.column1 - first_column)
-    stamps[(slice(None), rows, columns)] = flux[(slice(None), *stamp.slices_in(window))]
+    stamps[(slice(None), rows, columns)] = flux
     offsets = np.arange(side)
     distance = np.hypot(offsets[:, None] - (row - first_row), offsets - (column - first_column))
     far = np.broadcast_to(distance > CORE, stamps.shape)

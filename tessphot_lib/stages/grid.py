@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from numpy.typing import NDArray
+
 from tessphot_lib.background import Mesh
 from tessphot_lib.io.block_hdf5 import read_patches
 from tessphot_lib.io.pixels_hdf5 import PixelCube
@@ -14,16 +16,17 @@ def block_grid(block: Path, window: Window, box_size: int) -> Mesh | Patches:
     patches = read_patches(block)
     if patches is None:
         return Mesh.over(window, box_size)
-    return _patches(window, patches["windows"], patches["index"])
+    return _patches(window, patches)
 
 
 def cube_grid(cube: PixelCube) -> Mesh | Patches:
     """Find out from a pixel cube."""
     if cube.patches is None:
         return Mesh(cube.window, *cube.mesh_edges)
-    return _patches(cube.window, cube.patches["windows"], cube.patches["index"])
+    return _patches(cube.window, cube.patches)
 
 
-def _patches(window: Window, windows, index) -> Patches:
+def _patches(window: Window, arrays: dict[str, NDArray]) -> Patches:
     """Patches from their arrays."""
-    return Patches(window, [Window(*map(int, one)) for one in windows], index)
+    windows = [Window(*map(int, one)) for one in arrays["windows"]]
+    return Patches(window, windows, arrays["index"], arrays["straps"])

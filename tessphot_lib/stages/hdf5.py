@@ -89,7 +89,7 @@ def run_hdf5(
     )
     images["quality"] = _last_flags(images, motion, brightest, flags)
     hours = SmoothingSettings.from_mapping(settings["smoothing"]).hours
-    _smooth(images, hours, int(settings["bad_quality"]))
+    _smooth(images, hours, int(settings["bad_quality"]), in_patches=in_patches)
     path = read_spacecraft(spacecraft)
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
@@ -183,28 +183,35 @@ def _last_flags(
 
 def _brightest(nodes: np.ndarray, level: np.ndarray) -> np.ndarray:
     """Background where scattered light is brightest: the quiet level and the excess there."""
-    known = np.isfinite(nodes).reshape(len(nodes), -1).all(axis=1)
+    nodes = nodes.reshape(len(nodes), -1)
+    nodes = nodes[:, np.isfinite(nodes).any(axis=0)]
+    known = np.isfinite(nodes).any(axis=1)  # patches may lack some images
     brightest = np.full(len(nodes), np.nan)
     if known.any():
-        quiet = np.quantile(level[known], STRAYLIGHT_QUANTILE)
-        usual = np.quantile(nodes[known], STRAYLIGHT_QUANTILE, axis=0)
-        excess = (nodes[known] - usual).reshape(int(known.sum()), -1)
-        brightest[known] = quiet + np.quantile(excess, PEAK_QUANTILE, axis=1)
+        quiet = np.nanquantile(level[known], STRAYLIGHT_QUANTILE)
+        usual = np.nanquantile(nodes[known], STRAYLIGHT_QUANTILE, axis=0)
+        brightest[known] = quiet + np.nanquantile(nodes[known] - usual, PEAK_QUANTILE, axis=1)
     return brightest
 
 
-def _smooth(images: dict[str, np.ndarray], hours: float, bad_quality: int) -> None:
+def _smooth(
+    images: dict[str, np.ndarray], hours: float, bad_quality: int, *, in_patches: bool
+) -> None:
     """Smooth the backgrounds in time; their errors shrink with what each was averaged from."""
     own_bits = CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND
     good = images["quality"] & (bad_quality | int(own_bits)) == 0
-    smoothed, gain = smooth_in_time(
-        images["background"],
-        images["time"],
-        good,
-        width=hours / HOURS_PER_DAY,
-    )
-    images["background"] = smoothed.astype(np.float32)
-    error = images["background_error"] / np.sqrt(gain).reshape(
-        -1, *[1] * (images["background_error"].ndim - 1)
-    )
-    images["background_error"] = error.astype(np.float32)
+    models, error = images["background"], images["background_error"]
+    smoothed, new_error = np.empty(models.shape, np.float32), np.empty(error.shape, np.float32)
+    for part in _parts_with_the_same_images(models) if in_patches else [slice(None)]:
+        smoothed[:, part], gain = smooth_in_time(
+            models[:, part], images["time"], good, width=hours / HOURS_PER_DAY
+        )
+        own = error[:, part]
+        new_error[:, part] = own / np.sqrt(gain).reshape(-1, *[1] * (own.ndim - 1))
+    images["background"], images["background_error"] = smoothed, new_error
+
+
+def _parts_with_the_same_images(models: np.ndarray) -> list[np.ndarray]:
+    """Numbers of the patches that have a background in the same images, (n_images, n_patches, …)."""
+    _, pattern = np.unique(np.isfinite(models).all(axis=2), axis=1, return_inverse=True)
+    return [np.flatnonzero(pattern == number) for number in range(pattern.max() + 1)]
