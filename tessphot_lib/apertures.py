@@ -25,6 +25,9 @@ from tessphot_lib.starmask import FULL_WELL_RATE, bleed_half_length
 MOFFAT_RADIUS = 1.6  # [pixels]
 MOFFAT_POWER = 2.6
 SKY_CELL = 64  # [pixels] side of the cells in which the noise of the average image is measured
+MIN_CELL = 50  # pixels of sky that a cell needs
+MIN_SKY = 8  # and the whole image; with fewer the faintest pixels count as sky
+FAINTEST_SHARE = 0.3
 BLEED_SHARE = 0.5  # of a full well: pixels above it in a saturated star's columns are its own
 MIN_CORE = 1  # [pixels] half side of the smallest aperture, 3 x 3 pixels
 NEIGHBORS = np.ones((3, 3), dtype=bool)
@@ -54,11 +57,14 @@ class Aperture:
         True for the pixels that are summed.
     is_minimum : bool
         The star did not stand out: the mask is the pixels around its position.
+    is_limited : bool
+        A pixel beside the mask is missing, or lies beyond the edge: it might be larger.
     """
 
     stamp: Window
     mask: NDArray
     is_minimum: bool
+    is_limited: bool = False
 
 
 def expected_light(tmag: NDArray, distance: NDArray) -> NDArray:
@@ -102,7 +108,9 @@ def pixel_owners(
     return owner
 
 
-def sky_noise(average_image: NDArray, sky: NDArray) -> tuple[NDArray, NDArray]:
+def sky_noise(
+    average_image: NDArray, sky: NDArray, elsewhere: NDArray | None = None
+) -> tuple[NDArray, NDArray]:
     """Local level and scatter of the average image outside stars.
 
     Parameters
@@ -111,21 +119,30 @@ def sky_noise(average_image: NDArray, sky: NDArray) -> tuple[NDArray, NDArray]:
         [e-/s]; NaN pixels do not count.
     sky : (n_rows, n_columns) bool array
         True outside stars.
+    elsewhere : (n,) array, optional
+        Sky pixels of other parts of the CCD.
 
     Returns
     -------
     level, noise : (n_rows, n_columns) float64 arrays
         Median, and 1.4826 x median absolute deviation, of each cell of
-        `SKY_CELL` pixels; of the whole image where a cell shows no sky.
+        `SKY_CELL` pixels; where a cell shows no sky of the whole image and
+        ``elsewhere``, or, without any, of the faintest pixels.
     """
     level, noise = np.full(average_image.shape, np.nan), np.full(average_image.shape, np.nan)
     usable = sky & np.isfinite(average_image)
-    everywhere = _median_and_mad(average_image[usable])
+    values = average_image[usable]
+    if elsewhere is not None:
+        values = np.concatenate([values, elsewhere])
+    if values.size < MIN_SKY and np.isfinite(average_image).any():
+        faintest = np.sort(average_image[np.isfinite(average_image)])
+        values = faintest[: max(1, round(FAINTEST_SHARE * len(faintest)))]
+    everywhere = _median_and_mad(values)
     for row in range(0, average_image.shape[0], SKY_CELL):
         for column in range(0, average_image.shape[1], SKY_CELL):
             cell = slice(row, row + SKY_CELL), slice(column, column + SKY_CELL)
             values = average_image[cell][usable[cell]]
-            found = _median_and_mad(values) if values.size >= 50 else everywhere
+            found = _median_and_mad(values) if values.size >= MIN_CELL else everywhere
             level[cell], noise[cell] = found
     return level, noise
 
@@ -144,6 +161,7 @@ def find_apertures(
     max_radius: float,
     noise: NDArray | None = None,
     motion_rms: float = 0.0,
+    sky_elsewhere: NDArray | None = None,
 ) -> list[Aperture]:
     """Find the aperture of each star that is to be measured.
 
@@ -173,6 +191,8 @@ def find_apertures(
     motion_rms : float
         How much the images move, per axis [pixels]: light that moves over the
         edge of an aperture is noise, too.
+    sky_elsewhere : (n,) array, optional
+        Sky pixels of other parts of the CCD, for images that hardly show any.
 
     Returns
     -------
@@ -181,7 +201,7 @@ def find_apertures(
         apertures found by significance do not overlap, minimum apertures may.
     """
     owner = pixel_owners(window, row, column, tmag, max_radius=max_radius)
-    level, scatter = sky_noise(average_image, sky)
+    level, scatter = sky_noise(average_image, sky, sky_elsewhere)
     all_light = None
     if noise is not None:
         all_light = expected_image(window, row, column, tmag, max_radius=max_radius)
@@ -218,7 +238,8 @@ def find_apertures(
         is_minimum = bool(mask.sum() < min_pixels)
         if is_minimum:
             mask = _core(stamp, row[star], column[star]) & finite[cut]
-        apertures.append(Aperture(stamp, mask, is_minimum))
+        is_limited = _is_limited(mask, stamp, finite, window)
+        apertures.append(Aperture(stamp, mask, is_minimum, is_limited))
     return apertures
 
 
@@ -394,6 +415,23 @@ def _best_pixels(
     best = np.zeros_like(mask)
     best.ravel()[chosen[order[:count]]] = True
     return best
+
+
+def _is_limited(mask: NDArray, stamp: Window, finite: NDArray, window: Window) -> bool:
+    """Tell whether a pixel of a mask has a neighbor that is missing or off the window."""
+    around = [stamp.row0 - 1, stamp.row1 + 1, stamp.column0 - 1, stamp.column1 + 1]
+    known = np.zeros((around[1] - around[0], around[3] - around[2]), dtype=bool)
+    common = [
+        max(around[0], window.row0),
+        min(around[1], window.row1),
+        max(around[2], window.column0),
+        min(around[3], window.column1),
+    ]
+    known[
+        common[0] - around[0] : common[1] - around[0], common[2] - around[2] : common[3] - around[2]
+    ] = finite[Window(*common).slices_in(window)]
+    beside = ndimage.binary_dilation(np.pad(mask, 1), structure=NEIGHBORS)
+    return bool((beside & ~known).any())
 
 
 def _median_and_mad(values: NDArray) -> tuple[float, float]:

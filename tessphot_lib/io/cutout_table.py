@@ -1,5 +1,6 @@
 """``cutouts.ecsv``: the cutouts of a CCD, where they are, and which are not used and why."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,17 +11,26 @@ from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.model import CcdId, Window
 
+TARGET_IN_NAME = re.compile(r"_(\d+(?:\.\d*)?)_(-?\d+(?:\.\d*)?)_(\d+)x(\d+)_")
 _WCS_KEYS = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
 
 
 def write_cutout_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
-    """Write one row per cutout: ``path``, ``status``, ``reason``, ``window``, ``wcs`` (a WCS)."""
+    """Write one row per cutout, as far as it is known.
+
+    ``path``, ``status`` (ok, unusable, contradiction), ``reason``, ``window``,
+    ``wcs`` (a WCS). ``target_ra``, ``target_dec`` and ``size`` come from the
+    names of the files, so that they are there for cutouts that cannot be read.
+    """
     table = Table(meta={"ccd": str(ccd_id)})
     for name in ("path", "status", "reason"):
         table[name] = np.array([str(row.get(name, "")) for row in rows], dtype=str)
     windows = [row["window"].as_list() if "window" in row else [0, 0, 0, 0] for row in rows]
     for index, name in enumerate(("row0", "row1", "column0", "column1")):
         table[name] = np.array([window[index] for window in windows], dtype=np.int64)
+    targets = [target_in_name(Path(row["path"]).name) for row in rows]
+    for index, name in enumerate(("target_ra", "target_dec", "size")):
+        table[name] = np.array([target[index] for target in targets], dtype=float)
     for index, key in enumerate(_WCS_KEYS):
         table[key] = np.array([_wcs_values(row.get("wcs"))[index] for row in rows], dtype=float)
     with complete_file(path) as partial:
@@ -44,6 +54,36 @@ def read_cutout_table(path: Path) -> list[dict]:
         window = Window(*(int(row[key]) for key in ("row0", "row1", "column0", "column1")))
         rows.append({"path": Path(str(row["path"])), "window": window, "wcs": wcs})
     return rows
+
+
+def read_unused_cutouts(path: Path) -> list[dict]:
+    """Read the cutouts that are not used: ``path``, ``reason``, ``ra``, ``dec``, ``size``.
+
+    Position [deg] and longer side [pixels] are those in the file's name, else NaN.
+    """
+    try:
+        table = Table.read(path, format="ascii.ecsv", guess=False)
+    except (OSError, ValueError) as err:
+        raise InputDataError(f"{path}: cannot be read: {err}") from err
+    rows = table[np.asarray(table["status"]) != "ok"]
+    return [
+        {
+            "path": Path(str(row["path"])),
+            "reason": str(row["reason"]),
+            "ra": float(row["target_ra"]),
+            "dec": float(row["target_dec"]),
+            "size": float(row["size"]),
+        }
+        for row in rows
+    ]
+
+
+def target_in_name(name: str) -> tuple[float, float, float]:
+    """Position [deg] and longer side [pixels] that TESScut writes into a file's name, else NaN."""
+    match = TARGET_IN_NAME.search(name)
+    if match is None:
+        return np.nan, np.nan, np.nan
+    return float(match[1]), float(match[2]), float(max(int(match[3]), int(match[4])))
 
 
 def _wcs_values(wcs: WCS | None) -> list[float]:

@@ -1,6 +1,7 @@
 """Last step: the todo list of the run -> a summary, and an error if the code failed on a star."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 
 from tessphot_lib.errors import TessphotError
 from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.todo_sqlite import Status, read_diagnostics, read_todo
 from tessphot_lib.model import CcdId
 from tessphot_lib.stages.measure import UNEXPECTED
@@ -19,7 +21,9 @@ SUMMARY_TMAG = (8, 10, 12, 14)  # magnitudes whose precision is told, each +- 0.
 MAX_NAMED = 10
 
 
-def run_check(todo: Path, output: Path, *, tic_ids: list[int]) -> None:
+def run_check(
+    todo: Path, output: Path, *, tic_ids: list[int], not_measured: Sequence[Path] = ()
+) -> None:
     """Write the summary of a run.
 
     Parameters
@@ -30,6 +34,8 @@ def run_check(todo: Path, output: Path, *, tic_ids: list[int]) -> None:
         ``summary.txt``
     tic_ids : list of int
         Stars that were asked for; empty: all.
+    not_measured : sequence of Path
+        ``not_measured.ecsv`` of each CCD of cutouts.
 
     Raises
     ------
@@ -44,8 +50,9 @@ def run_check(todo: Path, output: Path, *, tic_ids: list[int]) -> None:
         raise TessphotError(_name_failures(failed, todo, tic_ids))
     if tic_ids:
         stars = stars[stars["tic_id"].isin(tic_ids)]
+    text = summary(stars, todo, tic_ids) + "".join(map(_not_measured_lines, not_measured))
     with complete_file(output) as partial:
-        partial.write_text(summary(stars, todo, tic_ids), encoding="utf-8")
+        partial.write_text(text, encoding="utf-8")
 
 
 def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
@@ -97,6 +104,14 @@ def _folders_of_other_tiles(folder: Path, stars: pd.DataFrame) -> list[str]:
         for tile in sorted(folder.glob("*/lightcurves/*"))
         if tile.relative_to(folder).as_posix() not in own and any(tile.glob("*.fits.gz"))
     ]
+
+
+def _not_measured_lines(path: Path) -> str:
+    """Counts of the stars of a CCD of cutouts that got no light curve, by reason."""
+    stars = read_not_measured(path)
+    counts = stars["reason"].value_counts().items()
+    lines = [f"  {count:8d} {reason}\n" for reason, count in counts]
+    return f"stars that are not on the list: {path}\n" + "".join(lines) if lines else ""
 
 
 def _precision_line(stars: pd.DataFrame, tmag: float) -> str:

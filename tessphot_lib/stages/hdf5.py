@@ -212,6 +212,6 @@ def _smooth(
 
 
 def _parts_with_the_same_images(models: np.ndarray) -> list[np.ndarray]:
-    """Numbers of the patches that have a background in the same images, (n_images, n_patches, …)."""
+    """Numbers of patches that have a background in the same images, for all such sets."""
     _, pattern = np.unique(np.isfinite(models).all(axis=2), axis=1, return_inverse=True)
     return [np.flatnonzero(pattern == number) for number in range(pattern.max() + 1)]

@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 
 UNEXPECTED = "Traceback: "  # begins the remark of a star on which the code itself failed
 MARGIN = 32  # [pixels] around a tile that is read with it; larger apertures are read alone
+MAX_PIXELS = 4_000_000  # of a patch, in all images that are read at once
 DATA_REL_UNKNOWN = 0
 
 
@@ -196,28 +197,23 @@ class _StarFrame:
 
 def _measure_all(cube: PixelCube, apertures: list[Aperture], tile: Window | None) -> ApertureSums:
     """Sums of all stars: those near the tile together, those with large apertures one by one."""
-    near = tile_region(tile, cube.window)
     boxes = [_bounding_window(aperture) for aperture in apertures]
-    together = [
-        index for index, box in enumerate(boxes) if near is not None and near.intersect(box) == box
-    ]
-    alone = [index for index in range(len(apertures)) if index not in set(together)]
     shape = len(apertures), cube.n_cadences
     result = {
         name: np.full(shape, np.nan)
         for name in ("flux", "flux_err", "background", "centroid_row", "centroid_column")
     }
     result["pixel_flags"] = np.zeros(shape, dtype=np.uint8)
-    for region, members in _regions(near, together, boxes, alone):
+    for region, members in _regions(cube, boxes, tile):
         matrix = ApertureMatrix.over(region, [apertures[index] for index in members])
         n_pixels = matrix.weights.sum(axis=1)
-        for number, cadences in enumerate(cube.block_slices()):
+        for number, cadences in enumerate(_cadence_slices(cube, region)):
             sums = _measure_block(cube, matrix, cadences)
             error = _background_error(cube, apertures, members, cadences) * n_pixels[:, None]
             for name, values in result.items():
                 values[members, cadences] = getattr(sums, name)
             result["flux_err"][members, cadences] = np.hypot(sums.flux_err, error)
-            if len(members) > 1:
+            if len(members) > 1 and cube.patches is None:
                 log.info("%s: block %d read", cube.ccd_id, number + 1)
     return ApertureSums(**result)
 
@@ -228,7 +224,7 @@ def _sky_lookup(
     """Return a function that gives the sky pixels of a stamp, (n_rows, n_columns) bool."""
     scale = float(cube.attributes["mask_radius_scale"])
     stars = [neighbors[name].to_numpy(dtype=float) for name in ("row", "column", "tmag")]
-    near = tile_region(tile, cube.window)
+    near = None if cube.patches is not None else tile_region(tile, cube.window)
     near_sky = None if near is None else ~star_mask(near, *stars, radius_scale=scale)
 
     def sky_of(stamp: Window) -> NDArray:
@@ -253,13 +249,34 @@ def tile_region(tile: Window | None, window: Window) -> Window | None:
 
 
 def _regions(
-    near: Window | None, together: list[int], boxes: list[Window], alone: list[int]
+    cube: PixelCube, boxes: list[Window], tile: Window | None
 ) -> Iterator[tuple[Window, list[int]]]:
-    """Regions to read, each with the stars that are measured in it."""
-    if together:
-        yield near, together
+    """Regions to read, each with the stars that are measured in it.
+
+    The tile with what lies around it or, where there are patches, each of
+    those; stars with larger apertures by themselves.
+    """
+    alone = list(range(len(boxes)))
+    if cube.patches is not None:
+        wholes = [Window(*map(int, one)) for one in cube.patches["windows"]]
+    else:
+        wholes = [] if tile is None else [tile_region(tile, cube.window)]
+    for whole in wholes if tile is not None else []:
+        inside = whole is not None and [i for i in alone if whole.intersect(boxes[i]) == boxes[i]]
+        if inside:
+            alone = [index for index in alone if index not in set(inside)]
+            yield whole, inside
     for index in alone:
         yield boxes[index], [index]
+
+
+def _cadence_slices(cube: PixelCube, region: Window) -> Iterator[slice]:
+    """Cadences that are read at once: those of a block, or fewer so that memory stays small."""
+    at_once = max(64, MAX_PIXELS // (region.shape[0] * region.shape[1]) // 64 * 64)
+    for block in cube.block_slices():
+        step = block.stop - block.start if cube.patches is None else at_once
+        for first in range(block.start, block.stop, step):
+            yield slice(first, min(first + step, block.stop))
 
 
 def _bounding_window(aperture: Aperture) -> Window:

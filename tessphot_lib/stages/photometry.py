@@ -16,6 +16,7 @@ from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import Status, read_apertures, read_todo
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.stages.measure import StarList, measure_stars
+from tessphot_lib.stages.todo import MINIMUM_APERTURE
 from tessphot_lib.tiles import tile_window
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def star_list(stars: pd.DataFrame, todo: Path, catalog: Path) -> StarList:
     stars = stars[~(stars["status"] == int(Status.SKIPPED)).fillna(False)]
     stored = read_apertures(todo, stars["priority"].tolist())
     apertures = [
-        Aperture(one.window, one.mask, one.errors is not None)
+        Aperture(one.window, one.mask, is_minimum=MINIMUM_APERTURE in (one.errors or ""))
         for one in (stored[priority] for priority in stars["priority"])
     ]
     remarks = [stored[priority].errors for priority in stars["priority"]]

@@ -30,7 +30,8 @@ rule collect:
 
 rule check:
     input:
-        "results/todo.sqlite",
+        todo="results/todo.sqlite",
+        not_measured=expand(list(NOT_MEASURED.values()), ccd_id=CCD_IDS),
     output:
         RUN_SUMMARY,
     log:

@@ -372,6 +372,11 @@ DIAGNOSTICS = (
     if config["targets"]["tic_ids"]
     else expand("results/{ccd_id}/diagnostics/{tile}.ecsv", ccd_id=CCD_IDS, tile=TILES)
 )
+NOT_MEASURED = (
+    {"not_measured": "results/{ccd_id}/not_measured.ecsv"}
+    if config["input"]["source"] == "tesscut"
+    else {}
+)
 FOOTPRINT_FROM = (
     {}
     if config["catalog"]["footprint"] == "pointing"

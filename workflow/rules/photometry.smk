@@ -5,8 +5,10 @@ rule todo:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
         catalog="results/{ccd_id}/catalog.sqlite",
+        cutouts=cutout_table_of,
     output:
-        "results/{ccd_id}/todo.sqlite",
+        **NOT_MEASURED,
+        todo="results/{ccd_id}/todo.sqlite",
     log:
         "logs/{ccd_id}/todo.log",
     benchmark:

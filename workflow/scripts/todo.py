@@ -5,11 +5,14 @@ from tessphot_lib.model import CcdId
 from tessphot_lib.stages.todo import run_todo
 
 log_to(snakemake.log[0])
+not_measured = snakemake.output.get("not_measured")
 run_todo(
     Path(snakemake.input.pixels),
     Path(snakemake.input.catalog),
-    Path(snakemake.output[0]),
+    Path(snakemake.output.todo),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     settings=snakemake.params.settings,
     photometry=snakemake.params.photometry,
+    cutouts=Path(str(snakemake.input.cutouts)) if not_measured else None,
+    not_measured=Path(not_measured) if not_measured else None,
 )
