@@ -112,14 +112,22 @@ def test_setting_reruns_what_depends_on_it(plan, sector14, section, change, agai
     assert set(plan(config=sector14 | {section: change})) == again
 
 
-def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path):
+def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path, snakemake, project):
     (tmp_path / "tess.bsp").touch()
     sector14["times"] = {"ephemeris": "../tess.bsp"}
     again = {"spacecraft", "hdf5", "todo", "photometry", "collect", "check", "all"}
     assert set(plan(config=sector14)) == again
+    wanted = "results/spacecraft_sector14.ecsv"
+    status, output = snakemake("--cores", "1", wanted, config=sector14, project=project)
+    assert status == 0, output
+    log = (tmp_path / "run" / "logs" / "spacecraft_sector14.log").read_text()
+    assert "called with ([PosixPath('results/s0014-cam1-ccd1/ffis.ecsv')], " in log
+    assert "14) {'ephemeris': PosixPath('../tess.bsp')}" in log
 
 
-def test_target_pixel_files_rerun_the_images_of_their_ccd(plan, sector14, tmp_path, snakemake):
+def test_target_pixel_files_rerun_the_images_of_their_ccd(
+    plan, sector14, tmp_path, snakemake, project
+):
     folder = tmp_path / "tpf" / "below"
     folder.mkdir(parents=True)
     header = "".join(f"{card:80}" for card in ("SECTOR  = 14", "CAMERA  = 1", "CCD     = 1", "END"))
@@ -128,8 +136,12 @@ def test_target_pixel_files_rerun_the_images_of_their_ccd(plan, sector14, tmp_pa
     (folder / name.replace("s0014", "s0015")).write_text(header.replace("14", "15"))
     sector14["input"]["tpf_dir"] = "../tpf"
     assert plan(config=sector14) == {"ffi_table": 1, "backgrounds": 3} | AFTER_A_BLOCK
+    table = f"results/{CCD}/ffis.ecsv"
+    status, output = snakemake("--cores", "1", table, config=sector14, project=project)
+    assert status == 0, output
+    log = (tmp_path / "run" / "logs" / CCD / "ffi_table.log").read_text()
+    assert f"'tpfs': [PosixPath('../tpf/below/{name}')]" in log
     (folder / name).write_text(header.replace("CCD     = 1", "CCD     = 2"))
-    assert plan(config=sector14) == {}
     _, output = snakemake("-n", config=sector14)
     assert "no target pixel file of s0014-cam1-ccd1 in '../tpf'" in output
 

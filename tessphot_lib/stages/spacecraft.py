@@ -25,6 +25,7 @@ STEP = 1.0 / 48.0  # [d] of the path that is written; its spline is good to some
 MIN_POINTS = 8
 MARGIN = 60.0 / SECONDS_PER_DAY  # [d] before the first and after the last image
 SAMPLE = 0.25  # [d] one image of each CCD is used in this time
+MAX_NAME = 50  # [characters]
 SUSPICIOUS = 0.05  # [s] between an ephemeris and the headers of the images
 
 
@@ -139,9 +140,9 @@ def _from_ephemeris(path: Path, time: NDArray, projections: Projections) -> Spac
                 difference,
             )
     variance = EPHEMERIS_ERROR**2 + (error / SPEED_OF_LIGHT_KM_PER_S) ** 2
-    return SpacecraftPath(
-        time, position, "ephemeris", f"ephemeris {path.name}", variance * np.eye(3)
-    )
+    # It becomes a keyword of the light curves: short, and ASCII.
+    name = path.name[-MAX_NAME:].encode("ascii", "replace").decode()
+    return SpacecraftPath(time, position, "ephemeris", f"ephemeris {name}", variance * np.eye(3))
 
 
 def _barycentric(path: Path, time: NDArray) -> tuple[NDArray, float]:

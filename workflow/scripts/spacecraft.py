@@ -8,5 +8,5 @@ run_spacecraft(
     [Path(table) for table in snakemake.input.ffi_tables],
     Path(snakemake.output[0]),
     int(snakemake.wildcards.sector),
-    ephemeris=Path(snakemake.input.ephemeris) if snakemake.input.ephemeris else None,
+    ephemeris=next(map(Path, snakemake.input.ephemeris), None),
 )
