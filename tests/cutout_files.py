@@ -107,7 +107,9 @@ def write_cutout(
     primary = fits.PrimaryHDU()
     primary.header["CREATOR"] = "astrocut"
     primary.header["SECTOR"] = int(names[0].split("-s")[1][:4])
-    primary.header["TSTART"], primary.header["TSTOP"] = start[0], stop[-1]
+    # At the telescope, as in the primary headers of full-frame images.
+    primary.header["TSTART"] = start[0] - correction[0]
+    primary.header["TSTOP"] = stop[-1] - correction[-1]
     primary.header["RA_OBJ"], primary.header["DEC_OBJ"] = map(float, centre)
     primary.header["FFIINDEX"] = headers[0]["FFIINDEX"]
     for key in ("CAMERA", "CCD", *KEYWORDS):

@@ -33,6 +33,10 @@ ROUNDED_TIMES = 0.2  # [s] rms off a steady clock by which they are known
 SAME_CLOCK = 5.0  # [s] by which the header's TSTART may differ from such times
 
 
+class UnusableCutoutError(InputDataError):
+    """A cutout as TESScut made it, of which nothing can be used."""
+
+
 @dataclass(frozen=True)
 class Cutout:
     """What a cutout is, without its pixels.
@@ -75,9 +79,10 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
     Raises
     ------
     InputDataError
-        If the file cannot be read, lacks a column or keyword, is of another
-        CCD, or contradicts itself: a WCS of another CCD or sector, a target
-        that does not lie on its pixels.
+        If the file cannot be read, lacks a column or keyword, or is of another CCD.
+    UnusableCutoutError
+        If it contradicts itself (a WCS of another CCD or sector, a target that
+        does not lie on its pixels) or has no science pixels.
     """
     try:
         with fits.open(path, memmap=False) as hdus:
@@ -85,7 +90,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
             header = _merged(hdus)
             _check(path, header, hdus[1].columns.names, ccd_id)
             table = hdus[1].data
-            shape = table["FLUX"].shape[1:]
+            number, shape = hdus[1].columns.names.index("FLUX") + 1, table["FLUX"].shape[1:]
             wcs = _linear_wcs(path, hdus)
             name = np.array([str(text).strip() for text in table["FFI_FILE"]])
             raw = {key: np.asarray(table[key], dtype=np.float64) for key in ("TIME", "TIMECORR")}
@@ -95,7 +100,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
                 numbers[:] = table["CADENCENO"]
     except READ_FAILURES as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
-    window, cut = _window(path, header, shape)
+    window, cut = _window(path, header, number, shape)
     target = float(header.get("RA_OBJ", np.nan)), float(header.get("DEC_OBJ", np.nan))
     _check_wcs(path, header, wcs, shape, target, ccd_id)
     wcs.wcs.crpix -= cut[1].start, cut[0].start
@@ -137,7 +142,8 @@ def read_cutout_pixels(path: Path) -> tuple[NDArray, NDArray]:
     try:
         with fits.open(path, memmap=False) as hdus:
             table = hdus[1].data
-            _, cut = _window(path, _merged(hdus), table["FLUX"].shape[1:])
+            number = hdus[1].columns.names.index("FLUX") + 1
+            _, cut = _window(path, _merged(hdus), number, table["FLUX"].shape[1:])
             flux, flux_err = (
                 np.array(table[key][(slice(None), *cut)], dtype=np.float32)
                 for key in ("FLUX", "FLUX_ERR")
@@ -189,22 +195,19 @@ def _check(path: Path, header: fits.Header, columns: list[str], ccd_id: CcdId) -
 
 
 def _window(
-    path: Path, header: fits.Header, shape: tuple[int, int]
+    path: Path, header: fits.Header, number: int, shape: tuple[int, int]
 ) -> tuple[Window, tuple[slice, slice]]:
     """Place on the CCD, from the physical WCS of the column FLUX, and the pixels that are on it.
 
+    ``number`` is that of the column, ``shape`` of its images.
     TESScut pads what lies beyond the image, and gives columns that are no science pixels.
     """
-    number = next(
-        (key.removeprefix("TTYPE") for key in header["TTYPE*"] if header[key] == "FLUX"), "5"
-    )
-    try:
-        first = [
-            int(header[f"{axis}CRV{number}P"]) + 1 - int(header.get(f"{axis}CRP{number}P", 1))
-            for axis in (1, 2)
-        ]
-    except KeyError as err:
-        raise InputDataError(f"{path}: keyword {err} is missing: no place on the CCD") from err
+    first = []
+    for axis in (1, 2):
+        key = f"{axis}CRV{number}P"
+        if key not in header:
+            raise InputDataError(f"{path}: keyword {key} is missing: no place on the CCD")
+        first.append(int(header[key]) + 1 - int(header.get(f"{axis}CRP{number}P", 1)))
     row0, column0 = first[1] - 1, first[0] - 1 - FIRST_SCIENCE_COLUMN
     inside = [
         (max(start, 0), min(start + side, size))
@@ -213,7 +216,7 @@ def _window(
         )
     ]
     if any(start >= stop for start, stop in inside):
-        raise InputDataError(
+        raise UnusableCutoutError(
             f"{path}: none of its pixels are science pixels: rows {row0} to "
             f"{row0 + shape[0] - 1}, columns {column0} to {column0 + shape[1] - 1}"
         )
@@ -243,12 +246,12 @@ def _check_wcs(
     source = str(header.get("WCS_FFI", ""))
     match = re.search(r"-s(\d{4})-([1-4])-([1-4])-", source)
     if match and CcdId(*map(int, match.groups())) != ccd_id:
-        raise InputDataError(f"{path}: keyword WCS_FFI is {source}: its WCS is of another CCD")
+        raise UnusableCutoutError(f"{path}: keyword WCS_FFI is {source}: its WCS is of another CCD")
     if not np.isfinite(target).all():
         return
     x, y = wcs.all_world2pix(*target, 0)
     if not (-1.5 < x < shape[1] + 0.5 and -1.5 < y < shape[0] + 0.5):
-        raise InputDataError(
+        raise UnusableCutoutError(
             f"{path}: its target RA_OBJ {target[0]:.5f}, DEC_OBJ {target[1]:.5f} does not lie on "
             "its pixels by its own WCS"
         )

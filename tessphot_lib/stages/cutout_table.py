@@ -14,7 +14,13 @@ from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.cutout_table import write_cutout_table
 from tessphot_lib.io.ffi_table import write_ffi_table
 from tessphot_lib.io.ffi_times import timestamp_shifts
-from tessphot_lib.io.tesscut import NO_CADENCE, Cutout, read_cutout, read_cutout_pixels
+from tessphot_lib.io.tesscut import (
+    NO_CADENCE,
+    Cutout,
+    UnusableCutoutError,
+    read_cutout,
+    read_cutout_pixels,
+)
 from tessphot_lib.model import CcdId
 
 log = logging.getLogger(__name__)
@@ -38,8 +44,8 @@ def run_cutout_table(
 
     A cutout that contradicts itself (a WCS of another CCD, a target off its
     pixels), or one before it where they overlap, is left out and listed with
-    the reason, whatever ``on_bad_image`` says, since there are such files; one
-    that cannot be read is an error unless bad ones are to be skipped.
+    the reason, whatever ``on_bad_image`` says, since TESScut makes such files;
+    any other bad one is an error unless bad ones are to be skipped.
 
     Parameters
     ----------
@@ -58,7 +64,7 @@ def run_cutout_table(
         try:
             cutout = read_cutout(path, ccd_id)
         except InputDataError as err:
-            if on_bad_image == "error" and "cannot be read" in str(err):
+            if on_bad_image == "error" and not isinstance(err, UnusableCutoutError):
                 raise
             log.warning("left out: %s", err)
             rows.append({"path": path, "status": "unusable", "reason": err})
