@@ -44,7 +44,7 @@ def _report(kind, error, traceback) -> None:
     """Last word on an exception that nobody caught."""
     if isinstance(error, TessphotError):
         log.error("error: %s", error)
-        print(f"error: {error}", file=sys.stderr)
+        sys.stderr.write(f"error: {error}\n")  # at once: other jobs write there, too
         return
     log.critical("unexpected error", exc_info=(kind, error, traceback))
     sys.__excepthook__(kind, error, traceback)
