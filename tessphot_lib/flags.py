@@ -97,7 +97,7 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         CadenceFlag.STRAYLIGHT_MEASURED: "background far above its quiet level (tessphot)",
         CadenceFlag.NO_WCS: "no usable WCS in the header (tessphot)",
         CadenceFlag.NO_MOTION: "image motion could not be measured (tessphot)",
-    CadenceFlag.COARSE_MEASURED: "displaced from the images around it (tessphot)",
+        CadenceFlag.COARSE_MEASURED: "displaced from the images around it (tessphot)",
     },
     PixelFlag: {
         PixelFlag.NOT_USED_FOR_BACKGROUND: "not used for the background",
