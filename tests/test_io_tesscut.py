@@ -164,6 +164,7 @@ def test_rows_without_an_image(tmp_path, images):
         ),
     ],
     ids=str,
+    ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_refused(tmp_path, images, change, message):
     change = change | {"name": "tess-s0014-3-4_a.fits"}
