@@ -163,7 +163,6 @@ def test_rows_without_an_image(tmp_path, images):
             "FFI_FILE names images of another CCD: tess2019199202200-s0014-3-3-0150",
         ),
     ],
-    ids=str,
     ids=lambda value: value if isinstance(value, str) else "-".join(value),
 )
 def test_refused(tmp_path, images, change, message):
