@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.wcs import WCS
 from astropy.wcs.utils import fit_wcs_from_points
+
+from tessphot_lib.io.ffi import ffi_wcs
 
 FIRST_COLUMN = 44  # of the science pixels in the full image
 KEYWORDS = ("DATA_REL", "CRMITEN", "CRBLKSZ", "CRSPOC", "PROCVER", "SIMDATA")
@@ -40,7 +41,7 @@ def linear_wcs(header, window):
     rows, columns = np.meshgrid(
         np.linspace(row0, row1 - 1, 4), np.linspace(column0, column1 - 1, 4)
     )
-    sky = WCS(header, relax=True).all_pix2world(columns.ravel() + FIRST_COLUMN, rows.ravel(), 0)
+    sky = ffi_wcs(header).all_pix2world(columns.ravel() + FIRST_COLUMN, rows.ravel(), 0)
     points = columns.ravel() - column0, rows.ravel() - row0
     return fit_wcs_from_points(points, SkyCoord(*sky, unit="deg"), projection="TAN")
 

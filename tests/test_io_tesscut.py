@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.wcs import WCS
 from cutout_files import blank_images, write_cutout
 
 from tessphot_lib.errors import InputDataError
@@ -241,6 +242,18 @@ def test_the_later_of_two_that_contradict_each_other_is_not_used(tmp_path, image
     # Without that image they agree.
     again = write_cutout(tmp_path, other, window, name=second.name, use=slice(7, None))
     assert len(table_of(tmp_path, [again, first])[0]) == 2
+
+
+def test_direction_that_the_times_are_for(tmp_path, images):
+    """Known where the cutouts lie about the middle of the CCD, else left open."""
+    _, ffis = table_of(tmp_path, [write_cutout(tmp_path, images, WINDOW)])
+    assert np.isnan(ffis["centre_ra"]).all()
+    middle = blank_images(3, [1000, 1010, 900, 910])
+    _, ffis = table_of(tmp_path, [write_cutout(tmp_path, middle, middle["window"])])
+    header = middle["header"][0]
+    ra, dec = WCS(header).all_pix2world(1068, 1024, 1)
+    assert ffis["centre_ra"][0] == pytest.approx(float(ra), abs=1e-3)
+    assert ffis["centre_dec"][0] == pytest.approx(float(dec), abs=1e-3)
 
 
 def test_one_cutout_of_one_image(tmp_path, images):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tessphot_lib.constants import FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.cutout_table import write_cutout_table
+from tessphot_lib.io.ffi import BTC_PIXEL
 from tessphot_lib.io.ffi_table import write_ffi_table
 from tessphot_lib.io.ffi_times import timestamp_shifts
 from tessphot_lib.io.tesscut import (
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 DEGREE_BY_COUNT = ((24, 3), (12, 2))
 DEFAULT_LENGTH = 1800 / SECONDS_PER_DAY  # [d] of a single image that does not tell
 SAME_PIXEL = 1e-4  # relative difference up to which overlapping cutouts agree
+# How far from the cutouts their common WCS is good to some tenths of an arcmin [pixels].
+FAR, FAR_WITH_DISTORTION = 400.0, 1000.0
 GRID = np.array([0.0, 0.5, 1.0])  # points of each cutout that the CCD's WCS is fitted to
 KEYWORDS = (
     *("DATA_REL", "SIMDATA", "CRMITEN", "CRBLKSZ", "CRSPOC", "DEADC", "INT_TIME", "READTIME"),
@@ -84,7 +87,7 @@ def run_cutout_table(
             f"{rows[0]['reason']}"
         )
     wcs = fit_ccd_wcs(good)
-    images = _images(good, ccd_id)
+    images = _images(good, ccd_id, _corrected_direction(good, wcs))
     write_cutout_table(output, rows, ccd_id)
     header = {key: good[0].header[key] for key in KEYWORDS if key in good[0].header}
     write_ffi_table(
@@ -146,7 +149,27 @@ def _points(cutout: Cutout) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     return x + first, y + cutout.window.row0, ra, dec
 
 
-def _images(cutouts: list[Cutout], ccd_id: CcdId) -> list[dict]:
+def _corrected_direction(cutouts: list[Cutout], wcs: WCS) -> tuple[float, float]:
+    """Direction that TIMECORR is for, the middle of the CCD; NaN where the WCS is a guess.
+
+    An arcmin makes up to 0.15 s.
+    """
+    column, row = (pixel - 1 for pixel in BTC_PIXEL)
+    nearest = min(
+        np.hypot(
+            0.5 * (one.window.row0 + one.window.row1) - row,
+            0.5 * (one.window.column0 + one.window.column1) + FIRST_SCIENCE_COLUMN - column,
+        )
+        for one in cutouts
+    )
+    has_distortion = len(cutouts) >= DEGREE_BY_COUNT[-1][0]
+    if nearest > (FAR_WITH_DISTORTION if has_distortion else FAR):
+        return np.nan, np.nan
+    ra, dec = wcs.all_pix2world(column, row, 0)
+    return float(ra), float(dec)
+
+
+def _images(cutouts: list[Cutout], ccd_id: CcdId, direction: tuple[float, float]) -> list[dict]:
     """One row of ``ffis.ecsv`` for each image that any cutout has."""
     by_number: dict[int, dict] = {}
     for cutout in cutouts:
@@ -173,6 +196,8 @@ def _images(cutouts: list[Cutout], ccd_id: CcdId) -> list[dict]:
                 "time_stop": time + 0.5 * length + shift_stop,
                 "time_shift": 0.5 * sum(shifts),
                 "timecorr": timecorr,
+                "centre_ra": direction[0],
+                "centre_dec": direction[1],
                 "exposure_time": exposure_time,
                 "cadenceno": int(number),
                 "quality": int(quality),

@@ -166,7 +166,9 @@ class CutoutCubes:
         """Fill the tables of the images and of the stars that tell the motion."""
         n_stars = len(self._chosen)
         star_row, star_column = (
-            np.array([position[axis] for position in self._positions]).reshape(n_stars, -1).T
+            np.array([position[axis] for position in self._positions])
+            .reshape(n_stars, self.n_images)
+            .T
             for axis in (0, 1)
         )
         level = self.background[:, :, 0]
@@ -185,8 +187,8 @@ class CutoutCubes:
             "background": self.background,
             "background_error": self.background_error,
             "header_motion": np.full((self.n_images, 6), np.nan),
-            "star_row": star_row.reshape(self.n_images, n_stars),
-            "star_column": star_column.reshape(self.n_images, n_stars),
+            "star_row": star_row,
+            "star_column": star_column,
         }
         chosen = self.stars.loc[self._chosen]
         self.motion_stars |= {name: chosen[name].to_numpy() for name in ("tic_id", "row", "column")}
