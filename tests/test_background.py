@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from photutils.background import Background2D
 
 from tessphot_lib.background import (
     Mesh,
@@ -343,3 +344,22 @@ def test_stray_light():
     assert not has_straylight(np.full(3, np.nan), 10.0).any()
     # A dark sky (oversubtracted) does not make everything stray light:
     assert has_straylight(np.array([-3.0, 0.1, 5.0, 20.0]), 10.0).tolist() == [False] * 3 + [True]
+
+
+def test_agrees_with_photutils():
+    """An independent estimate of the same sky, as good as that is between its cells."""
+    window = Window(0, 512, 0, 448)
+    row, column = positions(window)
+    rng = np.random.default_rng(12)
+    truth = 120 + row / 40 + 8 * np.sin(column / 90)
+    image = truth + rng.normal(0, 1.0, window.shape)
+    mask = rng.random(window.shape) < 0.2
+    image[mask] += 500
+    mesh = Mesh.over(window, 64)
+    model, _ = fit_background(image.astype(np.float32), SkySampler.from_mask(mesh, mask))
+    ours = evaluate_background(model, mesh, window)
+    theirs = Background2D(image, 64, mask=mask, filter_size=1, exclude_percentile=90).background
+    assert np.abs(np.median(ours - theirs)) < 0.05
+    inner = (slice(64, -64), slice(64, -64))
+    assert np.std((ours - truth)[inner]) < np.std((theirs - truth)[inner])
+    np.testing.assert_allclose(ours[inner], theirs[inner], atol=1.0)
