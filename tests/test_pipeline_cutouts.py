@@ -346,9 +346,11 @@ def configuration(folder, tic):
 def test_whole_workflow(sector, tmp_path, snakemake):
     write_cutout(tmp_path / "run" / "mine" / "deep", sector["images"], [1760, 1785, 230, 255])
     write_cutout(tmp_path / "run" / "mine", sector["images"], [1795, 1820, 270, 295])
+    (tmp_path / "run" / "mine" / "tess-s0014-3-1_10.0_-3.5_10x10_astrocut.fits").touch()
     config = configuration("mine", sector["tic"])  # relative: from the folder of the run
     status, output = snakemake("-n", config=config)
     assert status == 0, output
+    assert "not asked for by sectors, cameras and ccds: the cutouts of s0014-cam3-ccd1" in output
     assert "cutout_table" in output
     assert "rule backgrounds" not in output
     status, output = snakemake("--cores", "2", config=config)

@@ -86,6 +86,9 @@ def ccds_with_images():
     if len(with_images) < len(asked):
         without = [ccd_id for ccd_id in asked if ccd_id not in found]
         logger.warning(f"left out, no images in '{folder}': {name_some(without)}")
+    if is_cut and set(found) - set(asked):
+        others = name_some(sorted(set(found) - set(asked)))
+        logger.warning(f"not asked for by sectors, cameras and ccds: the cutouts of {others}")
     FOUND.update(found)
     return with_images
 
@@ -293,6 +296,16 @@ def memory(base, bytes_per_pixel=0, bytes_per_block_pixel=0):
     n_pixels = WINDOW.shape[0] * WINDOW.shape[1]
     n_bytes = bytes_per_pixel + bytes_per_block_pixel * config["prepare"]["block_size"]
     return base + int(n_pixels * n_bytes / 1e6)
+
+
+def cutout_memory(wildcards, input):
+    """Memory [MB] for the largest cutout, which is held several times."""
+    sizes = [
+        Path(cutout).stat().st_size * (2 if cutout.endswith(".gz") else 1)
+        for cutout in input.cutouts
+        if Path(cutout).exists()
+    ]
+    return 1500 + int(5e-6 * max(sizes, default=0))
 
 
 def catalog_settings(*names):

@@ -14,7 +14,7 @@ rule cutout_table:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=2000,
+        mem_mb=cutout_memory,
         runtime=60,
     params:
         on_bad_image=config["input"]["on_bad_image"],
@@ -40,7 +40,7 @@ rule cutouts:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=cutout_memory,
         runtime=240,
     params:
         settings=prepare_settings("bad_quality", "compression_error", "average", "motion"),
