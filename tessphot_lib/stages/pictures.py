@@ -11,10 +11,11 @@ from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.average_fits import read_average_image
 from tessphot_lib.io.lightcurve_fits import read_light_curve
 from tessphot_lib.io.todo_sqlite import read_apertures, read_diagnostics, read_todo
-from tessphot_lib.model import CcdId
+from tessphot_lib.model import CcdId, Window
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.collections import LineCollection
 
 N_LABELS = 12  # bright stars that are named in the picture
 FAINT_LIMIT = 13.0  # [Tmag] of the star whose light curve is shown
@@ -47,16 +48,15 @@ def _draw_average(folder: Path, ccd_id: CcdId, output: Path) -> None:
     """Average image with the outlines of all apertures."""
     average, _, window = read_average_image(folder / "average_image.fits")
     stars = read_todo(folder / "todo.sqlite")
-    owner = np.zeros(window.shape)
-    for aperture in read_apertures(folder / "todo.sqlite").values():
-        owner[aperture.window.slices_in(window)][aperture.mask] = 1
+    owner = np.zeros(window.shape, dtype=np.int64)
+    for priority, aperture in read_apertures(folder / "todo.sqlite").items():
+        owner[aperture.window.slices_in(window)][aperture.mask] = priority
     figure, axes = plt.subplots(figsize=(8, 8), layout="constrained")
     low, high = np.nanpercentile(average, [5, 99.5])
     extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
     shown = np.arcsinh(np.clip(average - low, 0, None) / max(high - low, 1e-9) * 100)
     axes.imshow(shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
-    row, column = np.mgrid[window.row0 : window.row1, window.column0 : window.column1]
-    axes.contour(column, row, owner, levels=[0.5], colors="tab:red", linewidths=0.4)
+    axes.add_collection(LineCollection(_outlines(owner, window), colors="tab:red", linewidths=0.4))
     for star in stars.head(N_LABELS).itertuples():
         axes.annotate(
             f"{star.tic_id}\n{star.tmag:.1f}",
@@ -114,11 +114,22 @@ def _draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:
         shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest"
     )
     mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
-    row, column = np.mgrid[window.row0 : window.row1, window.column0 : window.column1]
-    axes["stamp"].contour(column, row, mask, levels=[0.5], colors="tab:red", linewidths=1)
+    outlines = LineCollection(_outlines(mask.astype(int), window), colors="tab:red", linewidths=1)
+    axes["stamp"].add_collection(outlines)
     axes["stamp"].set(xlabel="column", ylabel="row", title="average image, aperture")
     figure.savefig(output, dpi=130, format="png")
     plt.close(figure)
+
+
+def _outlines(owner: np.ndarray, window: Window) -> np.ndarray:
+    """Borders between pixels of different owners (0: none), (n, 2, 2) as (column, row)."""
+    padded = np.pad(owner, 1)
+    row, column = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    level = np.stack([[column, row], [column + 1, row]])
+    row, column = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
+    upright = np.stack([[column, row], [column, row + 1]])
+    lines = np.concatenate([level, upright], axis=2).transpose(2, 0, 1)
+    return lines + np.array([window.column0, window.row0]) - 0.5
 
 
 def stamp_pixels(aperture: np.ndarray) -> int:
