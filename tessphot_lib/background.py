@@ -35,6 +35,7 @@ N_CLIPS = 3
 MIN_SHARE = 0.01  # of a cell's pixels must be free of stars, at least MIN_PIXELS
 MIN_PIXELS = 12
 MAX_PIXELS = 1400  # of a cell are used; more do not make its mean better than the confusion
+ALIKE, ALIKE_SHARE = 0.3, 0.001  # [e-/s/pixel], of the level: rms difference of alike skies
 NOT_A_KNOT_CELLS = 4  # with fewer the spline's ends are natural
 STRAYLIGHT_QUANTILE = 0.2  # of the images of a CCD are taken as quiet
 
@@ -287,7 +288,7 @@ def smooth_in_time(
         near = np.arange(first, last)
         near = near[usable[near]]
         difference = models[near] - models[index]
-        allowed = 0.5 + 0.01 * np.abs(np.median(models[index]))  # [e-/s/pixel] alike sky
+        allowed = ALIKE + ALIKE_SHARE * np.abs(np.median(models[index]))
         rms = np.sqrt((difference**2).mean(axis=(1, 2)))
         weight = np.exp(-0.5 * (rms / allowed) ** 2)
         smoothed[index] = np.tensordot(weight, models[near], axes=1) / weight.sum()
