@@ -9,6 +9,7 @@ than five questions a second are answered by 503, which is tried again.
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlencode
@@ -160,6 +161,8 @@ def _verify_zip(path: Path) -> None:
         with path.open("rb") as file:
             said = _words(file.read(N_WORDS))
         raise InputDataError(f"the answer is no zip file: {said}") from None
+    except (zlib.error, EOFError, ValueError, NotImplementedError) as error:
+        raise InputDataError(f"the answer is a damaged zip file: {error}") from None
     if damaged is not None:
         raise InputDataError(f"{damaged} is damaged")
 
