@@ -7,8 +7,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.wcs import WCS
 
-from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.ecsv import read_ecsv, write_ecsv
 from tessphot_lib.model import CcdId, Window
 
 TARGET_IN_NAME = re.compile(r"_(\d+(?:\.\d*)?)_(-?\d+(?:\.\d*)?)_(\d+)x(\d+)_")
@@ -33,16 +32,12 @@ def write_cutout_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
         table[name] = np.array([target[index] for target in targets], dtype=float)
     for index, key in enumerate(_WCS_KEYS):
         table[key] = np.array([_wcs_values(row.get("wcs"))[index] for row in rows], dtype=float)
-    with complete_file(path) as partial:
-        table.write(partial, format="ascii.ecsv")
+    write_ecsv(path, table)
 
 
 def read_cutout_table(path: Path) -> list[dict]:
     """Read the cutouts that are used: ``path``, ``window`` and ``wcs`` (linear, zero-based)."""
-    try:
-        table = Table.read(path, format="ascii.ecsv", guess=False)
-    except (OSError, ValueError) as err:
-        raise InputDataError(f"{path}: cannot be read: {err}") from err
+    table = read_ecsv(path)
     rows = []
     for row in table[np.asarray(table["status"]) == "ok"]:
         wcs = WCS(naxis=2)
@@ -61,10 +56,7 @@ def read_unused_cutouts(path: Path) -> list[dict]:
 
     Position [deg] and longer side [pixels] are those in the file's name, else NaN.
     """
-    try:
-        table = Table.read(path, format="ascii.ecsv", guess=False)
-    except (OSError, ValueError) as err:
-        raise InputDataError(f"{path}: cannot be read: {err}") from err
+    table = read_ecsv(path)
     rows = table[np.asarray(table["status"]) != "ok"]
     return [
         {

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from astropy.table import Table
 
-from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.ecsv import read_ecsv, write_ecsv
 from tessphot_lib.model import CcdId
 
 
@@ -22,16 +21,12 @@ def write_diagnostics_table(path: Path, table: pd.DataFrame, ccd_id: CcdId) -> N
         if values.dtype == object:
             values = np.array(["" if value is None else str(value) for value in values], dtype=str)
         written[name] = np.asarray(values)
-    with complete_file(path) as partial:
-        written.write(partial, format="ascii.ecsv")
+    write_ecsv(path, written)
 
 
 def read_diagnostics_table(path: Path) -> pd.DataFrame:
     """Read back what `write_diagnostics_table` wrote; empty texts as None."""
-    try:
-        table = Table.read(path, format="ascii.ecsv", guess=False)
-    except (OSError, ValueError) as err:
-        raise InputDataError(f"{path}: cannot be read: {err}") from err
+    table = read_ecsv(path)
     columns = {}
     for name in table.colnames:
         column = table[name]

@@ -9,7 +9,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.ecsv import read_ecsv, write_ecsv
 from tessphot_lib.io.ffi import read_ffi_header
 from tessphot_lib.model import CcdId
 
@@ -55,16 +55,12 @@ def write_ffi_table(
         table[name] = np.array([row.get(name, empty[dtype]) for row in rows], dtype=dtype)
         table[name].unit = unit
         table[name].description = description
-    with complete_file(path) as partial:
-        table.write(partial, format="ascii.ecsv")
+    write_ecsv(path, table)
 
 
 def read_ffi_table(path: Path) -> Table:
     """Read back what `write_ffi_table` wrote."""
-    try:
-        return Table.read(path, format="ascii.ecsv", guess=False)
-    except (OSError, ValueError) as err:
-        raise InputDataError(f"{path}: cannot be read: {err}") from err
+    return read_ecsv(path)
 
 
 def quality_by_name(path: Path) -> dict[str, int]:

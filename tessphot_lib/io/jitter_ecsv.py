@@ -7,7 +7,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.ecsv import read_ecsv, write_ecsv
 from tessphot_lib.model import CcdId
 
 TERMS = ("row_0", "row_u", "row_v", "column_0", "column_u", "column_v")
@@ -50,14 +50,13 @@ def write_jitter(
     table["error"].unit = "pix"
     table["n_stars"] = n_stars
     table["source"] = source
-    with complete_file(path) as partial:
-        table.write(partial, format="ascii.ecsv")
+    write_ecsv(path, table)
 
 
 def read_jitter(path: Path) -> dict[str, NDArray]:
     """Read back what `write_jitter` wrote, by its argument names."""
+    table = read_ecsv(path)
     try:
-        table = Table.read(path, format="ascii.ecsv", guess=False)
         result = {
             name: np.asarray(table[name])
             for name in ("time", "cadenceno", "error", "n_stars", "source")

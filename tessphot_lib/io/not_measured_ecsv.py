@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 from astropy.table import Table
 
-from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.ecsv import read_ecsv, write_ecsv
 from tessphot_lib.model import CcdId
 
 COLUMNS = {"tic_id": "int64", "tmag": "float64", "row": "float64", "column": "float64"}
@@ -21,16 +20,12 @@ def write_not_measured(path: Path, stars: pd.DataFrame, ccd_id: CcdId) -> None:
         table[name] = stars[name].to_numpy(dtype=dtype)
     for name in TEXTS:
         table[name] = np.array(stars[name].astype(str).tolist(), dtype=str)
-    with complete_file(path) as partial:
-        table.write(partial, format="ascii.ecsv")
+    write_ecsv(path, table)
 
 
 def read_not_measured(path: Path) -> pd.DataFrame:
     """Read back what `write_not_measured` wrote."""
-    try:
-        table = Table.read(path, format="ascii.ecsv", guess=False)
-    except (OSError, ValueError) as err:
-        raise InputDataError(f"{path}: cannot be read: {err}") from err
+    table = read_ecsv(path)
     columns = {name: np.asarray(table[name], dtype=dtype) for name, dtype in COLUMNS.items()}
     for name in TEXTS:
         columns[name] = [str(text) for text in np.ma.filled(table[name], "")]

@@ -10,7 +10,7 @@ from scipy.interpolate import CubicSpline
 
 from tessphot_lib.constants import SECONDS_PER_DAY, SPEED_OF_LIGHT_KM_PER_S
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.ecsv import read_ecsv, write_ecsv
 
 AXES = ("x", "y", "z")
 
@@ -75,14 +75,13 @@ def write_spacecraft(path: Path, spacecraft: SpacecraftPath, sector: int) -> Non
     for index, axis in enumerate(AXES):
         table[axis] = spacecraft.position[:, index]
         table[axis].unit = "km"
-    with complete_file(path) as partial:
-        table.write(partial, format="ascii.ecsv")
+    write_ecsv(path, table)
 
 
 def read_spacecraft(path: Path) -> SpacecraftPath:
     """Read back what `write_spacecraft` wrote."""
+    table = read_ecsv(path)
     try:
-        table = Table.read(path, format="ascii.ecsv", guess=False)
         return SpacecraftPath(
             time=np.array(table["time"], dtype=float),
             position=np.column_stack([table[axis] for axis in AXES]).astype(float),

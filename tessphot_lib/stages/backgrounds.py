@@ -1,6 +1,7 @@
 """Step: the images of a block of time -> its pixel cube, backgrounds and star positions."""
 
 import logging
+import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +101,7 @@ def run_backgrounds(
     InputDataError
         If an image is bad, or none can be read.
     """
+    start = clock.perf_counter()
     scene = _prepare(catalog, window, settings)
     table_quality = quality_by_name(ffi_table)
     exposures = len(images)
@@ -130,10 +132,11 @@ def run_backgrounds(
             columns.setdefault(name, []).append(value)
         used += 1
         log.info(
-            "%s: image %d of %d, background %.1f e-/s/pixel",
+            "%s: image %d of %d, %.1f per second, background %.1f e-/s/pixel",
             path.name,
             used,
             len(images),
+            used / (clock.perf_counter() - start),
             values["background_level"],
         )
     if not used:
