@@ -2,8 +2,9 @@
 
 A ghost of a bright star outside the field drifts over the CCD as a ring or a
 spot of some pixels width. It stands out of the background between the stars,
-in one image alone: what belongs to it is decided by the pixels that show sky,
-also for the pixels of stars among them.
+in one image alone. `find_anomalies` decides by the pixels that show sky, also
+for the pixels of stars among them; once the average image is known, which has
+the stars, `extend_anomalies` decides about the pixels under stars.
 """
 
 import numpy as np
@@ -17,6 +18,10 @@ MIN_SHARE = 0.5  # of a neighborhood's sky pixels must stand out for a pixel of 
 BRIDGE = 7  # [pixels] stars up to twice as wide are bridged between what is seen on their sides
 MIN_PIXELS = 30  # fewer in an image are no reflection
 RELATIVE_LIMIT = 0.01  # of the background itself: how well it is known in scattered light
+REACH = 16  # [pixels] beside what was seen that is looked at again
+SIGMA = 2.0  # [pixels] of the Gaussian over which that is averaged
+SURE_STARLIGHT = 100.0  # [e-/s] of a pixel whose residual counts half, brighter ones less
+MARGIN = REACH + int(4 * SIGMA)  # [pixels] around a region that `extend_anomalies` needs
 
 
 def find_anomalies(image: NDArray, background: NDArray, stars: NDArray, *, limit: float) -> NDArray:
@@ -38,11 +43,7 @@ def find_anomalies(image: NDArray, background: NDArray, stars: NDArray, *, limit
     (n_rows, n_columns) bool array
     """
     highest = float(np.nanmax(background)) if background.size else 0.0
-    limits = (
-        limit
-        if RELATIVE_LIMIT * highest <= limit
-        else np.maximum(limit, RELATIVE_LIMIT * background)
-    )
+    limits = limit if RELATIVE_LIMIT * highest <= limit else anomaly_limit(background, limit)
     with np.errstate(invalid="ignore"):
         excess = image - background > limits
     excess &= ~stars
@@ -62,6 +63,48 @@ def find_anomalies(image: NDArray, background: NDArray, stars: NDArray, *, limit
     bridged = bridged[BRIDGE:-BRIDGE, BRIDGE:-BRIDGE]
     found[cut] = np.where(sky, seen, (share >= MIN_SHARE) | bridged)
     return found & np.isfinite(image)
+
+
+def extend_anomalies(
+    residual: NDArray, starlight: NDArray, seen: NDArray, *, limit: NDArray | float
+) -> NDArray:
+    """Find the pixels beside those seen by `find_anomalies` that the same light lies on.
+
+    A pixel belongs to it if the mean residual about it exceeds the limit. The
+    mean has Gaussian weights, less for bright pixels, whose residual is mostly
+    noise, variability and motion: these are decided by what is around them.
+
+    Parameters
+    ----------
+    residual : (n_rows, n_columns) array
+        Image - background - average image [e-/s]; NaN pixels do not count.
+    starlight : (n_rows, n_columns) array
+        The average image [e-/s]; NaN where it is unknown.
+    seen : (n_rows, n_columns) bool array
+        Pixels that `find_anomalies` found in this image.
+    limit : float or (n_rows, n_columns) array
+        [e-/s]
+
+    Returns
+    -------
+    (n_rows, n_columns) bool array
+        True for ``seen`` and what was found up to `REACH` pixels beside it;
+        exact except for the outer `MARGIN` pixels. False where nothing was seen.
+    """
+    if not seen.any():
+        return seen.copy()
+    known = np.isfinite(residual)
+    weight = np.where(known, 1 / (1 + (starlight / SURE_STARLIGHT) ** 2), 0.0)
+    light = ndimage.gaussian_filter(np.where(known, residual, 0.0) * weight, SIGMA)
+    total = ndimage.gaussian_filter(weight, SIGMA)
+    excess = np.divide(light, total, out=np.zeros_like(light), where=total > 0)
+    near = ndimage.distance_transform_edt(~seen) <= REACH
+    return seen | (near & (excess > limit))
+
+
+def anomaly_limit(background: NDArray, limit: float) -> NDArray:
+    """Excess from which light counts: ``limit``, or `RELATIVE_LIMIT` of a bright background."""
+    return np.maximum(limit, RELATIVE_LIMIT * background)
 
 
 def _disk(radius: int) -> NDArray:

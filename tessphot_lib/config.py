@@ -44,7 +44,7 @@ class SmoothingSettings(Settings):
 class FlagSettings(Settings):
     """``prepare.flags``: which images are flagged from what is seen in them."""
 
-    straylight_factor: float = 10.0  # background over the quiet sky, above which it is stray light
+    straylight_factor: float = 5.0  # background over the quiet sky where brightest: stray light
     motion_limit: float = 0.06  # [pixels] displacement from the images around, above which: coarse
 
 

@@ -1,8 +1,15 @@
 """find_anomalies(): a ring of light on a plain sky with stars, and what is none."""
 
 import numpy as np
+from scipy import ndimage
 
-from tessphot_lib.anomalies import find_anomalies
+from tessphot_lib.anomalies import (
+    MARGIN,
+    REACH,
+    anomaly_limit,
+    extend_anomalies,
+    find_anomalies,
+)
 
 SHAPE = (140, 170)
 ROW, COLUMN = np.indices(SHAPE)
@@ -64,3 +71,76 @@ def test_missing_pixels_are_no_anomaly():
     found = find_anomalies(image + ring(60.0), background, stars, limit=12.0)
     assert found.any()
     assert not found[np.isnan(image)].any()
+
+
+# -- the second look, which knows the stars --------------------------------------------------------
+
+
+def second_field(seed=1):
+    """Light of stars, and a noisy image of it without sky."""
+    rng = np.random.default_rng(seed)
+    starlight = np.zeros(SHAPE)
+    for row, column in rng.uniform([0, 0], SHAPE, size=(120, 2)):
+        distance = np.hypot(ROW - row, COLUMN - column)
+        starlight += 10 ** rng.uniform(1, 4) * np.exp(-0.5 * (distance / 1.5) ** 2)
+    noise = rng.normal(0, 1, SHAPE) * (0.5 + 0.02 * starlight)  # photons, motion, variability
+    return starlight, noise
+
+
+def test_second_look_finds_the_ring_under_stars():
+    starlight, noise = second_field()
+    light = ring(60.0)
+    seen = (light > 0) & (starlight < 5)
+    found = extend_anomalies(noise + light, starlight, seen, limit=12.0)
+    assert found[light > 0].mean() > 0.99
+    beside = ndimage.distance_transform_edt(light == 0)
+    assert found[beside > 3].mean() < 1e-3
+
+
+def test_second_look_adds_nothing_without_light():
+    starlight, noise = second_field()
+    seen = ring(60.0) > 0
+    np.testing.assert_array_equal(extend_anomalies(noise, starlight, seen, limit=12.0), seen)
+
+
+def test_second_look_stays_near_to_what_was_seen():
+    seen = np.zeros(SHAPE, dtype=bool)
+    seen[70, 20] = True
+    found = extend_anomalies(np.full(SHAPE, 50.0), np.zeros(SHAPE), seen, limit=12.0)
+    np.testing.assert_array_equal(found, np.hypot(ROW - 70, COLUMN - 20) <= REACH)
+
+
+def test_second_look_where_nothing_was_seen():
+    nothing = np.zeros(SHAPE, dtype=bool)
+    found = extend_anomalies(np.full(SHAPE, 50.0), np.zeros(SHAPE), nothing, limit=12.0)
+    assert not found.any()
+    assert found is not nothing
+
+
+def test_second_look_bridges_what_is_unknown():
+    """A pixel without average image is decided by those around it."""
+    starlight, noise = second_field()
+    light = ring(60.0)
+    seen = (light > 0) & (starlight < 5)
+    residual = noise + light
+    unknown = (light > 0) & (np.hypot(ROW - 60, COLUMN - 80) < 3)
+    assert unknown.sum() > 10
+    residual[unknown] = starlight[unknown] = np.nan
+    found = extend_anomalies(residual, starlight, seen & ~unknown, limit=12.0)
+    assert found[unknown].all()
+
+
+def test_second_look_at_a_part_is_that_at_the_whole():
+    starlight, noise = second_field()
+    light = ring(60.0)
+    seen = (light > 0) & (starlight < 5)
+    whole = extend_anomalies(noise + light, starlight, seen, limit=12.0)
+    cut = (slice(30, 120), slice(60, 150))
+    part = extend_anomalies((noise + light)[cut], starlight[cut], seen[cut], limit=12.0)
+    inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
+    np.testing.assert_array_equal(part[inner], whole[cut][inner])
+
+
+def test_limit_of_a_bright_background():
+    limits = anomaly_limit(np.array([100.0, 1200.0, 5000.0]), 12.0)
+    np.testing.assert_allclose(limits, [12.0, 12.0, 50.0])

@@ -7,13 +7,17 @@ from photutils.background import Background2D
 from tessphot_lib.background import (
     Mesh,
     SkySampler,
+    brightest_level,
     evaluate_background,
     evaluate_background_at,
     fit_background,
     has_straylight,
     smooth_in_time,
 )
-from tessphot_lib.model import Window
+from tessphot_lib.config import FlagSettings
+from tessphot_lib.model import CcdId, Window
+from tessphot_lib.simulation.diffuse import diffuse_light, scattered_level
+from tessphot_lib.simulation.settings import SimulationSettings
 
 # Not square, and not aligned with the cells of 64 pixels.
 WINDOW = Window(100, 390, 1000, 1477)
@@ -363,3 +367,35 @@ def test_agrees_with_photutils():
     inner = (slice(64, -64), slice(64, -64))
     assert np.std((ours - truth)[inner]) < np.std((theirs - truth)[inner])
     np.testing.assert_allclose(ours[inner], theirs[inner], atol=1.0)
+
+
+@pytest.mark.parametrize("camera", [1, 2, 3, 4])
+@pytest.mark.parametrize("ccd", [1, 2, 3, 4])
+def test_scattered_light_from_any_side_is_told_by_its_strength(camera, ccd):
+    """All images with over 10 times the sky at the brightest place, none below 3 times."""
+    settings = SimulationSettings(scattered_every=40, scattered_images=30, n_images=200)
+    ccd_id = CcdId(14, camera, ccd)
+    mesh = Mesh.over(Window(), 64)
+    at = 0.5 * (mesh.row_edges[:-1] + mesh.row_edges[1:] - 1)
+    nodes = np.stack(
+        [diffuse_light(ccd_id, index, index / 48, at, at, settings) for index in range(200)]
+    )
+    strength = np.array([scattered_level(ccd_id, index, settings) for index in range(200)])
+    brightest = brightest_level(nodes, np.median(nodes, axis=(1, 2)))
+    flagged = has_straylight(brightest, FlagSettings().straylight_factor)
+    assert (strength > 10 * settings.sky_level).sum() > 5
+    assert flagged[strength > 10 * settings.sky_level].all()
+    assert not flagged[strength < 3 * settings.sky_level].any()
+
+
+def test_brightest_level_by_hand():
+    """A corner that always glows does not count; unknown images and cells do not either."""
+    nodes = np.full((6, 2, 50), 100.0)
+    nodes[:, 0, :10] = 400.0  # glow
+    nodes[3, 1, 20:30] += 250.0
+    nodes[4] = np.nan
+    nodes[:, 1, 49] = np.nan
+    level = np.array([100.0, 100.0, 100.0, 100.0, np.nan, 130.0])
+    nodes[5] += 30.0
+    np.testing.assert_allclose(brightest_level(nodes, level), [100, 100, 100, 350, np.nan, 130])
+    assert np.isnan(brightest_level(np.full((2, 3, 3), np.nan), np.full(2, np.nan))).all()

@@ -8,6 +8,7 @@ from tessphot_lib.model import Window
 from tessphot_lib.motion import (
     affine_from_points,
     displacement,
+    displacement_in,
     fit_motion,
     measure_positions,
     relative_to,
@@ -285,3 +286,14 @@ def test_brightest_of_each_part_of_the_ccd():
 def test_no_star():
     assert chosen([], [], []) == []
     assert chosen([np.nan], [np.nan], [9]) == []
+
+
+def test_displacement_of_a_region_is_that_of_its_pixels():
+    motion = np.array([0.1, -0.02, 0.03, -0.4, 0.05, 0.06])
+    region = Window(100, 104, 1500, 1507)
+    d_row, d_column = displacement_in(motion, region)
+    assert d_row.shape == d_column.shape == region.shape
+    row, column = np.mgrid[100:104, 1500:1507]
+    expected = displacement(motion[None], row.ravel(), column.ravel())
+    np.testing.assert_allclose(d_row.ravel(), expected[0][0], rtol=1e-12)
+    np.testing.assert_allclose(d_column.ravel(), expected[1][0], rtol=1e-12)

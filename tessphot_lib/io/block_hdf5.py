@@ -3,7 +3,7 @@
 The cubes are (cadence, row, column), compressed in chunks that hold all
 cadences of a small patch of the CCD, so that a light curve touches few of
 them. Fluxes are rounded to a power of two that is small against the pixel's
-own error, errors to 1/128 of themselves; both are float32 and need no scale.
+own error, errors to 1/256 of themselves; both are float32 and need no scale.
 
 ======================  ================  =====================================
 dataset                 shape             content
@@ -11,8 +11,10 @@ dataset                 shape             content
 flux                    (n, rows, cols)   calibrated flux, sky included [e-/s];
                                           NaN: no such pixel, or a bad image
 flux_err                (n, rows, cols)   its 1-sigma error [e-/s]
-pixel_flags             (n, rows, cols)   bits of tessphot_lib.flags.PixelFlag
-flux_sum                (rows, cols)      sum of the images that are averaged
+pixel_flags             (n, rows, cols)   bits of tessphot_lib.flags.PixelFlag, as far
+                                          as they are seen without the other blocks
+common_flags            (rows, cols)      bits that the pixels have in all images
+flux_sum                (rows, cols)      sum of the averaged images, backgrounds taken off
 flux_count              (rows, cols)      how many each pixel got
 images/<name>           (n, ...)          one value per image, see IMAGE_COLUMNS
 motion_stars/<name>     (n_stars,)        tic_id, row, column
@@ -43,7 +45,6 @@ MAX_CHUNK_CADENCES = 64
 BAND_ROWS = 64  # rounded at once, so that they stay in the cache: four times as fast
 DIGEST_STEP = 16  # every so many rows go into the digest of a block
 BROKEN_ERROR = np.uint16(0x7FC0)  # upper half of a float32 NaN
-CUBES = ("flux", "flux_err", "pixel_flags")
 # One value (or row of values) per image; units in the README of the format.
 IMAGE_COLUMNS = (
     "name",
@@ -181,6 +182,7 @@ def write_block(
     motion_stars: dict[str, NDArray],
     attributes: dict[str, str],
     patches: dict[str, NDArray] | None = None,
+    common_flags: NDArray | None = None,
 ) -> None:
     """Write a block; it appears complete or not at all.
 
@@ -200,6 +202,8 @@ def write_block(
     patches : dict, optional
         ``windows`` and ``index`` of the patches that the backgrounds are of,
         where the CCD is known in patches only.
+    common_flags : (n_rows, n_columns) uint8 array, optional
+        Bits of `PixelFlag` that the pixels have in all images; none if left out.
     """
     digest = blake2b(digest_size=16)
     with complete_file(path) as partial, h5py.File(partial, "w") as file:
@@ -207,9 +211,12 @@ def write_block(
         unmatched = set(IMAGE_COLUMNS) ^ set(images)
         if unmatched:
             raise ValueError(f"images must have exactly IMAGE_COLUMNS: {sorted(unmatched)}")
-        file.create_dataset("flux_sum", data=flux_sum, chunks=_map_chunks(flux_sum), **_packed())
+        file.create_dataset("flux_sum", data=flux_sum, chunks=_map_chunks(flux_sum), **packed())
+        common = np.zeros(cubes.window.shape) if common_flags is None else common_flags
+        common = common.astype(np.uint8)
+        file.create_dataset("common_flags", data=common, chunks=_map_chunks(common), **packed())
         count = flux_count.astype(np.int32)
-        file.create_dataset("flux_count", data=count, chunks=_map_chunks(count), **_packed())
+        file.create_dataset("flux_count", data=count, chunks=_map_chunks(count), **packed())
         for name in IMAGE_COLUMNS:
             values = np.asarray(images[name])
             if values.dtype.kind in "US":
@@ -222,7 +229,7 @@ def write_block(
         for name, values in motion_stars.items():
             file.create_dataset(f"motion_stars/{name}", data=values)
         for name, values in (patches or {}).items():
-            file.create_dataset(f"patches/{name}", data=values, **_packed())
+            file.create_dataset(f"patches/{name}", data=values, **packed())
         file.attrs.update(attributes)
         file.attrs["ccd"] = str(ccd_id)
         file.attrs["window"] = cubes.window.as_list()
@@ -239,6 +246,24 @@ def read_sums(path: Path) -> tuple[NDArray, NDArray]:
     """Read ``flux_sum`` and ``flux_count`` of a block."""
     with open_block(path) as file:
         return file["flux_sum"][()], file["flux_count"][()]
+
+
+def read_flux(path: Path, pixels: tuple[slice, slice]) -> NDArray:
+    """Read the flux of some pixels of a block, (n, n_rows, n_columns) float32 [e-/s]."""
+    with open_block(path) as file:
+        return file["flux"][(slice(None), *pixels)]
+
+
+def read_flags(path: Path, pixels: tuple[slice, slice]) -> NDArray:
+    """Read the flags of some pixels of a block, (n, n_rows, n_columns) uint8."""
+    with open_block(path) as file:
+        return file["pixel_flags"][(slice(None), *pixels)]
+
+
+def read_common_flags(path: Path) -> NDArray:
+    """Read the flags that a block's pixels have in all images, (n_rows, n_columns) uint8."""
+    with open_block(path) as file:
+        return file["common_flags"][()]
 
 
 def read_patches(path: Path) -> dict[str, NDArray] | None:
@@ -299,7 +324,7 @@ def _write_cubes(file: h5py.File, cubes: Cubes, digest: blake2b) -> None:
         ("pixel_flags", "u1", 0),
     ):
         file.create_dataset(
-            name, shape=shape, dtype=dtype, chunks=chunks, fillvalue=fill, **_packed()
+            name, shape=shape, dtype=dtype, chunks=chunks, fillvalue=fill, **packed()
         )
     for piece in cubes.pieces():
         rows, columns = piece.window.slices_in(cubes.window)
@@ -310,7 +335,7 @@ def _write_cubes(file: h5py.File, cubes: Cubes, digest: blake2b) -> None:
         digest.update(np.ascontiguousarray(piece.flux[:, ::DIGEST_STEP]))
 
 
-def _packed() -> dict:
+def packed() -> dict:
     """How datasets are compressed."""
     blosc = hdf5plugin.Blosc(cname="lz4", clevel=5, shuffle=hdf5plugin.Blosc.BITSHUFFLE)
     return {"fletcher32": True, **blosc}

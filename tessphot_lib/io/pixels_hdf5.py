@@ -1,11 +1,12 @@
 """``pixels.hdf5``: all images of a CCD as one cube, with all that photometry needs.
 
-The cubes are virtual datasets over the blocks, so that no pixel is on disk
-twice. HDF5 itself gives fill values for a block that is missing; `PixelCube`
-refuses it by name instead. Datasets are described in ``docs/pixels_hdf5.md``.
+Fluxes and errors are virtual datasets over the blocks, so that no pixel is on
+disk twice. HDF5 itself gives fill values for a block that is missing;
+`PixelCube` refuses it by name instead. Flags, which need all blocks to be
+known, are here. Datasets are described in ``docs/pixels_hdf5.md``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,7 +18,14 @@ from numpy.typing import NDArray
 
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_file
-from tessphot_lib.io.block_hdf5 import CUBES, open_block
+from tessphot_lib.io.block_hdf5 import (
+    CHUNK_SIDE,
+    MAX_CHUNK_CADENCES,
+    open_block,
+    packed,
+    read_common_flags,
+    read_flags,
+)
 from tessphot_lib.model import CcdId, Window
 
 FORMAT_VERSION = 1
@@ -61,6 +69,7 @@ def write_pixels(
     average_count: NDArray,
     grid: dict[str, NDArray],
     attributes: dict[str, str | int | float],
+    pixel_flags: Iterable[tuple[slice, Window, NDArray]] | None = None,
 ) -> None:
     """Join the blocks of a CCD.
 
@@ -82,23 +91,30 @@ def write_pixels(
         ``patches/windows``, ``patches/index``.
     attributes : dict
         Provenance and constants of the CCD.
+    pixel_flags : iterable of (cadences, region, flags), optional
+        Bits of `PixelFlag` of all images, piece by piece; those of the blocks if left out.
     """
     n_images = sum(identity.n_images for identity in identities)
     for name in PER_IMAGE:
         if len(images[name]) != n_images:
             raise ValueError(f"{name} has {len(images[name])} entries, the blocks {n_images}")
     with complete_file(path) as partial, h5py.File(partial, "w") as file:
-        for cube, dtype, fill in zip(CUBES, ("f4", "f4", "u1"), (np.nan, np.nan, 0), strict=True):
-            layout = h5py.VirtualLayout((n_images, *window.shape), dtype)
+        for cube in ("flux", "flux_err"):
+            layout = h5py.VirtualLayout((n_images, *window.shape), "f4")
             first = 0
             for block, identity in zip(blocks, identities, strict=True):
                 shape = (identity.n_images, *window.shape)
                 source = block.resolve().relative_to(path.parent.resolve())
                 layout[first : first + identity.n_images] = h5py.VirtualSource(
-                    str(source), cube, shape, dtype
+                    str(source), cube, shape, "f4"
                 )
                 first += identity.n_images
-            file.create_virtual_dataset(cube, layout, fillvalue=fill)
+            file.create_virtual_dataset(cube, layout, fillvalue=np.nan)
+        if pixel_flags is None:
+            pixel_flags = _flags_of_blocks(blocks, identities, window)
+        _write_flags(file, n_images, window, pixel_flags)
+        common = read_common_flags(blocks[0])
+        file.create_dataset("common_flags", data=common, **packed())
         for name in PER_IMAGE:
             file.create_dataset(name, data=images[name])
         file.create_dataset("image_name", data=np.asarray(names).astype(h5py.string_dtype()))
@@ -120,6 +136,42 @@ def write_pixels(
         file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["ccd"] = str(ccd_id)
         file.attrs["window"] = window.as_list()
+
+
+def _flags_of_blocks(
+    blocks: list[Path], identities: list[BlockIdentity], window: Window
+) -> Iterator[tuple[slice, Window, NDArray]]:
+    """Flags as they are in the blocks."""
+    first = 0
+    for block, identity in zip(blocks, identities, strict=True):
+        everything = (slice(None), slice(None))
+        yield slice(first, first + identity.n_images), window, read_flags(block, everything)
+        first += identity.n_images
+
+
+def _write_flags(
+    file: h5py.File,
+    n_images: int,
+    window: Window,
+    pieces: Iterable[tuple[slice, Window, NDArray]],
+) -> None:
+    """Write ``pixel_flags``; chunks without any flag take no space."""
+    n_rows, n_columns = window.shape
+    flags = file.create_dataset(
+        "pixel_flags",
+        shape=(n_images, n_rows, n_columns),
+        dtype="u1",
+        chunks=(
+            min(MAX_CHUNK_CADENCES, n_images),
+            min(CHUNK_SIDE, n_rows),
+            min(CHUNK_SIDE, n_columns),
+        ),
+        fillvalue=0,
+        **packed(),
+    )
+    for cadences, region, values in pieces:
+        if values.any():
+            flags[(cadences, *region.slices_in(window))] = values
 
 
 class PixelCube:

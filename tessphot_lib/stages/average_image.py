@@ -44,8 +44,7 @@ def run_average_image(
             f"{ccd_id}: all {averaged.size} images are flagged or brighter than "
             "prepare.average.max_background, none is left for the average image"
         )
-    backgrounds = np.concatenate([table["background"] for table in tables])[averaged]
-    average, count = average_image((read_sums(block) for block in blocks), backgrounds, grid)
+    average, count = average_image(read_sums(block) for block in blocks)
     offset = np.zeros(0)
     if isinstance(grid, Mesh):
         errors = np.concatenate([table["background_error"] for table in tables])[averaged]

@@ -32,6 +32,7 @@ from tessphot_lib.io.ffi import (
     sky_to_pixel,
 )
 from tessphot_lib.io.ffi_table import quality_by_name, unused_images
+from tessphot_lib.manual_excludes import excluded_columns
 from tessphot_lib.model import CcdId, Exposure, Window
 from tessphot_lib.motion import affine_from_points, measure_positions, select_motion_stars
 from tessphot_lib.provenance import provenance
@@ -40,6 +41,7 @@ from tessphot_lib.starmask import FULL_WELL_RATE, star_mask
 log = logging.getLogger(__name__)
 
 OWN_BAD_BITS = int(CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND)
+NOT_AVERAGED = np.uint8(PixelFlag.BACKGROUND_ANOMALY | PixelFlag.MANUAL_EXCLUDE)
 MIN_DATA_SHARE = 0.5  # of the window's pixels must be finite and not zero
 MAX_HEADER_MOTION = 50.0  # [pixels] against the reference; a WCS that says more is wrong
 GRID_POINTS = 5  # per axis, to compare the WCS of two images
@@ -122,12 +124,14 @@ def run_backgrounds(
         values = _measure(exposure, scene, known, int(settings["bad_quality"]), max_background)
         values["name"] = path.name
         cubes.put(used, exposure.flux, exposure.flux_err)
-        flags = _pixel_flags(exposure.flux, values, scene)
-        cubes.pixel_flags[used] = flags
         if values["quality"] & int(CadenceFlag.NO_DATA):
             cubes.flux[used] = np.nan
-        if values["is_averaged"]:
-            _add(sums, exposure.flux, flags)
+        if not values["quality"] & OWN_BAD_BITS:
+            background = evaluate_background_image(values["background"], scene.sampler.mesh)
+            flags = _pixel_flags(exposure, background, scene)
+            cubes.pixel_flags[used] = flags
+            if values["is_averaged"]:
+                _add(sums, exposure.flux - background, flags)
         for name, value in values.items():
             columns.setdefault(name, []).append(value)
         used += 1
@@ -151,6 +155,7 @@ def run_backgrounds(
         flux_count=sums[1],
         motion_stars=scene.motion_stars,
         attributes=provenance(settings),
+        common_flags=np.where(scene.mask, int(PixelFlag.NOT_USED_FOR_BACKGROUND), 0),
     )
 
 
@@ -260,23 +265,23 @@ def _header_motion(exposure: Exposure, scene: FieldOfStars) -> NDArray:
     return affine_from_points(row, column, moved_row, moved_column)
 
 
-def _pixel_flags(flux: NDArray, values: dict[str, Any], scene: FieldOfStars) -> NDArray:
+def _pixel_flags(exposure: Exposure, background: NDArray, scene: FieldOfStars) -> NDArray:
     """Bits of `PixelFlag` of one image, (n_rows, n_columns) uint8."""
-    if values["quality"] & OWN_BAD_BITS:
-        return np.zeros(flux.shape, dtype=np.uint8)
-    flags = saturation_flags(flux, scene.saturation)
-    background = evaluate_background_image(values["background"], scene.sampler.mesh)
-    anomalies = find_anomalies(flux, background, scene.mask, limit=scene.anomaly_limit)
+    flags = saturation_flags(exposure.flux, scene.saturation)
+    anomalies = find_anomalies(exposure.flux, background, scene.mask, limit=scene.anomaly_limit)
     flags[anomalies] |= np.uint8(PixelFlag.BACKGROUND_ANOMALY)
+    columns = np.arange(scene.window.column0, scene.window.column1)
+    excluded = excluded_columns(exposure.ccd_id, exposure.cadenceno, columns)
+    flags[:, excluded] |= np.uint8(PixelFlag.MANUAL_EXCLUDE)
     return flags
 
 
-def _add(sums: tuple[NDArray, NDArray], flux: NDArray, flags: NDArray) -> None:
-    """Add the finite pixels of an image, reflections excepted, to the sum and the count."""
-    finite = np.isfinite(flux)
+def _add(sums: tuple[NDArray, NDArray], light: NDArray, flags: NDArray) -> None:
+    """Add the finite pixels of an image, foreign light excepted, to the sum and the count."""
+    finite = np.isfinite(light)
     if flags.any():
-        finite &= (flags & np.uint8(PixelFlag.BACKGROUND_ANOMALY)) == 0
-    np.add(sums[0], flux, out=sums[0], where=finite)
+        finite &= (flags & NOT_AVERAGED) == 0
+    np.add(sums[0], light, out=sums[0], where=finite)
     sums[1][...] += finite
 
 

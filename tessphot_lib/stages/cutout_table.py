@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.constants import FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.flags import CadenceFlag
 from tessphot_lib.io.cutout_table import write_cutout_table
 from tessphot_lib.io.ffi import BTC_PIXEL
 from tessphot_lib.io.ffi_table import write_ffi_table
@@ -22,6 +23,7 @@ from tessphot_lib.io.tesscut import (
     read_cutout,
     read_cutout_pixels,
 )
+from tessphot_lib.manual_excludes import is_excluded
 from tessphot_lib.model import CcdId
 
 log = logging.getLogger(__name__)
@@ -200,7 +202,8 @@ def _images(cutouts: list[Cutout], ccd_id: CcdId, direction: tuple[float, float]
                 "centre_dec": direction[1],
                 "exposure_time": exposure_time,
                 "cadenceno": int(number),
-                "quality": int(quality),
+                "quality": int(quality)
+                | (int(CadenceFlag.MANUAL_EXCLUDE) if is_excluded(ccd_id, int(number)) else 0),
                 "has_wcs": True,
             }
     rows = [by_number[number] for number in sorted(by_number)]

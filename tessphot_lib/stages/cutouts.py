@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from tessphot_lib.apertures import expected_light
 from tessphot_lib.config import AverageSettings, MotionSettings
 from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
-from tessphot_lib.flags import CadenceFlag
+from tessphot_lib.flags import CadenceFlag, PixelFlag
 from tessphot_lib.io.block_hdf5 import CubePiece, quantize, saturation_flags, write_block
 from tessphot_lib.io.catalog_sqlite import read_catalog
 from tessphot_lib.io.cutout_table import read_cutout_table
 from tessphot_lib.io.ffi_table import read_ffi_table
 from tessphot_lib.io.tesscut import read_cutout, read_cutout_pixels
+from tessphot_lib.manual_excludes import excluded_columns
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.motion import HALF_STAMP, measure_stamps
 from tessphot_lib.patches import N_TERMS, Patches, fit_patch_background
@@ -98,6 +99,7 @@ class CutoutCubes:
             flux, flux_err = self._read(members, window)
             self._measure(number, window, flux)
             flags = np.stack([saturation_flags(image, FULL_WELL_RATE) for image in flux])
+            flags[self._is_excluded(window)] |= np.uint8(PixelFlag.MANUAL_EXCLUDE)
             for index in range(len(flux)):
                 flux[index] = quantize(flux[index], flux_err[index], self.compression_error)
             log.info("%s: patch %d of %d", self.ccd_id, number + 1, len(self.patches.windows))
@@ -125,6 +127,12 @@ class CutoutCubes:
             if not np.any(np.nan_to_num(image)):
                 flux[index] = np.nan
         return flux, flux_err
+
+    def _is_excluded(self, window: Window) -> NDArray:
+        """Pixels that are known to be unusable, (n_images, n_rows, n_columns) bool."""
+        columns = np.arange(window.column0, window.column1)
+        out = [excluded_columns(self.ccd_id, number, columns) for number in self.cadenceno]
+        return np.repeat(np.array(out)[:, None, :], window.shape[0], axis=1)
 
     def _measure(self, number: int, window: Window, flux: NDArray) -> None:
         """Background of a patch, positions of its stars, its share of the average image."""
@@ -155,10 +163,11 @@ class CutoutCubes:
             self.is_good & (np.nan_to_num(model[:, 0], nan=np.inf) < self.max_background)
         )
         at_once = max(1, AT_ONCE // mine.size)
+        excluded = self._is_excluded(window)
         for first in range(0, len(used), at_once):
             some = used[first : first + at_once]
             light = flux[some] - whole.evaluate(model[some, None], window)
-            finite = np.isfinite(light) & mine
+            finite = np.isfinite(light) & mine & ~excluded[some]
             self.flux_sum[rows, columns] += np.where(finite, light, 0).sum(axis=0, dtype=float)
             self.flux_count[rows, columns] += finite.sum(axis=0)
 

@@ -22,6 +22,7 @@ from tessphot_lib.io.ffi_headers import read_headers
 from tessphot_lib.io.ffi_table import write_ffi_table
 from tessphot_lib.io.ffi_times import image_times
 from tessphot_lib.io.tpf import read_tpf_cadences
+from tessphot_lib.manual_excludes import is_excluded
 from tessphot_lib.model import CcdId
 
 log = logging.getLogger(__name__)
@@ -100,8 +101,8 @@ def _describe(path: Path, ccd_id: CcdId, on_bad_image: str, content: bytes | Non
             "centre_ra": centre_ra,
             "centre_dec": centre_dec,
             "exposure_time": float(header["EXPOSURE"]) * SECONDS_PER_DAY,
-            "cadenceno": cadence_number(header, path),
-            "quality": header_quality(header),
+            "cadenceno": (cadenceno := cadence_number(header, path)),
+            "quality": header_quality(header) | _manual_bits(ccd_id, cadenceno),
             "has_wcs": has_valid_wcs(header),
         }
     except InputDataError as err:
@@ -109,6 +110,11 @@ def _describe(path: Path, ccd_id: CcdId, on_bad_image: str, content: bytes | Non
             raise
         log.warning("left out: %s", err)
         return {"path": str(path), "status": "unusable", "reason": str(err)}
+
+
+def _manual_bits(ccd_id: CcdId, cadenceno: int) -> int:
+    """Bit of an image that is known to be unusable."""
+    return int(CadenceFlag.MANUAL_EXCLUDE) if is_excluded(ccd_id, cadenceno) else 0
 
 
 def _mark_duplicates(rows: list[dict], on_bad_image: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tessphot_lib.background import (
-    STRAYLIGHT_QUANTILE,
     Mesh,
+    brightest_level,
     has_straylight,
     smooth_in_time,
 )
@@ -29,11 +29,12 @@ from tessphot_lib.model import CcdId, Window
 from tessphot_lib.motion import is_displaced
 from tessphot_lib.provenance import provenance
 from tessphot_lib.spacecraft import error_along
+from tessphot_lib.stages.grid import block_grid
+from tessphot_lib.stages.pixel_flags import KnownLight, pixel_flags
 
 log = logging.getLogger(__name__)
 
 HOURS_PER_DAY = 24.0
-PEAK_QUANTILE = 0.98  # of the background of an image: scattered light covers a part of a CCD
 SKY_ATTRIBUTES = ("wcs", "centre_ra", "centre_dec", "image_header", "ticver")  # of the catalog
 
 
@@ -83,7 +84,7 @@ def run_hdf5(
     images["motion"], images["motion_error"] = motion["motion"], motion["error"]
     flags = FlagSettings.from_mapping(settings["flags"])
     in_patches = read_patches(blocks[0]) is not None
-    brightest = _brightest(
+    brightest = brightest_level(
         images["background"][..., 0] if in_patches else images["background"],
         images["background_level"],
     )
@@ -93,6 +94,14 @@ def run_hdf5(
     path = read_spacecraft(spacecraft)
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
+    grid = block_grid(blocks[0], window, background.box_size)
+    known = KnownLight(
+        grid,
+        images["background"],
+        average,
+        _against_average(images["motion"], images["is_averaged"]),
+        background.anomaly_limit,
+    )
     flagged = (images["quality"] != 0).sum()
     counts = len(images["time"]), len(blocks), int(flagged)
     log.info("%s: %d images in %d blocks, %d flagged", ccd_id, *counts)
@@ -110,6 +119,7 @@ def run_hdf5(
         average_image=average,
         average_count=count,
         grid=_grid_arrays(blocks[0], window, background.box_size),
+        pixel_flags=pixel_flags(blocks, [one["n_images"] for one in about], known),
         attributes={
             **provenance(settings),
             "cadence_seconds": cadence_seconds(images["time"], images["exposure_time"]),
@@ -120,6 +130,12 @@ def run_hdf5(
             **_about_times(path, sky, ccd_id),
         },
     )
+
+
+def _against_average(motion: np.ndarray, is_averaged: np.ndarray) -> np.ndarray:
+    """Motion of the images against the average image, (n_images, 6)."""
+    used = motion[is_averaged.astype(bool) & np.isfinite(motion).all(axis=1)]
+    return motion - used.mean(axis=0) if len(used) else motion
 
 
 def _about_times(path: SpacecraftPath, sky: Mapping[str, Any], ccd_id: CcdId) -> dict[str, Any]:
@@ -179,19 +195,6 @@ def _last_flags(
     jumps = is_displaced(motion["motion"], images["time"], limit=flags.motion_limit)
     quality[jumps] |= int(CadenceFlag.COARSE_MEASURED)
     return quality
-
-
-def _brightest(nodes: np.ndarray, level: np.ndarray) -> np.ndarray:
-    """Background where scattered light is brightest: the quiet level and the excess there."""
-    nodes = nodes.reshape(len(nodes), -1)
-    nodes = nodes[:, np.isfinite(nodes).any(axis=0)]
-    known = np.isfinite(nodes).any(axis=1)  # patches may lack some images
-    brightest = np.full(len(nodes), np.nan)
-    if known.any():
-        quiet = np.nanquantile(level[known], STRAYLIGHT_QUANTILE)
-        usual = np.nanquantile(nodes[known], STRAYLIGHT_QUANTILE, axis=0)
-        brightest[known] = quiet + np.nanquantile(nodes[known] - usual, PEAK_QUANTILE, axis=1)
-    return brightest
 
 
 def _smooth(

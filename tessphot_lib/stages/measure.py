@@ -388,6 +388,7 @@ def _light_curve(
     bad = int(cube.attributes["bad_quality"]) | int(OWN_BAD_CADENCE)
     quality = np.where(pixel_quality & bad, int(LightCurveFlag.FLAGGED_BAD), 0)
     manual = pixel_quality & int(CadenceFlag.MANUAL_EXCLUDE) != 0
+    manual |= sums.pixel_flags[index] & int(PixelFlag.MANUAL_EXCLUDE) != 0
     quality[manual] |= int(LightCurveFlag.MANUAL_EXCLUDE)
     anomaly = sums.pixel_flags[index] & int(PixelFlag.BACKGROUND_ANOMALY) != 0
     quality[anomaly] |= int(LightCurveFlag.BACKGROUND_ANOMALY)
