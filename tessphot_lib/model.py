@@ -9,9 +9,11 @@ one CCD; cubes are ``(cadence, row, column)``. Times are BTJD (BJD_TDB minus
 """
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
@@ -205,6 +207,83 @@ class LightCurve:
                     f"TIC {self.tic_id}: {name} has shape {values.shape}, "
                     f"time has {self.time.shape}"
                 )
+
+
+@dataclass(frozen=True)
+class StarNotes:
+    """What a method of photometry has to say about one star besides its light curve.
+
+    Attributes
+    ----------
+    header : mapping
+        Primary keywords of the light-curve file.
+    images : mapping
+        Further images of the star's stamp, by the name of their extension.
+    diagnostics : mapping
+        Columns of the diagnostics that the method knows best, as ``contamination``.
+    failure : str or None
+        Why the star could not be measured; its arrays are not looked at then.
+    remark : str or None
+        What makes the star's status a warning.
+    """
+
+    header: Mapping[str, Any] = field(default_factory=dict)
+    images: Mapping[str, NDArray] = field(default_factory=dict)
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    failure: str | None = None
+    remark: str | None = None
+
+
+@dataclass(frozen=True)
+class StarFluxes:
+    """Brightness of many stars in all images, or in some: what a method of photometry gives.
+
+    Every array is (n_stars, n_cadences), float64 unless said.
+
+    Attributes
+    ----------
+    flux, flux_err : arrays
+        Background-subtracted flux and its 1-sigma error [e-/s]; NaN where the
+        star could not be measured.
+    background : array
+        Background that was subtracted, summed over the star's pixels [e-/s].
+    centroid_row, centroid_column : arrays
+        Where the light is [science pixels]; NaN where it is not known.
+    pixel_flags : uint8 array
+        Bits of `tessphot_lib.flags.PixelFlag` that any of the star's pixels has.
+    notes : tuple of StarNotes, n_stars long
+        Nothing to say of any star if left out.
+    """
+
+    flux: NDArray
+    flux_err: NDArray
+    background: NDArray
+    centroid_row: NDArray
+    centroid_column: NDArray
+    pixel_flags: NDArray
+    notes: tuple[StarNotes, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.array_names():
+            shape = getattr(self, name).shape
+            if shape != self.flux.shape:
+                raise ValueError(f"{name} is {shape}, flux {self.flux.shape}")
+        if not self.notes:
+            object.__setattr__(self, "notes", (StarNotes(),) * len(self.flux))
+        if len(self.notes) != len(self.flux):
+            raise ValueError(f"{len(self.notes)} notes on {len(self.flux)} stars")
+
+    @classmethod
+    def array_names(cls) -> list[str]:
+        """Names of the arrays."""
+        return [one.name for one in fields(cls) if one.name != "notes"]
+
+    @classmethod
+    def unknown(cls, n_stars: int, n_cadences: int) -> Self:
+        """Arrays of NaN without flags, to be filled in."""
+        shape = n_stars, n_cadences
+        arrays = {name: np.full(shape, np.nan) for name in cls.array_names()}
+        return cls(**(arrays | {"pixel_flags": np.zeros(shape, dtype=np.uint8)}))
 
 
 @dataclass(frozen=True)

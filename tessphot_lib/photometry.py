@@ -14,33 +14,7 @@ from scipy import sparse
 
 from tessphot_lib.apertures import Aperture
 from tessphot_lib.flags import PixelFlag
-from tessphot_lib.model import Window
-
-
-@dataclass(frozen=True)
-class ApertureSums:
-    """Sums over apertures; every array is (n_stars, n_cadences) float64 unless said.
-
-    Attributes
-    ----------
-    flux, flux_err : arrays
-        Background-subtracted flux and its error from the pixels' errors
-        [e-/s]; NaN where a pixel of the aperture is missing.
-    background : array
-        Background in the aperture [e-/s].
-    centroid_row, centroid_column : arrays
-        First moments of the flux [science pixels]; NaN where the flux is not
-        positive.
-    pixel_flags : uint8 array
-        Bits of `PixelFlag` that any pixel of the aperture has.
-    """
-
-    flux: NDArray
-    flux_err: NDArray
-    background: NDArray
-    centroid_row: NDArray
-    centroid_column: NDArray
-    pixel_flags: NDArray
+from tessphot_lib.model import StarFluxes, Window
 
 
 @dataclass(frozen=True)
@@ -98,7 +72,7 @@ def sum_apertures(
     background: NDArray,
     pixel_flags: NDArray,
     matrix: ApertureMatrix,
-) -> ApertureSums:
+) -> StarFluxes:
     """Measure all stars of a region in some images.
 
     Parameters
@@ -112,8 +86,10 @@ def sum_apertures(
 
     Returns
     -------
-    ApertureSums
-        A star without pixels has zero flux and error and NaN centroids.
+    StarFluxes
+        The errors are the pixels' own. NaN where a pixel of the aperture is missing, centroids
+        (first moments) also where the flux is not positive. A star without pixels has zero
+        flux and error and NaN centroids.
     """
     weights, used = matrix.weights, matrix.used
     sky = _pixels(background, used)
@@ -124,7 +100,7 @@ def sum_apertures(
         positive = np.where(total > 0, total, np.nan)
         centroid_row = (weights @ (light * matrix.row[:, None])) / positive
         centroid_column = (weights @ (light * matrix.column[:, None])) / positive
-    return ApertureSums(
+    return StarFluxes(
         flux=total,
         flux_err=np.sqrt(weights @ variance),
         background=weights @ sky,

@@ -14,7 +14,7 @@ from tessphot_lib.errors import TessphotError
 from tessphot_lib.io.ffi_table import read_ffi_table
 from tessphot_lib.io.todo_sqlite import read_diagnostics, read_todo
 from tessphot_lib.model import CcdId
-from tessphot_lib.stages import measure
+from tessphot_lib.stages import products
 from tessphot_lib.stages.check import run_check
 from tessphot_lib.stages.collect import run_collect
 from tessphot_lib.stages.photometry import run_photometry
@@ -296,14 +296,14 @@ def test_bad_images_are_left_out_where_that_is_asked_for(small_run, tmp_path):
 def broken_star(small_run, tmp_path, monkeypatch):
     """Results of a tile on one of whose stars the code fails."""
     victim = sorted(by_tic_id(small_run.ccd / "lightcurves" / "r14c0"))[3]
-    write = measure.write_light_curve
+    write = products.write_light_curve
 
     def fail(path, light_curve, *args, **kwargs):
         if light_curve.tic_id == victim:
             raise ZeroDivisionError("something nobody thought of")
         write(path, light_curve, *args, **kwargs)
 
-    monkeypatch.setattr(measure, "write_light_curve", fail)
+    monkeypatch.setattr(products, "write_light_curve", fail)
     ccd = tmp_path / "results" / CCD
     ccd.mkdir(parents=True)
     shutil.copy(small_run.ccd / "todo.sqlite", ccd / "todo.sqlite")

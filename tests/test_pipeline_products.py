@@ -221,7 +221,7 @@ def test_todo_list_begins_with_the_brightest_star(todo):
     ).fetchall()
     assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
     # Ring 1: the star is 409 pixels, 2.4 deg, from the camera centre at (2099, -59).
-    assert rows[0][1:] == (SHOWCASE["saturated"], 6.0, 14, "ffi", 3, 4, 1800, None, 341)
+    assert rows[0][1:] == (SHOWCASE["saturated"], 6.0, 14, "ffi", 3, 4, 1800, "aperture", 341)
     tmag = [row[2] for row in rows]
     assert tmag == sorted(tmag)
     assert max(tmag) <= 15.0

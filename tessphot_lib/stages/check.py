@@ -12,7 +12,7 @@ from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.todo_sqlite import Status, read_diagnostics, read_todo
 from tessphot_lib.model import CcdId
-from tessphot_lib.stages.measure import UNEXPECTED
+from tessphot_lib.stages.failures import UNEXPECTED
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import Status, read_skipped, read_todo
 from tessphot_lib.model import CcdId
 from tessphot_lib.stages.measure import measure_stars
-from tessphot_lib.stages.photometry import count_statuses, star_list
+from tessphot_lib.stages.photometry import count_statuses
+from tessphot_lib.stages.star_list import star_list
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ def run_light_curve(
     ccd_id: CcdId,
     *,
     tic_id: int,
+    settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
 ) -> None:
     """Measure one star.
@@ -53,6 +55,7 @@ def run_light_curve(
             cube,
             star_list(stars, todo, catalog),
             None,
+            settings=settings,
             output_settings=output_settings,
             path_of=lambda *_: output,
         )
@@ -68,6 +71,7 @@ def run_targets(
     ccd_id: CcdId,
     *,
     tic_ids: list[int],
+    settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
 ) -> None:
     """Measure those of the stars that are on the list of this CCD.
@@ -82,6 +86,7 @@ def run_targets(
             cube,
             star_list(stars, todo, catalog),
             None,
+            settings=settings,
             output_settings=output_settings,
             path_of=lambda name, _: folder / name,
         )

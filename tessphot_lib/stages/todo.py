@@ -29,6 +29,7 @@ from tessphot_lib.tiles import tile_of
 
 log = logging.getLogger(__name__)
 
+DEFAULT_METHOD = "aperture"
 MINIMUM_APERTURE = "Using minimum aperture."  # downstream packages look for this text
 LIMITED_APERTURE = "Aperture limited by missing pixels."
 NO_PIXELS = "no pixels of any cutout"
@@ -103,6 +104,7 @@ def run_todo(
     stars = known.iloc[chosen][["tic_id", "tmag", "row", "column"]].reset_index(drop=True)
     stars["sector"], stars["camera"], stars["ccd"] = ccd_id.sector, ccd_id.camera, ccd_id.ccd
     stars["datasource"], stars["cadence_seconds"] = "ffi", cadence_seconds
+    stars["method"] = DEFAULT_METHOD
     centre = float(about["camera_centre_ra"]), float(about["camera_centre_dec"])
     ra, dec = (known[name].to_numpy(dtype=float)[chosen] for name in ("ra", "dec"))
     stars["cbv_area"] = cbv_area(ccd_id.camera, ccd_id.ccd, ra, dec, centre)

@@ -75,6 +75,7 @@ rule lightcurve:
         mem_mb=2000,
         runtime=30,
     params:
+        settings=config["photometry"],
         output_settings=PRODUCT_SETTINGS,
         code=code_of("lightcurve"),
     message:
@@ -102,6 +103,7 @@ rule targets:
         runtime=120,
     params:
         tic_ids=config["targets"]["tic_ids"],
+        settings=config["photometry"],
         output_settings=PRODUCT_SETTINGS,
         code=code_of("lightcurve"),
     message:

@@ -12,5 +12,6 @@ run_light_curve(
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     tic_id=int(snakemake.wildcards.tic_id),
+    settings=snakemake.params.settings,
     output_settings=snakemake.params.output_settings,
 )

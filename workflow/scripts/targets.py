@@ -12,5 +12,6 @@ run_targets(
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     tic_ids=snakemake.params.tic_ids,
+    settings=snakemake.params.settings,
     output_settings=snakemake.params.output_settings,
 )

@@ -1,0 +1,85 @@
+"""The stars that are measured together, with what the todo list and the catalog know of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from tessphot_lib.apertures import Aperture
+from tessphot_lib.io.catalog_sqlite import read_catalog_window
+from tessphot_lib.io.todo_sqlite import Status, read_apertures
+from tessphot_lib.model import Window
+from tessphot_lib.stages.todo import DEFAULT_METHOD, MINIMUM_APERTURE
+
+NEIGHBOR_MARGIN = 100  # [pixels] around the stamps in which catalog stars count as neighbors
+
+
+@dataclass(frozen=True)
+class StarList:
+    """Stars to be measured, with what is known of them.
+
+    Attributes
+    ----------
+    stars : DataFrame
+        Columns of the catalog and of the todo list, one row per star: tic_id, priority,
+        method, row, column, ra, dec, ra_j2000, dec_j2000, pm_ra, pm_dec, tmag, teff.
+    apertures : list of Aperture
+    remarks : list of str or None
+        What the todo list has to say of them; makes their status a warning.
+    neighbors : DataFrame
+        Catalog of the region: tic_id, row, column, tmag.
+    """
+
+    stars: pd.DataFrame
+    apertures: list[Aperture]
+    remarks: list[str | None]
+    neighbors: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.stars)
+
+    def take(self, members: list[int]) -> "StarList":
+        """Return some of the stars, in this order."""
+        return StarList(
+            self.stars.iloc[members].reset_index(drop=True),
+            [self.apertures[index] for index in members],
+            [self.remarks[index] for index in members],
+            self.neighbors,
+        )
+
+
+def star_list(stars: pd.DataFrame, todo: Path, catalog: Path) -> StarList:
+    """Join todo list and catalog for the stars that are to be measured.
+
+    Parameters
+    ----------
+    stars : DataFrame
+        Of the todo list; stars left to a brighter neighbor are dropped, those
+        without a method get the usual one.
+    todo, catalog : Path
+    """
+    stars = stars[~(stars["status"] == int(Status.SKIPPED)).fillna(False)]
+    stars = stars.assign(method=stars["method"].fillna(DEFAULT_METHOD))
+    stored = read_apertures(todo, stars["priority"].tolist())
+    apertures = [
+        Aperture(one.window, one.mask, is_minimum=MINIMUM_APERTURE in (one.errors or ""))
+        for one in (stored[priority] for priority in stars["priority"])
+    ]
+    remarks = [stored[priority].errors for priority in stars["priority"]]
+    region = _around([aperture.stamp for aperture in apertures])
+    neighbors = read_catalog_window(catalog, *region)
+    columns = ["tic_id", "ra", "dec", "ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "teff"]
+    joined = stars.merge(neighbors[columns], on="tic_id", how="left", validate="one_to_one")
+    return StarList(joined.reset_index(drop=True), apertures, remarks, neighbors)
+
+
+def _around(stamps: list[Window]) -> tuple[float, float, float, float]:
+    """Region that holds all stamps and a margin (row0, row1, column0, column1)."""
+    if not stamps:
+        return 0.0, 0.0, 0.0, 0.0
+    return (
+        min(stamp.row0 for stamp in stamps) - NEIGHBOR_MARGIN,
+        max(stamp.row1 for stamp in stamps) + NEIGHBOR_MARGIN,
+        min(stamp.column0 for stamp in stamps) - NEIGHBOR_MARGIN,
+        max(stamp.column1 for stamp in stamps) + NEIGHBOR_MARGIN,
+    )
