@@ -47,7 +47,11 @@ class PixelFlag(IntFlag):
 
 
 class LightCurveFlag(IntFlag):
-    """The QUALITY column of a TASOC light curve."""
+    """The QUALITY column of a light curve; bits to 256 as TASOC's.
+
+    Ours begin at 65536: readers that take the column for the mission's bits
+    must not find others there.
+    """
 
     FLAGGED_BAD = 1
     MANUAL_EXCLUDE = 2
@@ -58,6 +62,10 @@ class LightCurveFlag(IntFlag):
     JUMP_MULTIPLICATIVE_LINEAR = 64
     INTERPOLATED = 128
     BACKGROUND_ANOMALY = 256
+    SATURATED = 65536
+    COSMIC_RAY = 131072
+    STRAYLIGHT = 262144
+    MISSING_PIXELS = 524288
 
 
 class ApertureFlag(IntFlag):
@@ -116,6 +124,10 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         LightCurveFlag.JUMP_MULTIPLICATIVE_LINEAR: "multiplicative jump corrected linearly",
         LightCurveFlag.INTERPOLATED: "interpolated",
         LightCurveFlag.BACKGROUND_ANOMALY: "background anomaly in the stamp",
+        LightCurveFlag.SATURATED: "a pixel of the star is saturated (tessphot)",
+        LightCurveFlag.COSMIC_RAY: "cosmic ray in a pixel of the star (tessphot)",
+        LightCurveFlag.STRAYLIGHT: "background at the star far above its quiet level (tessphot)",
+        LightCurveFlag.MISSING_PIXELS: "a pixel of the star is missing (tessphot)",
     },
     ApertureFlag: {
         ApertureFlag.COLLECTED: "pixel collected",

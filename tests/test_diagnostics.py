@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.diagnostics import light_curve_diagnostics, rms_of_bins
+from tessphot_lib.diagnostics import CDPP_HOURS, cdpp, light_curve_diagnostics, rms_of_bins
 
 NAMES = {"mean_flux", "variance", "rms_hour", "ptp", "variability"}
 SIGMA = 0.003  # relative
@@ -101,3 +101,49 @@ def test_no_errors_no_variability():
 
 def test_bins_of_nothing():
     assert np.isnan(rms_of_bins(np.zeros(0), np.zeros(0), 1 / 24))
+
+
+@pytest.mark.parametrize("cadence_seconds", [1800, 600, 200, 700])
+def test_cdpp_of_white_noise_is_that_of_a_mean(cadence_seconds):
+    time, flux, _ = white_noise(cadence_seconds)
+    result = cdpp(time, flux, np.ones(len(time), dtype=bool))
+    assert list(result) == ["cdpp_0_5h", "cdpp_1h", "cdpp_2h", "cdpp_6h"]
+    for name, hours in CDPP_HOURS.items():
+        n_points = hours * 3600 / cadence_seconds
+        assert result[name] == pytest.approx(1e6 * SIGMA / np.sqrt(n_points), rel=0.05)
+
+
+def test_cdpp_by_hand():
+    # Windows of one cadence; second differences of 0 0 3 0 0 1 0 are 3 -6 3 1 -2, their median
+    # is 1, and they are off it by 2 7 2 0 3: 2 in the median.
+    time = 2000.0 + np.arange(7) / 48
+    flux = 100.0 * (1 + 1e-3 * np.array([0, 0, 3, 0, 0, 1, 0]))
+    result = cdpp(time, flux, np.ones(7, dtype=bool))
+    assert result["cdpp_0_5h"] == pytest.approx(1e6 * 1.482602 * 2e-3 / np.sqrt(6), rel=1e-6)
+    assert np.isnan(result["cdpp_2h"])  # twelve cadences make three windows of 2 h
+
+
+def test_cdpp_does_not_see_slow_variations_gaps_and_bad_points():
+    time, flux, _ = white_noise(1800, 4000)
+    good = np.ones(len(time), dtype=bool)
+    alone = cdpp(time, flux, good)
+    slow = cdpp(time, flux * (1 + 0.05 * np.sin(2 * np.pi * time / 13.0)), good)
+    spoilt = flux.copy()
+    good[1000:1050] = False
+    good[::37] = False
+    spoilt[~good] = 9e9
+    spoilt[77] = np.nan
+    with_gaps = cdpp(time, spoilt, good)
+    for name in CDPP_HOURS:
+        assert slow[name] == pytest.approx(alone[name], rel=0.1)
+        assert with_gaps[name] == pytest.approx(alone[name], rel=0.1)
+        assert cdpp(time, 7.5 * flux, np.ones(len(time), dtype=bool))[name] == pytest.approx(
+            alone[name]
+        )
+
+
+@pytest.mark.parametrize("flux", [[], [5.0], [np.nan] * 9, [-3.0] * 9])
+def test_cdpp_of_nothing_is_unknown(flux):
+    flux = np.array(flux)
+    result = cdpp(2000.0 + np.arange(len(flux)) / 48, flux, np.ones(len(flux), dtype=bool))
+    assert all(np.isnan(value) for value in result.values())

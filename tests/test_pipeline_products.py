@@ -46,6 +46,10 @@ DIAGNOSTICS = {
     "stamp_height": "INTEGER",
     "stamp_resizes": "INTEGER",
     "errors": "TEXT",
+    "cdpp_0_5h": "REAL",
+    "cdpp_1h": "REAL",
+    "cdpp_2h": "REAL",
+    "cdpp_6h": "REAL",
 }
 CATALOG = {
     "starid": "INTEGER",

@@ -61,7 +61,7 @@ COLUMNS = {
     "background": TableColumn("FLUX_BKG", "D", "e-/s", "E26.17", "background in the aperture"),
     "flux_corr": TableColumn("FLUX_CORR", "D", "ppm", "E26.17", "corrected relative flux"),
     "flux_corr_err": TableColumn("FLUX_CORR_ERR", "D", "ppm", "E26.17", "1-sigma error"),
-    "quality": TableColumn("QUALITY", "J", None, "B16.16", "flags of the photometry"),
+    "quality": TableColumn("QUALITY", "J", None, "B32.32", "flags of the photometry"),
     "pixel_quality": TableColumn("PIXEL_QUALITY", "J", None, "B32.32", "flags of the image"),
     "centroid_column": TableColumn(
         "MOM_CENTR1", "D", "pixels", "F13.5", "centroid, column", "zero-based science pixels"
@@ -98,6 +98,10 @@ _COMMENTS = {
     "LICENURL": "license",
     "HLSPVER": "version of the collection",
     "AP_CONT": "contamination in the aperture",
+    "CDPP0_5": "[ppm] noise of means over 0.5 h",
+    "CDPP1_0": "[ppm] noise of means over 1 h",
+    "CDPP2_0": "[ppm] noise of means over 2 h",
+    "CDPP6_0": "[ppm] noise of means over 6 h",
     "PSF_CONT": "contamination of the PRF fit",
     "EPHEMSRC": "TIMECORR: where TESS was",
     "TIMEERR": "[s] expected 1-sigma error of TIMECORR",

@@ -110,6 +110,10 @@ DIAGNOSTICS = (
     SqlColumn("stamp_height", "INTEGER", "Int64"),
     SqlColumn("stamp_resizes", "INTEGER", "Int64"),
     SqlColumn("errors", "TEXT", "object"),
+    SqlColumn("cdpp_0_5h", "REAL", "float64"),  # this and the next [ppm]; not TASOC's
+    SqlColumn("cdpp_1h", "REAL", "float64"),
+    SqlColumn("cdpp_2h", "REAL", "float64"),
+    SqlColumn("cdpp_6h", "REAL", "float64"),
 )
 SKIPPED = (
     SqlColumn(

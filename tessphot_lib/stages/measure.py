@@ -20,6 +20,7 @@ from tessphot_lib.stages.products import (
     Products,
     StarFrame,
     make_template,
+    quality_of,
     sky_lookup,
 )
 from tessphot_lib.stages.star_list import StarList
@@ -71,6 +72,7 @@ def measure_stars(
         targets=targets,
         fluxes=fluxes,
         frame=StarFrame.of(cube, targets.stars),
+        quality=quality_of(cube, targets, fluxes),
         template=template,
         sky_of=sky_lookup(cube, targets.neighbors, tile),
         path_of=path_of,

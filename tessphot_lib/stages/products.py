@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from tessphot_lib.apertures import aperture_flags, edge_flux
 from tessphot_lib.barycenter import star_time_correction
-from tessphot_lib.diagnostics import light_curve_diagnostics
+from tessphot_lib.diagnostics import CDPP_HOURS, cdpp, light_curve_diagnostics
 from tessphot_lib.errors import MeasurementError
-from tessphot_lib.flags import OWN_BAD_CADENCE, CadenceFlag, LightCurveFlag, PixelFlag
+from tessphot_lib.flags import LightCurveFlag
 from tessphot_lib.io.lightcurve_fits import (
     LightCurveTemplate,
     light_curve_name,
@@ -26,12 +26,14 @@ from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import Status
 from tessphot_lib.model import LightCurve, Stamp, StarFluxes, Window
 from tessphot_lib.motion import displacement
+from tessphot_lib.quality import star_quality
 from tessphot_lib.stages.failures import attempt
 from tessphot_lib.stages.regions import tile_region
 from tessphot_lib.stages.star_list import StarList
 from tessphot_lib.starmask import star_mask
 
 DATA_REL_UNKNOWN = 0
+CDPP_KEYWORDS = dict(zip(CDPP_HOURS, ("CDPP0_5", "CDPP1_0", "CDPP2_0", "CDPP6_0"), strict=True))
 
 DIAGNOSTIC_DTYPES = {
     "priority": "int64",
@@ -54,6 +56,7 @@ DIAGNOSTIC_DTYPES = {
     "stamp_width": "int64",
     "stamp_height": "int64",
     "stamp_resizes": "int64",
+    **dict.fromkeys(CDPP_HOURS, "float64"),
     "errors": "object",
 }
 
@@ -69,6 +72,7 @@ class Products:
     fluxes : StarFluxes
         Of the targets, in their order.
     frame : StarFrame
+    quality : (n_stars, n_cadences) int32 array
     template : LightCurveTemplate
     sky_of : callable
         Sky pixels of a stamp.
@@ -80,6 +84,7 @@ class Products:
     targets: StarList
     fluxes: StarFluxes
     frame: "StarFrame"
+    quality: NDArray
     template: LightCurveTemplate
     sky_of: Callable[[Window], NDArray]
     path_of: Callable[[str, int], Path]
@@ -122,7 +127,7 @@ class Products:
     def _write(self, index: int, star: Mapping[str, Any]) -> dict[str, Any]:
         """Write one light curve; return what it tells."""
         aperture, note = self.targets.apertures[index], self.fluxes.notes[index]
-        light_curve = make_light_curve(self.cube, index, star["tic_id"], self.fluxes, self.frame)
+        light_curve = self.light_curve(index)
         good = light_curve.quality & int(LightCurveFlag.FLAGGED_BAD) == 0
         if not np.isfinite(light_curve.flux[good]).any():
             raise MeasurementError("No good cadence has all pixels of the aperture.")
@@ -130,6 +135,8 @@ class Products:
         found = light_curve_diagnostics(
             light_curve.time, light_curve.flux, light_curve.flux_err, good
         )
+        noise = cdpp(light_curve.time, light_curve.flux, good)
+        found |= noise
         found["edge_flux"] = edge_flux(aperture, average)
         found["pos_row"] = _median(light_curve.centroid_row[good])
         found["pos_column"] = _median(light_curve.centroid_column[good])
@@ -145,10 +152,33 @@ class Products:
             star,
             template=self.template,
             method=star["method"],
-            method_settings=note.header,
+            method_settings=dict(note.header) | {CDPP_KEYWORDS[key]: noise[key] for key in noise},
             extra_images=note.images,
         )
         return found | dict(note.diagnostics) | {"lightcurve": path.name}
+
+    def light_curve(self, index: int) -> LightCurve:
+        """Put the light curve of one star together."""
+        cube, fluxes, frame = self.cube, self.fluxes, self.frame
+        unknown = np.full(cube.n_cadences, np.nan)
+        missing = ~np.isfinite(fluxes.flux[index])
+        return LightCurve(
+            tic_id=self.targets.stars["tic_id"].iloc[index],
+            time=frame.time[index],
+            timecorr=frame.timecorr[index],
+            cadenceno=cube.cadenceno.astype(np.int32),
+            flux=fluxes.flux[index],
+            flux_err=np.where(missing, np.nan, fluxes.flux_err[index]),
+            background=fluxes.background[index],
+            flux_corr=unknown,
+            flux_corr_err=unknown,
+            quality=self.quality[index],
+            pixel_quality=cube.quality.astype(np.int32),
+            centroid_row=fluxes.centroid_row[index],
+            centroid_column=fluxes.centroid_column[index],
+            pos_corr_row=frame.pos_row[index],
+            pos_corr_column=frame.pos_column[index],
+        )
 
     def _path(self, tic_id: int) -> Path:
         template = self.template
@@ -206,36 +236,17 @@ def make_template(cube: PixelCube, output_settings: Mapping[str, Any]) -> LightC
     )
 
 
-def make_light_curve(
-    cube: PixelCube, index: int, tic_id: int, fluxes: StarFluxes, frame: StarFrame
-) -> LightCurve:
-    """Put the light curve of one star together."""
-    pixel_quality = cube.quality.astype(np.int32)
-    bad = int(cube.attributes["bad_quality"]) | int(OWN_BAD_CADENCE)
-    quality = np.where(pixel_quality & bad, int(LightCurveFlag.FLAGGED_BAD), 0)
-    manual = pixel_quality & int(CadenceFlag.MANUAL_EXCLUDE) != 0
-    manual |= fluxes.pixel_flags[index] & int(PixelFlag.MANUAL_EXCLUDE) != 0
-    quality[manual] |= int(LightCurveFlag.MANUAL_EXCLUDE)
-    anomaly = fluxes.pixel_flags[index] & int(PixelFlag.BACKGROUND_ANOMALY) != 0
-    quality[anomaly] |= int(LightCurveFlag.BACKGROUND_ANOMALY)
-    unknown = np.full(cube.n_cadences, np.nan)
-    missing = ~np.isfinite(fluxes.flux[index])
-    return LightCurve(
-        tic_id=tic_id,
-        time=frame.time[index],
-        timecorr=frame.timecorr[index],
-        cadenceno=cube.cadenceno.astype(np.int32),
-        flux=fluxes.flux[index],
-        flux_err=np.where(missing, np.nan, fluxes.flux_err[index]),
-        background=fluxes.background[index],
-        flux_corr=unknown,
-        flux_corr_err=unknown,
-        quality=quality.astype(np.int32),
-        pixel_quality=pixel_quality,
-        centroid_row=fluxes.centroid_row[index],
-        centroid_column=fluxes.centroid_column[index],
-        pos_corr_row=frame.pos_row[index],
-        pos_corr_column=frame.pos_column[index],
+def quality_of(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> NDArray:
+    """QUALITY of all stars in all images, (n_stars, n_cadences) int32."""
+    size = np.array([max(int(one.mask.sum()), 1) for one in targets.apertures], dtype=float)
+    flags = json.loads(str(cube.attributes["settings"]))["flags"]
+    return star_quality(
+        cube.quality.astype(np.int32),
+        fluxes.pixel_flags,
+        fluxes.flux,
+        fluxes.background / size.reshape(-1, 1),
+        bad_quality=int(cube.attributes["bad_quality"]),
+        straylight_factor=float(flags["straylight_factor"]),
     )
 
 
