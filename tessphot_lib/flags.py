@@ -1,8 +1,9 @@
 """Quality bits: one table per kind, from which all decoding is made.
 
 `CadenceFlag` says what was wrong with an image (the mission's bits, and ours
-above them), `PixelFlag` with a pixel in an image, `LightCurveFlag` with a
-point of a light curve, `ApertureFlag` what a pixel of a stamp was used for.
+above them; in a light curve also what is peculiar to the star), `PixelFlag`
+with a pixel in an image, `LightCurveFlag` with a point of a light curve,
+`ApertureFlag` what a pixel of a stamp was used for.
 Zero is good. Descriptions: ``describe(CadenceFlag)``.
 """
 
@@ -34,6 +35,7 @@ class CadenceFlag(IntFlag):
     NO_WCS = 524288
     NO_MOTION = 1048576
     COARSE_MEASURED = 2097152
+    SATURATED_STAR = 268435456
 
 
 class PixelFlag(IntFlag):
@@ -62,10 +64,9 @@ class LightCurveFlag(IntFlag):
     JUMP_MULTIPLICATIVE_LINEAR = 64
     INTERPOLATED = 128
     BACKGROUND_ANOMALY = 256
-    SATURATED = 65536
-    COSMIC_RAY = 131072
-    STRAYLIGHT = 262144
-    MISSING_PIXELS = 524288
+    COSMIC_RAY = 65536
+    STRAYLIGHT = 131072
+    MISSING_PIXELS = 262144
 
 
 class ApertureFlag(IntFlag):
@@ -106,6 +107,7 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         CadenceFlag.NO_WCS: "no usable WCS in the header (tessphot)",
         CadenceFlag.NO_MOTION: "image motion could not be measured (tessphot)",
         CadenceFlag.COARSE_MEASURED: "displaced from the images around it (tessphot)",
+        CadenceFlag.SATURATED_STAR: "a pixel of the star is saturated (tessphot)",
     },
     PixelFlag: {
         PixelFlag.NOT_USED_FOR_BACKGROUND: "not used for the background",
@@ -124,7 +126,6 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         LightCurveFlag.JUMP_MULTIPLICATIVE_LINEAR: "multiplicative jump corrected linearly",
         LightCurveFlag.INTERPOLATED: "interpolated",
         LightCurveFlag.BACKGROUND_ANOMALY: "background anomaly in the stamp",
-        LightCurveFlag.SATURATED: "a pixel of the star is saturated (tessphot)",
         LightCurveFlag.COSMIC_RAY: "cosmic ray in a pixel of the star (tessphot)",
         LightCurveFlag.STRAYLIGHT: "background at the star far above its quiet level (tessphot)",
         LightCurveFlag.MISSING_PIXELS: "a pixel of the star is missing (tessphot)",

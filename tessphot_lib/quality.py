@@ -12,7 +12,6 @@ LEAST_SKY = 1.0  # [e-/s per pixel] a quiet sky is not taken to be fainter
 FROM_PIXELS = {
     PixelFlag.MANUAL_EXCLUDE: LightCurveFlag.MANUAL_EXCLUDE,
     PixelFlag.BACKGROUND_ANOMALY: LightCurveFlag.BACKGROUND_ANOMALY,
-    PixelFlag.SATURATED: LightCurveFlag.SATURATED,
     PixelFlag.COSMIC_RAY: LightCurveFlag.COSMIC_RAY,
 }
 
@@ -62,6 +61,27 @@ def star_quality(
     )
     quality[~np.isfinite(flux)] |= int(LightCurveFlag.MISSING_PIXELS)
     return quality
+
+
+def star_pixel_quality(cadence_quality: NDArray, pixel_flags: NDArray) -> NDArray:
+    """Add to the bits of images what does not harm a star's light curve, but is good to know.
+
+    Parameters
+    ----------
+    cadence_quality : (n_cadences,) int array
+        `CadenceFlag` of the images.
+    pixel_flags : (..., n_cadences) uint8 array
+        `PixelFlag` that any of the star's pixels has.
+
+    Returns
+    -------
+    (..., n_cadences) int32 array
+        `CadenceFlag`; SATURATED_STAR where a pixel is full. Its light is not
+        lost: it bleeds into pixels that are summed, too.
+    """
+    saturated = pixel_flags & int(PixelFlag.SATURATED) != 0
+    star = np.where(saturated, int(CadenceFlag.SATURATED_STAR), 0)
+    return (cadence_quality | star).astype(np.int32)
 
 
 def has_straylight_at_star(sky: NDArray, factor: float) -> NDArray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tessphot_lib.flags import CadenceFlag, LightCurveFlag, PixelFlag
-from tessphot_lib.quality import has_straylight_at_star, star_quality
+from tessphot_lib.quality import has_straylight_at_star, star_pixel_quality, star_quality
 
 N_STARS, N_CADENCES = 3, 10
 BAD = LightCurveFlag.FLAGGED_BAD
@@ -48,7 +48,7 @@ def test_bits_of_images_reach_all_stars():
 @pytest.mark.parametrize(
     ("pixel", "expected"),
     [
-        (PixelFlag.SATURATED, LightCurveFlag.SATURATED),
+        (PixelFlag.SATURATED, 0),
         (PixelFlag.BACKGROUND_ANOMALY, LightCurveFlag.BACKGROUND_ANOMALY),
         (PixelFlag.COSMIC_RAY, LightCurveFlag.COSMIC_RAY),
         (PixelFlag.MANUAL_EXCLUDE, LightCurveFlag.MANUAL_EXCLUDE),
@@ -84,3 +84,11 @@ def test_unknown_sky_is_not_flagged():
     sky[1, :2] = 100.0
     assert not has_straylight_at_star(sky, 5.0).any()
     assert has_straylight_at_star(np.zeros((0, 5)), 5.0).shape == (0, 5)
+
+
+def test_a_saturated_star_is_good_and_told_of():
+    flags = np.array([0, PixelFlag.SATURATED, PixelFlag.SATURATED | PixelFlag.COSMIC_RAY])
+    image = np.array([CadenceFlag.MOMENTUM_DUMP, 0, CadenceFlag.MOMENTUM_DUMP])
+    full = int(CadenceFlag.SATURATED_STAR)
+    assert star_pixel_quality(image, flags).tolist() == [32, full, 32 + full]
+    assert star_pixel_quality(image, np.zeros((2, 3), dtype=np.uint8)).tolist() == [[32, 0, 32]] * 2

@@ -26,7 +26,7 @@ from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import Status
 from tessphot_lib.model import LightCurve, Stamp, StarFluxes, Window
 from tessphot_lib.motion import displacement
-from tessphot_lib.quality import star_quality
+from tessphot_lib.quality import star_pixel_quality, star_quality
 from tessphot_lib.stages.failures import attempt
 from tessphot_lib.stages.regions import tile_region
 from tessphot_lib.stages.star_list import StarList
@@ -173,7 +173,7 @@ class Products:
             flux_corr=unknown,
             flux_corr_err=unknown,
             quality=self.quality[index],
-            pixel_quality=cube.quality.astype(np.int32),
+            pixel_quality=star_pixel_quality(cube.quality, fluxes.pixel_flags[index]),
             centroid_row=fluxes.centroid_row[index],
             centroid_column=fluxes.centroid_column[index],
             pos_corr_row=frame.pos_row[index],
