@@ -48,8 +48,9 @@ class Cost:
 
 
 def measure(stage: str, function: str, *args: Any, **kwargs: Any) -> Cost:
-    """Run one function of a stage in a new Python process."""
-    call = pickle.dumps((f"tessphot_lib.stages.{stage}", function, args, kwargs))
+    """Run one function of a stage, or of a module with a dotted name, in a new Python process."""
+    module = stage if "." in stage else f"tessphot_lib.stages.{stage}"
+    call = pickle.dumps((module, function, args, kwargs))
     process = subprocess.Popen(
         [sys.executable, "-c", CHILD.format(project=str(PROJECT))],
         stdin=subprocess.PIPE,

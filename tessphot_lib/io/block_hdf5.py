@@ -63,6 +63,8 @@ IMAGE_COLUMNS = (
     "star_row",
     "star_column",
 )
+# As good as they are needed, and for some 12,000 images of a sector in the memory of a job.
+SINGLE_PRECISION = ("background", "background_error")
 
 
 class CubePiece(NamedTuple):
@@ -219,6 +221,8 @@ def write_block(
         file.create_dataset("flux_count", data=count, chunks=_map_chunks(count), **packed())
         for name in IMAGE_COLUMNS:
             values = np.asarray(images[name])
+            if name in SINGLE_PRECISION:
+                values = values.astype(np.float32)
             if values.dtype.kind in "US":
                 values = values.astype(h5py.string_dtype())
             file.create_dataset(f"images/{name}", data=values)
@@ -236,10 +240,17 @@ def write_block(
         file.attrs["digest"] = digest.hexdigest()
 
 
-def read_images(path: Path) -> dict[str, NDArray]:
-    """Read the per-image values of a block (`IMAGE_COLUMNS`)."""
+def read_images(path: Path, names: Iterable[str] = IMAGE_COLUMNS) -> dict[str, NDArray]:
+    """Read the per-image values of a block, or some of them (of `IMAGE_COLUMNS`)."""
     with open_block(path) as file:
-        return {name: _read(file[f"images/{name}"]) for name in IMAGE_COLUMNS}
+        return {name: _read(file[f"images/{name}"]) for name in names}
+
+
+def read_all_images(paths: Iterable[Path], names: Iterable[str]) -> dict[str, NDArray]:
+    """Read some per-image values of all blocks of a CCD, one after the other."""
+    names = tuple(names)
+    tables = [read_images(path, names) for path in paths]
+    return {name: np.concatenate([table.pop(name) for table in tables]) for name in names}
 
 
 def read_sums(path: Path) -> tuple[NDArray, NDArray]:

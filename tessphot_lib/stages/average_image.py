@@ -13,7 +13,7 @@ from tessphot_lib.background import Mesh, SkySampler, starlight_offset
 from tessphot_lib.config import BackgroundSettings
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.average_fits import write_average_image
-from tessphot_lib.io.block_hdf5 import read_identity, read_images, read_sums
+from tessphot_lib.io.block_hdf5 import read_all_images, read_identity, read_sums
 from tessphot_lib.io.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.model import CcdId
 from tessphot_lib.provenance import provenance
@@ -37,8 +37,8 @@ def run_average_image(
     window = read_identity(blocks[0])["window"]
     box_size = BackgroundSettings.from_mapping(settings["background"]).box_size
     grid = block_grid(blocks[0], window, box_size)
-    tables = [read_images(block) for block in blocks]
-    averaged = np.concatenate([table["is_averaged"] for table in tables]).astype(bool)
+    images = read_all_images(blocks, ("is_averaged", "background_error"))
+    averaged = images["is_averaged"].astype(bool)
     if not averaged.any():
         raise InputDataError(
             f"{ccd_id}: all {averaged.size} images are flagged or brighter than "
@@ -47,8 +47,8 @@ def run_average_image(
     average, count = average_image(read_sums(block) for block in blocks)
     offset = np.zeros(0)
     if isinstance(grid, Mesh):
-        errors = np.concatenate([table["background_error"] for table in tables])[averaged]
-        offset = _sky_offset(average, grid, catalog, settings, np.median(errors, axis=0))
+        error = np.median(images["background_error"][averaged], axis=0)
+        offset = _sky_offset(average, grid, catalog, settings, error)
         average = average + grid.evaluate(offset, window)
         log.info("%s: backgrounds are lowered by %.2f e-/s/pixel", ccd_id, np.median(offset))
     log.info("%s: averaged %d of %d images", ccd_id, averaged.sum(), averaged.size)

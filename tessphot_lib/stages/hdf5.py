@@ -19,7 +19,7 @@ from tessphot_lib.config import BackgroundSettings, FlagSettings, SmoothingSetti
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag
 from tessphot_lib.io.average_fits import read_average_image, read_sky_offset
-from tessphot_lib.io.block_hdf5 import read_identity, read_images, read_patches
+from tessphot_lib.io.block_hdf5 import IMAGE_COLUMNS, read_all_images, read_identity, read_patches
 from tessphot_lib.io.catalog_sqlite import read_catalog_settings
 from tessphot_lib.io.ffi_times import timestamp_shifts
 from tessphot_lib.io.jitter_ecsv import read_jitter
@@ -35,6 +35,7 @@ from tessphot_lib.stages.pixel_flags import KnownLight, pixel_flags
 log = logging.getLogger(__name__)
 
 HOURS_PER_DAY = 24.0
+FROM_BLOCKS = [name for name in PER_IMAGE if name in IMAGE_COLUMNS]
 SKY_ATTRIBUTES = ("wcs", "centre_ra", "centre_dec", "image_header", "ticver")  # of the catalog
 
 
@@ -77,7 +78,7 @@ def run_hdf5(
     images = _read_all(blocks)
     offset = read_sky_offset(average_image)
     if offset.size:
-        images["background"] = images["background"] - offset
+        images["background"] -= offset.astype(np.float32)
     motion = read_jitter(jitter)
     if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
         raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
@@ -172,8 +173,7 @@ def cadence_seconds(time: np.ndarray, exposure_time: np.ndarray) -> int:
 
 def _read_all(blocks: list[Path]) -> dict[str, np.ndarray]:
     """Image tables of all blocks, one after the other; checks that time increases."""
-    tables = [read_images(block) for block in blocks]
-    images = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+    images = read_all_images(blocks, (*FROM_BLOCKS, "name", "is_averaged"))
     backwards = np.flatnonzero(np.diff(images["time"]) <= 0)
     if backwards.size:
         first, second = images["name"][backwards[0] : backwards[0] + 2]

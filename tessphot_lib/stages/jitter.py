@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.flags import CadenceFlag
-from tessphot_lib.io.block_hdf5 import read_images, read_motion_stars
+from tessphot_lib.io.block_hdf5 import read_all_images, read_images, read_motion_stars
 from tessphot_lib.io.jitter_ecsv import write_jitter
 from tessphot_lib.model import CcdId
 from tessphot_lib.motion import fit_motion, relative_to
@@ -38,11 +38,10 @@ def run_jitter(
     Where the stars give no motion, the WCS in the image's header does; where
     there is none either, the motion is NaN and the source 'none'.
     """
-    images = _concatenate([read_images(block) for block in blocks])
+    images = read_all_images(blocks, ("time", "cadenceno", "quality", "header_motion"))
     stars = read_motion_stars(blocks[0])
-    motion, error, n_used = fit_motion(
-        images["star_row"], images["star_column"], stars["row"], stars["column"]
-    )
+    displaced = (_displacements(blocks, stars, axis) for axis in ("row", "column"))
+    motion, error, n_used = fit_motion(*displaced, stars["row"], stars["column"])
     reference = reference_index(images["time"], images["quality"], motion, settings["bad_quality"])
     if reference is not None:
         motion = relative_to(motion, motion[reference])
@@ -90,6 +89,9 @@ def reference_index(
     return int(candidates[np.argmin(np.abs(time[candidates] - 0.5 * (time[0] + time[-1])))])
 
 
-def _concatenate(tables: list[dict[str, NDArray]]) -> dict[str, NDArray]:
-    """Join the image tables of blocks, column by column."""
-    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+def _displacements(blocks: list[Path], stars: dict[str, NDArray], axis: str) -> NDArray:
+    """Measured minus catalog positions of the stars in all images, (n_images, n_stars) float32."""
+    name = f"star_{axis}"
+    return np.concatenate(
+        [(read_images(block, [name])[name] - stars[axis]).astype(np.float32) for block in blocks]
+    )
