@@ -96,8 +96,9 @@ def background_quality(folder: Path) -> list[Row]:
             rows += [(f"background, {name}: median", median, "e-/s/px")]
             rows += [(f"background, {name}: rms", rms, "e-/s/px")]
     if groups["scattered"]:
-        share = float(np.median(groups["scattered"]))
-        rows.append(("background, scattered light 3-30 x sky: rms", 100 * share, "% of it"))
+        shares = 100 * np.array(groups["scattered"])
+        rows.append(("background, scattered light 3-30 x sky: rms", np.median(shares), "% of it"))
+        rows.append(("the same, worst image", shares.max(), f"%, of {len(shares)} images"))
     if flagged_bright:
         share = 100 * float(np.mean(flagged_bright))
         rows.append(("images with scattered light over 10 x sky, flagged", share, "%"))
@@ -109,6 +110,40 @@ def background_quality(folder: Path) -> list[Row]:
     if len(at_stars) > 1:
         change = np.abs(np.diff(np.array(at_stars), axis=0))
         rows.append(("background at stars: change, MAD", float(np.median(change)), "e-/s/px"))
+    return rows
+
+
+def background_error_quality(folder: Path, *, n_points: int = 2000, seed: int = 1) -> list[Row]:
+    """Errors of the background that are stated, against those found, away from reflections."""
+    scene = read_scene(folder / "truth.hdf5")
+    rng = np.random.default_rng(seed)
+    window = scene.window
+    row = rng.integers(window.row0, window.row1, n_points)
+    column = rng.integers(window.column0, window.column1, n_points)
+    at = row - window.row0, column - window.column0
+    plain = replace(scene, settings=replace(scene.settings, reflection_level=0.0))
+    with PixelCube(folder / "pixels.hdf5") as cube:
+        mesh = Mesh(cube.window, *cube.mesh_edges)
+        indices = _scene_indices(scene, cube)
+        truth = np.array([background_truth(plain, index)[at] for index in indices])
+        light = np.array([background_truth(scene, index)[at] for index in indices]) - truth
+        found = mesh.evaluate_at(cube.background, row, column) - truth
+        stated = mesh.error_at(cube.background_error, row, column)
+    near = (light > 0.1).any(axis=0)
+    found, stated = found[:, ~near], stated[:, ~near]
+    levels = [scattered_level(scene.ccd_id, index, scene.settings) for index in indices]
+    factor = np.array(levels) / scene.settings.sky_level
+    usable = ~np.isin([scene.kind(index) for index in indices], ("zero", "nan"))
+    constant = np.median(found[usable & (factor < 0.1)], axis=0)
+    rows = [("background, constant part of the error: scatter", _robust(constant), "e-/s/px")]
+    for name, low, high in (("quiet", 0.0, 0.1), ("3-30 x sky", 3.0, np.inf)):
+        chosen = usable & (factor >= low) & (factor < high)
+        if chosen.any():
+            rest = found[chosen] - constant
+            rms = float(np.sqrt(np.mean(rest**2)))
+            rows.append((f"background, {name}: the rest, rms", rms, "e-/s/px"))
+            rows.append((f"background, {name}: the rest, robust", _robust(rest), "e-/s/px"))
+            rows.append((f"background, {name}: stated", float(np.median(stated[chosen])), ""))
     return rows
 
 
@@ -272,6 +307,11 @@ def _quiet_index(scene: Scene) -> int:
     return int(np.argmin(levels))
 
 
+def _robust(values: NDArray) -> float:
+    """Scatter about the median, from the median absolute deviation."""
+    return 1.4826 * float(np.median(np.abs(values - np.median(values))))
+
+
 def _median_rms(error: NDArray) -> tuple[float, float]:
     """Median and root mean square."""
     return float(np.median(error)), float(np.sqrt(np.mean(error**2)))
@@ -280,7 +320,8 @@ def _median_rms(error: NDArray) -> tuple[float, float]:
 def main() -> None:
     """Print the tables for the folder of a CCD."""
     folder = Path(sys.argv[1])
-    for function in (background_quality, motion_quality, photometry_quality):
+    functions = background_quality, background_error_quality, motion_quality, photometry_quality
+    for function in functions:
         for what, value, unit in function(folder):
             print(f"{what:58s} {value:10.4g}  {unit}", flush=True)
 

@@ -180,7 +180,12 @@ def steps(
 
 def report(folder: Path, ccd_id: CcdId, costs: dict[str, Cost], n_images: int, unit: float) -> None:
     """Print the tables of `benchmarks/README.md`."""
-    from benchmarks.quality import background_quality, motion_quality, photometry_quality
+    from benchmarks.quality import (
+        background_error_quality,
+        background_quality,
+        motion_quality,
+        photometry_quality,
+    )
     from tessphot_lib.io.todo_sqlite import read_diagnostics
 
     results = folder / "results" / str(ccd_id)
@@ -212,7 +217,8 @@ def report(folder: Path, ccd_id: CcdId, costs: dict[str, Cost], n_images: int, u
     print("\n| what | value |\n|---|---|")
     for what, value in rows:
         print(f"| {what} | {value} |")
-    for function in (background_quality, motion_quality, photometry_quality):
+    functions = background_quality, background_error_quality, motion_quality, photometry_quality
+    for function in functions:
         for what, value, note in function(results):
             print(f"| {what} | {value:.4g} {note} |", flush=True)
 
