@@ -10,11 +10,11 @@ DEMO := demo-run
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo test lint benchmark clean
+.PHONY: help demo test test-slurm lint benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed ## measure the stars of a small simulated sector, in demo-run/
 	@$(BIN)/snakemake --cores $(CORES) --snakefile workflow/Snakefile \
@@ -27,6 +27,10 @@ demo: $(VENV)/installed ## measure the stars of a small simulated sector, in dem
 
 test: $(VENV)/installed-for-development ## all tests
 	@$(BIN)/python -m pytest --quiet --numprocesses $(CORES)
+
+test-slurm: $(VENV)/installed-for-development ## the cluster profiles on a real Slurm (installs Debian's packages)
+	@tests/slurm/install
+	@$(BIN)/python -m pytest --quiet tests/slurm/check_slurm.py
 
 lint: $(VENV)/installed-for-development ## style of the Python and Snakemake files
 	@$(BIN)/ruff check --quiet .
@@ -55,7 +59,7 @@ $(VENV)/installed: pyproject.toml
 $(VENV)/installed-for-development: pyproject.toml
 	@$(MAKE) --no-print-directory environment
 	@echo "installing the packages that pyproject.toml names (once; some minutes)"
-	@$(PIP) install --editable '.[test,lint,parquet,pointings]'
+	@$(PIP) install --editable '.[test,lint,parquet,pointings,slurm,cluster]'
 	@touch $@ $(VENV)/installed
 
 .PHONY: environment

@@ -18,8 +18,8 @@ rule collect:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(4000),
+        runtime=growing(60),
     params:
         code=code_of("collect"),
     message:
@@ -41,8 +41,8 @@ rule check:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=growing(30),
     params:
         tic_ids=config["targets"]["tic_ids"],
         code=code_of("check"),
@@ -64,8 +64,8 @@ rule pictures:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=growing(30),
     params:
         code=code_of("pictures"),
     message:

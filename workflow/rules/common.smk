@@ -25,6 +25,7 @@ from tessphot_lib.config_check import (
     ffi_folder_origin,
 )
 from tessphot_lib.errors import ConfigError, TessphotError
+from tessphot_lib.io.cluster_jobs import cancel_recorded_jobs, cancel_slurm_jobs
 from tessphot_lib.io.cutout_files import find_cutouts
 from tessphot_lib.io.ffi_files import (
     FfiFile,
@@ -291,21 +292,26 @@ def code_of(*stages):
     )
 
 
+def growing(amount):
+    """Memory or time for a job; more for a second and third attempt (see --retries)."""
+    return lambda wildcards, attempt: int(amount * 1.5 ** (attempt - 1))
+
+
 def memory(base, bytes_per_pixel=0, bytes_per_block_pixel=0):
     """Memory [MB] from the pixels of the window, once and for each image of a block."""
     n_pixels = WINDOW.shape[0] * WINDOW.shape[1]
     n_bytes = bytes_per_pixel + bytes_per_block_pixel * config["prepare"]["block_size"]
-    return base + int(n_pixels * n_bytes / 1e6)
+    return growing(base + int(n_pixels * n_bytes / 1e6))
 
 
-def cutout_memory(wildcards, input):
+def cutout_memory(wildcards, input, attempt):
     """Memory [MB] for the largest cutout, which is held several times."""
     sizes = [
         Path(cutout).stat().st_size * (2 if cutout.endswith(".gz") else 1)
         for cutout in input.cutouts
         if Path(cutout).exists()
     ]
-    return 1500 + int(5e-6 * max(sizes, default=0))
+    return growing(1500 + int(5e-6 * max(sizes, default=0)))(wildcards, attempt)
 
 
 def catalog_settings(*names):
@@ -319,6 +325,18 @@ def prepare_settings(*names):
 
 
 # At the start and at the end of a run
+
+
+def cancel_jobs_from_before():
+    """End what a run that was killed has left on a cluster: it would write the same files."""
+    asked = workflow.executor_settings
+    commands = getattr(asked, "status_cmd", None), getattr(asked, "cancel_cmd", None)
+    try:
+        jobs = cancel_slurm_jobs(Path()) + cancel_recorded_jobs(Path(), *commands)
+    except TessphotError as error:
+        stop(error)
+    if jobs:
+        logger.warning(f"cancelled, left on the cluster by an earlier run: {', '.join(jobs)}")
 
 
 def keep_list_of_images():

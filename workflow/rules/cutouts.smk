@@ -15,7 +15,7 @@ rule cutout_table:
         "../../environment.yaml"
     resources:
         mem_mb=cutout_memory,
-        runtime=60,
+        runtime=growing(60),
     params:
         on_bad_image=config["input"]["on_bad_image"],
         code=code_of("cutout_table"),
@@ -41,7 +41,7 @@ rule cutouts:
         "../../environment.yaml"
     resources:
         mem_mb=cutout_memory,
-        runtime=240,
+        runtime=growing(240),
     params:
         settings=prepare_settings("bad_quality", "compression_error", "average", "motion"),
         code=code_of("cutouts", "cutout_table"),

@@ -20,8 +20,8 @@ rule fetch_script:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=growing(30),
         downloads=1,
     message:
         "sector {wildcards.sector}: MAST's list of all images"
@@ -39,8 +39,8 @@ rule list_images:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory(1000),
+        runtime=growing(30),
         downloads=1,
     params:
         origin=config["input"]["mast"]["from"],
@@ -62,8 +62,8 @@ rule fetch_headers:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=120,
+        mem_mb=memory(1000),
+        runtime=growing(120),
         downloads=1,
     params:
         images=images_of_ccd,
@@ -93,8 +93,8 @@ for ccd_id, block, images in fetched_blocks():
         conda:
             "../../environment.yaml"
         resources:
-            mem_mb=1000,
-            runtime=240,
+            mem_mb=memory(1000),
+            runtime=growing(240),
             downloads=1,
         message:
             f"{ccd_id}: images of {block} from MAST"

@@ -13,8 +13,8 @@ rule fetch_cutouts:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=1000,
-        runtime=240,
+        mem_mb=memory(1000),
+        runtime=growing(240),
         downloads=1,
     params:
         folder=config["input"]["cutout_dir"],

@@ -15,8 +15,8 @@ rule ffi_table:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=1500,
-        runtime=120,
+        mem_mb=memory(1500),
+        runtime=growing(120),
     params:
         images=images_of_ccd,
         on_bad_image=config["input"]["on_bad_image"],
@@ -45,7 +45,7 @@ rule backgrounds:
         "../../environment.yaml"
     resources:
         mem_mb=memory(1000, bytes_per_pixel=200, bytes_per_block_pixel=9),
-        runtime=120,
+        runtime=growing(120),
     params:
         window=WINDOW.as_list(),
         settings=prepare_settings(

@@ -17,7 +17,7 @@ rule todo:
         "../../environment.yaml"
     resources:
         mem_mb=memory(2000, bytes_per_pixel=200),
-        runtime=60,
+        runtime=growing(60),
     params:
         settings=config["todo"],
         photometry=config["photometry"],
@@ -45,8 +45,8 @@ rule photometry:
         "../../environment.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=memory(3000),
+        runtime=growing(120),
     params:
         settings=config["photometry"],
         output_settings=PRODUCT_SETTINGS,
@@ -72,8 +72,8 @@ rule lightcurve:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=growing(30),
     params:
         settings=config["photometry"],
         output_settings=PRODUCT_SETTINGS,
@@ -99,8 +99,8 @@ rule targets:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=memory(3000),
+        runtime=growing(120),
     params:
         tic_ids=config["targets"]["tic_ids"],
         settings=config["photometry"],

@@ -19,8 +19,8 @@ rule tic:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=memory(2000),
+        runtime=growing(240),
         downloads=1,
     params:
         window=WINDOW.as_list(),
@@ -47,8 +47,8 @@ rule catalog:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(4000),
+        runtime=growing(60),
     params:
         window=WINDOW.as_list(),
         settings=catalog_settings("buffer", "faint_limit"),
@@ -73,7 +73,7 @@ rule average_image:
         "../../environment.yaml"
     resources:
         mem_mb=memory(1000, bytes_per_pixel=200),
-        runtime=30,
+        runtime=growing(30),
     params:
         settings=prepare_settings("background"),
         code=code_of("average_image"),
@@ -96,7 +96,7 @@ rule jitter:
         "../../environment.yaml"
     resources:
         mem_mb=memory(1500, bytes_per_pixel=200),
-        runtime=120,
+        runtime=growing(120),
     params:
         settings=prepare_settings("bad_quality"),
         code=code_of("jitter"),
@@ -121,8 +121,8 @@ rule spacecraft:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory(2000),
+        runtime=growing(30),
     params:
         code=code_of("spacecraft"),
     message:
@@ -151,7 +151,7 @@ rule hdf5:
         "../../environment.yaml"
     resources:
         mem_mb=memory(1500, bytes_per_pixel=100),
-        runtime=60,
+        runtime=growing(60),
     params:
         settings=config["prepare"],
         code=code_of("hdf5", "spacecraft"),

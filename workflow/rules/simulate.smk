@@ -12,8 +12,8 @@ rule simulate_scene:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=memory(1500),
+        runtime=growing(30),
     params:
         window=WINDOW.as_list(),
         settings=config["simulation"],
@@ -41,7 +41,7 @@ for sector, block, images in simulated_blocks():
             "../../environment.yaml"
         resources:
             mem_mb=memory(1000, bytes_per_pixel=200),
-            runtime=60,
+            runtime=growing(60),
         params:
             sector=sector,
             window=WINDOW.as_list(),
