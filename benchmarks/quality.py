@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tessphot_lib.background import Mesh, evaluate_background
-from tessphot_lib.diagnostics import rms_of_bins
 from tessphot_lib.flags import CadenceFlag, PixelFlag
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import read_diagnostics, read_todo
@@ -187,7 +186,11 @@ def motion_quality(folder: Path) -> list[Row]:
 
 
 def photometry_quality(folder: Path, *, per_bin: int = 400, seed: int = 1) -> list[Row]:
-    """Bias, scatter over the floor and chi2 of constant stars, by magnitude."""
+    """Bias, scatter over the floor and chi2 of constant stars, by magnitude.
+
+    Fluxes are freed of other stars' light by CROWDSAP; the bias is that of the
+    whole light by CROWDSAP and FLFRCSAP. Medians, with their bootstrap errors.
+    """
     scene = read_scene(folder / "truth.hdf5")
     todo, diagnostics = folder / "todo.sqlite", _all_diagnostics(folder)
     stars = read_todo(todo).merge(diagnostics, on="priority", suffixes=("", "_measured"))
@@ -198,34 +201,45 @@ def photometry_quality(folder: Path, *, per_bin: int = 400, seed: int = 1) -> li
     quiet = np.array(levels) < 0.1 * scene.settings.sky_level
     rng = np.random.default_rng(seed)
     rows = []
-    for tmag in range(4, 15):
+    for tmag in range(4, 16):
         near = stars[(stars["tmag"] >= tmag - 0.5) & (stars["tmag"] < tmag + 0.5)]
         if len(near) > per_bin:
             near = near.iloc[np.sort(rng.choice(len(near), per_bin, replace=False))]
-        measured = [_measure(scene, folder, star, sigma, quiet) for star in near.itertuples()]
-        measured = np.array([row for row in measured if row is not None])
-        if len(measured) < 5:
-            continue
-        ratio, scatter, floor, _, chi2 = np.median(measured, axis=0)
-        rows.append((f"Tmag {tmag}: flux / true flux", ratio, f"{len(measured)} stars"))
-        rows.append((f"Tmag {tmag}: scatter in 1 h", scatter, "ppm"))
-        over = np.median(measured[:, 1] / measured[:, 2])
-        rows.append((f"Tmag {tmag}: scatter in 1 h / floor", over, f"floor {floor:.0f} ppm"))
-        over = np.median(measured[:, 3] / (measured[:, 2] * np.sqrt(_per_hour(scene))))
-        rows.append((f"Tmag {tmag}: point to point / floor", over, ""))
-        rows.append((f"Tmag {tmag}: chi2 per degree of freedom", chi2, ""))
+        found = [_measure(scene, folder, star, sigma, quiet) for star in near.itertuples()]
+        found = [star for star in found if star is not None]
+        if len(found) >= 5:
+            rows += _rows_of_bin(tmag, {k: np.array([s[k] for s in found]) for k in found[0]}, rng)
+    return rows
+
+
+def _rows_of_bin(tmag: int, values: dict[str, NDArray], rng: np.random.Generator) -> list[Row]:
+    """What is told of the stars of a magnitude."""
+    n_stars = len(values["bias"])
+    rows = [(f"Tmag {tmag}: share of the flux in the aperture", np.median(values["held"]), "")]
+    worst = 100 * np.quantile(np.abs(values["bias"]), 0.9)
+    rows.append((f"Tmag {tmag}: flux bias", 100 * np.median(values["bias"]), "%"))
+    rows.append((f"Tmag {tmag}: 90 % of stars within", worst, f"% ({n_stars} stars)"))
+    floor = np.median(values["floor"])
+    rows.append((f"Tmag {tmag}: scatter in 1 h", np.median(values["scatter"]), "ppm"))
+    for name, key in (("scatter in 1 h / floor", "scatter"), ("point to point / floor", "ptp")):
+        ratio = values[key] / values["floor"]
+        spread = np.std([np.median(rng.choice(ratio, n_stars)) for _ in range(200)])
+        rows.append((f"Tmag {tmag}: {name}", np.median(ratio), f"+- {spread:.3f}, {floor:.0f} ppm"))
+    excess = np.sqrt(np.maximum(values["scatter"] ** 2 - values["floor"] ** 2, 0))
+    rows.append((f"Tmag {tmag}: above the floor in quadrature", np.median(excess), "ppm"))
+    rows.append((f"Tmag {tmag}: chi2 per degree of freedom", np.median(values["chi2"]), ""))
     return rows
 
 
 def _measure(
     scene: Scene, folder: Path, star, sigma: NDArray, quiet: NDArray
-) -> tuple[float, float, float, float, float] | None:
-    """Flux ratio, 1-h scatter, floor, point-to-point scatter [ppm] and chi2 of a constant star."""
+) -> dict[str, float] | None:
+    """Bias, 1-h scatter, floor, point-to-point scatter [ppm] and chi2 of a constant star."""
     index = scene.star_index(star.tic_id)
     if scene.stars.variability[index] != CONSTANT or star.contamination > 0.1:
         return None
     with fits.open(folder / star.lightcurve) as hdus:
-        data = hdus["LIGHTCURVE"].data
+        data, header = hdus["LIGHTCURVE"].data, hdus[0].header
         time, flux, error = (
             np.array(data[name], dtype=float) for name in ("TIME", "FLUX_RAW", "FLUX_RAW_ERR")
         )
@@ -236,15 +250,30 @@ def _measure(
         return None
     true_flux = float(scene.stars.flux[index])
     time, flux, error = time[good], flux[good], error[good]
-    median = np.median(flux)
-    scatter = 1e6 * rms_of_bins(time, flux / median - 1, HOUR)
-    ptp = 1e6 * 1.4826 * np.median(np.abs(np.diff(flux / median))) / np.sqrt(2)
-    chi2 = float((1.4826 * np.median(np.abs(flux - median) / error)) ** 2)
+    crowdsap, flfrcsap = header.get("CROWDSAP", 1.0), header.get("FLFRCSAP", 1.0)
+    own = flux - (1 - crowdsap) * np.median(flux)
+    median = np.median(own)
     floor = _floor(scene, float(scene.stars.row[index]), float(scene.stars.column[index]), sigma)
     if floor is None:
         return None
-    floor_ppm = 1e6 * floor / true_flux / np.sqrt(_per_hour(scene))
-    return float(median / true_flux), scatter, floor_ppm, ptp, chi2
+    per_hour = _per_hour(scene)
+    ptp = 1e6 * 1.4826 * np.median(np.abs(np.diff(own / median))) / np.sqrt(2 * per_hour)
+    return {
+        "held": float(median / true_flux),
+        "bias": float(median / flfrcsap / true_flux) - 1,
+        "scatter": 1e6 * _rms_of_whole_hours(time, own / median - 1, per_hour),
+        "floor": 1e6 * floor / true_flux / np.sqrt(per_hour),
+        "ptp": ptp,
+        "chi2": float((1.4826 * np.median(np.abs(own - median) / error)) ** 2),
+    }
+
+
+def _rms_of_whole_hours(time: NDArray, relative: NDArray, per_hour: float) -> float:
+    """Robust scatter of means over one hour, of hours that have all their images."""
+    hour = np.floor((time - time[0]) / HOUR + 1e-6).astype(int)
+    _, inverse, count = np.unique(hour, return_inverse=True, return_counts=True)
+    means = (np.bincount(inverse, weights=relative) / count)[count >= round(per_hour)]
+    return float(1.4826 * np.median(np.abs(means - np.median(means)))) if means.size else np.nan
 
 
 def _floor(scene: Scene, row: float, column: float, sigma: NDArray) -> float | None:

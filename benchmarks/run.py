@@ -34,7 +34,7 @@ sys.path.insert(0, {project!r})
 module, name, args, kwargs = pickle.load(sys.stdin.buffer)
 getattr(importlib.import_module(module), name)(*args, **kwargs)
 """
-PREPARE = ("ffi_table", "catalog", "backgrounds", "average_image", "jitter", "hdf5")
+PREPARE = ("ffi_table", "catalog", "backgrounds", "average_image", "jitter", "hdf5", "prf")
 AFTER = ("photometry", "collect", "check")
 
 
@@ -137,6 +137,8 @@ def steps(
     )
     made = blocks, average, jitter, catalog, spacecraft
     yield "hdf5", measure("hdf5", "run_hdf5", *made, pixels, ccd_id, settings=prepare)
+    prf = results / "prf.fits"
+    yield "prf", measure("prf", "run_prf", pixels, catalog, prf, ccd_id, settings=config["prf"])
     yield (
         "todo",
         measure(
@@ -144,6 +146,7 @@ def steps(
             "run_todo",
             pixels,
             catalog,
+            prf,
             todo,
             ccd_id,
             settings=config["todo"],

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tessphot_lib.constants import SATURATION_TMAG, TMAG_ZEROPOINT
+from tessphot_lib.crowding import ApertureLight, KnownLight, aperture_light
 from tessphot_lib.flags import ApertureFlag
 from tessphot_lib.model import Window
 from tessphot_lib.starmask import FULL_WELL_RATE, bleed_half_length
@@ -59,12 +60,15 @@ class Aperture:
         The star did not stand out: the mask is the pixels around its position.
     is_limited : bool
         A pixel beside the mask is missing, or lies beyond the edge: it might be larger.
+    light : ApertureLight or None
+        Whose light it holds; None where that is not known.
     """
 
     stamp: Window
     mask: NDArray
     is_minimum: bool
     is_limited: bool = False
+    light: ApertureLight | None = None
 
 
 def expected_light(tmag: NDArray, distance: NDArray) -> NDArray:
@@ -162,6 +166,7 @@ def find_apertures(
     noise: NDArray | None = None,
     motion_rms: float = 0.0,
     sky_elsewhere: NDArray | None = None,
+    known_light: KnownLight | None = None,
 ) -> list[Aperture]:
     """Find the aperture of each star that is to be measured.
 
@@ -185,14 +190,18 @@ def find_apertures(
     max_radius : float
         See `reach`.
     noise : (n_rows, n_columns) array, optional
-        1-sigma error of the pixels in one image [e-/s]. With it an aperture
-        is made of those of the star's significant pixels that maximize the
-        signal to noise of their sum; without it, of all of them.
+        1-sigma error of the pixels in one image [e-/s]. With it and
+        ``known_light`` an aperture is made of those of the star's significant
+        pixels that maximize the signal to noise of their sum; without it, of
+        all of them.
     motion_rms : float
-        How much the images move, per axis [pixels]: light that moves over the
-        edge of an aperture is noise, too.
+        How much the images move, per axis [pixels], after correction: light that
+        moves over the edge of an aperture is noise, too.
     sky_elsewhere : (n,) array, optional
         Sky pixels of other parts of the CCD, for images that hardly show any.
+    known_light : KnownLight, optional
+        Light of the known stars in the window and of the measured ones in their
+        stamps (`stamp_window`); with it apertures know whose light they hold.
 
     Returns
     -------
@@ -202,54 +211,44 @@ def find_apertures(
     """
     owner = pixel_owners(window, row, column, tmag, max_radius=max_radius)
     level, scatter = sky_noise(average_image, sky, sky_elsewhere)
-    all_light = None
-    if noise is not None:
-        all_light = expected_image(window, row, column, tmag, max_radius=max_radius)
-        moved = [motion_rms * part for part in np.gradient(np.nan_to_num(average_image))]
     with np.errstate(invalid="ignore"):
         significant = average_image > level + threshold * scatter
         full = average_image > BLEED_SHARE * FULL_WELL_RATE
     _claim_bleeds(owner, full, window, row, column, tmag)
     finite = np.isfinite(average_image)
     apertures = []
-    for star in measured:
+    for index, star in enumerate(measured):
         stamp = stamp_window(row[star], column[star], tmag[star], window, max_radius)
         cut = stamp.slices_in(window)
-        mask = _connected(
-            (owner[cut] == star) & (significant[cut] | full[cut]),
-            round(row[star]) - stamp.row0,
-            round(column[star]) - stamp.column0,
-        )
-        if noise is not None and tmag[star] > OPTIMAL_TMAG and mask.any():
-            own_light = _light_in(stamp, row[star], column[star], tmag[star])
-            share = np.clip(own_light / np.maximum(all_light[cut], own_light), 0, 1)
+        centre = round(row[star]) - stamp.row0, round(column[star]) - stamp.column0
+        mask = _connected((owner[cut] == star) & (significant[cut] | full[cut]), *centre)
+        if noise is not None and known_light and tmag[star] > OPTIMAL_TMAG and mask.any():
+            images = known_light.images[(slice(None), *cut)]
             mask = _best_pixels(
                 mask,
-                average_image[cut],
-                share,
+                known_light.flux[index] * known_light.own[index],
+                images[0],
                 noise[cut],
-                [part[cut] for part in moved],
+                motion_rms * images[1:3],
                 *size_limits(tmag[star]),
             )
-            mask = _connected(
-                mask, round(row[star]) - stamp.row0, round(column[star]) - stamp.column0
-            )
+            mask = _connected(mask, *centre)
         mask = ndimage.binary_fill_holes(mask) & (owner[cut] == star) & finite[cut]
         is_minimum = bool(mask.sum() < min_pixels)
         if is_minimum:
             mask = _core(stamp, row[star], column[star]) & finite[cut]
         is_limited = _is_limited(mask, stamp, finite, window)
-        apertures.append(Aperture(stamp, mask, is_minimum, is_limited))
+        light = None
+        if known_light:
+            light = aperture_light(
+                mask,
+                known_light.own[index],
+                known_light.flux[index],
+                known_light.images[(slice(None), *cut)],
+                is_saturated=bool(tmag[star] < SATURATION_TMAG),
+            )
+        apertures.append(Aperture(stamp, mask, is_minimum, is_limited, light))
     return apertures
-
-
-def expected_image(
-    window: Window, row: NDArray, column: NDArray, tmag: NDArray, *, max_radius: float
-) -> NDArray:
-    """Light of all known stars, each as far as its `reach`; (n_rows, n_columns) [e-/s]."""
-    pixels, light, _ = _expected_pixels(window, row, column, tmag, max_radius)
-    total = np.bincount(pixels, weights=light, minlength=window.shape[0] * window.shape[1])
-    return total.reshape(window.shape)
 
 
 def size_limits(tmag: float) -> tuple[int, int]:
@@ -309,33 +308,6 @@ def edge_flux(aperture: Aperture, average_image: NDArray) -> float:
     return float(np.nansum(average_image[edge & aperture.mask]))
 
 
-def contamination(
-    aperture: Aperture, star: int, row: NDArray, column: NDArray, tmag: NDArray
-) -> float:
-    """Share of the light in an aperture that is other stars', from catalog magnitudes.
-
-    As TASOC defines it: ``1 - F_target / F_all`` over the stars that lie inside
-    the aperture. The target counts even if it lies outside.
-
-    Parameters
-    ----------
-    aperture : Aperture
-    star : int
-        Index of the target.
-    row, column, tmag : (n_stars,) arrays
-        Stars near the target; NaN is ignored.
-
-    Returns
-    -------
-    float
-        0 (alone) to 1.
-    """
-    inside = lies_in(aperture, row, column) & np.isfinite(tmag)
-    inside[star] = True
-    flux = 10 ** (-0.4 * (tmag[inside] - tmag[star]))
-    return float(1 - 1 / flux.sum())
-
-
 def lies_in(aperture: Aperture, row: NDArray, column: NDArray) -> NDArray:
     """Tell which positions fall on a pixel of the aperture; (n_stars,) bool."""
     with np.errstate(invalid="ignore"):
@@ -377,31 +349,25 @@ def _expected_pixels(
     return np.concatenate(pixels), np.concatenate(light), np.concatenate(stars)
 
 
-def _light_in(stamp: Window, row: float, column: float, tmag: float) -> NDArray:
-    """Light that a star is expected to give to the pixels of its stamp [e-/s]."""
-    rows = np.arange(stamp.row0, stamp.row1)[:, None] - row
-    return expected_light(tmag, np.hypot(rows, np.arange(stamp.column0, stamp.column1) - column))
-
-
 def _best_pixels(
     mask: NDArray,
+    own: NDArray,
     light: NDArray,
-    share: NDArray,
     noise: NDArray,
-    moved: list[NDArray],
+    moved: NDArray,
     smallest: int,
     largest: int,
 ) -> NDArray:
     """Keep those pixels of a mask whose sum has the best signal to noise.
 
-    The target's light in a pixel is ``share`` of what is there; of the rest, the
-    neighbors', `NEIGHBOR_NOISE` counts as noise. ``moved`` is what a motion
-    along rows and columns changes in each pixel: these changes add up with
-    their signs, and cancel where an aperture holds the whole star.
+    ``own`` is the target's light and ``light`` that of all stars [e-/s]; of the
+    neighbors' `NEIGHBOR_NOISE` counts as noise. ``moved`` is what a motion along
+    rows and columns changes in each pixel: these changes add up with their
+    signs, and cancel where an aperture holds the whole star.
     """
     chosen = np.flatnonzero(mask)
-    own = (light * share).ravel()[chosen]
-    others = (light * (1 - share)).ravel()[chosen]
+    others = np.maximum((light - own).ravel()[chosen], 0.0)
+    own = own.ravel()[chosen]
     variance = noise.ravel()[chosen] ** 2 + (NEIGHBOR_NOISE * others) ** 2
     usable = np.isfinite(variance) & (variance > 0) & (own > 0)
     chosen, own, variance = chosen[usable], own[usable], variance[usable]

@@ -65,6 +65,17 @@ class MotionSettings(Settings):
 
 
 @dataclass(frozen=True)
+class PrfSettings(Settings):
+    """``prf``: the pixel response function."""
+
+    source: str = "data"  # data: from the stars | spoc: the mission's files | generic
+    folder: str | None = None  # folder of the mission's PRF files
+    n_stars: int = 3000  # at the most, that the PRF is taken from
+    bright_limit: float = 7.5  # [Tmag] brighter stars saturate
+    faint_limit: float = 13.5  # [Tmag] fainter ones add little
+
+
+@dataclass(frozen=True)
 class TimeSettings(Settings):
     """``times``: barycentric times of the stars."""
 
@@ -79,3 +90,4 @@ class ApertureSettings(Settings):
     threshold: float = 3.0  # [sigma] over the local sky for a pixel of the average image to count
     min_pixels: int = 4  # smaller apertures are replaced by the 3 x 3 pixels around the star
     max_radius: float = 13.0  # [pixels] reach of an aperture at Tmag 5; 0.1 dex less per magnitude
+    motion_correction: bool = True  # put back the light that motion carries over the edge

@@ -178,12 +178,17 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"times.ephemeris: there is no file {ephemeris!r}"
 
     yield from _catalog_problems(config)
-    motion = config["prepare"]["motion"]
-    if motion["bright_limit"] >= motion["faint_limit"]:
-        yield (
-            f"prepare.motion.bright_limit: {motion['bright_limit']} must be less than "
-            f"faint_limit, {motion['faint_limit']}"
-        )
+    for name, stars in (("prepare.motion", config["prepare"]["motion"]), ("prf", config["prf"])):
+        if stars["bright_limit"] >= stars["faint_limit"]:
+            yield (
+                f"{name}.bright_limit: {stars['bright_limit']} must be less than "
+                f"faint_limit, {stars['faint_limit']}"
+            )
+    folder = config["prf"]["folder"]
+    if config["prf"]["source"] == "spoc" and folder is None:
+        yield "prf.folder: must name a folder, since prf.source is 'spoc'"
+    elif folder is not None and not Path(folder).expanduser().is_dir():
+        yield f"prf.folder: there is no folder {folder!r}"
     if config["todo"]["faint_limit"] > config["catalog"]["faint_limit"]:
         yield (
             f"todo.faint_limit: {config['todo']['faint_limit']} is fainter than "

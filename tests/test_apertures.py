@@ -6,7 +6,6 @@ import pytest
 from tessphot_lib.apertures import (
     Aperture,
     aperture_flags,
-    contamination,
     edge_flux,
     find_apertures,
     lies_in,
@@ -14,8 +13,12 @@ from tessphot_lib.apertures import (
     sky_noise,
     stamp_window,
 )
+from tessphot_lib.crowding import KnownLight
 from tessphot_lib.flags import ApertureFlag
 from tessphot_lib.model import Window
+from tessphot_lib.prf import prf_stamps
+from tessphot_lib.prf_fit import generic_prf
+from tessphot_lib.scene import scene_image
 from tessphot_lib.starmask import star_mask
 
 WINDOW = Window(500, 580, 900, 1020)
@@ -191,6 +194,67 @@ def test_bleed_column_belongs_to_its_star():
     assert pixels(bright).isdisjoint(pixels(faint))
 
 
+def optimal_apertures(row, column, tmag, **settings):
+    """Apertures for the best signal to noise, on a sky of some noise per image."""
+    row, column, tmag = (np.array(values, dtype=float) for values in (row, column, tmag))
+    prf = generic_prf()
+    image = scene_image(prf, WINDOW, row, column, flux_of(tmag))
+    image += np.random.default_rng(0).normal(0, 0.1, WINDOW.shape)
+    settings = {"max_radius": 13.0} | settings
+    stamps = [
+        stamp_window(*star, WINDOW, settings["max_radius"])
+        for star in zip(row, column, tmag, strict=True)
+    ]
+    targets = np.arange(len(row))
+    light = KnownLight.expected(prf, WINDOW, row, column, tmag, targets=targets, stamps=stamps)
+    noise = np.full(WINDOW.shape, 4.0)
+    return apertures_of(image, row, column, tmag, noise=noise, known_light=light, **settings)
+
+
+def test_optimal_aperture_of_a_faint_star_is_small():
+    # Of the same star's pixels: a faint one is lost in the noise where a bright one is not.
+    sizes = [
+        optimal_apertures([530.3], [947.8], [tmag])[0].mask.sum() for tmag in (9.0, 11.0, 14.0)
+    ]
+    assert sizes[0] > sizes[1] > sizes[2] >= 5
+
+
+def test_optimal_aperture_beats_any_pixel_more_or_less():
+    (aperture,) = optimal_apertures([530.3], [947.8], [13.0])
+    own = (
+        10 ** (0.4 * (20.44 - 13.0))
+        * prf_stamps(
+            generic_prf(),
+            np.array([530.3]),
+            np.array([947.8]),
+            np.array([aperture.stamp.row0]),
+            np.array([aperture.stamp.column0]),
+            aperture.stamp.shape,
+        )[0]
+    )
+
+    def signal_to_noise(mask):
+        return own[mask].sum() / np.sqrt(16.0 * mask.sum())
+
+    best = signal_to_noise(aperture.mask)
+    for pixel in np.ndindex(aperture.mask.shape):
+        other = aperture.mask.copy()
+        other[pixel] = ~other[pixel]
+        assert signal_to_noise(other) <= best * (1 + 1e-9)
+
+
+def test_apertures_know_whose_light_they_hold():
+    row, column, tmag = [530.0, 530.0, 560.0], [940.0, 943.0, 1000.0], [10.0, 10.5, 11.0]
+    bright, faint, lone = optimal_apertures(row, column, tmag)
+    assert lone.light.crowdsap == pytest.approx(1, abs=1e-4)
+    assert faint.light.crowdsap < bright.light.crowdsap < 0.995
+    assert 0.7 < lone.light.flfrcsap < 1
+    # A saturated star's charge does not follow its PRF.
+    (full,) = optimal_apertures([540.0], [950.0], [5.0])
+    assert (full.light.motion == 0).all()
+    assert (bright.light.motion != 0).all()
+
+
 def test_owner_is_the_star_that_gives_most_light():
     row, column = np.array([540.0, 540.0, np.nan]), np.array([940.0, 944.0, 942.0])
     owner = pixel_owners(WINDOW, row, column, np.array([10.0, 10.0, 1.0]), max_radius=13.0)
@@ -235,21 +299,6 @@ APERTURE = Aperture(
     np.array([[0, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1, 0, 0]], dtype=bool),
     False,
 )
-
-
-def test_contamination_by_hand():
-    # The target; one inside of half its light; one in the stamp but outside; one elsewhere.
-    row, column = np.array([511.0, 512.4, 510.0, 900.0]), np.array([911.2, 911.6, 910.0, 911.0])
-    tmag = np.array([10.0, 10.0 + 2.5 * np.log10(2), 5.0, 5.0])
-    assert contamination(APERTURE, 0, row, column, tmag) == pytest.approx(1 / 3)
-    assert contamination(APERTURE, 1, row, column, tmag) == pytest.approx(2 / 3)
-    assert contamination(APERTURE, 0, row[[0, 2, 3]], column[[0, 2, 3]], tmag[[0, 2, 3]]) == 0
-    # The target counts also where it lies outside its aperture, unknown stars never.
-    assert contamination(APERTURE, 2, row, column, tmag) == pytest.approx(
-        1 - 1 / (1 + 1.5 * 10 ** (-0.4 * 5))
-    )
-    tmag[1] = np.nan
-    assert contamination(APERTURE, 0, row, column, tmag) == 0
 
 
 def test_positions_in_an_aperture():

@@ -19,6 +19,7 @@ SECTIONS = {
     "prepare.flags": settings.FlagSettings,
     "prepare.average": settings.AverageSettings,
     "prepare.motion": settings.MotionSettings,
+    "prf": settings.PrfSettings,
     "times": settings.TimeSettings,
     "photometry.aperture": settings.ApertureSettings,
     "simulation": SimulationSettings,

@@ -9,9 +9,12 @@ from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, read_identity, write_block
 from tessphot_lib.io.catalog_sqlite import write_catalog
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
+from tessphot_lib.io.prf_fits import write_prf
 from tessphot_lib.io.todo_sqlite import read_apertures, read_skipped, read_todo
 from tessphot_lib.model import CcdId, Window
-from tessphot_lib.stages.todo import _left_to_brighter, _on_data, run_todo
+from tessphot_lib.prf_fit import generic_prf
+from tessphot_lib.stages.ccd_apertures import _on_data
+from tessphot_lib.stages.todo import _left_to_brighter, run_todo
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(240, 300, 500, 590)  # over the borders of tiles of 256 x 512
@@ -56,12 +59,13 @@ def make_pixels(folder, average):
         WINDOW,
         blocks=[block],
         identities=[BlockIdentity(**identity)],
-        images={name: np.zeros(2) for name in PER_IMAGE} | {"motion": np.zeros((2, 6))},
+        images={name: np.zeros(2) for name in PER_IMAGE}
+        | {"motion": np.zeros((2, 6)), "quality": np.zeros(2, dtype=int)},
         names=np.array(["a", "b"]),
         average_image=average,
         average_count=np.ones(WINDOW.shape, dtype=np.int32),
         grid={"mesh/row_edges": np.array([240, 300]), "mesh/column_edges": np.array([500, 590])},
-        attributes={"cadence_seconds": 600, "mask_radius_scale": 1.0},
+        attributes={"cadence_seconds": 600, "mask_radius_scale": 1.0, "bad_quality": 0},
     )
     return folder / "pixels.hdf5"
 
@@ -83,9 +87,11 @@ def run(folder, stars, *, faint_limit=15.0, average=None):
     about |= {"camera_centre_dec": -66.0, "footprint": ((79.0, -66.0), (81.0, -66.0), (80, -65))}
     about |= {"wcs": "", "reference_image": "", "centre_ra": 80.0, "centre_dec": -66.0}
     write_catalog(folder / "catalog.sqlite", stars, about | {"image_header": "{}"})
+    write_prf(folder / "prf.fits", generic_prf(), CCD, attributes={})
     run_todo(
         pixels,
         folder / "catalog.sqlite",
+        folder / "prf.fits",
         folder / "todo.sqlite",
         CCD,
         settings={"faint_limit": faint_limit},

@@ -102,6 +102,8 @@ _COMMENTS = {
     "CDPP1_0": "[ppm] noise of means over 1 h",
     "CDPP2_0": "[ppm] noise of means over 2 h",
     "CDPP6_0": "[ppm] noise of means over 6 h",
+    "CROWDSAP": "target's share of the light in the aperture",
+    "FLFRCSAP": "share of the target's light in the aperture",
     "PSF_CONT": "contamination of the PRF fit",
     "EPHEMSRC": "TIMECORR: where TESS was",
     "TIMEERR": "[s] expected 1-sigma error of TIMECORR",

@@ -19,7 +19,7 @@ A todo list knows its stars by ``priority``, 1 being the brightest. Its tables:
 import os
 import posixpath
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
 from sqlite3 import Connection
@@ -114,6 +114,8 @@ DIAGNOSTICS = (
     SqlColumn("cdpp_1h", "REAL", "float64"),
     SqlColumn("cdpp_2h", "REAL", "float64"),
     SqlColumn("cdpp_6h", "REAL", "float64"),
+    SqlColumn("crowdsap", "REAL", "float64"),
+    SqlColumn("flfrcsap", "REAL", "float64"),
 )
 SKIPPED = (
     SqlColumn(
@@ -141,6 +143,9 @@ APERTURES = (
     SqlColumn("mask", "BLOB NOT NULL", "object"),
     SqlColumn("flags", "INTEGER NOT NULL DEFAULT 0", "int64"),
     SqlColumn("errors", "TEXT", "object"),
+    SqlColumn("crowdsap", "REAL", "float64"),
+    SqlColumn("flfrcsap", "REAL", "float64"),
+    SqlColumn("motion", "BLOB NOT NULL", "object"),
 )
 INFO = (
     SqlColumn("key", "TEXT PRIMARY KEY NOT NULL", "object"),
@@ -170,12 +175,21 @@ class StarAperture:
         Bits whose meaning the caller defines; kept as they are.
     errors : str or None
         Remarks for the diagnostics, such as "Using minimum aperture."
+    crowdsap, flfrcsap : float
+        Share of the light in the aperture that is the star's, and of the star's
+        light that is in the aperture; NaN where unknown.
+    motion : (5,) float64 array
+        Derivatives of the light in the aperture by the motion of the image, see
+        `tessphot_lib.crowding.ApertureLight`.
     """
 
     window: Window
     mask: NDArray
     flags: int = 0
     errors: str | None = None
+    crowdsap: float = float("nan")
+    flfrcsap: float = float("nan")
+    motion: NDArray = field(default_factory=lambda: np.zeros(5))
 
     def __post_init__(self) -> None:
         if self.mask.shape != self.window.shape:
@@ -354,15 +368,19 @@ def read_apertures(path: Path, priorities: Iterable[int] | None = None) -> dict[
     with read_database(path) as connection:
         rows = select(connection, "apertures", APERTURES, conditions, order="priority")
     apertures = {}
-    for priority, row0, column0, height, width, blob, flags, errors in rows.itertuples(
+    for priority, row0, column0, height, width, blob, flags, errors, *light in rows.itertuples(
         index=False, name=None
     ):
         bits = np.unpackbits(np.frombuffer(blob, dtype=np.uint8), count=height * width)
+        crowdsap, flfrcsap, motion = light
         apertures[priority] = StarAperture(
             window=Window(row0, row0 + height, column0, column0 + width),
             mask=bits.astype(bool).reshape(height, width),
             flags=flags,
             errors=errors,
+            crowdsap=float(crowdsap),
+            flfrcsap=float(flfrcsap),
+            motion=np.frombuffer(motion, dtype="<f8"),
         )
     return apertures
 
@@ -496,10 +514,13 @@ def _insert_apertures(connection: Connection, apertures: Mapping[int, StarApertu
             np.packbits(aperture.mask).tobytes(),
             int(aperture.flags),
             aperture.errors,
+            float(aperture.crowdsap),
+            float(aperture.flfrcsap),
+            np.asarray(aperture.motion, dtype="<f8").tobytes(),
         )
         for priority, aperture in apertures.items()
     ]
-    connection.executemany("INSERT INTO apertures VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany("INSERT INTO apertures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _among(column: str, values: Iterable[int]) -> tuple[str, str]:

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.apertures import Aperture, contamination
+from tessphot_lib.apertures import Aperture
+from tessphot_lib.config import ApertureSettings
+from tessphot_lib.crowding import light_moved, moved_light_error
 from tessphot_lib.errors import MeasurementError
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.model import StarFluxes, StarNotes, Window
+from tessphot_lib.motion import displacement
 from tessphot_lib.photometry import ApertureMatrix, sum_apertures
+from tessphot_lib.stages.average_places import mean_motion
 from tessphot_lib.stages.failures import notes_of
 from tessphot_lib.stages.grid import cube_grid
 from tessphot_lib.stages.regions import bounding_window, cadence_slices, regions
@@ -26,7 +30,8 @@ def measure_apertures(
     """Sum the apertures of all stars; a method as `tessphot_lib.stages.methods` describes them.
 
     Stars near the tile are measured together, those with large apertures one
-    by one.
+    by one. With ``aperture.motion_correction`` the light that the motion of the
+    image carries over the edge of an aperture, as reckoned from the PRF, is put back.
     """
     apertures = targets.apertures
     result = StarFluxes.unknown(len(apertures), cube.n_cadences)
@@ -41,6 +46,8 @@ def measure_apertures(
             result.flux_err[members, cadences] = np.hypot(sums.flux_err, error)
             if len(members) > 1 and cube.patches is None:
                 log.info("%s: block %d read", cube.ccd_id, number + 1)
+    if ApertureSettings.from_mapping(settings["aperture"]).motion_correction:
+        _correct_for_motion(cube, targets, result)
     return StarFluxes(
         **{name: getattr(result, name) for name in StarFluxes.array_names()},
         notes=tuple(
@@ -71,13 +78,28 @@ def _background_error(
     return cube_grid(cube).error_at(cube.background_error[cadences], row, column).T
 
 
+def _correct_for_motion(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> None:
+    """Put back the light that moved out of the apertures, and take off what moved in."""
+    motion = np.array([one.light.motion for one in targets.apertures]).reshape(-1, 5)
+    row, column = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    d_row, d_column = displacement(cube.motion - mean_motion(cube), row, column)
+    fluxes.flux[...] -= light_moved(motion, d_row.T, d_column.T)
+    error = moved_light_error(motion, cube.motion_error)
+    fluxes.flux_err[...] = np.hypot(fluxes.flux_err, error)
+
+
 def _notes(targets: StarList, index: int) -> StarNotes:
-    """Contamination of one star from the catalog around it; failure without pixels."""
+    """Whose light one star's aperture holds; failure without pixels."""
     aperture = targets.apertures[index]
     if not aperture.mask.any():
         raise MeasurementError("No pixel of the CCD lies under the star.")
-    neighbors = targets.neighbors
-    (found,) = np.nonzero(neighbors["tic_id"].to_numpy() == targets.stars["tic_id"].iloc[index])
-    others = (neighbors[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
-    share = contamination(aperture, int(found[0]), *others)
-    return StarNotes(header={"AP_CONT": share}, diagnostics={"contamination": share})
+    light = aperture.light
+    share = 1 - light.crowdsap
+    return StarNotes(
+        header={"AP_CONT": share, "CROWDSAP": light.crowdsap, "FLFRCSAP": light.flfrcsap},
+        diagnostics={
+            "contamination": share,
+            "crowdsap": light.crowdsap,
+            "flfrcsap": light.flfrcsap,
+        },
+    )

@@ -51,6 +51,8 @@ DIAGNOSTIC_DTYPES = {
     "pos_row": "float64",
     "pos_column": "float64",
     "contamination": "float64",
+    "crowdsap": "float64",
+    "flfrcsap": "float64",
     "mask_size": "int64",
     "edge_flux": "float64",
     "stamp_width": "int64",

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from tessphot_lib.apertures import Aperture
+from tessphot_lib.crowding import ApertureLight
 from tessphot_lib.io.catalog_sqlite import read_catalog_window
 from tessphot_lib.io.todo_sqlite import Status, read_apertures
 from tessphot_lib.model import Window
@@ -62,7 +63,12 @@ def star_list(stars: pd.DataFrame, todo: Path, catalog: Path) -> StarList:
     stars = stars.assign(method=stars["method"].fillna(DEFAULT_METHOD))
     stored = read_apertures(todo, stars["priority"].tolist())
     apertures = [
-        Aperture(one.window, one.mask, is_minimum=MINIMUM_APERTURE in (one.errors or ""))
+        Aperture(
+            one.window,
+            one.mask,
+            is_minimum=MINIMUM_APERTURE in (one.errors or ""),
+            light=ApertureLight(one.crowdsap, one.flfrcsap, one.motion),
+        )
         for one in (stored[priority] for priority in stars["priority"])
     ]
     remarks = [stored[priority].errors for priority in stars["priority"]]

@@ -276,6 +276,19 @@ def tpfs_of_ccd(wildcards):
     return TPFS.get(CcdId.from_string(wildcards.ccd_id), [])
 
 
+def prf_files(wildcards):
+    """The mission's PRF files of a CCD, if they are to be used."""
+    if config["prf"]["source"] != "spoc":
+        return []
+    from tessphot_lib.io.prf_spoc import find_spoc_prf  # not worth its time elsewhere
+
+    folder = Path(config["prf"]["folder"]).expanduser()
+    try:
+        return [str(path) for path in find_spoc_prf(folder, CcdId.from_string(wildcards.ccd_id))]
+    except TessphotError as error:
+        raise WorkflowError(str(error)) from None
+
+
 def star_list(wildcards):
     """The file that the catalog is made from."""
     if config["catalog"]["source"] == "simulated":

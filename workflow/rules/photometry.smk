@@ -1,10 +1,36 @@
 # Who is to be measured, and the light curves: by tile, by star, or of a list of stars.
 
 
+rule prf:
+    input:
+        pixels="results/{ccd_id}/pixels.hdf5",
+        catalog="results/{ccd_id}/catalog.sqlite",
+        files=prf_files,
+    output:
+        "results/{ccd_id}/prf.fits",
+    log:
+        "logs/{ccd_id}/prf.log",
+    benchmark:
+        "benchmarks/{ccd_id}/prf.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=memory(2000, bytes_per_pixel=250),
+        runtime=60,
+    params:
+        settings=config["prf"],
+        code=code_of("prf"),
+    message:
+        "{wildcards.ccd_id}: pixel response function"
+    script:
+        "../scripts/prf.py"
+
+
 rule todo:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
         catalog="results/{ccd_id}/catalog.sqlite",
+        prf="results/{ccd_id}/prf.fits",
         cutouts=cutout_table_of,
     output:
         **NOT_MEASURED,

@@ -9,6 +9,7 @@ not_measured = snakemake.output.get("not_measured")
 run_todo(
     Path(snakemake.input.pixels),
     Path(snakemake.input.catalog),
+    Path(snakemake.input.prf),
     Path(snakemake.output.todo),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     settings=snakemake.params.settings,

@@ -1,0 +1,412 @@
+"""The effective PRF of a CCD, from its own stars.
+
+Stars fall on all phases of the pixels, so that many of them together show the
+PRF better sampled than any image does (Anderson & King 2000, PASP 112, 1360).
+The mean image of a sector is fitted: the light of known neighbors is taken
+off, each star's flux and offset from its place in the catalog are fitted, and
+then the spline coefficients of the PRF, polynomials of the place on the CCD,
+to the pixels of all stars at once. This is repeated until it stands.
+
+Positions are those of the catalog: what the WCS is off everywhere becomes a
+part of the PRF, as it should for fits at catalog positions.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from tessphot_lib.constants import TMAG_ZEROPOINT
+from tessphot_lib.model import Prf, Window
+from tessphot_lib.prf import (
+    evenly_normalized,
+    field_weights,
+    prf_stamps,
+    spline_matrix,
+    total_light,
+)
+from tessphot_lib.scene import scene_image
+
+SPACING = 0.5  # [pixels] of the splines
+N_SPLINES = 33  # the core reaches 9 pixels
+HALF = 8  # [pixels] stamps of 17 x 17
+CORE_HALF = 2  # [pixels] 5 x 5 pixels give a star's flux and offset
+MIN_STARS = 25  # with fewer nothing is fitted
+STARS_FOR_ORDER = (0, 120, 500, 2000)  # that polynomials of order 0, 1, 2, 3 take
+MAX_STARS = 3000
+ISOLATION = 5.0  # [pixels] in which no neighbor may be brighter than so many magnitudes less
+ISOLATION_TMAG = 2.0
+N_ROUNDS = 5
+N_STEPS = 12  # of the conjugate gradients in each round
+MODEL_ERROR = 0.01  # of a pixel's light, that the fit may be wrong for reasons of its own
+NEIGHBOR_ERROR = 0.1  # of the neighbors' light
+CLIP = 6.0  # [sigma] pixels off by more show an unknown star
+MAX_OFFSET = 0.3  # [pixels] from the catalog's position
+RIDGE = 1e-3  # keeps what no pixel shows at its last value
+N_NODES = 5  # per axis, that polynomials of the place are tabulated on
+# Moffat profile with about the share of the light in 1, 9 and 25 pixels of the average PRF
+# (TESS_FACTS: 60 % in 4 pixels, 81 % in 9, 95 % in 16).
+MOFFAT_RADIUS, MOFFAT_POWER = 1.6, 2.6  # [pixels], 1
+
+
+@dataclass(frozen=True)
+class StarField:
+    """The mean image of a CCD and what is known of its stars.
+
+    Attributes
+    ----------
+    image, noise : (n_rows, n_columns) arrays
+        Background-subtracted mean and its 1-sigma error, unknown stars included
+        [e-/s]; NaN where there is no pixel.
+    window : Window
+    row, column, tmag : (n,) arrays
+        The catalog; places as in the mean image [science pixels].
+    """
+
+    image: NDArray
+    noise: NDArray
+    window: Window
+    row: NDArray
+    column: NDArray
+    tmag: NDArray
+
+
+def generic_prf() -> Prf:
+    """A round PRF like the average of all cameras', for fields that show none of their own."""
+    half = N_SPLINES // 2
+    offset = (np.arange(4 * N_SPLINES + 1) - 2 * N_SPLINES) * SPACING / 4
+    distance = np.hypot(offset[:, None], offset)
+    peak = (MOFFAT_POWER - 1) / (np.pi * MOFFAT_RADIUS**2)
+    wanted = peak * (1 + (distance / MOFFAT_RADIUS) ** 2) ** -MOFFAT_POWER
+    design = spline_matrix(offset, N_SPLINES, SPACING)
+    inside = np.abs(offset) <= (half - 1) * SPACING
+    inverse = np.linalg.pinv(design[inside])
+    coefficients = inverse @ wanted[np.ix_(inside, inside)] @ inverse.T
+    coefficients /= coefficients.sum() * SPACING**2
+    side = 2 * HALF + 1
+    return Prf(
+        node_row=np.zeros(1),
+        node_column=np.zeros(1),
+        coefficients=coefficients[None, None],
+        spacing=SPACING,
+        interpolation="cubic",
+        wing_radius=np.zeros(0),
+        wing_share=np.zeros(0),
+        error=np.full((side, side), 0.02),
+        zeropoint=TMAG_ZEROPOINT,
+        source="generic",
+    )
+
+
+def choose_prf_stars(
+    field: StarField, *, bright_limit: float, faint_limit: float, max_stars: int = MAX_STARS
+) -> NDArray:
+    """Choose isolated stars, the brightest first, with all pixels of their stamps.
+
+    Returns
+    -------
+    (n_chosen,) int array
+        Indices into the catalog.
+    """
+    row, column, tmag, window = field.row, field.column, field.tmag, field.window
+    known = np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag)
+    with np.errstate(invalid="ignore"):
+        candidates = known & (tmag >= bright_limit) & (tmag <= faint_limit)
+        candidates &= (row >= window.row0 + HALF) & (row <= window.row1 - 1 - HALF)
+        candidates &= (column >= window.column0 + HALF) & (column <= window.column1 - 1 - HALF)
+    candidates = np.flatnonzero(candidates)
+    if candidates.size == 0:
+        return candidates
+    index = np.flatnonzero(known & (tmag <= faint_limit + ISOLATION_TMAG))
+    tree = cKDTree(np.column_stack([row[index], column[index]]))
+    near = tree.query_ball_point(np.column_stack([row[candidates], column[candidates]]), ISOLATION)
+    alone = [
+        np.sum(tmag[index[others]] < tmag[star] + ISOLATION_TMAG) == 1
+        for star, others in zip(candidates, near, strict=True)
+    ]
+    candidates = candidates[np.array(alone, dtype=bool)]
+    candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
+    whole = np.isfinite(_stamps(field.image, field, candidates)).all(axis=(1, 2))
+    return candidates[whole][:max_stars]
+
+
+def fit_prf(
+    field: StarField,
+    stars: NDArray,
+    *,
+    wing_radius: NDArray,
+    wing_share: NDArray,
+    start: Prf | None = None,
+) -> Prf:
+    """Fit the PRF to some stars of a field.
+
+    Parameters
+    ----------
+    field : StarField
+    stars : (n_chosen,) int array
+        From `choose_prf_stars`.
+    wing_radius, wing_share : (n_rings,) arrays
+        Wings [pixels], [share of the catalog's flux per pixel]; see `Prf`. May be empty.
+    start : Prf, optional
+        To begin with; `generic_prf` by default.
+
+    Returns
+    -------
+    Prf
+        ``start`` itself where there are fewer than `MIN_STARS` stars.
+    """
+    prf = start or generic_prf()
+    if len(stars) < MIN_STARS:
+        return prf
+    order = int(np.flatnonzero(len(stars) >= np.array(STARS_FOR_ORDER))[-1])
+    terms = _Terms.over(field.window, order)
+    prf = _on_nodes(prf, terms, wing_radius, wing_share)
+    all_flux = 10 ** (0.4 * (TMAG_ZEROPOINT - field.tmag))
+    fit = _StarFits(flux=all_flux[stars], d_row=np.zeros(len(stars)), d_column=np.zeros(len(stars)))
+    unknowns = _coefficients_of_terms(prf, terms)
+    for number in range(N_ROUNDS):
+        flux = all_flux * 10 ** (0.4 * (prf.zeropoint - TMAG_ZEROPOINT))
+        flux[stars] = fit.flux
+        scene = scene_image(prf, field.window, field.row, field.column, flux)
+        own = _own_light(prf, field, stars, fit)
+        others = _stamps(scene, field, stars) - _own_light(
+            prf, field, stars, _StarFits(fit.flux, 0 * fit.d_row, 0 * fit.d_column)
+        )
+        light = _stamps(field.image, field, stars) - others
+        noise = _stamps(field.noise, field, stars)
+        sigma = np.sqrt(
+            noise**2 + (MODEL_ERROR * own) ** 2 + (NEIGHBOR_ERROR * np.maximum(others, 0)) ** 2
+        )
+        weight = np.where(np.abs(light - own) < CLIP * sigma, 1 / sigma**2, 0.0)
+        if number < 2:  # a poor PRF is no reason to leave out pixels
+            weight = 1 / sigma**2
+        fit = _fit_stars(prf, field, stars, fit, light, weight, terms)
+        unknowns = _fit_coefficients(unknowns, prf, terms, field, stars, fit, light, weight)
+        prf = replace(prf, coefficients=terms.to_nodes(unknowns))
+        prf, fit = _normalized(prf, fit, all_flux[stars], wing_share)
+        unknowns = _coefficients_of_terms(prf, terms)
+    residual = (light - _own_light(prf, field, stars, fit)) / fit.flux[:, None, None]
+    error = 1.4826 * np.median(np.abs(residual), axis=0)
+    return replace(prf, error=error, source=f"data: {len(stars)} stars, order {order}")
+
+
+@dataclass(frozen=True)
+class _StarFits:
+    """Flux [e-/s] and offset from the catalog [pixels] of the stars, (n,) each."""
+
+    flux: NDArray
+    d_row: NDArray
+    d_column: NDArray
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """Polynomials of the place on the CCD, and the nodes that they are tabulated on."""
+
+    window: Window
+    order: int
+    node_row: NDArray
+    node_column: NDArray
+
+    @classmethod
+    def over(cls, window: Window, order: int) -> "_Terms":
+        n_nodes = N_NODES if order else 1
+        return cls(
+            window,
+            order,
+            _spread(window.row0, window.row1, n_nodes),
+            _spread(window.column0, window.column1, n_nodes),
+        )
+
+    def at(self, row: NDArray, column: NDArray) -> NDArray:
+        """Legendre polynomials up to the total order, (n, n_terms)."""
+        window = self.window
+        down = 2 * (row - window.row0) / max(window.shape[0] - 1, 1) - 1
+        along = 2 * (column - window.column0) / max(window.shape[1] - 1, 1) - 1
+        by_row = np.polynomial.legendre.legvander(down, self.order)
+        by_column = np.polynomial.legendre.legvander(along, self.order)
+        pairs = [(i, j) for i in range(self.order + 1) for j in range(self.order + 1 - i)]
+        return np.column_stack([by_row[:, i] * by_column[:, j] for i, j in pairs])
+
+    def to_nodes(self, unknowns: NDArray) -> NDArray:
+        """Coefficients of the terms (n_terms, n, n) -> at the nodes (rows, columns, n, n)."""
+        row, column = np.meshgrid(self.node_row, self.node_column, indexing="ij")
+        values = np.tensordot(self.at(row.ravel(), column.ravel()), unknowns, axes=1)
+        return values.reshape(*row.shape, *unknowns.shape[1:])
+
+
+def _spread(first: int, last: int, n_nodes: int) -> NDArray:
+    """Nodes over the pixels first to last - 1; the middle for one node."""
+    if n_nodes == 1:
+        return np.array([0.5 * (first + last - 1)])
+    return np.linspace(first, last - 1, n_nodes)
+
+
+def _on_nodes(prf: Prf, terms: _Terms, wing_radius: NDArray, wing_share: NDArray) -> Prf:
+    """The same PRF, given on the nodes of the terms, with other wings."""
+    by_row = field_weights(prf.node_row, terms.node_row, prf.interpolation)
+    by_column = field_weights(prf.node_column, terms.node_column, prf.interpolation)
+    values = np.einsum("ap,bq,pqij->abij", by_row, by_column, prf.coefficients)
+    return replace(
+        prf,
+        node_row=terms.node_row,
+        node_column=terms.node_column,
+        coefficients=values,
+        interpolation="cubic",
+        wing_radius=wing_radius,
+        wing_share=wing_share,
+    )
+
+
+def _coefficients_of_terms(prf: Prf, terms: _Terms) -> NDArray:
+    """What `_Terms.to_nodes` gives these coefficients for, (n_terms, n, n)."""
+    row, column = np.meshgrid(terms.node_row, terms.node_column, indexing="ij")
+    design = terms.at(row.ravel(), column.ravel())
+    size = prf.coefficients.shape[2]
+    flat = prf.coefficients.reshape(-1, size * size)
+    return np.linalg.lstsq(design, flat, rcond=None)[0].reshape(-1, size, size)
+
+
+def _corners(field: StarField, stars: NDArray) -> tuple[NDArray, NDArray]:
+    """First row and column of the stamp of each star."""
+    return (
+        np.floor(field.row[stars] + 0.5).astype(int) - HALF,
+        np.floor(field.column[stars] + 0.5).astype(int) - HALF,
+    )
+
+
+def _stamps(image: NDArray, field: StarField, stars: NDArray) -> NDArray:
+    """Pixels around the stars, (n, 17, 17)."""
+    first_row, first_column = _corners(field, stars)
+    offsets = np.arange(2 * HALF + 1)
+    return image[
+        (first_row - field.window.row0)[:, None, None] + offsets[:, None],
+        (first_column - field.window.column0)[:, None, None] + offsets,
+    ].astype(float)
+
+
+def _shapes(
+    prf: Prf, field: StarField, stars: NDArray, fit: _StarFits, **derivative: int
+) -> NDArray:
+    """PRFs of the stars, or their derivatives, in their stamps."""
+    side = 2 * HALF + 1
+    return prf_stamps(
+        prf,
+        field.row[stars] + fit.d_row,
+        field.column[stars] + fit.d_column,
+        *_corners(field, stars),
+        (side, side),
+        shape_row=field.row[stars],
+        shape_column=field.column[stars],
+        **derivative,
+    )
+
+
+def _own_light(prf: Prf, field: StarField, stars: NDArray, fit: _StarFits) -> NDArray:
+    """Light of each star itself in its stamp."""
+    return fit.flux[:, None, None] * _shapes(prf, field, stars, fit)
+
+
+def _fit_stars(
+    prf: Prf,
+    field: StarField,
+    stars: NDArray,
+    fit: _StarFits,
+    light: NDArray,
+    weight: NDArray,
+    terms: _Terms,
+) -> _StarFits:
+    """Flux and offset of each star with the PRF as it is."""
+    core = slice(HALF - CORE_HALF, HALF + CORE_HALF + 1)
+    cut = (slice(None), core, core)
+    parts = [
+        fit.flux[:, None, None] * _shapes(prf, field, stars, fit, **derivative)[cut]
+        for derivative in ({}, {"d_row": 1}, {"d_column": 1})
+    ]
+    design = np.stack(parts, axis=-1).reshape(len(stars), -1, 3)
+    values, w = light[cut].reshape(len(stars), -1), weight[cut].reshape(len(stars), -1)
+    normal = np.einsum("npi,np,npj->nij", design, w, design)
+    right = np.einsum("npi,np->ni", design, w * values)
+    normal += np.eye(3) * (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-30)[:, None, None]
+    solution = np.linalg.solve(normal, right[..., None])[..., 0]
+    # The offset may be the star's own, not that of the field: this belongs to the PRF.
+    smooth = terms.at(field.row[stars], field.column[stars])
+    offsets = []
+    for old, step in ((fit.d_row, solution[:, 1]), (fit.d_column, solution[:, 2])):
+        new = np.clip(old + step, -MAX_OFFSET, MAX_OFFSET)
+        trend = smooth @ np.linalg.lstsq(smooth, new, rcond=None)[0]
+        offsets.append(np.clip(new - trend, -MAX_OFFSET, MAX_OFFSET))
+    flux = fit.flux * np.where(solution[:, 0] > 0, solution[:, 0], 1.0)
+    return _StarFits(flux, *offsets)
+
+
+def _fit_coefficients(
+    unknowns: NDArray,
+    prf: Prf,
+    terms: _Terms,
+    field: StarField,
+    stars: NDArray,
+    fit: _StarFits,
+    light: NDArray,
+    weight: NDArray,
+) -> NDArray:
+    """Improve the coefficients of all terms by some steps of conjugate gradients."""
+    first_row, first_column = _corners(field, stars)
+    offsets = np.arange(2 * HALF + 1)
+    row, column = field.row[stars] + fit.d_row, field.column[stars] + fit.d_column
+    n_splines = unknowns.shape[1]
+    left = spline_matrix(first_row[:, None] + offsets - row[:, None], n_splines, prf.spacing)
+    right = spline_matrix(first_column[:, None] + offsets - column[:, None], n_splines, prf.spacing)
+    polynomials = terms.at(field.row[stars], field.column[stars]) * fit.flux[:, None]
+
+    def forward(values: NDArray) -> NDArray:
+        surface = np.tensordot(polynomials, values, axes=1)
+        return left @ surface @ right.swapaxes(1, 2)
+
+    def backward(pixels: NDArray) -> NDArray:
+        surface = left.swapaxes(1, 2) @ pixels @ right
+        return np.tensordot(polynomials.T, surface, axes=1)
+
+    own = _own_light(prf, field, stars, fit)
+    remaining = backward(weight * (light - own))
+    # Cores and wings differ in weight a thousandfold: each coefficient in units of its own error.
+    squares = (left**2).swapaxes(1, 2) @ weight @ (right**2)
+    diagonal = np.tensordot((polynomials**2).T, squares, axes=1)
+    ridge = RIDGE * (diagonal + RIDGE * diagonal.max())
+    diagonal = diagonal + ridge
+    change, direction = np.zeros_like(unknowns), remaining / diagonal
+    power = np.sum(remaining * direction)
+    for _ in range(N_STEPS):
+        if not power > 0:
+            break
+        image = backward(weight * forward(direction)) + ridge * direction
+        step = power / np.sum(direction * image)
+        change = change + step * direction
+        remaining = remaining - step * image
+        scaled = remaining / diagonal
+        new_power = np.sum(remaining * scaled)
+        direction = scaled + new_power / power * direction
+        power = new_power
+    return unknowns + change
+
+
+def _normalized(
+    prf: Prf, fit: _StarFits, catalog_flux: NDArray, wing_share: NDArray
+) -> tuple[Prf, _StarFits]:
+    """Make all light sum to 1 everywhere.
+
+    ``wing_share`` is in shares of the catalog's flux; so the core is brought to
+    this scale first, and then both are divided by the sum of all light, which
+    is what the zero point of the catalog is off.
+    """
+    scale = float(np.median(fit.flux / catalog_flux))
+    prf = replace(prf, coefficients=prf.coefficients * scale, wing_share=wing_share)
+    mean = float(total_light(prf).mean())
+    result = replace(
+        prf,
+        coefficients=prf.coefficients / mean,
+        wing_share=wing_share / mean,
+        zeropoint=TMAG_ZEROPOINT + 2.5 * np.log10(mean),
+    )
+    return evenly_normalized(result), replace(fit, flux=fit.flux / scale * mean)

@@ -1,0 +1,120 @@
+"""The effective PRF, from images of stars whose PRF is known, and that the code does not know."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tessphot_lib.constants import TMAG_ZEROPOINT
+from tessphot_lib.model import Window
+from tessphot_lib.prf import prf_stamps
+from tessphot_lib.prf_fit import StarField, choose_prf_stars, fit_prf, generic_prf
+from tessphot_lib.simulation.prf import prf_stamp
+
+WINDOW = Window(1500, 1740, 300, 600)  # far from the camera's centre, not square
+CCD = 1
+NO_WING = {"wing_radius": np.zeros(0), "wing_share": np.zeros(0)}
+
+
+def field_of(n_stars=500, seed=3, *, width=1.0, noise=0.3):
+    """Image of stars on a regular grid, jostled: known positions, magnitudes 8 to 13."""
+    rng = np.random.default_rng(seed)
+    side = int(np.ceil(np.sqrt(n_stars * 240 / 300)))
+    rows, columns = np.meshgrid(
+        np.linspace(1508, 1732, side), np.linspace(308, 592, -(-n_stars // side)), indexing="ij"
+    )
+    row = rows.ravel()[:n_stars] + rng.uniform(-0.5, 0.5, n_stars)
+    column = columns.ravel()[:n_stars] + rng.uniform(-0.5, 0.5, n_stars)
+    tmag = rng.uniform(8, 13, n_stars)
+    image = rng.normal(0, noise, WINDOW.shape)
+    for at_row, at_column, flux in zip(
+        row, column, 10 ** (0.4 * (TMAG_ZEROPOINT - tmag)), strict=True
+    ):
+        top, left = max(round(at_row) - 25, 1500), max(round(at_column) - 25, 300)
+        rows = np.arange(top, min(round(at_row) + 26, 1740))
+        columns = np.arange(left, min(round(at_column) + 26, 600))
+        stamp = flux * prf_stamp(at_row, at_column, rows, columns, CCD, width=width)
+        image[rows[0] - 1500 : rows[-1] - 1499, columns[0] - 300 : columns[-1] - 299] += stamp
+    return StarField(image, np.full(WINDOW.shape, noise), WINDOW, row, column, tmag)
+
+
+@pytest.fixture(scope="module")
+def field():
+    return field_of()
+
+
+@pytest.fixture(scope="module")
+def prf(field):
+    stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
+    return fit_prf(field, stars, **NO_WING)
+
+
+@pytest.mark.parametrize("place", [(1510.2, 330.7), (1620.5, 450.5), (1700.9, 560.1)])
+def test_core_is_right_to_half_a_percent_of_the_light(prf, place):
+    row, column = place
+    rows, columns = np.arange(-4, 5) + round(row), np.arange(-4, 5) + round(column)
+    true = prf_stamp(row, column, rows, columns, CCD)
+    found = prf_stamps(prf, np.array([row]), np.array([column]), rows[:1], columns[:1], (9, 9))[0]
+    assert np.abs(found - true).max() < 0.005
+    assert found.sum() == pytest.approx(true.sum(), abs=0.02)  # no wing was asked for
+    start = prf_stamps(
+        generic_prf(), np.array([row]), np.array([column]), rows[:1], columns[:1], (9, 9)
+    )[0]
+    assert np.abs(start - true).max() > 0.02  # it has been learned
+
+
+def test_stated_error_is_that_of_the_stars_pixels(prf):
+    middle = prf.error.shape[0] // 2
+    assert 1e-5 < prf.error[middle, middle] < 0.005
+    assert prf.error[0, 0] < prf.error[middle, middle]
+
+
+def test_another_width_is_another_prf():
+    field = field_of(n_stars=200, width=1.3)
+    stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
+    found = fit_prf(field, stars, **NO_WING)
+    rows = np.arange(1617, 1624)
+    stamp = prf_stamps(
+        found, np.array([1620.0]), np.array([450.0]), rows[:1], np.array([447]), (7, 7)
+    )[0]
+    true = prf_stamp(1620.0, 450.0, rows, np.arange(447, 454), CCD, width=1.3)
+    assert np.abs(stamp - true).max() < 0.005
+
+
+def test_wrong_zero_point_of_the_catalog_is_found(field):
+    brighter = replace(field, tmag=field.tmag - 0.1)
+    stars = choose_prf_stars(brighter, bright_limit=7.9, faint_limit=12.4)
+    found = fit_prf(brighter, stars, **NO_WING)
+    true = fit_prf(field, choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5), **NO_WING)
+    assert found.zeropoint - true.zeropoint == pytest.approx(-0.1, abs=1e-3)
+
+
+def test_displaced_positions_become_part_of_the_prf(field, prf):
+    """Fits are made at the catalog's positions, wherever the WCS has them."""
+    moved = replace(field, row=field.row + 0.05, column=field.column - 0.08)
+    stars = choose_prf_stars(moved, bright_limit=8.0, faint_limit=12.5)
+    found = fit_prf(moved, stars, **NO_WING)
+    corner = np.array([1613]), np.array([443]), (15, 15)
+    at_catalog = prf_stamps(found, np.array([1620.05]), np.array([449.92]), *corner)[0]
+    at_star = prf_stamps(prf, np.array([1620.0]), np.array([450.0]), *corner)[0]
+    np.testing.assert_allclose(at_catalog, at_star, atol=2e-3)
+
+
+def test_few_stars_give_the_generic_prf(field):
+    stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
+    assert fit_prf(field, stars[:24], **NO_WING).source == "generic"
+    assert fit_prf(field, stars[:0], **NO_WING).source == "generic"
+
+
+def test_choice_of_stars():
+    row = np.array([1600.0, 1600.0, 1650.0, 1503.0, 1680.0, np.nan, 1560.0])
+    column = np.array([400.0, 403.0, 450.0, 450.0, 500.0, 400.0, 550.0])
+    tmag = np.array([10.0, 11.0, 9.0, 9.0, 14.0, 9.0, 11.0])
+    image = np.zeros(WINDOW.shape)
+    field = StarField(image, image + 1, WINDOW, row, column, tmag)
+    chosen = choose_prf_stars(field, bright_limit=7.5, faint_limit=12.0)
+    # The first two disturb each other, one is at the edge, one too faint, one nowhere.
+    assert chosen.tolist() == [2, 6]
+    image[150, 150] = np.nan  # on the brightest: no pixel, no use
+    assert choose_prf_stars(field, bright_limit=7.5, faint_limit=12.0).tolist() == [6]
+    assert choose_prf_stars(field, bright_limit=1.0, faint_limit=2.0).tolist() == []

@@ -1,0 +1,52 @@
+"""The image of known stars is the sum of what each gives."""
+
+import numpy as np
+import pytest
+
+from tessphot_lib.model import Window
+from tessphot_lib.prf import DERIVATIVES, prf_stamps
+from tessphot_lib.scene import scene_derivatives, scene_image
+from tests.test_prf import lopsided
+
+WINDOW = Window(300, 350, 400, 470)
+
+
+def stars(seed=0, n=40):
+    rng = np.random.default_rng(seed)
+    row, column = rng.uniform(280, 370, n), rng.uniform(390, 480, n)
+    return row, column, 10 ** rng.uniform(0, 5, n)
+
+
+def test_scene_is_the_sum_of_its_stars():
+    prf = lopsided()
+    row, column, flux = stars()
+    corner = np.full(len(row), 300), np.full(len(row), 400)
+    expected = np.tensordot(flux, prf_stamps(prf, row, column, *corner, WINDOW.shape), axes=1)
+    found = scene_image(prf, WINDOW, row, column, flux)
+    # Wings are drawn to a quarter of a pixel; faint light of faint stars is left out.
+    np.testing.assert_allclose(found, expected, rtol=2e-3, atol=0.3)
+
+
+def test_order_of_the_stars_and_strangers_do_not_matter():
+    prf = lopsided()
+    row, column, flux = stars()
+    order = np.random.default_rng(1).permutation(len(row))
+    found = scene_image(prf, WINDOW, row[order], column[order], flux[order])
+    np.testing.assert_allclose(found, scene_image(prf, WINDOW, row, column, flux), rtol=1e-12)
+    far = scene_image(prf, WINDOW, np.array([2000.0, np.nan]), np.array([10.0, 420]), np.ones(2))
+    assert (far == 0).all()
+
+
+@pytest.mark.parametrize("axis", ["row", "column"])
+def test_derivatives_tell_what_motion_does(axis):
+    prf = lopsided()
+    row, column, flux = stars(n=25)
+    images = scene_derivatives(prf, WINDOW, row, column, flux)
+    assert images.shape == (len(DERIVATIVES), *WINDOW.shape)
+    step = 0.02
+    move = (step, 0.0) if axis == "row" else (0.0, step)
+    moved = scene_image(prf, WINDOW, row + move[0], column + move[1], flux)
+    first, second = (images[1], images[3]) if axis == "row" else (images[2], images[5])
+    change = step * first + 0.5 * step**2 * second
+    still = np.abs(moved - images[0]).max()
+    assert np.abs(moved - images[0] - change).max() < 2e-3 * still
