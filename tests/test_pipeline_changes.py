@@ -9,7 +9,7 @@ from tessphot_lib.io.ffi_table import read_ffi_table
 
 END = {"collect": 1, "check": 1, "pictures": 1}
 TILES = {"photometry": 2} | END
-FROM_PIXELS = {"hdf5": 1, "todo": 1} | TILES
+FROM_PIXELS = {"hdf5": 1, "prf": 1, "todo": 1} | TILES
 FROM_BLOCKS = {"backgrounds": 3, "average_image": 1, "jitter": 1} | FROM_PIXELS
 
 
@@ -21,6 +21,7 @@ FROM_BLOCKS = {"backgrounds": 3, "average_image": 1, "jitter": 1} | FROM_PIXELS
         ("prepare", {"block_size": 10, "smoothing": {"hours": 3.0}}, FROM_PIXELS),
         ("prepare", {"block_size": 10, "background": {"box_size": 32}}, FROM_BLOCKS),
         ("catalog", {"buffer": 0.1}, {"catalog": 1} | FROM_BLOCKS),
+        ("prf", {"n_stars": 200}, {"prf": 1, "todo": 1} | TILES),
         ("output", {"version": 2}, TILES),
     ],
 )

@@ -27,6 +27,7 @@ from tessphot_lib.stages.ffi_table import run_ffi_table
 from tessphot_lib.stages.hdf5 import run_hdf5
 from tessphot_lib.stages.jitter import run_jitter
 from tessphot_lib.stages.photometry import run_photometry
+from tessphot_lib.stages.prf import run_prf
 from tessphot_lib.stages.simulate import run_simulate, run_simulate_scene
 from tessphot_lib.stages.spacecraft import run_spacecraft
 from tessphot_lib.stages.todo import LIMITED_APERTURE, run_todo
@@ -89,9 +90,11 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
     run_spacecraft([home / "ffis.ecsv"], path, ccd_id.sector, ephemeris=None)
     pixels, todo = home / "pixels.hdf5", home / "todo.sqlite"
     run_hdf5(blocks, average, jitter, stars, path, pixels, ccd_id, settings=PREPARE)
+    run_prf(pixels, stars, home / "prf.fits", ccd_id, settings={})
     run_todo(
         pixels,
         stars,
+        home / "prf.fits",
         todo,
         ccd_id,
         settings={"faint_limit": faint_limit},

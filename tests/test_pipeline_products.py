@@ -133,7 +133,7 @@ def test_nothing_half_written_is_left(small_run):
 
 
 def test_every_job_has_a_log_and_a_benchmark(small_run):
-    jobs = ["ffi_table", "catalog", "average_image", "jitter", "hdf5", "todo"]
+    jobs = ["ffi_table", "catalog", "average_image", "jitter", "hdf5", "prf", "todo"]
     jobs += ["photometry_r13c0", "photometry_r14c0"]
     for name in jobs:
         log = (small_run.folder / "logs" / CCD / f"{name}.log").read_text()

@@ -12,6 +12,7 @@ AFTER_A_BLOCK = {
     "jitter": 1,
     "spacecraft": 1,
     "hdf5": 1,
+    "prf": 1,
     "todo": 1,
     "photometry": 4,
     "collect": 1,
@@ -115,7 +116,7 @@ def test_setting_reruns_what_depends_on_it(plan, sector14, section, change, agai
 def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path, snakemake, project):
     (tmp_path / "tess.bsp").touch()
     sector14["times"] = {"ephemeris": "../tess.bsp"}
-    again = {"spacecraft", "hdf5", "todo", "photometry", "collect", "check", "all"}
+    again = {"spacecraft", "hdf5", "prf", "todo", "photometry", "collect", "check", "all"}
     assert set(plan(config=sector14)) == again
     wanted = "results/spacecraft_sector14.ecsv"
     status, output = snakemake("--cores", "1", wanted, config=sector14, project=project)
