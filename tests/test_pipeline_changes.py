@@ -70,4 +70,4 @@ def test_another_image_reruns_its_block_and_what_follows(small_run, tmp_path):
     assert after[0] == before[0]
     assert after[1] > before[1]
     assert len(read_ffi_table(run.ccd / "ffis.ecsv")) == 10
-    assert run.plan() == {"todo": 1, "photometry": 1, "collect": 1, "check": 1}
+    assert run.plan() == {"prf": 1, "todo": 1, "photometry": 1, "collect": 1, "check": 1}

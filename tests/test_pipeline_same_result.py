@@ -20,7 +20,16 @@ from pipeline_run import (
     changed,
 )
 
-AFTER_THE_BLOCKS = ("average_image", "jitter", "hdf5", "prf", "todo", "collect", "check", "pictures")
+AFTER_THE_BLOCKS = (
+    "average_image",
+    "jitter",
+    "hdf5",
+    "prf",
+    "todo",
+    "collect",
+    "check",
+    "pictures",
+)
 
 
 def apertures(path):
