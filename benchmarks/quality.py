@@ -13,11 +13,11 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tessphot_lib.background import Mesh, evaluate_background
+from tessphot_lib.affine import displacement
 from tessphot_lib.flags import CadenceFlag, PixelFlag
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import read_diagnostics, read_todo
-from tessphot_lib.motion import displacement
+from tessphot_lib.mesh import evaluate_background
 from tessphot_lib.simulation.diffuse import scattered_level
 from tessphot_lib.simulation.prf import prf_stamp
 from tessphot_lib.simulation.render import star_image, uncatalogued_light
@@ -49,7 +49,7 @@ def background_quality(folder: Path) -> list[Row]:
     plain = replace(scene, settings=replace(scene.settings, reflection_level=0.0))
     rows = []
     with PixelCube(folder / "pixels.hdf5") as cube:
-        mesh = Mesh(cube.window, *cube.mesh_edges)
+        mesh = cube.grid
         groups: dict[str, list] = {"field": [], "corner": [], "ring": [], "scattered": []}
         reflection = []
         at_stars = []
@@ -122,7 +122,7 @@ def background_error_quality(folder: Path, *, n_points: int = 2000, seed: int = 
     at = row - window.row0, column - window.column0
     plain = replace(scene, settings=replace(scene.settings, reflection_level=0.0))
     with PixelCube(folder / "pixels.hdf5") as cube:
-        mesh = Mesh(cube.window, *cube.mesh_edges)
+        mesh = cube.grid
         indices = _scene_indices(scene, cube)
         truth = np.array([background_truth(plain, index)[at] for index in indices])
         light = np.array([background_truth(scene, index)[at] for index in indices]) - truth

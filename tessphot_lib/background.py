@@ -3,18 +3,13 @@
 The sky is what is left when stars are known: outside the star mask, the
 clipped mean of each cell of a mesh is taken, and the background is the smooth
 surface (a bicubic spline with its nodes at the centres of the cells) whose
-own means over the cells are these. A model is a mesh of shape (n_cell_rows,
-n_cell_columns); evaluating it is two small matrix products, so it is kept
-small on disk and evaluated where it is needed.
+own means over the cells are these: `tessphot_lib.mesh` evaluates it.
 
 photutils' ``Background2D`` does much the same, and the tests compare with it.
 It is not used here because it took 4.2 probes for a full image where
 `fit_background` took 0.8 in the same run (see ``benchmarks/README.md``), and
 because its mesh is not made to keep the means of the cells, nor to be taken
 apart into nodes that can be smoothed in time.
-
-Cells lie on a fixed grid over the science pixels of the CCD, whatever the
-window; those at the edge of a window are narrower.
 """
 
 from dataclasses import dataclass, field
@@ -22,9 +17,8 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
-from tessphot_lib.model import Window
+from tessphot_lib.mesh import Mesh, interpolation_matrix
 
 CLIP = (3.0, 3.0)  # [sigma] below and above: pixels outside are not sky
 # With known stars' wings taken off first, the light of unknown stars can be kept: it belongs to
@@ -36,51 +30,6 @@ MIN_SHARE = 0.01  # of a cell's pixels must be free of stars, at least MIN_PIXEL
 MIN_PIXELS = 12
 MAX_PIXELS = 1400  # of a cell are used; more do not make its mean better than the confusion
 ALIKE, ALIKE_SHARE = 0.3, 0.001  # [e-/s/pixel], of the level: rms difference of alike skies
-NOT_A_KNOT_CELLS = 4  # with fewer the spline's ends are natural
-STRAYLIGHT_QUANTILE = 0.2  # of the images of a CCD are taken as quiet
-PEAK_QUANTILE = 0.98  # of the background of an image: scattered light covers a part of a CCD
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """The cells that a window is divided into.
-
-    Attributes
-    ----------
-    window : Window
-    row_edges, column_edges : (n + 1,) int arrays
-        Borders of the cells [science pixels].
-    """
-
-    window: Window
-    row_edges: NDArray
-    column_edges: NDArray
-
-    @classmethod
-    def over(cls, window: Window, box_size: int) -> "Mesh":
-        """Divide a window into cells of ``box_size``, aligned with the CCD."""
-        return cls(
-            window,
-            _edges(window.row0, window.row1, box_size),
-            _edges(window.column0, window.column1, box_size),
-        )
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(number of cell rows, number of cell columns)."""
-        return len(self.row_edges) - 1, len(self.column_edges) - 1
-
-    def evaluate(self, model: NDArray, region: Window) -> NDArray:
-        """Evaluate models in a region: `evaluate_background`."""
-        return evaluate_background(model, self, region)
-
-    def evaluate_at(self, model: NDArray, row: NDArray, column: NDArray) -> NDArray:
-        """Evaluate models at positions: `evaluate_background_at`."""
-        return evaluate_background_at(model, self, row, column)
-
-    def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
-        """Errors (n_images, n_cell_rows, n_cell_columns) at positions, (n_images, n)."""
-        return np.abs(evaluate_background_at(error, self, row, column))
 
 
 @dataclass(frozen=True)
@@ -204,56 +153,6 @@ def starlight_offset(
     return _nodes(_fill(offset), sampler.mesh)
 
 
-def evaluate_background(model: NDArray, mesh: Mesh, region: Window) -> NDArray:
-    """Evaluate the background of one or many images in a region.
-
-    Parameters
-    ----------
-    model : (..., n_cell_rows, n_cell_columns) array
-        From `fit_background`, of any number of images.
-    mesh : Mesh
-        The cells it was fitted on.
-    region : Window
-        Where to evaluate; must lie in the mesh's window.
-
-    Returns
-    -------
-    (..., n_rows, n_columns) float64 array
-        Background [e-/s per pixel]; NaN where the model is NaN.
-    """
-    rows = interpolation_matrix(mesh.row_edges, np.arange(region.row0, region.row1))
-    columns = interpolation_matrix(mesh.column_edges, np.arange(region.column0, region.column1))
-    return rows @ np.asarray(model, dtype=float) @ columns.T
-
-
-def evaluate_background_image(model: NDArray, mesh: Mesh) -> NDArray:
-    """Evaluate one background on all of its window in single precision, (n_rows, n_columns)."""
-    window = mesh.window
-    rows = interpolation_matrix(mesh.row_edges, np.arange(window.row0, window.row1))
-    columns = interpolation_matrix(mesh.column_edges, np.arange(window.column0, window.column1))
-    return (rows @ model).astype(np.float32) @ columns.T.astype(np.float32)
-
-
-def evaluate_background_at(model: NDArray, mesh: Mesh, row: NDArray, column: NDArray) -> NDArray:
-    """Evaluate the background of many images at some positions.
-
-    Parameters
-    ----------
-    model : (n_images, n_cell_rows, n_cell_columns) array
-    mesh : Mesh
-    row, column : (n,) arrays
-        Positions [science pixels].
-
-    Returns
-    -------
-    (n_images, n) float64 array
-        [e-/s per pixel].
-    """
-    rows = interpolation_matrix(mesh.row_edges, row)
-    columns = interpolation_matrix(mesh.column_edges, column)
-    return np.einsum("pr,krc,pc->kp", rows, np.asarray(model, dtype=float), columns, optimize=True)
-
-
 def smooth_in_time(
     models: NDArray, time: NDArray, good: NDArray, *, width: float
 ) -> tuple[NDArray, NDArray]:
@@ -295,95 +194,6 @@ def smooth_in_time(
         smoothed[index] = np.tensordot(weight, models[near], axes=1) / weight.sum()
         gain[index] = weight.sum() ** 2 / (weight**2).sum()
     return smoothed, gain
-
-
-def brightest_level(nodes: NDArray, level: NDArray) -> NDArray:
-    """Background of each image where scattered light is brightest.
-
-    Parameters
-    ----------
-    nodes : (n_images, ...) array
-        Nodes of the backgrounds, of cells or patches [e-/s per pixel]; NaN: unknown.
-    level : (n_images,) array
-        Median background of each image.
-
-    Returns
-    -------
-    (n_images,) float64 array
-        The quiet level, and the `PEAK_QUANTILE` of what each cell has over
-        its own quiet level: a corner that always glows is not bright. NaN
-        where nothing is known of an image.
-    """
-    nodes = nodes.reshape(len(nodes), -1)
-    nodes = nodes[:, np.isfinite(nodes).any(axis=0)]
-    known = np.isfinite(nodes).any(axis=1)  # patches may lack some images
-    brightest = np.full(len(nodes), np.nan)
-    if known.any():
-        quiet = np.nanquantile(level[known], STRAYLIGHT_QUANTILE)
-        usual = np.nanquantile(nodes[known], STRAYLIGHT_QUANTILE, axis=0)
-        brightest[known] = quiet + np.nanquantile(nodes[known] - usual, PEAK_QUANTILE, axis=1)
-    return brightest
-
-
-def has_straylight(level: NDArray, factor: float) -> NDArray:
-    """Tell which images have a background far above the quiet one.
-
-    Parameters
-    ----------
-    level : (n_images,) array
-        Background of each image [e-/s per pixel]; NaN is not flagged.
-    factor : float
-        Multiple of the quiet level above which an image is flagged.
-
-    Returns
-    -------
-    (n_images,) bool array
-        All False if no level is finite.
-    """
-    finite = level[np.isfinite(level)]
-    if finite.size == 0:
-        return np.zeros(len(level), dtype=bool)
-    quiet = np.quantile(finite, STRAYLIGHT_QUANTILE)
-    return np.nan_to_num(level, nan=-np.inf) > factor * max(quiet, 1.0)
-
-
-def interpolation_matrix(edges: NDArray, position: NDArray) -> NDArray:
-    """Matrix that turns node values at cell centres into values at positions.
-
-    Parameters
-    ----------
-    edges : (n_cells + 1,) array
-        Borders of the cells; the pixels of cell i are edges[i] to edges[i+1] - 1.
-    position : (n,) array
-        Where to evaluate [pixels]; beyond the outer nodes the spline goes on
-        as the straight line of its end.
-
-    Returns
-    -------
-    (n, n_cells) float64 array
-    """
-    centres = 0.5 * (edges[:-1] + edges[1:] - 1)
-    position = np.asarray(position, dtype=float)
-    n_cells = len(centres)
-    if n_cells == 1:
-        return np.ones((len(position), 1))
-    # Not natural: the corner glow is steepest at the edge, where its curvature is not zero.
-    ends = "not-a-knot" if n_cells >= NOT_A_KNOT_CELLS else "natural"
-    spline = CubicSpline(centres, np.eye(n_cells), bc_type=ends, axis=0)
-    inside = np.clip(position, centres[0], centres[-1])
-    beyond = (position - inside)[:, np.newaxis]
-    return spline(inside) + beyond * spline(inside, 1)
-
-
-def _edges(first: int, last: int, box_size: int) -> NDArray:
-    """Borders of cells aligned with the CCD; a sliver at the end joins its neighbor."""
-    inner = np.arange(-(-first // box_size) * box_size, last + 1, box_size)
-    edges = np.unique(np.concatenate([[first], inner[(inner > first) & (inner < last)], [last]]))
-    if len(edges) > 2 and edges[1] - edges[0] < box_size // 2:
-        edges = np.delete(edges, 1)
-    if len(edges) > 2 and edges[-1] - edges[-2] < box_size // 2:
-        edges = np.delete(edges, -2)
-    return edges
 
 
 def _cells(mesh: Mesh) -> list[tuple[slice, slice]]:

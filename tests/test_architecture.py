@@ -10,13 +10,16 @@ import tessphot_lib
 ROOT = Path(tessphot_lib.__file__).parent
 PROJECT = ROOT.parent
 FOUNDATION = {
+    "affine",
     "config",
     "config_check",
     "constants",
     "errors",
     "flags",
     "logs",
+    "mesh",
     "model",
+    "patches",
     "provenance",
     "tiles",
 }

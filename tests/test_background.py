@@ -4,20 +4,13 @@ import numpy as np
 import pytest
 from photutils.background import Background2D
 
-from tessphot_lib.background import (
-    Mesh,
-    SkySampler,
-    brightest_level,
-    evaluate_background,
-    evaluate_background_at,
-    fit_background,
-    has_straylight,
-    smooth_in_time,
-)
+from tessphot_lib.background import SkySampler, fit_background, smooth_in_time
 from tessphot_lib.config import FlagSettings
+from tessphot_lib.mesh import Mesh, evaluate_background, evaluate_background_at
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.simulation.diffuse import diffuse_light, scattered_level
 from tessphot_lib.simulation.settings import SimulationSettings
+from tessphot_lib.straylight import brightest_level, has_straylight
 
 # Not square, and not aligned with the cells of 64 pixels.
 WINDOW = Window(100, 390, 1000, 1477)

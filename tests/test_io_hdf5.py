@@ -271,8 +271,8 @@ def test_cube_joins_the_blocks(made):
             if name not in ("background", "motion"):
                 np.testing.assert_array_equal(getattr(cube, name), np.arange(5) + 10.0 * index)
         assert cube.background.shape == (5, *MESH_SHAPE)
-        assert cube.mesh_edges[0].tolist() == [1000, 1064, 1070]
-        assert cube.mesh_edges[1].tolist() == [300, 341]
+        assert cube.grid.row_edges.tolist() == [1000, 1064, 1070]
+        assert cube.grid.column_edges.tolist() == [300, 341]
 
 
 def test_stamp_over_chunks_and_blocks(made):

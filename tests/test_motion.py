@@ -4,16 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
+from tessphot_lib.affine import affine_from_points, displacement, displacement_in
 from tessphot_lib.model import Window
-from tessphot_lib.motion import (
-    affine_from_points,
-    displacement,
-    displacement_in,
-    fit_motion,
-    measure_positions,
-    relative_to,
-    select_motion_stars,
-)
+from tessphot_lib.motion import fit_motion, measure_positions, relative_to, select_motion_stars
 
 WINDOW = Window(600, 1000, 100, 700)
 PSF_SIGMA = 0.75  # [pixels] FWHM 1.8

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from tessphot_lib.model import Window
-from tessphot_lib.patches import MAX_SIDE, N_TERMS, Patches, fit_patch_background
+from tessphot_lib.patch_background import fit_patch_background
+from tessphot_lib.patches import MAX_SIDE, N_TERMS, Patches
 
 
 def light(shape, *, seed=0, n_stars=0, faint=10.0):
@@ -132,7 +133,7 @@ def test_fitting_in_parts_makes_no_difference(monkeypatch):
     window = Window(100, 109, 500, 512)
     sky = sky_of(window, 50, gradient=0.05)
     whole = fit(window, sky)
-    monkeypatch.setattr("tessphot_lib.patches.AT_ONCE", 1000)
+    monkeypatch.setattr("tessphot_lib.patch_background.AT_ONCE", 1000)
     for one, other in zip(fit(window, sky), whole, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9)
 

@@ -5,10 +5,8 @@ import pytest
 from astropy.io import fits
 from pipeline_run import CONFIG, Run, changed
 
-from tessphot_lib.background import Mesh, evaluate_background
 from tessphot_lib.io.block_hdf5 import read_images
 from tessphot_lib.io.pixels_hdf5 import PixelCube
-from tessphot_lib.motion import displacement
 from tessphot_lib.simulation.scene import background_truth, motion_truth
 from tessphot_lib.simulation.truth_file import read_scene
 
@@ -76,10 +74,9 @@ def test_background_and_motion_are_those_of_the_scene(made):
     at = np.array([1010.0, 1060.0]), np.array([310.0, 370.0])
     true = np.stack(motion_truth(scene)(*at))
     with PixelCube(folder / "pixels.hdf5") as cube:
-        mesh = Mesh(cube.window, *cube.mesh_edges)
-        found = np.stack(displacement(cube.motion, *at))
+        found = np.stack(cube.motion_at(*at))
         for index in range(N_IMAGES):
-            sky = evaluate_background(cube.background[index], mesh, cube.window)
+            sky = cube.background_in(cube.window, slice(index, index + 1))[0]
             # Too few bright stars here to measure their wings, which stay in the background.
             assert -0.3 < np.median(sky - background_truth(scene, index)) < 2.0
     error = (found - true) - np.median(found - true, axis=1, keepdims=True)

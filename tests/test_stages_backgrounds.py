@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.background import Mesh, SkySampler
+from tessphot_lib.background import SkySampler
 from tessphot_lib.flags import PixelFlag
+from tessphot_lib.mesh import Mesh
 from tessphot_lib.model import CcdId, Exposure, Window
 from tessphot_lib.stages.backgrounds import _add, _pixel_flags
 

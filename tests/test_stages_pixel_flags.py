@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.background import Mesh
 from tessphot_lib.flags import PixelFlag
 from tessphot_lib.io.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, write_block
+from tessphot_lib.mesh import Mesh
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.stages import pixel_flags as stage
 from tessphot_lib.stages.pixel_flags import KnownLight, pixel_flags

@@ -16,7 +16,9 @@ import hdf5plugin  # noqa: F401  (registers the filters that the blocks are comp
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.affine import displacement
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.flags import OWN_BAD_CADENCE
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.block_hdf5 import (
     CHUNK_SIDE,
@@ -26,7 +28,9 @@ from tessphot_lib.io.block_hdf5 import (
     read_common_flags,
     read_flags,
 )
+from tessphot_lib.mesh import Mesh
 from tessphot_lib.model import CcdId, Window
+from tessphot_lib.patches import Patches
 
 FORMAT_VERSION = 1
 PER_IMAGE = (
@@ -179,9 +183,11 @@ class PixelCube:
 
     Use it in a ``with`` statement::
 
+        stamp = Window(100, 115, 200, 215)
         with PixelCube(path) as cube:
-            flux = cube.read("flux", Window(100, 115, 200, 215))  # (n_cadences, 15, 15)
-            sky = cube.background(Window(100, 115, 200, 215))
+            light = cube.read("flux", stamp) - cube.background_in(stamp)  # (n_cadences, 15, 15)
+            row, column = cube.motion_at(107.2, 206.9)  # (n_cadences,)
+            good = cube.is_good()
 
     Parameters
     ----------
@@ -192,12 +198,13 @@ class PixelCube:
     ----------
     ccd_id, window, attributes
     n_cadences : int
-    mesh_edges : (row_edges, column_edges), or None
-        Of the cells that the backgrounds are of.
+    grid : Mesh or Patches
+        What the backgrounds are of: cells of a mesh, or patches, for cutouts.
     patches : dict or None
-        ``windows`` and ``index`` of the patches that they are of, for cutouts.
-    time, time_start, time_stop, timecorr, exposure_time, cadenceno, quality, background,
-    background_error, background_level, motion, motion_error, observatory_position : arrays
+        The arrays of these patches; None for a mesh.
+    image_name, time, time_start, time_stop, timecorr, exposure_time, cadenceno, quality,
+    background, background_error, background_level, motion, motion_error,
+    observatory_position : arrays
         One entry per image, see ``docs/pixels_hdf5.md``.
 
     Raises
@@ -268,9 +275,69 @@ class PixelCube:
                 "damaged; delete the blocks and run the workflow again"
             ) from err
 
-    def average_image(self, region: Window) -> NDArray:
+    def flags(self, region: Window | None = None, cadences: slice = slice(None)) -> NDArray:
+        """All bits of `PixelFlag` of some pixels, (n_cadences, n_rows, n_columns) uint8.
+
+        Those of ``read("pixel_flags")``, and those that a pixel has in all images.
+        """
+        region = self.window if region is None else region
+        changing = self.read("pixel_flags", region, cadences)
+        return changing | self._file["common_flags"][region.slices_in(self.window)]
+
+    def average_image(self, region: Window | None = None) -> NDArray:
         """Average image of a region, (n_rows, n_columns) [e-/s]; NaN without pixels."""
+        region = self.window if region is None else region
         return self._file["average_image"][region.slices_in(self.window)]
+
+    def background_in(self, region: Window, cadences: slice = slice(None)) -> NDArray:
+        """Background in a region, (n_cadences, n_rows, n_columns) float64 [e-/s per pixel].
+
+        NaN in images without one, and off the patches of cutouts.
+        """
+        return self.grid.evaluate(self.background[cadences], region)
+
+    def background_at(
+        self, row: float | NDArray, column: float | NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """Background and its 1-sigma error at positions.
+
+        Parameters
+        ----------
+        row, column : float, or (n,) arrays
+            [science pixels]
+
+        Returns
+        -------
+        background, error : (n_cadences,) or (n_cadences, n) float64 arrays
+            [e-/s per pixel]; NaN in images without one. What is constant in
+            time, as the light of stars that no catalog knows, is not in the error.
+        """
+        at = np.atleast_1d(row).astype(float), np.atleast_1d(column).astype(float)
+        shape = (self.n_cadences, *np.shape(row))
+        level = self.grid.evaluate_at(self.background, *at)
+        return level.reshape(shape), self.grid.error_at(self.background_error, *at).reshape(shape)
+
+    def motion_at(self, row: float | NDArray, column: float | NDArray) -> tuple[NDArray, NDArray]:
+        """Motion of the images at positions, against the reference image.
+
+        Parameters
+        ----------
+        row, column : float, or (n,) arrays
+            [science pixels]
+
+        Returns
+        -------
+        d_row, d_column : (n_cadences,) or (n_cadences, n) float64 arrays
+            [pixels]; NaN in images whose motion is not known.
+        """
+        shape = (self.n_cadences, *np.shape(row))
+        moved = displacement(self.motion, np.atleast_1d(row), np.atleast_1d(column))
+        return moved[0].reshape(shape), moved[1].reshape(shape)
+
+    def is_good(self) -> NDArray:
+        """Tell which images have none of the bits that count as bad, (n_cadences,) bool."""
+        bad = int(self.attributes["bad_quality"]) | int(OWN_BAD_CADENCE)
+        return (self.quality & bad) == 0
 
     def block_slices(self) -> Iterator[slice]:
         """Cadences of one block after the other: how to go through a cube in little memory."""
@@ -287,12 +354,14 @@ class PixelCube:
         for name in PER_IMAGE:
             setattr(self, name, self._file[name][()])
         self.n_cadences = len(self.time)
-        self.mesh_edges = self.patches = None
+        self.image_name = self._file["image_name"].asstr()[()]
+        self.patches = None
         if "mesh" in self._file:
             edges = self._file["mesh"]
-            self.mesh_edges = edges["row_edges"][()], edges["column_edges"][()]
+            self.grid = Mesh(self.window, edges["row_edges"][()], edges["column_edges"][()])
         else:
             self.patches = {name: data[()] for name, data in self._file["patches"].items()}
+            self.grid = Patches.from_arrays(self.window, self.patches)
 
     def _check_blocks(self) -> None:
         """Compare each block with what is written here about it."""

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.affine import displacement
 from tessphot_lib.apertures import Aperture
 from tessphot_lib.config import ApertureSettings
 from tessphot_lib.crowding import light_moved, moved_light_error
 from tessphot_lib.errors import MeasurementError
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.model import StarFluxes, StarNotes, Window
-from tessphot_lib.motion import displacement
 from tessphot_lib.photometry import ApertureMatrix, sum_apertures
 from tessphot_lib.stages.average_places import mean_motion
 from tessphot_lib.stages.failures import notes_of

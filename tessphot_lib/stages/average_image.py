@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.average import average_image
-from tessphot_lib.background import Mesh, SkySampler, starlight_offset
+from tessphot_lib.background import SkySampler, starlight_offset
 from tessphot_lib.config import BackgroundSettings
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.average_fits import write_average_image
 from tessphot_lib.io.block_hdf5 import read_all_images, read_identity, read_sums
 from tessphot_lib.io.catalog_sqlite import read_catalog, read_catalog_settings
+from tessphot_lib.mesh import Mesh
 from tessphot_lib.model import CcdId
 from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.grid import block_grid

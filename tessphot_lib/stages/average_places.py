@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tessphot_lib.affine import displacement
 from tessphot_lib.flags import OWN_BAD_CADENCE
 from tessphot_lib.io.pixels_hdf5 import PixelCube
-from tessphot_lib.motion import displacement
 
 
 def mean_motion(cube: PixelCube) -> NDArray:

@@ -10,14 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.affine import affine_from_points
 from tessphot_lib.anomalies import find_anomalies
-from tessphot_lib.background import (
-    Mesh,
-    SkySampler,
-    evaluate_background_at,
-    evaluate_background_image,
-    fit_background,
-)
+from tessphot_lib.background import SkySampler, fit_background
 from tessphot_lib.config import AverageSettings, BackgroundSettings, MotionSettings
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag, PixelFlag
@@ -33,8 +28,9 @@ from tessphot_lib.io.ffi import (
 )
 from tessphot_lib.io.ffi_table import quality_by_name, unused_images
 from tessphot_lib.manual_excludes import excluded_columns
+from tessphot_lib.mesh import Mesh, evaluate_background_at, evaluate_background_image
 from tessphot_lib.model import CcdId, Exposure, Window
-from tessphot_lib.motion import affine_from_points, measure_positions, select_motion_stars
+from tessphot_lib.motion import measure_positions, select_motion_stars
 from tessphot_lib.provenance import provenance
 from tessphot_lib.starmask import FULL_WELL_RATE, star_mask
 

@@ -28,7 +28,8 @@ from tessphot_lib.io.tesscut import read_cutout, read_cutout_pixels
 from tessphot_lib.manual_excludes import excluded_columns
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.motion import HALF_STAMP, measure_stamps
-from tessphot_lib.patches import N_TERMS, Patches, fit_patch_background
+from tessphot_lib.patch_background import fit_patch_background
+from tessphot_lib.patches import N_TERMS, Patches
 from tessphot_lib.provenance import provenance
 from tessphot_lib.starmask import FULL_WELL_RATE
 

@@ -8,12 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tessphot_lib.background import (
-    Mesh,
-    brightest_level,
-    has_straylight,
-    smooth_in_time,
-)
+from tessphot_lib.background import smooth_in_time
 from tessphot_lib.barycenter import unit_vector
 from tessphot_lib.config import BackgroundSettings, FlagSettings, SmoothingSettings
 from tessphot_lib.errors import InputDataError
@@ -25,12 +20,14 @@ from tessphot_lib.io.ffi_times import timestamp_shifts
 from tessphot_lib.io.jitter_ecsv import read_jitter
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.spacecraft_ecsv import SpacecraftPath, read_spacecraft
+from tessphot_lib.mesh import Mesh
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.motion import is_displaced
 from tessphot_lib.provenance import provenance
 from tessphot_lib.spacecraft import error_along
 from tessphot_lib.stages.grid import block_grid
 from tessphot_lib.stages.pixel_flags import KnownLight, pixel_flags
+from tessphot_lib.straylight import brightest_level, has_straylight
 
 log = logging.getLogger(__name__)
 

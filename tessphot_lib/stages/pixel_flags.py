@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.affine import displacement_in
 from tessphot_lib.anomalies import MARGIN, anomaly_limit, extend_anomalies
-from tessphot_lib.background import Mesh
 from tessphot_lib.flags import PixelFlag
 from tessphot_lib.io.block_hdf5 import read_flags, read_flux
+from tessphot_lib.mesh import Mesh
 from tessphot_lib.model import Window
-from tessphot_lib.motion import displacement_in
 from tessphot_lib.patches import Patches
 
 BAND_ROWS = 128  # of a block at once

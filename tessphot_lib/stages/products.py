@@ -11,6 +11,7 @@ import pandas as pd
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from tessphot_lib.affine import displacement
 from tessphot_lib.apertures import aperture_flags, edge_flux
 from tessphot_lib.barycenter import star_time_correction
 from tessphot_lib.diagnostics import CDPP_HOURS, cdpp, light_curve_diagnostics
@@ -25,7 +26,6 @@ from tessphot_lib.io.lightcurve_fits import (
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import Status
 from tessphot_lib.model import LightCurve, Stamp, StarFluxes, Window
-from tessphot_lib.motion import displacement
 from tessphot_lib.quality import star_pixel_quality, star_quality
 from tessphot_lib.stages.failures import attempt
 from tessphot_lib.stages.regions import tile_region
