@@ -29,11 +29,15 @@ class Mesh:
     window : Window
     row_edges, column_edges : (n + 1,) int arrays
         Borders of the cells [science pixels].
+    straps : (n_columns,) float array, or None
+        By what share each column of the window sees more of the light than its
+        neighbors, see `tessphot_lib.straps`; None: all alike.
     """
 
     window: Window
     row_edges: NDArray
     column_edges: NDArray
+    straps: NDArray | None = None
 
     @classmethod
     def over(cls, window: Window, box_size: int) -> "Mesh":
@@ -48,6 +52,13 @@ class Mesh:
     def shape(self) -> tuple[int, int]:
         """(number of cell rows, number of cell columns)."""
         return len(self.row_edges) - 1, len(self.column_edges) - 1
+
+    def response(self, column: NDArray) -> NDArray | float:
+        """Share of the light that columns (n,) see: 1 where there is no strap."""
+        if self.straps is None:
+            return 1.0
+        index = np.round(np.asarray(column)).astype(int) - self.window.column0
+        return 1.0 + self.straps[np.clip(index, 0, len(self.straps) - 1)]
 
     def evaluate(self, model: NDArray, region: Window) -> NDArray:
         """Evaluate models in a region: `evaluate_background`."""
@@ -79,13 +90,19 @@ def evaluate_background(model: NDArray, mesh: Mesh, region: Window) -> NDArray:
     (..., n_rows, n_columns) float64 array
         Background [e-/s per pixel]; NaN where the model is NaN.
     """
+    column = np.arange(region.column0, region.column1)
     rows = interpolation_matrix(mesh.row_edges, np.arange(region.row0, region.row1))
-    columns = interpolation_matrix(mesh.column_edges, np.arange(region.column0, region.column1))
-    return rows @ np.asarray(model, dtype=float) @ columns.T
+    columns = interpolation_matrix(mesh.column_edges, column)
+    return rows @ np.asarray(model, dtype=float) @ columns.T * mesh.response(column)
 
 
 def evaluate_background_image(model: NDArray, mesh: Mesh) -> NDArray:
-    """Evaluate one background on all of its window in single precision, (n_rows, n_columns)."""
+    """Evaluate one background on all of its window in single precision, without straps.
+
+    Returns
+    -------
+    (n_rows, n_columns) float32 array
+    """
     window = mesh.window
     rows = interpolation_matrix(mesh.row_edges, np.arange(window.row0, window.row1))
     columns = interpolation_matrix(mesh.column_edges, np.arange(window.column0, window.column1))
@@ -109,7 +126,10 @@ def evaluate_background_at(model: NDArray, mesh: Mesh, row: NDArray, column: NDA
     """
     rows = interpolation_matrix(mesh.row_edges, row)
     columns = interpolation_matrix(mesh.column_edges, column)
-    return np.einsum("pr,krc,pc->kp", rows, np.asarray(model, dtype=float), columns, optimize=True)
+    smooth = np.einsum(
+        "pr,krc,pc->kp", rows, np.asarray(model, dtype=float), columns, optimize=True
+    )
+    return smooth * mesh.response(column)
 
 
 def interpolation_matrix(edges: NDArray, position: NDArray) -> NDArray:

@@ -10,7 +10,12 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.average_fits import read_average_image, write_average_image
+from tessphot_lib.io.average_fits import (
+    read_average_image,
+    read_sky_offset,
+    read_straps,
+    write_average_image,
+)
 from tessphot_lib.io.diagnostics_ecsv import read_diagnostics_table, write_diagnostics_table
 from tessphot_lib.io.ffi_table import read_ffi_table, reference_image, write_ffi_table
 from tessphot_lib.io.jitter_ecsv import read_jitter, write_jitter
@@ -114,13 +119,16 @@ def test_average_image_is_read_back_and_points_to_its_sky(tmp_path):
         CCD,
         wcs=full.tostring(sep="\n", endcard=False, padding=False),
         n_images=1280,
-        offset=np.zeros(0),
+        offset=np.arange(6.0).reshape(2, 3),
+        straps=np.linspace(-0.01, 0.03, 9),
         attributes={"software": "tessphot 1.2"},
     )
     found_average, found_count, window = read_average_image(path)
     np.testing.assert_array_equal(found_average, average)
     np.testing.assert_array_equal(found_count, count)
     assert window == WINDOW
+    np.testing.assert_array_equal(read_sky_offset(path), np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(read_straps(path), np.linspace(-0.01, 0.03, 9))
     with fits.open(path, checksum=True) as hdus:
         assert hdus[0].header["NIMAGES"] == 1280
         assert hdus[0].header["SECTOR"], hdus[0].header["CAMERA"] == (14, 2)

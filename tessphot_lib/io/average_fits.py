@@ -22,13 +22,14 @@ def write_average_image(
     wcs: str,
     n_images: int,
     offset: NDArray,
+    straps: NDArray,
     attributes: dict[str, str],
 ) -> None:
     """Write the image.
 
     ``wcs`` is the text of the reference image's WCS in full-image pixels,
     ``offset`` what has to be subtracted from all backgrounds (its nodes; of
-    any shape, empty for none).
+    any shape, empty for none), ``straps`` the response of the columns (empty: all alike).
     """
     primary = fits.PrimaryHDU()
     for key, value, comment in (
@@ -50,7 +51,8 @@ def write_average_image(
     counts = fits.ImageHDU(count.astype(np.int32), header=header, name="COUNT")
     del counts.header["BUNIT"]
     with complete_file(path) as partial:
-        hdus = fits.HDUList([primary, image, counts, fits.ImageHDU(offset, name="SKYOFFSET")])
+        more = fits.ImageHDU(offset, name="SKYOFFSET"), fits.ImageHDU(straps, name="STRAPS")
+        hdus = fits.HDUList([primary, image, counts, *more])
         hdus.writeto(partial, checksum=True, overwrite=True)
 
 
@@ -70,9 +72,19 @@ def read_average_image(path: Path) -> tuple[NDArray, NDArray, Window]:
 
 def read_sky_offset(path: Path) -> NDArray:
     """Read what has to be subtracted from all backgrounds: nodes, empty for nothing."""
+    return _read_array(path, "SKYOFFSET")
+
+
+def read_straps(path: Path) -> NDArray:
+    """Read the response of the columns to the background, empty where all are alike."""
+    return _read_array(path, "STRAPS")
+
+
+def _read_array(path: Path, name: str) -> NDArray:
+    """Read an extension as float64; without data it is empty."""
     try:
         with fits.open(path, memmap=False) as hdus:
-            data = hdus["SKYOFFSET"].data
+            data = hdus[name].data
     except (OSError, KeyError) as err:
         raise InputDataError(f"{path}: cannot be read: {err}") from err
     return np.zeros(0) if data is None else data.astype(np.float64)

@@ -59,12 +59,13 @@ IMAGE_COLUMNS = (
     "background_level",
     "background",
     "background_error",
+    "column_excess",
     "header_motion",
     "star_row",
     "star_column",
 )
 # As good as they are needed, and for some 12,000 images of a sector in the memory of a job.
-SINGLE_PRECISION = ("background", "background_error")
+SINGLE_PRECISION = ("background", "background_error", "column_excess")
 
 
 class CubePiece(NamedTuple):

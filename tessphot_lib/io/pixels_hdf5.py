@@ -91,7 +91,8 @@ def write_pixels(
         File names of the images.
     average_image, average_count : (n_rows, n_columns) arrays
     grid : dict
-        What the backgrounds are of: ``mesh/row_edges``, ``mesh/column_edges``, or
+        What the backgrounds are of: ``mesh/row_edges``, ``mesh/column_edges`` and, if
+        the columns are not all alike, ``mesh/straps``; or
         ``patches/windows``, ``patches/index``.
     attributes : dict
         Provenance and constants of the CCD.
@@ -358,7 +359,8 @@ class PixelCube:
         self.patches = None
         if "mesh" in self._file:
             edges = self._file["mesh"]
-            self.grid = Mesh(self.window, edges["row_edges"][()], edges["column_edges"][()])
+            straps = edges["straps"][()] if "straps" in edges else None
+            self.grid = Mesh(self.window, edges["row_edges"][()], edges["column_edges"][()], straps)
         else:
             self.patches = {name: data[()] for name, data in self._file["patches"].items()}
             self.grid = Patches.from_arrays(self.window, self.patches)

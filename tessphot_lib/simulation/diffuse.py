@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.constants import SCIENCE_COLUMNS
 from tessphot_lib.model import CcdId
 from tessphot_lib.simulation.motion import CENTER, HALF
 from tessphot_lib.simulation.pointing import camera_center
@@ -12,6 +13,7 @@ from tessphot_lib.simulation.settings import SimulationSettings
 GLOW_START = 2350.0  # [pixels] from the camera's centre, where the glow begins
 GLOW_LENGTH = 620.0  # [pixels] from there to the corner
 FWHM_PER_SIGMA = 2.354820045
+STRAP_DISTANCE, STRAP_WIDTH = (20, 50), (2, 7)  # [columns] from start to start; drawn from these
 
 
 def diffuse_light(
@@ -43,7 +45,19 @@ def diffuse_light(
     if strength > 0:
         light += strength * _scattered_shape(ccd_id, elapsed, down, along, settings)
     _add_reflection(light, ccd_id, elapsed, row, column, settings)
+    if settings.strap_level:
+        light *= 1.0 + strap_response(ccd_id, settings)[column]
     return light
+
+
+def strap_response(ccd_id: CcdId, settings: SimulationSettings) -> NDArray:
+    """Return how much more of the light each science column sees, as a share, (2048,)."""
+    rng = generator(settings, ccd_id, "straps", per_ccd=True)
+    response = np.zeros(SCIENCE_COLUMNS)
+    starts = np.cumsum(rng.integers(*STRAP_DISTANCE, size=SCIENCE_COLUMNS // STRAP_DISTANCE[0]))
+    for start, width in zip(starts, rng.integers(*STRAP_WIDTH, size=len(starts)), strict=True):
+        response[start : start + width] = settings.strap_level * rng.uniform(0.5, 1.5)
+    return response
 
 
 def scattered_level(ccd_id: CcdId, index: int, settings: SimulationSettings) -> float:

@@ -40,6 +40,7 @@ class SimulationSettings(Settings):
     sky_gradient: float = 55.0  # its change from the middle to the corners
     sky_variation: float = 0.03  # relative slow change of it in time
     glow_level: float = 60.0  # glow in the corner farthest from the camera centre
+    strap_level: float = 0.0  # of the diffuse light that straps see more of; 0.03 is much
     scattered_factor: float = 30.0  # scattered light at its worst, in units of sky_level
     scattered_every: int = 64  # one episode of scattered light in so many images
     scattered_images: int = 12  # length of an episode; it rises and falls

@@ -15,11 +15,12 @@ from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.average_fits import write_average_image
 from tessphot_lib.io.block_hdf5 import read_all_images, read_identity, read_sums
 from tessphot_lib.io.catalog_sqlite import read_catalog, read_catalog_settings
-from tessphot_lib.mesh import Mesh
+from tessphot_lib.mesh import Mesh, interpolation_matrix
 from tessphot_lib.model import CcdId
 from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.grid import block_grid
 from tessphot_lib.starmask import star_mask
+from tessphot_lib.straps import fit_straps
 from tessphot_lib.wings import measure_wings, wing_image
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ def run_average_image(
     window = read_identity(blocks[0])["window"]
     box_size = BackgroundSettings.from_mapping(settings["background"]).box_size
     grid = block_grid(blocks[0], window, box_size)
-    images = read_all_images(blocks, ("is_averaged", "background_error"))
+    names = ("is_averaged", "background", "background_error", "column_excess")
+    images = read_all_images(blocks, names)
     averaged = images["is_averaged"].astype(bool)
     if not averaged.any():
         raise InputDataError(
@@ -46,8 +48,11 @@ def run_average_image(
             "prepare.average.max_background, none is left for the average image"
         )
     average, count = average_image(read_sums(block) for block in blocks)
-    offset = np.zeros(0)
+    offset, straps = np.zeros(0), np.zeros(0)
     if isinstance(grid, Mesh):
+        straps = _straps(images["column_excess"], images["background"], grid)
+        mean_background = images["background"][averaged].mean(axis=0, dtype=float)
+        average = average - grid.evaluate(mean_background, window) * straps
         error = np.median(images["background_error"][averaged], axis=0)
         offset = _sky_offset(average, grid, catalog, settings, error)
         average = average + grid.evaluate(offset, window)
@@ -62,6 +67,7 @@ def run_average_image(
         wcs=str(read_catalog_settings(catalog)["wcs"]),
         n_images=int(averaged.sum()),
         offset=offset,
+        straps=straps,
         attributes=provenance(settings),
     )
 
@@ -80,3 +86,15 @@ def _sky_offset(
         return np.zeros(mesh.shape)
     wings = wing_image(shares, mesh.window, *positions)
     return starlight_offset(average, wings, SkySampler.from_mask(mesh, mask), error)
+
+
+def _straps(excess: NDArray, backgrounds: NDArray, mesh: Mesh) -> NDArray:
+    """Response of the columns, (n_columns,); see `fit_straps`."""
+    window = mesh.window
+    rows = interpolation_matrix(mesh.row_edges, np.arange(window.row0, window.row1)).mean(axis=0)
+    columns = interpolation_matrix(mesh.column_edges, np.arange(window.column0, window.column1))
+    light = (rows @ backgrounds) @ columns.T
+    straps = fit_straps(excess, light)
+    seen = np.count_nonzero(np.abs(straps) > 1e-3)
+    log.info("%d columns see over 0.1 %% more or less of the background", seen)
+    return straps

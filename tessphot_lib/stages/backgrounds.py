@@ -5,7 +5,7 @@ import time as clock
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ from tessphot_lib.model import CcdId, Exposure, Window
 from tessphot_lib.motion import measure_positions, select_motion_stars
 from tessphot_lib.provenance import provenance
 from tessphot_lib.starmask import FULL_WELL_RATE, star_mask
+from tessphot_lib.straps import column_excess, sky_rows, strap_excess
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class FieldOfStars:
     window: Window
     sampler: SkySampler
     mask: NDArray
+    sky_rows: NDArray
     motion_stars: dict[str, NDArray]
     wcs: Any
     anomaly_limit: float
@@ -61,6 +63,19 @@ class FieldOfStars:
         columns = np.linspace(self.window.column0, self.window.column1 - 1, GRID_POINTS)
         row, column = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
         object.__setattr__(self, "grid", (row, column, *pixel_to_sky(self.wcs, row, column)))
+
+
+class Sky(NamedTuple):
+    """Background of an image: nodes, their errors, its pixels, and what columns have more.
+
+    ``image`` is None where there is none; ``has_light`` tells if the image had any data.
+    """
+
+    nodes: NDArray
+    error: NDArray
+    image: NDArray | None
+    column_excess: NDArray
+    has_light: bool = False
 
 
 def run_backgrounds(
@@ -117,17 +132,18 @@ def run_backgrounds(
         if exposure is None:
             continue
         known = table_quality.get(path.name, 0)
-        values = _measure(exposure, scene, known, int(settings["bad_quality"]), max_background)
+        sky = _fit_sky(exposure.flux, scene)
+        values = _measure(exposure, scene, sky, known, int(settings["bad_quality"]), max_background)
         values["name"] = path.name
         cubes.put(used, exposure.flux, exposure.flux_err)
         if values["quality"] & int(CadenceFlag.NO_DATA):
             cubes.flux[used] = np.nan
         if not values["quality"] & OWN_BAD_BITS:
-            background = evaluate_background_image(values["background"], scene.sampler.mesh)
-            flags = _pixel_flags(exposure, background, scene)
+            # A strap is no reflection.
+            flags = _pixel_flags(exposure, sky.image + sky.column_excess, scene)
             cubes.pixel_flags[used] = flags
             if values["is_averaged"]:
-                _add(sums, exposure.flux - background, flags)
+                _add(sums, exposure.flux - sky.image, flags)
         for name, value in values.items():
             columns.setdefault(name, []).append(value)
         used += 1
@@ -188,6 +204,7 @@ def _prepare(catalog: Path, window: Window, settings: Mapping[str, Any]) -> Fiel
         window=window,
         sampler=sampler,
         mask=mask,
+        sky_rows=sky_rows(mask),
         motion_stars=motion_stars,
         wcs=ffi_wcs(str(about["wcs"])),
         anomaly_limit=background.anomaly_limit,
@@ -205,31 +222,47 @@ def _read(path: Path, ccd_id: CcdId, window: Window, on_bad_image: str) -> Expos
         return None
 
 
+def _fit_sky(flux: NDArray, scene: FieldOfStars) -> Sky:
+    """Fit the background of an image, again without the straps that stand out of it."""
+    mesh = scene.sampler.mesh
+    none = np.zeros(flux.shape[1], dtype=np.float32)
+    with_light = np.isfinite(flux) & (flux != 0)
+    if with_light.mean() < MIN_DATA_SHARE:
+        return Sky(np.full(mesh.shape, np.nan), np.full(mesh.shape, np.nan), None, none)
+    nodes, error = fit_background(flux, scene.sampler)
+    if np.isnan(nodes).any():
+        return Sky(nodes, error, None, none, has_light=True)
+    image = evaluate_background_image(nodes, mesh)
+    excess = column_excess(flux, image, scene.sky_rows)
+    straps = strap_excess(excess)
+    if straps.any():
+        nodes, error = fit_background(flux - straps, scene.sampler)
+        image = evaluate_background_image(nodes, mesh)
+        excess = column_excess(flux, image, scene.sky_rows)
+    return Sky(nodes, error, image, excess, has_light=True)
+
+
 def _measure(
     exposure: Exposure,
     scene: FieldOfStars,
+    sky: Sky,
     known_quality: int,
     bad_quality: int,
     max_background: float,
 ) -> dict[str, Any]:
     """Everything that is derived from one image, as a row of the block's image table."""
     quality = header_quality(exposure.header) | exposure.quality | known_quality
-    mesh = scene.sampler.mesh
     n_stars = len(scene.motion_stars["row"])
-    background, error = np.full(mesh.shape, np.nan), np.full(mesh.shape, np.nan)
     star_row, star_column = np.full(n_stars, np.nan), np.full(n_stars, np.nan)
-    with_light = np.isfinite(exposure.flux) & (exposure.flux != 0)
-    if with_light.mean() < MIN_DATA_SHARE:
+    if not sky.has_light:
         quality |= int(CadenceFlag.NO_DATA)
+    elif sky.image is None:
+        quality |= int(CadenceFlag.BAD_BACKGROUND)
     else:
-        background, error = fit_background(exposure.flux, scene.sampler)
-        if np.isnan(background).any():
-            quality |= int(CadenceFlag.BAD_BACKGROUND)
-        else:
-            at_stars = scene.motion_stars["row"], scene.motion_stars["column"]
-            sky = evaluate_background_at(background[np.newaxis], mesh, *at_stars)[0]
-            star_row, star_column = measure_positions(exposure.flux, scene.window, *at_stars, sky)
-    level = float(np.median(background))
+        at = scene.motion_stars["row"], scene.motion_stars["column"]
+        at_stars = evaluate_background_at(sky.nodes[np.newaxis], scene.sampler.mesh, *at)[0]
+        star_row, star_column = measure_positions(exposure.flux, scene.window, *at, at_stars)
+    level = float(np.median(sky.nodes))
     rejected = bool(quality & (bad_quality | OWN_BAD_BITS)) or not level < max_background
     return {
         "time": exposure.time,
@@ -241,8 +274,9 @@ def _measure(
         "quality": quality,
         "is_averaged": not rejected,
         "background_level": level,
-        "background": background,
-        "background_error": error,
+        "background": sky.nodes,
+        "background_error": sky.error,
+        "column_excess": sky.column_excess,
         "header_motion": _header_motion(exposure, scene),
         "star_row": star_row,
         "star_column": star_column,

@@ -196,6 +196,7 @@ class CutoutCubes:
             "background_level": typical,
             "background": self.background,
             "background_error": self.background_error,
+            "column_excess": np.zeros((self.n_images, 0)),
             "header_motion": np.full((self.n_images, 6), np.nan),
             "star_row": star_row,
             "star_column": star_column,

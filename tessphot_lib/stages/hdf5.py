@@ -13,7 +13,7 @@ from tessphot_lib.barycenter import unit_vector
 from tessphot_lib.config import BackgroundSettings, FlagSettings, SmoothingSettings
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag
-from tessphot_lib.io.average_fits import read_average_image, read_sky_offset
+from tessphot_lib.io.average_fits import read_average_image, read_sky_offset, read_straps
 from tessphot_lib.io.block_hdf5 import IMAGE_COLUMNS, read_all_images, read_identity, read_patches
 from tessphot_lib.io.catalog_sqlite import read_catalog_settings
 from tessphot_lib.io.ffi_times import timestamp_shifts
@@ -21,8 +21,9 @@ from tessphot_lib.io.jitter_ecsv import read_jitter
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.mesh import Mesh
-from tessphot_lib.model import CcdId, Window
+from tessphot_lib.model import CcdId
 from tessphot_lib.motion import is_displaced
+from tessphot_lib.patches import Patches
 from tessphot_lib.provenance import provenance
 from tessphot_lib.spacecraft import error_along
 from tessphot_lib.stages.grid import block_grid
@@ -92,7 +93,8 @@ def run_hdf5(
     path = read_spacecraft(spacecraft)
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
-    grid = block_grid(blocks[0], window, background.box_size)
+    straps = read_straps(average_image)
+    grid = block_grid(blocks[0], window, background.box_size, straps if straps.any() else None)
     known = KnownLight(
         grid,
         images["background"],
@@ -116,7 +118,7 @@ def run_hdf5(
         names=images["name"],
         average_image=average,
         average_count=count,
-        grid=_grid_arrays(blocks[0], window, background.box_size),
+        grid=_grid_arrays(grid, blocks[0]),
         pixel_flags=pixel_flags(blocks, [one["n_images"] for one in about], known),
         attributes={
             **provenance(settings),
@@ -148,13 +150,12 @@ def _about_times(path: SpacecraftPath, sky: Mapping[str, Any], ccd_id: CcdId) ->
     }
 
 
-def _grid_arrays(block: Path, window: Window, box_size: int) -> dict[str, np.ndarray]:
+def _grid_arrays(grid: Mesh | Patches, block: Path) -> dict[str, np.ndarray]:
     """What the backgrounds are of, as `write_pixels` keeps it."""
-    patches = read_patches(block)
-    if patches is not None:
-        return {f"patches/{name}": values for name, values in patches.items()}
-    mesh = Mesh.over(window, box_size)
-    return {"mesh/row_edges": mesh.row_edges, "mesh/column_edges": mesh.column_edges}
+    if isinstance(grid, Patches):
+        return {f"patches/{name}": values for name, values in read_patches(block).items()}
+    arrays = {"mesh/row_edges": grid.row_edges, "mesh/column_edges": grid.column_edges}
+    return arrays if grid.straps is None else {**arrays, "mesh/straps": grid.straps}
 
 
 def cadence_seconds(time: np.ndarray, exposure_time: np.ndarray) -> int:

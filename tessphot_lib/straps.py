@@ -1,0 +1,128 @@
+"""Vertical straps: columns that see more of the diffuse light than those beside them.
+
+Metal behind the silicon of the CCDs sends red light back, by some percent. What
+a column has more than the smooth background, as a median over its sky pixels in
+each image, grows with the background: the slope is the response of the column.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+MAX_ROWS = 200  # sky pixels of a column that are used
+MIN_ROWS = 20
+MIN_IMAGES = 5
+AROUND = 65  # [columns] against whose median a strap must stand out
+SIGNIFICANT = 4.0  # [sigma] smaller responses are taken for none
+STANDS_OUT = 1.0  # [e-/s per pixel] less does not harm the background of an image
+NOISE, RELATIVE_NOISE = 0.05, 0.002  # [e-/s per pixel], of the light: error of a column's median
+COLUMNS_AT_ONCE = 128
+
+
+def sky_rows(mask: NDArray) -> NDArray:
+    """Choose sky pixels of each column, evenly.
+
+    Parameters
+    ----------
+    mask : (n_rows, n_columns) bool array
+        True where a star must be expected.
+
+    Returns
+    -------
+    (n_columns, n_used) int array
+        Rows; -1 for none. A column with fewer than `MIN_ROWS` has none at all.
+    """
+    rows = np.full((mask.shape[1], MAX_ROWS), -1)
+    for column in range(mask.shape[1]):
+        free = np.flatnonzero(~mask[:, column])
+        if free.size >= MIN_ROWS:
+            count = min(free.size, MAX_ROWS)
+            rows[column, :count] = free[np.linspace(0, free.size - 1, count).astype(int)]
+    return rows
+
+
+def column_excess(image: NDArray, background: NDArray, rows: NDArray) -> NDArray:
+    """Compute what each column of an image has more than the background.
+
+    Parameters
+    ----------
+    image, background : (n_rows, n_columns) arrays
+        [e-/s per pixel]; NaN pixels do not count.
+    rows : (n_columns, n_used) int array
+        From `sky_rows`.
+
+    Returns
+    -------
+    (n_columns,) float32 array
+        Medians [e-/s per pixel]; zero for columns without sky.
+    """
+    columns = np.arange(len(rows))[:, None]
+    excess = (image[rows, columns] - background[rows, columns]).astype(np.float32)
+    excess[rows < 0] = np.nan
+    excess.sort(axis=1)  # NaN last
+    middle = np.isfinite(excess).sum(axis=1) // 2
+    return np.nan_to_num(excess[columns[:, 0], middle])
+
+
+def strap_excess(excess: NDArray) -> NDArray:
+    """Pick what stands out of the columns around it, (n_columns,); zero elsewhere.
+
+    Parameters
+    ----------
+    excess : (n_columns,) array
+        From `column_excess`.
+    """
+    narrow = excess - ndimage.median_filter(excess, AROUND, mode="mirror")
+    typical = 1.4826 * np.median(np.abs(narrow))
+    limit = max(STANDS_OUT, 2 * SIGNIFICANT * typical)
+    return np.where(np.abs(narrow) > limit, narrow, 0.0).astype(excess.dtype)
+
+
+def fit_straps(excess: NDArray, light: NDArray) -> NDArray:
+    """Fit the response of the columns to the diffuse light.
+
+    Parameters
+    ----------
+    excess : (n_images, n_columns) array
+        From `column_excess`.
+    light : (n_images, n_columns) array
+        Background of the columns in these images [e-/s per pixel]; images with NaN do not count.
+
+    Returns
+    -------
+    (n_columns,) float64 array
+        By what share of the background each column has more than the columns
+        around it. Zero where nothing stands out, where the light does not
+        change, or with few images.
+
+    Notes
+    -----
+    The background must be that of the columns without straps: what stands out
+    in an image (`strap_excess`) is taken off before it is fitted.
+    """
+    n_columns = excess.shape[1]
+    usable = np.isfinite(light).all(axis=1)
+    slope, error = np.zeros(n_columns), np.full(n_columns, np.inf)
+    if usable.sum() < MIN_IMAGES or n_columns == 0:
+        return slope
+    for first in range(0, n_columns, COLUMNS_AT_ONCE):
+        some = slice(first, first + COLUMNS_AT_ONCE)
+        slope[some], error[some] = _slopes(light[usable, some], excess[usable, some])
+    slope -= ndimage.median_filter(slope, AROUND, mode="mirror")
+    typical = 1.4826 * np.median(np.abs(slope))  # of columns that are none, mostly
+    return np.where(np.abs(slope) > SIGNIFICANT * np.maximum(error, typical), slope, 0.0)
+
+
+def _slopes(light: NDArray, excess: NDArray) -> tuple[NDArray, NDArray]:
+    """Slope of the excess of each column over its light, and its 1-sigma error."""
+    weight = 1 / (NOISE**2 + (RELATIVE_NOISE * light) ** 2)
+    total = weight.sum(axis=0)
+    x = light - (weight * light).sum(axis=0) / total
+    y = excess - (weight * excess).sum(axis=0) / total
+    power = (weight * x * x).sum(axis=0)
+    slope = np.divide(
+        (weight * x * y).sum(axis=0), power, out=np.zeros_like(power), where=power > 0
+    )
+    chi2 = (weight * (y - slope * x) ** 2).sum(axis=0) / max(len(light) - 2, 1)
+    with np.errstate(divide="ignore"):
+        return slope, np.sqrt(np.maximum(chi2, 1.0) / power)
