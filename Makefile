@@ -10,7 +10,7 @@ DEMO := demo-run
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo test test-slurm lint benchmark clean
+.PHONY: help demo test test-faults test-slurm lint benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,6 +27,9 @@ demo: $(VENV)/installed ## measure the stars of a small simulated sector, in dem
 
 test: $(VENV)/installed-for-development ## all tests
 	@$(BIN)/python -m pytest --quiet --numprocesses $(CORES)
+
+test-faults: $(VENV)/installed-for-development ## kills, full disks and other faults in whole runs (minutes)
+	@$(BIN)/python -m pytest --quiet tests/slow/check_faults.py
 
 test-slurm: $(VENV)/installed-for-development ## the cluster profiles on a real Slurm (installs Debian's packages)
 	@tests/slurm/install

@@ -16,6 +16,10 @@ class InputDataError(TessphotError):
     """A file cannot be read, lacks something, or contradicts another one."""
 
 
+class OutputError(TessphotError):
+    """A file cannot be written: no space, no permission, a disk that fails."""
+
+
 class ServiceError(TessphotError):
     """A service on the network does not give what it is asked for."""
 

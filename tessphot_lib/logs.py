@@ -37,6 +37,7 @@ def log_to(path: str | PathLike, level: int = logging.INFO) -> None:
     root.addHandler(handler)
     root.setLevel(level)
     logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a log that cannot be written (full disk) is not the error
     sys.excepthook = _report
 
 

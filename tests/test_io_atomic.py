@@ -1,8 +1,11 @@
 """Files and folders appear complete or not at all."""
 
+import errno
+
 import pytest
 
-from tessphot_lib.io.atomic import complete_file, complete_folder
+from tessphot_lib.errors import OutputError
+from tessphot_lib.io.atomic import complete_file, complete_folder, remove_partials
 
 
 @pytest.mark.parametrize("sync", [False, True])
@@ -62,3 +65,50 @@ def test_failed_folder_leaves_the_old_one(tmp_path):
         raise ZeroDivisionError
     assert (path / "star").read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("complete", [complete_file, complete_folder])
+def test_full_disk_is_told_in_one_line(tmp_path, complete):
+    path = tmp_path / "data"
+    with (
+        pytest.raises(OutputError, match=r"data: cannot be written: No space left"),
+        complete(path),
+    ):
+        raise OSError(errno.ENOSPC, "Can't write data (file write failed: ...)")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_made_is_told_in_one_line(tmp_path):
+    (tmp_path / "results").write_text("a file where a folder should be")
+    path = tmp_path / "results" / "ccd" / "data"
+    with pytest.raises(OutputError, match=r"data: cannot be written: Not a directory"):
+        complete_file(path).__enter__()
+
+
+def test_errors_of_reading_stay_what_they_are(tmp_path):
+    with pytest.raises(PermissionError, match="other"), complete_file(tmp_path / "results" / "x"):
+        raise PermissionError(errno.EACCES, "Permission denied", "/other/file")
+    with pytest.raises(FileNotFoundError), complete_file(tmp_path / "results" / "x"):
+        raise FileNotFoundError(errno.ENOENT, "No such file", str(tmp_path / "results" / "y"))
+
+
+def test_what_killed_processes_left_is_removed(tmp_path):
+    deep = tmp_path / "ccd" / "lightcurves"
+    for folder in (tmp_path / "a.partial-1-ab", deep / "r0c0.old-1-ab", deep / "r0c0"):
+        folder.mkdir(parents=True)
+        (folder / "star.partial-1-ab").touch()
+    (tmp_path / "ccd" / "pixels.hdf5.partial-1-ab").touch()
+    removed = remove_partials(tmp_path, 3)
+    assert [path.name for path in removed] == [
+        "a.partial-1-ab",
+        "r0c0.old-1-ab",
+        "pixels.hdf5.partial-1-ab",
+    ]
+    left = [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))]
+    assert left == [
+        "ccd",
+        "ccd/lightcurves",
+        "ccd/lightcurves/r0c0",
+        "ccd/lightcurves/r0c0/star.partial-1-ab",  # as deep as was asked for, no deeper
+    ]
+    assert remove_partials(tmp_path / "nowhere", 3) == []

@@ -25,6 +25,7 @@ imported. Chunks carry a Fletcher-32 checksum.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -305,20 +306,26 @@ def read_identity(path: Path) -> dict[str, object]:
         }
 
 
-def open_block(path: Path) -> h5py.File:
+@contextmanager
+def open_block(path: Path) -> Iterator[h5py.File]:
     """Open a block for reading.
 
     Raises
     ------
     InputDataError
-        If it is not there or not a whole HDF5 file.
+        If it is not there, not a whole HDF5 file, or damaged where the
+        ``with`` block reads.
     """
     try:
-        return h5py.File(path, "r")
-    except OSError as err:
-        raise InputDataError(
-            f"{path}: the block cannot be read ({err}); delete it and run the workflow again"
-        ) from err
+        with h5py.File(path, "r") as file:
+            yield file
+    except (OSError, KeyError, RuntimeError) as err:
+        raise InputDataError(f"{path}: the block cannot be read ({err}); {remedy(path)}") from err
+
+
+def remedy(path: Path) -> str:
+    """Say how a block is made again."""
+    return f"delete it and make it again: snakemake ... {path}"
 
 
 def _write_cubes(file: h5py.File, cubes: Cubes, digest: blake2b) -> None:

@@ -27,6 +27,7 @@ from tessphot_lib.io.block_hdf5 import (
     packed,
     read_common_flags,
     read_flags,
+    remedy,
 )
 from tessphot_lib.mesh import Mesh
 from tessphot_lib.model import CcdId, Window
@@ -271,9 +272,12 @@ class PixelCube:
         try:
             return self._file[name][cadences, rows, columns]
         except OSError as err:
+            for block, _ in self._blocks():
+                with open_block(block) as file:  # tells which one is damaged
+                    _ = file[name][:, rows, columns] if name in file else None
             raise InputDataError(
-                f"{self.path}: {name} of {region.as_list()} cannot be read ({err}): a block is "
-                "damaged; delete the blocks and run the workflow again"
+                f"{self.path}: {name} of {region.as_list()} cannot be read ({err}); "
+                f"delete it and make it again: snakemake ... {self.path}"
             ) from err
 
     def flags(self, region: Window | None = None, cadences: slice = slice(None)) -> NDArray:
@@ -365,25 +369,30 @@ class PixelCube:
             self.patches = {name: data[()] for name, data in self._file["patches"].items()}
             self.grid = Patches.from_arrays(self.window, self.patches)
 
+    def _blocks(self) -> Iterator[tuple[Path, tuple[int, str]]]:
+        """Path of each block, and the size and digest that it must have."""
+        table = self._file["blocks"]
+        expected = zip(table["size"][()], table["digest"].asstr()[()], strict=True)
+        for name, identity in zip(table["path"].asstr()[()], expected, strict=True):
+            yield self.path.parent / name, identity
+
     def _check_blocks(self) -> None:
         """Compare each block with what is written here about it."""
-        table = self._file["blocks"]
-        for name, size, digest in zip(
-            table["path"].asstr()[()], table["size"][()], table["digest"].asstr()[()], strict=True
-        ):
-            block = self.path.parent / name
+        for block, (size, digest) in self._blocks():
             if not block.is_file():
                 raise InputDataError(
-                    f"{self.path}: its block {block} is missing; run the workflow again to make it"
+                    f"{self.path}: its block {block} is missing; make it again: "
+                    f"snakemake ... {block}"
                 )
             if block.stat().st_size != size:
                 raise InputDataError(
-                    f"{self.path}: its block {block} has {block.stat().st_size} bytes, not {size}; "
-                    "delete it and run the workflow again"
+                    f"{self.path}: its block {block} has {block.stat().st_size} bytes, "
+                    f"not {size}; {remedy(block)}"
                 )
             with open_block(block) as file:
-                if str(file.attrs["digest"]) != digest:
-                    raise InputDataError(
-                        f"{self.path}: its block {block} is not the one it was made from; "
-                        "run the workflow again"
-                    )
+                is_same = str(file.attrs["digest"]) == digest
+            if not is_same:
+                raise InputDataError(
+                    f"{self.path}: its block {block} is not the one it was made from; "
+                    f"{remedy(block)}"
+                )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tessphot_lib.errors import InputDataError
+from tessphot_lib.errors import InputDataError, OutputError, TessphotError
 from tessphot_lib.io.atomic import complete_file
 
 
@@ -113,7 +113,7 @@ def new_database(path: Path) -> Iterator[sqlite3.Connection]:
     """Give a connection to a new file, which replaces ``path`` once all went well."""
     with (
         complete_file(path) as partial,
-        _told_of(path),
+        _told_of(path, OutputError),
         closing(sqlite3.connect(partial)) as connection,
     ):
         connection.execute("PRAGMA journal_mode = OFF")  # a file that fails is thrown away
@@ -144,9 +144,10 @@ def _uri(path: Path, mode: str) -> str:
 
 
 @contextmanager
-def _told_of(path: Path) -> Iterator[None]:
-    """Name the file in whatever SQLite complains of."""
+def _told_of(path: Path, operation: type[TessphotError] = InputDataError) -> Iterator[None]:
+    """Name the file in whatever SQLite complains of, and be it of a disk, in an operation."""
     try:
         yield
     except sqlite3.Error as error:
-        raise InputDataError(f"{path}: {error}") from error
+        kind = operation if isinstance(error, sqlite3.OperationalError) else InputDataError
+        raise kind(f"{path}: {error}") from error

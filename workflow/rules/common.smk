@@ -25,6 +25,7 @@ from tessphot_lib.config_check import (
     ffi_folder_origin,
 )
 from tessphot_lib.errors import ConfigError, TessphotError
+from tessphot_lib.io.atomic import remove_partials
 from tessphot_lib.io.cluster_jobs import cancel_recorded_jobs, cancel_slurm_jobs
 from tessphot_lib.io.cutout_files import find_cutouts
 from tessphot_lib.io.ffi_files import (
@@ -358,6 +359,11 @@ def keep_list_of_images():
         write_listing(CACHE, FOUND)
     if config["input"]["tpf_dir"]:
         write_tpf_listing(TPF_CACHE, TPFS)
+
+
+def remove_leftovers():
+    """Remove files that jobs were writing when they were killed."""
+    remove_partials(Path("results"), depth=3)
 
 
 def set_aside_images():
