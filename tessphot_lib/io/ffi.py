@@ -41,6 +41,11 @@ BTC_PIXEL = (1068.0, 1024.0)  # what they are in all images of the mission
 PLAUSIBLE_SCALE = (15.0, 27.0)  # [arcsec/pixel] of a WCS that can be trusted; TESS has 20.5-21.3
 PLAUSIBLE_CRPIX = 5000.0  # [pixels]
 
+# Of the structure of an HDU, or text that belongs to it.
+NOT_KEPT = re.compile(
+    r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|COMMENT|HISTORY|"
+)
+
 READ_FAILURES = (OSError, EOFError, ValueError, zlib.error, KeyError, fits.VerifyError)
 
 
@@ -291,10 +296,11 @@ def _check_size(path: Path, location: int, header: fits.Header) -> None:
 
 def _merge(path: Path, headers: list[fits.Header], ccd_id: CcdId) -> fits.Header:
     """Merge primary and image header, and check that they are complete and of this CCD."""
-    merged = headers[0].copy(strip=True)
-    for card in headers[1].copy(strip=True).cards:
-        if card.keyword not in ("COMMENT", "HISTORY", ""):
-            merged[card.keyword] = (card.value, card.comment)
+    of_image = [card for card in headers[1].cards if not NOT_KEPT.fullmatch(card.keyword)]
+    known = {card.keyword for card in of_image}
+    of_file = [card for card in headers[0].cards if not NOT_KEPT.fullmatch(card.keyword)]
+    # Built at once: astropy takes four times as long to change cards one by one.
+    merged = fits.Header([card for card in of_file if card.keyword not in known] + of_image)
     for key in OPTIONAL:
         if key in merged and merged[key] in (None, fits.card.UNDEFINED):
             del merged[key]
