@@ -64,6 +64,8 @@ def test_what_was_written_is_read_back(tmp_path):
     pd.testing.assert_frame_equal(before, stars())
     assert settings == SETTINGS
     assert read_catalog_settings(path) == SETTINGS
+    some, _ = read_catalog(path, ("tmag", "tic_id"))
+    pd.testing.assert_frame_equal(some, expected[["tic_id", "tmag"]])
 
 
 def test_names_and_types_that_tasoc_reads(tmp_path):

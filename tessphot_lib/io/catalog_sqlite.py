@@ -8,7 +8,7 @@ not known is NaN, NULL in the file.
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,16 @@ def write_catalog(path: Path, stars: pd.DataFrame, settings: Mapping[str, Any]) 
         connection.execute('CREATE INDEX row_column_idx ON catalog ("row", "column")')
 
 
-def read_catalog(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+def read_catalog(
+    path: Path, names: Sequence[str] | None = None
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read back what `write_catalog` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    names : sequence of str, optional
+        Only these columns of the stars, which is faster.
 
     Returns
     -------
@@ -116,8 +124,9 @@ def read_catalog(path: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     InputDataError
         If the file cannot be read or is not a catalog.
     """
+    columns = [column for column in COLUMNS if names is None or column.key in names]
     with read_database(path) as connection:
-        stars = select(connection, "catalog", COLUMNS, order="starid")
+        stars = select(connection, "catalog", columns, order="starid")
     return stars, read_catalog_settings(path)
 
 

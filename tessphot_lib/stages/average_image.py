@@ -76,7 +76,7 @@ def _sky_offset(
     average: NDArray, mesh: Mesh, catalog: Path, settings: Mapping[str, Any], error: NDArray
 ) -> NDArray:
     """What the light of stars adds to the backgrounds, as nodes of the mesh; zero if unknown."""
-    stars, _ = read_catalog(catalog)
+    stars, _ = read_catalog(catalog, ("row", "column", "tmag"))
     positions = [stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag")]
     scale = BackgroundSettings.from_mapping(settings["background"]).mask_radius_scale
     mask = star_mask(mesh.window, *positions, radius_scale=scale)

@@ -173,7 +173,7 @@ def run_backgrounds(
 
 def _prepare(catalog: Path, window: Window, settings: Mapping[str, Any]) -> FieldOfStars:
     """Make what all images of a CCD share."""
-    stars, about = read_catalog(catalog)
+    stars, about = read_catalog(catalog, ("tic_id", "row", "column", "tmag"))
     background = BackgroundSettings.from_mapping(settings["background"])
     motion = MotionSettings.from_mapping(settings["motion"])
     row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
