@@ -164,6 +164,7 @@ def steps(
                 pixels,
                 catalog,
                 todo,
+                prf,
                 results / "lightcurves" / tile,
                 diagnostics[-1],
                 ccd_id,

@@ -91,3 +91,18 @@ class ApertureSettings(Settings):
     min_pixels: int = 4  # smaller apertures are replaced by the 3 x 3 pixels around the star
     max_radius: float = 13.0  # [pixels] reach of an aperture at Tmag 5; 0.1 dex less per magnitude
     motion_correction: bool = True  # put back the light that motion carries over the edge
+
+
+@dataclass(frozen=True)
+class LinpsfSettings(Settings):
+    """``photometry.linpsf``: PRF fits."""
+
+    free_limit: float = 16.0  # [Tmag] fainter stars keep their mean flux in single images
+
+
+@dataclass(frozen=True)
+class PsfSettings(Settings):
+    """``photometry.psf``: places of stars in PRF fits."""
+
+    place_limit: float = 14.0  # [Tmag] whose places are fitted to the average image
+    image_limit: float = 9.0  # [Tmag] whose places are fitted to each image, too

@@ -26,6 +26,7 @@ def scene_derivatives(
     flux: NDArray,
     *,
     orders: Sequence[tuple[int, int]] = DERIVATIVES,
+    with_wings: bool = True,
 ) -> NDArray:
     """Add up the light of stars, and how it changes when all of them move together.
 
@@ -39,6 +40,8 @@ def scene_derivatives(
         give it light, too. NaN stars are dark.
     orders : sequence of (int, int)
         Orders of the derivatives by row and column.
+    with_wings : bool
+        Whether wings are added to the cores.
 
     Returns
     -------
@@ -56,8 +59,8 @@ def scene_derivatives(
             stars = same[first : first + STARS_AT_ONCE]
             light = row[stars], column[stars], flux[stars]
             _add_cores(images, orders, prf, window, *light, int(size))
-    if len(prf.wing_share):
-        wings = _wing_image(prf, window, row, column, flux)
+    if with_wings and len(prf.wing_share):
+        wings = wing_image(prf, window, row, column, flux)
         for image, order in zip(images, orders, strict=True):
             if order == (0, 0):
                 image += wings
@@ -117,8 +120,8 @@ def _add_cores(
         image += np.bincount(flat, weights=light[inside], minlength=image.size).reshape(image.shape)
 
 
-def _wing_image(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:
-    """Add up the wings of all stars."""
+def wing_image(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:
+    """Add up the wings of stars (n,), (n_rows, n_columns) [e-/s]; as in `scene_derivatives`."""
     shape = window.shape[0] + 2 * REACH, window.shape[1] + 2 * REACH
     at_row, at_column = row - window.row0 + REACH, column - window.column0 + REACH
     inside = (at_row >= 0) & (at_row < shape[0] - 1)

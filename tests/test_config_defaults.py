@@ -22,6 +22,8 @@ SECTIONS = {
     "prf": settings.PrfSettings,
     "times": settings.TimeSettings,
     "photometry.aperture": settings.ApertureSettings,
+    "photometry.linpsf": settings.LinpsfSettings,
+    "photometry.psf": settings.PsfSettings,
     "simulation": SimulationSettings,
 }
 

@@ -95,7 +95,7 @@ def _regions(cube: PixelCube, row: NDArray, column: NDArray) -> Iterator[tuple[W
     for number, box in enumerate(patches.windows):
         inside = np.flatnonzero(on_patch == number)
         if inside.size:
-            yield _widened(box, MARGIN).intersect(cube.window), inside
+            yield widened(box, MARGIN).intersect(cube.window), inside
 
 
 def _apertures(
@@ -109,7 +109,7 @@ def _apertures(
     elsewhere: NDArray | None,
 ) -> dict[int, Aperture]:
     """Apertures of the stars of a region, by their index in the catalog."""
-    around = _widened(region, NEIGHBOR_REACH)
+    around = widened(region, NEIGHBOR_REACH)
     with np.errstate(invalid="ignore"):
         near = np.flatnonzero(around.contains(stars.row, stars.column))
     known = [values[near] for values in (stars.row, stars.column, stars.tmag)]
@@ -137,7 +137,7 @@ def _apertures(
         threshold=settings.threshold,
         min_pixels=settings.min_pixels,
         max_radius=settings.max_radius,
-        noise=_typical_noise(cube, region) if settings.kind == "optimal" else None,
+        noise=typical_noise(cube, region) if settings.kind == "optimal" else None,
         motion_rms=motion_rms,
         sky_elsewhere=elsewhere,
         known_light=light,
@@ -158,7 +158,7 @@ def _sky_of_patches(
     values = []
     for box in (Window(*map(int, one)) for one in cube.patches["windows"]):
         average = cube.average_image(box)
-        around = _widened(box, NEIGHBOR_REACH)
+        around = widened(box, NEIGHBOR_REACH)
         with np.errstate(invalid="ignore"):
             near = around.contains(row, column)
         sky = ~star_mask(box, row[near], column[near], tmag[near], radius_scale=mask_scale)
@@ -167,7 +167,7 @@ def _sky_of_patches(
     return np.concatenate(values)
 
 
-def _widened(window: Window, margin: int) -> Window:
+def widened(window: Window, margin: int) -> Window:
     """A window with what lies around it, as far as the CCD goes."""
     return Window(
         max(window.row0 - margin, 0),
@@ -177,7 +177,7 @@ def _widened(window: Window, margin: int) -> Window:
     )
 
 
-def _typical_noise(cube: PixelCube, region: Window) -> NDArray:
+def typical_noise(cube: PixelCube, region: Window) -> NDArray:
     """Errors of the pixels in the image whose background is the median one [e-/s]."""
     level = np.where(cube.quality == 0, cube.background_level, np.nan)
     if not np.isfinite(level).any():

@@ -24,6 +24,7 @@ def run_light_curve(
     pixels: Path,
     catalog: Path,
     todo: Path,
+    prf: Path,
     output: Path,
     ccd_id: CcdId,
     *,
@@ -53,7 +54,7 @@ def run_light_curve(
     with PixelCube(pixels) as cube:
         table = measure_stars(
             cube,
-            star_list(stars, todo, catalog),
+            star_list(stars, todo, catalog, prf),
             None,
             settings=settings,
             output_settings=output_settings,
@@ -67,6 +68,7 @@ def run_targets(
     pixels: Path,
     catalog: Path,
     todo: Path,
+    prf: Path,
     output: Path,
     ccd_id: CcdId,
     *,
@@ -84,7 +86,7 @@ def run_targets(
     with PixelCube(pixels) as cube, complete_folder(output) as folder:
         table = measure_stars(
             cube,
-            star_list(stars, todo, catalog),
+            star_list(stars, todo, catalog, prf),
             None,
             settings=settings,
             output_settings=output_settings,

@@ -21,10 +21,15 @@ from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.model import StarFluxes, Window
 from tessphot_lib.stages.aperture_method import measure_apertures
+from tessphot_lib.stages.linpsf_method import measure_linpsf, measure_psf
 from tessphot_lib.stages.star_list import StarList
 
 Method = Callable[[PixelCube, StarList, Window | None, Mapping[str, Any]], StarFluxes]
-METHODS: dict[str, Method] = {"aperture": measure_apertures}
+METHODS: dict[str, Method] = {
+    "aperture": measure_apertures,
+    "linpsf": measure_linpsf,
+    "psf": measure_psf,
+}
 
 
 def measure_by_method(

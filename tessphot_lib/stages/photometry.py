@@ -24,6 +24,7 @@ def run_photometry(
     pixels: Path,
     catalog: Path,
     todo: Path,
+    prf: Path,
     light_curves: Path,
     diagnostics: Path,
     ccd_id: CcdId,
@@ -37,7 +38,7 @@ def run_photometry(
 
     Parameters
     ----------
-    pixels, catalog, todo : Path
+    pixels, catalog, todo, prf : Path
         Of the CCD.
     light_curves : Path
         Folder for the FITS files, made anew; empty for a tile without stars.
@@ -58,7 +59,7 @@ def run_photometry(
     ):
         table = measure_stars(
             cube,
-            star_list(stars, todo, catalog),
+            star_list(stars, todo, catalog, prf),
             tile_window(tile, settings["tiles"]),
             settings=settings,
             output_settings=output_settings,

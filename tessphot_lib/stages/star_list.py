@@ -8,11 +8,12 @@ import pandas as pd
 from tessphot_lib.apertures import Aperture
 from tessphot_lib.crowding import ApertureLight
 from tessphot_lib.io.catalog_sqlite import read_catalog_window
+from tessphot_lib.io.prf_fits import read_prf
 from tessphot_lib.io.todo_sqlite import Status, read_apertures
-from tessphot_lib.model import Window
+from tessphot_lib.model import Prf, Window
 from tessphot_lib.stages.todo import DEFAULT_METHOD, MINIMUM_APERTURE
 
-NEIGHBOR_MARGIN = 100  # [pixels] around the stamps in which catalog stars count as neighbors
+NEIGHBOR_MARGIN = 160  # [pixels] around the stamps in which catalog stars count as neighbors
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,15 @@ class StarList:
         What the todo list has to say of them; makes their status a warning.
     neighbors : DataFrame
         Catalog of the region: tic_id, row, column, tmag.
+    prf : Prf
+        Of the CCD.
     """
 
     stars: pd.DataFrame
     apertures: list[Aperture]
     remarks: list[str | None]
     neighbors: pd.DataFrame
+    prf: Prf
 
     def __len__(self) -> int:
         return len(self.stars)
@@ -46,10 +50,11 @@ class StarList:
             [self.apertures[index] for index in members],
             [self.remarks[index] for index in members],
             self.neighbors,
+            self.prf,
         )
 
 
-def star_list(stars: pd.DataFrame, todo: Path, catalog: Path) -> StarList:
+def star_list(stars: pd.DataFrame, todo: Path, catalog: Path, prf: Path) -> StarList:
     """Join todo list and catalog for the stars that are to be measured.
 
     Parameters
@@ -57,7 +62,7 @@ def star_list(stars: pd.DataFrame, todo: Path, catalog: Path) -> StarList:
     stars : DataFrame
         Of the todo list; stars left to a brighter neighbor are dropped, those
         without a method get the usual one.
-    todo, catalog : Path
+    todo, catalog, prf : Path
     """
     stars = stars[~(stars["status"] == int(Status.SKIPPED)).fillna(False)]
     stars = stars.assign(method=stars["method"].fillna(DEFAULT_METHOD))
@@ -76,7 +81,8 @@ def star_list(stars: pd.DataFrame, todo: Path, catalog: Path) -> StarList:
     neighbors = read_catalog_window(catalog, *region)
     columns = ["tic_id", "ra", "dec", "ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "teff"]
     joined = stars.merge(neighbors[columns], on="tic_id", how="left", validate="one_to_one")
-    return StarList(joined.reset_index(drop=True), apertures, remarks, neighbors)
+    table = joined.reset_index(drop=True)
+    return StarList(table, apertures, remarks, neighbors, read_prf(prf))
 
 
 def _around(stamps: list[Window]) -> tuple[float, float, float, float]:

@@ -60,6 +60,7 @@ rule photometry:
         blocks=block_files,
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
+        prf="results/{ccd_id}/prf.fits",
     output:
         light_curves=directory("results/{ccd_id}/lightcurves/{tile}"),
         diagnostics="results/{ccd_id}/diagnostics/{tile}.ecsv",
@@ -89,6 +90,7 @@ rule lightcurve:
         blocks=block_files,
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
+        prf="results/{ccd_id}/prf.fits",
     output:
         "results/{ccd_id}/stars/tic{tic_id}.fits.gz",
     log:
@@ -116,6 +118,7 @@ rule targets:
         blocks=block_files,
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
+        prf="results/{ccd_id}/prf.fits",
     output:
         directory("results/{ccd_id}/targets"),
     log:

@@ -9,6 +9,7 @@ run_light_curve(
     Path(snakemake.input.pixels),
     Path(snakemake.input.catalog),
     Path(snakemake.input.todo),
+    Path(snakemake.input.prf),
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     tic_id=int(snakemake.wildcards.tic_id),

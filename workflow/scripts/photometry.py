@@ -9,6 +9,7 @@ run_photometry(
     Path(snakemake.input.pixels),
     Path(snakemake.input.catalog),
     Path(snakemake.input.todo),
+    Path(snakemake.input.prf),
     Path(snakemake.output.light_curves),
     Path(snakemake.output.diagnostics),
     CcdId.from_string(snakemake.wildcards.ccd_id),

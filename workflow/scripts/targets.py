@@ -9,6 +9,7 @@ run_targets(
     Path(snakemake.input.pixels),
     Path(snakemake.input.catalog),
     Path(snakemake.input.todo),
+    Path(snakemake.input.prf),
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     tic_ids=snakemake.params.tic_ids,
