@@ -19,7 +19,7 @@ from tessphot_lib.model import Window
 
 # Values that the schema knows and that this version cannot do yet.
 NOT_YET = {
-    "photometry.method": ("linpsf", "psf", "halo"),
+    "photometry.method": ("halo",),
 }
 STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a download
 INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable in place of input.ffi_dir
@@ -189,6 +189,13 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         yield "prf.folder: must name a folder, since prf.source is 'spoc'"
     elif folder is not None and not Path(folder).expanduser().is_dir():
         yield f"prf.folder: there is no folder {folder!r}"
+    free_limit = config["photometry"]["linpsf"]["free_limit"]
+    is_fitted = config["photometry"]["method"] in ("auto", "linpsf", "psf")
+    if is_fitted and free_limit < config["todo"]["faint_limit"]:
+        yield (
+            f"photometry.linpsf.free_limit: {free_limit} is brighter than todo.faint_limit, "
+            f"{config['todo']['faint_limit']}: fainter stars are not fitted"
+        )
     if config["todo"]["faint_limit"] > config["catalog"]["faint_limit"]:
         yield (
             f"todo.faint_limit: {config['todo']['faint_limit']} is fainter than "
@@ -230,7 +237,7 @@ def _catalog_problems(config: Mapping[str, Any]) -> Iterator[str]:
 def _instead(key: str) -> str:
     """What to set in place of a value that is not available yet."""
     return {
-        "photometry.method": "; use 'auto' or 'aperture'",
+        "photometry.method": "; use 'auto', 'aperture', 'linpsf' or 'psf'",
     }[key]
 
 

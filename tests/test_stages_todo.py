@@ -22,6 +22,7 @@ SIGMA = 0.9  # [pixels]
 PHOTOMETRY = {
     "aperture": {"threshold": 3.0, "min_pixels": 4, "max_radius": 13.0},
     "tiles": [8, 4],
+    "method": "auto",
 }
 
 

@@ -16,9 +16,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from tessphot_lib.apertures import Aperture
 from tessphot_lib.config import LinpsfSettings, PsfSettings
+from tessphot_lib.constants import SATURATION_TMAG
 from tessphot_lib.errors import MeasurementError
 from tessphot_lib.flags import OWN_BAD_CADENCE
 from tessphot_lib.io.pixels_hdf5 import PixelCube
@@ -51,10 +53,12 @@ FREE_MARGIN = 4  # [pixels] beyond, where stars are free, too
 CORE_MARGIN = 10  # [pixels] beyond, where stars still give light from their cores
 BOX_HALF = 2  # [pixels] 5 x 5 pixels whose flags and background are a star's
 FULL_SHARE = 0.8  # of a full well in the average image: fuller pixels are not used
+AROUND_FULL = np.ones((7, 3), dtype=bool)  # pixels beside them may hold their charge
 CONFUSION = 0.2  # [e-/s] error of the average image from stars that nobody knows
 AVERAGE_MODEL_ERROR = 0.01  # of a pixel's light in the average image
 N_PLACE_ROUNDS = 3
 SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is told
+SATURATED = "PRF fit of a saturated star."
 HARD_TO_TELL = "PRF fit: too faint, or too close to a neighbor, to be measured by itself."
 
 
@@ -180,7 +184,7 @@ def _prepare(
     noise = typical_noise(cube, region)
     n_good = max(1, int(((cube.quality & int(OWN_BAD_CADENCE)) == 0).sum()))
     with np.errstate(invalid="ignore"):
-        noise[image > FULL_SHARE * FULL_WELL_RATE] = np.nan
+        noise[ndimage.binary_dilation(image > FULL_SHARE * FULL_WELL_RATE, AROUND_FULL)] = np.nan
         average_sigma = np.sqrt(
             noise**2 / n_good + (AVERAGE_MODEL_ERROR * image) ** 2 + CONFUSION**2
         )
@@ -323,6 +327,7 @@ def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes
         raise MeasurementError("No usable pixel of the CCD shows the star.")
     light = targets.apertures[index].light
     shared = float(group.fit.pulled_share[free])
+    is_full = targets.stars["tmag"].iloc[index] < SATURATION_TMAG
     share = 1 - light.crowdsap
     return StarNotes(
         header={
@@ -337,5 +342,5 @@ def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes
             "crowdsap": light.crowdsap,
             "flfrcsap": light.flfrcsap,
         },
-        remark=HARD_TO_TELL if shared > SHARED_LIMIT else None,
+        remark=HARD_TO_TELL if shared > SHARED_LIMIT else SATURATED if is_full else None,
     )

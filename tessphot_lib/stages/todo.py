@@ -27,6 +27,7 @@ from tessphot_lib.tiles import tile_of
 log = logging.getLogger(__name__)
 
 DEFAULT_METHOD = "aperture"
+FITS = ("linpsf", "psf")  # methods that tell the light of neighbors apart
 MINIMUM_APERTURE = "Using minimum aperture."  # downstream packages look for this text
 LIMITED_APERTURE = "Aperture limited by missing pixels."
 NO_PIXELS = "no pixels of any cutout"
@@ -91,7 +92,8 @@ def run_todo(
     stars = known.iloc[chosen][["tic_id", "tmag", "row", "column"]].reset_index(drop=True)
     stars["sector"], stars["camera"], stars["ccd"] = ccd_id.sector, ccd_id.camera, ccd_id.ccd
     stars["datasource"], stars["cadence_seconds"] = "ffi", cadence_seconds
-    stars["method"] = DEFAULT_METHOD
+    wanted = photometry["method"]
+    stars["method"] = DEFAULT_METHOD if wanted == "auto" else wanted
     centre = float(about["camera_centre_ra"]), float(about["camera_centre_dec"])
     ra, dec = (known[name].to_numpy(dtype=float)[chosen] for name in ("ra", "dec"))
     stars["cbv_area"] = cbv_area(ccd_id.camera, ccd_id.ccd, ra, dec, centre)
@@ -157,10 +159,11 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
     """Stars that lie in the aperture of a brighter one, which is measured in their place.
 
     Stars are gone through from the brightest on; one that is itself left out
-    takes nobody else with it.
+    takes nobody else with it. Stars whose light is fitted are measured all the same.
     """
     row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
     priority = stars["priority"].to_numpy()
+    tells_apart = stars["method"].isin(FITS).to_numpy()
     skipped_by = np.zeros(len(stars), dtype=np.int64)
     order = np.argsort(row, kind="stable")
     sorted_row = row[order]
@@ -171,7 +174,7 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
             sorted_row, [aperture.stamp.row0 - 0.5, aperture.stamp.row1 - 0.5]
         )
         near = order[first:last]
-        near = near[(near > index) & (skipped_by[near] == 0)]
+        near = near[(near > index) & (skipped_by[near] == 0) & ~tells_apart[near]]
         if near.size:
             near = near[lies_in(aperture, row[near], column[near])]
             skipped_by[near] = priority[index]
