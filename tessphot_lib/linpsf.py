@@ -29,7 +29,7 @@ from tessphot_lib.prf import DERIVATIVES, prf_derivatives
 
 N_ITERATIONS = 4
 FAINT_FLUX, FAINT_HALF = 150.0, 5  # [e-/s], [pixels] fainter stars have smaller stamps
-MODEL_ERROR = 1e-4  # of a pixel's light: what changes of the PRF add to the noise of an image
+MODEL_CHANGE = 0.05  # of the PRF's error that changes from image to image
 CATALOG_PULL = 0.5  # of a star's flux: 1-sigma error that its catalog flux is trusted to
 IMAGE_PULL = 1.0  # of its mean flux: how much a star is thought to change
 OFFSET_PULL = 1.0  # [e-/s per pixel] how wrong the background may be

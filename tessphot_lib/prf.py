@@ -20,6 +20,7 @@ from tessphot_lib.model import Prf
 NOT_A_KNOT_NODES = 4  # with fewer nodes the spline between them has natural ends
 REACH = 64  # [pixels] beyond which wings are not counted
 AT_ONCE = 4_000_000  # numbers in the largest array that is made at once
+SAMPLES_ERROR = 0.003  # of a star's light in a pixel, that PRFs from files may be wrong
 DERIVATIVES = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))  # orders by row and column
 
 
@@ -210,7 +211,7 @@ def prf_from_samples(
         interpolation="linear",
         wing_radius=np.zeros(0),
         wing_share=np.zeros(0),
-        error=np.zeros((side, side)),
+        error=np.full((side, side), SAMPLES_ERROR),
         zeropoint=TMAG_ZEROPOINT,
         source=source,
     )

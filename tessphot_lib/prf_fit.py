@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.special import erf
 
 from tessphot_lib.constants import TMAG_ZEROPOINT
 from tessphot_lib.model import Prf, Window
@@ -32,7 +33,7 @@ SPACING = 0.5  # [pixels] of the splines
 N_SPLINES = 33  # the core reaches 9 pixels
 HALF = 8  # [pixels] stamps of 17 x 17
 CORE_HALF = 2  # [pixels] 5 x 5 pixels give a star's flux and offset
-MIN_STARS = 25  # with fewer nothing is fitted
+MIN_STARS = 10  # with fewer nothing is fitted
 STARS_FOR_ORDER = (0, 120, 500, 2000)  # that polynomials of order 0, 1, 2, 3 take
 MAX_STARS = 3000
 ISOLATION = 5.0  # [pixels] in which no neighbor may be brighter than so many magnitudes less
@@ -45,9 +46,11 @@ CLIP = 6.0  # [sigma] pixels off by more show an unknown star
 MAX_OFFSET = 0.3  # [pixels] from the catalog's position
 RIDGE = 1e-3  # keeps what no pixel shows at its last value
 N_NODES = 5  # per axis, that polynomials of the place are tabulated on
-# Moffat profile with about the share of the light in 1, 9 and 25 pixels of the average PRF
-# (TESS_FACTS: 60 % in 4 pixels, 81 % in 9, 95 % in 16).
-MOFFAT_RADIUS, MOFFAT_POWER = 1.6, 2.6  # [pixels], 1
+# Round Gaussians, integrated over the pixels, with the average PRF's share of the light in 4, 9
+# and 16 pixels (TESS_FACTS: 60, 81 and 95 %; the mission's PRFs: 57-67, 79-82, 89-90 %).
+GENERIC_SHARE = np.array([0.74, 0.21, 0.05])
+GENERIC_WIDTH = np.array([0.64, 1.25, 3.3])  # [pixels]
+GENERIC_ERROR = 0.02  # of the star's light in each pixel
 
 
 @dataclass(frozen=True)
@@ -74,18 +77,16 @@ class StarField:
 
 def generic_prf() -> Prf:
     """A round PRF like the average of all cameras', for fields that show none of their own."""
-    half = N_SPLINES // 2
     offset = (np.arange(4 * N_SPLINES + 1) - 2 * N_SPLINES) * SPACING / 4
-    distance = np.hypot(offset[:, None], offset)
-    peak = (MOFFAT_POWER - 1) / (np.pi * MOFFAT_RADIUS**2)
-    wanted = peak * (1 + (distance / MOFFAT_RADIUS) ** 2) ** -MOFFAT_POWER
+    edges = [(offset[:, None] + side) / (GENERIC_WIDTH * np.sqrt(2)) for side in (-0.5, 0.5)]
+    profiles = 0.5 * (erf(edges[1]) - erf(edges[0]))
+    wanted = np.einsum("k,rk,ck->rc", GENERIC_SHARE, profiles, profiles)
     design = spline_matrix(offset, N_SPLINES, SPACING)
-    inside = np.abs(offset) <= (half - 1) * SPACING
+    inside = np.abs(offset) <= (N_SPLINES // 2 - 1) * SPACING
     inverse = np.linalg.pinv(design[inside])
     coefficients = inverse @ wanted[np.ix_(inside, inside)] @ inverse.T
-    coefficients /= coefficients.sum() * SPACING**2
     side = 2 * HALF + 1
-    return Prf(
+    prf = Prf(
         node_row=np.zeros(1),
         node_column=np.zeros(1),
         coefficients=coefficients[None, None],
@@ -93,10 +94,11 @@ def generic_prf() -> Prf:
         interpolation="cubic",
         wing_radius=np.zeros(0),
         wing_share=np.zeros(0),
-        error=np.full((side, side), 0.02),
+        error=np.full((side, side), GENERIC_ERROR),
         zeropoint=TMAG_ZEROPOINT,
         source="generic",
     )
+    return evenly_normalized(prf)
 
 
 def choose_prf_stars(

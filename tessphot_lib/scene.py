@@ -120,6 +120,29 @@ def _add_cores(
         image += np.bincount(flat, weights=light[inside], minlength=image.size).reshape(image.shape)
 
 
+def model_error(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:
+    """Add up, in squares, how wrong the PRF may be in the light of each star.
+
+    Parameters as those of `scene_derivatives`, all finite.
+
+    Returns
+    -------
+    (n_rows, n_columns) float64 array
+        [e-/s]
+    """
+    half = prf.error.shape[0] // 2
+    offsets = np.arange(-half, half + 1)
+    rows = np.floor(row + 0.5).astype(int)[:, None] + offsets - window.row0
+    columns = np.floor(column + 0.5).astype(int)[:, None] + offsets - window.column0
+    inside = ((rows >= 0) & (rows < window.shape[0]))[:, :, None]
+    inside = inside & ((columns >= 0) & (columns < window.shape[1]))[:, None, :]
+    flat = rows[:, :, None] * window.shape[1] + columns[:, None, :]
+    squares = (flux[:, None, None] * prf.error) ** 2
+    n_pixels = window.shape[0] * window.shape[1]
+    total = np.bincount(flat[inside], weights=squares[inside], minlength=n_pixels)
+    return np.sqrt(total).reshape(window.shape)
+
+
 def wing_image(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:
     """Add up the wings of stars (n,), (n_rows, n_columns) [e-/s]; as in `scene_derivatives`."""
     shape = window.shape[0] + 2 * REACH, window.shape[1] + 2 * REACH

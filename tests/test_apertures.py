@@ -220,9 +220,9 @@ def test_optimal_aperture_of_a_faint_star_is_small():
 
 
 def test_optimal_aperture_beats_any_pixel_more_or_less():
-    (aperture,) = optimal_apertures([530.3], [947.8], [13.0])
+    (aperture,) = optimal_apertures([530.3], [947.8], [10.0])
     own = (
-        10 ** (0.4 * (20.44 - 13.0))
+        10 ** (0.4 * (20.44 - 10.0))
         * prf_stamps(
             generic_prf(),
             np.array([530.3]),

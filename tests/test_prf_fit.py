@@ -60,7 +60,8 @@ def test_core_is_right_to_half_a_percent_of_the_light(prf, place):
     start = prf_stamps(
         generic_prf(), np.array([row]), np.array([column]), rows[:1], columns[:1], (9, 9)
     )[0]
-    assert np.abs(start - true).max() > 0.02  # it has been learned
+    # It has been learned.
+    assert np.abs(found - true).max() < 0.3 * np.abs(start - true).max()
 
 
 def test_stated_error_is_that_of_the_stars_pixels(prf):
@@ -102,7 +103,7 @@ def test_displaced_positions_become_part_of_the_prf(field, prf):
 
 def test_few_stars_give_the_generic_prf(field):
     stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
-    assert fit_prf(field, stars[:24], **NO_WING).source == "generic"
+    assert fit_prf(field, stars[:9], **NO_WING).source == "generic"
     assert fit_prf(field, stars[:0], **NO_WING).source == "generic"
 
 

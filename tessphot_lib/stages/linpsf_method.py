@@ -25,7 +25,7 @@ from tessphot_lib.errors import MeasurementError
 from tessphot_lib.flags import OWN_BAD_CADENCE
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.linpsf import (
-    MODEL_ERROR,
+    MODEL_CHANGE,
     Design,
     GroupFit,
     fit_average_image,
@@ -36,7 +36,7 @@ from tessphot_lib.model import Prf, StarFluxes, StarNotes, Window
 from tessphot_lib.motion import displacement
 from tessphot_lib.photometry import ApertureMatrix, sum_apertures
 from tessphot_lib.prf import REACH
-from tessphot_lib.scene import scene_derivatives, wing_image
+from tessphot_lib.scene import model_error, scene_derivatives, wing_image
 from tessphot_lib.stages.average_places import average_places, mean_motion
 from tessphot_lib.stages.ccd_apertures import typical_noise, widened
 from tessphot_lib.stages.failures import notes_of
@@ -55,7 +55,6 @@ BOX_HALF = 2  # [pixels] 5 x 5 pixels whose flags and background are a star's
 FULL_SHARE = 0.8  # of a full well in the average image: fuller pixels are not used
 AROUND_FULL = np.ones((7, 3), dtype=bool)  # pixels beside them may hold their charge
 CONFUSION = 0.2  # [e-/s] error of the average image from stars that nobody knows
-AVERAGE_MODEL_ERROR = 0.01  # of a pixel's light in the average image
 N_PLACE_ROUNDS = 3
 SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is told
 SATURATED = "PRF fit of a saturated star."
@@ -184,10 +183,10 @@ def _prepare(
     noise = typical_noise(cube, region)
     n_good = max(1, int(((cube.quality & int(OWN_BAD_CADENCE)) == 0).sum()))
     with np.errstate(invalid="ignore"):
-        noise[ndimage.binary_dilation(image > FULL_SHARE * FULL_WELL_RATE, AROUND_FULL)] = np.nan
-        average_sigma = np.sqrt(
-            noise**2 / n_good + (AVERAGE_MODEL_ERROR * image) ** 2 + CONFUSION**2
-        )
+        is_full = image > FULL_SHARE * FULL_WELL_RATE
+    noise[ndimage.binary_dilation(is_full, AROUND_FULL)] = np.nan
+    error = model_error(prf, region, row[near], column[near], flux[near])
+    average_sigma = np.sqrt(noise**2 / n_good + error**2 + CONFUSION**2)
     refined = None if places is None else tmag[near] <= places.place_limit
     for _ in range(1 if refined is None else N_PLACE_ROUNDS):
         design = Design.of(prf, region, row[near], column[near], flux[near])
@@ -202,7 +201,7 @@ def _prepare(
     is_free |= np.isin(tic_id[near], targets.stars["tic_id"].iloc[members])
     return _factored(
         prf, region, members, targets, (row, column, flux, tmag, tic_id), near, is_free, wings,
-        noise, image, design, places,
+        np.hypot(noise, MODEL_CHANGE * error), design, places,
     )  # fmt: skip
 
 
@@ -215,8 +214,7 @@ def _factored(
     near: NDArray,
     is_free: NDArray,
     wings: NDArray | float,
-    noise: NDArray,
-    image: NDArray,
+    sigma: NDArray,
     design: Design,
     places: PsfSettings | None,
 ) -> _Group:
@@ -229,7 +227,6 @@ def _factored(
     fixed[0] += wings
     free = near[is_free]
     free_design = Design(tuple(matrix[:, np.flatnonzero(is_free)] for matrix in design.matrices))
-    sigma = np.hypot(noise, MODEL_ERROR * image)
     moving = None if places is None else np.flatnonzero(tmag[free] <= places.image_limit)
     fit = prepare_fit(
         free_design, flux[free], fixed.reshape(len(fixed), -1), sigma.ravel(), moving=moving
