@@ -207,7 +207,7 @@ def optimal_apertures(row, column, tmag, **settings):
     ]
     targets = np.arange(len(row))
     light = KnownLight.expected(prf, WINDOW, row, column, tmag, targets=targets, stamps=stamps)
-    noise = np.full(WINDOW.shape, 4.0)
+    noise = np.sqrt(2.0 + 0.1 * light.images[0])
     return apertures_of(image, row, column, tmag, noise=noise, known_light=light, **settings)
 
 
@@ -234,7 +234,7 @@ def test_optimal_aperture_beats_any_pixel_more_or_less():
     )
 
     def signal_to_noise(mask):
-        return own[mask].sum() / np.sqrt(16.0 * mask.sum())
+        return own[mask].sum() / np.sqrt(np.sum(2.0 + 0.1 * own[mask]))
 
     best = signal_to_noise(aperture.mask)
     for pixel in np.ndindex(aperture.mask.shape):

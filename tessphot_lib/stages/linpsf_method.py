@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tessphot_lib.affine import displacement
 from tessphot_lib.apertures import Aperture
 from tessphot_lib.config import LinpsfSettings, PsfSettings
 from tessphot_lib.constants import SATURATION_TMAG
@@ -33,7 +34,6 @@ from tessphot_lib.linpsf import (
     prepare_fit,
 )
 from tessphot_lib.model import Prf, StarFluxes, StarNotes, Window
-from tessphot_lib.motion import displacement
 from tessphot_lib.photometry import ApertureMatrix, sum_apertures
 from tessphot_lib.prf import REACH
 from tessphot_lib.scene import model_error, scene_derivatives, wing_image
