@@ -45,6 +45,7 @@ NEIGHBOR_ERROR = 0.1  # of the neighbors' light
 CLIP = 6.0  # [sigma] pixels off by more show an unknown star
 MAX_OFFSET = 0.3  # [pixels] from the catalog's position
 RIDGE = 1e-3  # keeps what no pixel shows at its last value
+FEW_STARS, FEW_STARS_RADIUS = 10, 4.0  # [pixels] so many stars show the PRF as far as this
 N_NODES = 5  # per axis, that polynomials of the place are tabulated on
 # Round Gaussians, integrated over the pixels, with the average PRF's share of the light in 4, 9
 # and 16 pixels (TESS_FACTS: 60, 81 and 95 %; the mission's PRFs: 57-67, 79-82, 89-90 %).
@@ -375,7 +376,7 @@ def _fit_coefficients(
     # Cores and wings differ in weight a thousandfold: each coefficient in units of its own error.
     squares = (left**2).swapaxes(1, 2) @ weight @ (right**2)
     diagonal = np.tensordot((polynomials**2).T, squares, axes=1)
-    ridge = RIDGE * (diagonal + RIDGE * diagonal.max())
+    ridge = RIDGE * (diagonal + RIDGE * diagonal.max()) + _few_stars(len(stars)) * diagonal
     diagonal = diagonal + ridge
     change, direction = np.zeros_like(unknowns), remaining / diagonal
     power = np.sum(remaining * direction)
@@ -391,6 +392,16 @@ def _fit_coefficients(
         direction = scaled + new_power / power * direction
         power = new_power
     return unknowns + change
+
+
+def _few_stars(n_stars: int) -> NDArray:
+    """How much more a coefficient is held at its last value, by its distance from the star.
+
+    A few stars show the core of the PRF, but not what is faint about it.
+    """
+    offset = SPACING * (np.arange(N_SPLINES) - N_SPLINES // 2)
+    distance = np.hypot(offset[:, None], offset)
+    return FEW_STARS / n_stars * (distance / FEW_STARS_RADIUS) ** 4
 
 
 def _normalized(

@@ -106,6 +106,7 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
         pixels,
         stars,
         todo,
+        home / "prf.fits",
         home / "lightcurves" / "r0c0",
         home / "r0c0.ecsv",
         ccd_id,
