@@ -199,9 +199,10 @@ def test_position_on_the_border_of_a_pixel_is_on_the_next():
 # -- who is left to whom ------------------------------------------------------------------------
 
 
-def left(*stars):
+def left(*stars, method="aperture"):
     """Pairs (priority, skipped_by) of stars (row, column, pixels of the aperture along a row)."""
     table = pd.DataFrame([star[:2] for star in stars], columns=["row", "column"], dtype=float)
+    table["method"] = method
     table["priority"] = 10 * np.arange(1, len(stars) + 1)
     apertures = []
     for row, first, last in ((round(star[0]), *star[2]) for star in stars):
@@ -234,6 +235,12 @@ def test_position_counts_to_half_a_pixel():
     assert left(bright, (50.6, 102.0, (102, 102))) == []
     assert left(bright, (50.0, 102.6, (103, 103))) == []
     assert left(bright, (49.4, 100.0, (100, 100))) == []
+
+
+def test_stars_that_are_fitted_are_left_to_nobody():
+    stars = (50, 100, (98, 103)), (50, 103, (102, 107))
+    assert left(*stars) == [(20, 10)]
+    assert left(*stars, method="linpsf") == []
 
 
 def test_nobody_is_left():
