@@ -80,7 +80,7 @@ def background_quality(folder: Path) -> list[Row]:
             )
             if factor > 3:
                 scattered = scattered_level(scene.ccd_id, index, scene.settings)
-                groups["scattered"].append(np.sqrt(np.mean(error**2)) / scattered)
+                groups["scattered"].append(np.sqrt(np.mean(error[~near] ** 2)) / scattered)
             elif factor < 0.1:
                 groups["field"].append(_median_rms(error[~corner & ~near]))
                 if near.any():
