@@ -29,10 +29,8 @@ from tessphot_lib.prf import DERIVATIVES, prf_derivatives
 
 N_ITERATIONS = 4
 FAINT_FLUX, FAINT_HALF = 150.0, 5  # [e-/s], [pixels] fainter stars have smaller stamps
-MODEL_CHANGE = 0.05  # of the PRF's error that changes from image to image
 CATALOG_PULL = 0.5  # of a star's flux: 1-sigma error that its catalog flux is trusted to
 IMAGE_PULL = 1.0  # of its mean flux: how much a star is thought to change
-OFFSET_PULL = 1.0  # [e-/s per pixel] how wrong the background may be
 PLACE_PULL = 0.1  # [pixels] how wrong the place of a star may be
 MOTION_PULL = 0.02  # [pixels] and its motion in one image
 MAX_MISSING = 0.02  # share of a star's weight that missing pixels may have
@@ -185,6 +183,7 @@ def prepare_fit(
     fixed: NDArray,
     sigma: NDArray,
     *,
+    offset_pull: float = 1.0,
     moving: NDArray | None = None,
 ) -> GroupFit:
     """Make and factor the normal equations of single images.
@@ -200,6 +199,8 @@ def prepare_fit(
     sigma : (n_pixels,) array
         Error of the pixels in a typical image [e-/s]; those of which it is not
         finite are not used.
+    offset_pull : float
+        How wrong the background may be, the same all over the region [e-/s per pixel].
     moving : (n_moving,) int array, optional
         Stars whose places are free in each image.
     """
@@ -211,7 +212,7 @@ def prepare_fit(
     columns += [design.matrices[k][:, moving] * mean_flux[moving] for k in (1, 2)]
     full = sparse.hstack(columns, format="csr")
     pull = np.concatenate(
-        [IMAGE_PULL * mean_flux, [OFFSET_PULL], np.full(2 * len(moving), MOTION_PULL)]
+        [IMAGE_PULL * mean_flux, [offset_pull], np.full(2 * len(moving), MOTION_PULL)]
     )
     weighted = (full.T * weights).tocsr()
     normal = (weighted @ full).toarray()

@@ -32,6 +32,7 @@ from tessphot_lib.scene import scene_image
 SPACING = 0.5  # [pixels] of the splines
 N_SPLINES = 33  # the core reaches 9 pixels
 HALF = 8  # [pixels] stamps of 17 x 17
+SEEN_HALF = 3  # [pixels] 7 x 7 pixels of a star must be there
 CORE_HALF = 2  # [pixels] 5 x 5 pixels give a star's flux and offset
 MIN_STARS = 10  # with fewer nothing is fitted
 STARS_FOR_ORDER = (0, 120, 500, 2000)  # that polynomials of order 0, 1, 2, 3 take
@@ -39,6 +40,8 @@ MAX_STARS = 3000
 ISOLATION = 5.0  # [pixels] in which no neighbor may be brighter than so many magnitudes less
 ISOLATION_TMAG = 2.0
 N_ROUNDS = 5
+N_POOR_ROUNDS = 2
+MAX_ZEROPOINT_ERROR = 0.3  # [mag] of the catalog; fits that give more have gone astray
 N_STEPS = 12  # of the conjugate gradients in each round
 MODEL_ERROR = 0.01  # of a pixel's light, that the fit may be wrong for reasons of its own
 NEIGHBOR_ERROR = 0.1  # of the neighbors' light
@@ -105,7 +108,7 @@ def generic_prf() -> Prf:
 def choose_prf_stars(
     field: StarField, *, bright_limit: float, faint_limit: float, max_stars: int = MAX_STARS
 ) -> NDArray:
-    """Choose isolated stars, the brightest first, with all pixels of their stamps.
+    """Choose isolated stars, the brightest first, with all pixels in their middle.
 
     Returns
     -------
@@ -116,8 +119,9 @@ def choose_prf_stars(
     known = np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag)
     with np.errstate(invalid="ignore"):
         candidates = known & (tmag >= bright_limit) & (tmag <= faint_limit)
-        candidates &= (row >= window.row0 + HALF) & (row <= window.row1 - 1 - HALF)
-        candidates &= (column >= window.column0 + HALF) & (column <= window.column1 - 1 - HALF)
+        candidates &= (row >= window.row0 + SEEN_HALF) & (row <= window.row1 - 1 - SEEN_HALF)
+        candidates &= column >= window.column0 + SEEN_HALF
+        candidates &= column <= window.column1 - 1 - SEEN_HALF
     candidates = np.flatnonzero(candidates)
     if candidates.size == 0:
         return candidates
@@ -130,8 +134,9 @@ def choose_prf_stars(
     ]
     candidates = candidates[np.array(alone, dtype=bool)]
     candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
-    whole = np.isfinite(_stamps(field.image, field, candidates)).all(axis=(1, 2))
-    return candidates[whole][:max_stars]
+    middle = slice(HALF - SEEN_HALF, HALF + SEEN_HALF + 1)
+    seen = np.isfinite(_stamps(field.image, field, candidates)[:, middle, middle])
+    return candidates[seen.all(axis=(1, 2))][:max_stars]
 
 
 def fit_prf(
@@ -157,7 +162,8 @@ def fit_prf(
     Returns
     -------
     Prf
-        ``start`` itself where there are fewer than `MIN_STARS` stars.
+        ``start`` itself where there are fewer than `MIN_STARS` stars, or where the fit
+        goes astray: the zero point tells, if stars stand in light that no catalog knows.
     """
     prf = start or generic_prf()
     if len(stars) < MIN_STARS:
@@ -181,16 +187,24 @@ def fit_prf(
         sigma = np.sqrt(
             noise**2 + (MODEL_ERROR * own) ** 2 + (NEIGHBOR_ERROR * np.maximum(others, 0)) ** 2
         )
-        weight = np.where(np.abs(light - own) < CLIP * sigma, 1 / sigma**2, 0.0)
-        if number < 2:  # a poor PRF is no reason to leave out pixels
-            weight = 1 / sigma**2
+        # A poor PRF is no reason to leave out pixels.
+        limit = CLIP * sigma if number >= N_POOR_ROUNDS else np.inf
+        usable = np.isfinite(light) & np.isfinite(sigma)
+        with np.errstate(invalid="ignore"):
+            usable &= np.abs(light - own) < limit
+        weight = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
+        light = np.where(usable, light, own)
         fit = _fit_stars(prf, field, stars, fit, light, weight, terms)
         unknowns = _fit_coefficients(unknowns, prf, terms, field, stars, fit, light, weight)
         prf = replace(prf, coefficients=terms.to_nodes(unknowns))
         prf, fit = _normalized(prf, fit, all_flux[stars], wing_share)
         unknowns = _coefficients_of_terms(prf, terms)
+    if abs(prf.zeropoint - TMAG_ZEROPOINT) > MAX_ZEROPOINT_ERROR:
+        return start or generic_prf()
     residual = (light - _own_light(prf, field, stars, fit)) / fit.flux[:, None, None]
-    error = 1.4826 * np.median(np.abs(residual), axis=0)
+    seen = np.where(usable, np.abs(residual), np.nan)
+    seen[0][np.isnan(seen).all(axis=0)] = GENERIC_ERROR
+    error = 1.4826 * np.nanmedian(seen, axis=0)
     return replace(prf, error=error, source=f"data: {len(stars)} stars, order {order}")
 
 
@@ -280,13 +294,14 @@ def _corners(field: StarField, stars: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def _stamps(image: NDArray, field: StarField, stars: NDArray) -> NDArray:
-    """Pixels around the stars, (n, 17, 17)."""
+    """Pixels around the stars, (n, 17, 17); NaN off the window."""
     first_row, first_column = _corners(field, stars)
     offsets = np.arange(2 * HALF + 1)
-    return image[
-        (first_row - field.window.row0)[:, None, None] + offsets[:, None],
-        (first_column - field.window.column0)[:, None, None] + offsets,
-    ].astype(float)
+    rows = (first_row - field.window.row0)[:, None, None] + offsets[:, None]
+    columns = (first_column - field.window.column0)[:, None, None] + offsets
+    inside = (rows >= 0) & (rows < image.shape[0]) & (columns >= 0) & (columns < image.shape[1])
+    rows, columns = np.where(inside, rows, 0), np.where(inside, columns, 0)
+    return np.where(inside, image[rows, columns].astype(float), np.nan)
 
 
 def _shapes(

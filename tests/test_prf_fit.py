@@ -108,7 +108,7 @@ def test_few_stars_give_the_generic_prf(field):
 
 
 def test_choice_of_stars():
-    row = np.array([1600.0, 1600.0, 1650.0, 1503.0, 1680.0, np.nan, 1560.0])
+    row = np.array([1600.0, 1600.0, 1650.0, 1502.4, 1680.0, np.nan, 1560.0])
     column = np.array([400.0, 403.0, 450.0, 450.0, 500.0, 400.0, 550.0])
     tmag = np.array([10.0, 11.0, 9.0, 9.0, 14.0, 9.0, 11.0])
     image = np.zeros(WINDOW.shape)

@@ -26,7 +26,6 @@ from tessphot_lib.errors import MeasurementError
 from tessphot_lib.flags import OWN_BAD_CADENCE
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.linpsf import (
-    MODEL_CHANGE,
     Design,
     GroupFit,
     fit_average_image,
@@ -54,9 +53,12 @@ CORE_MARGIN = 10  # [pixels] beyond, where stars still give light from their cor
 BOX_HALF = 2  # [pixels] 5 x 5 pixels whose flags and background are a star's
 FULL_SHARE = 0.8  # of a full well in the average image: fuller pixels are not used
 AROUND_FULL = np.ones((7, 3), dtype=bool)  # pixels beside them may hold their charge
+OFFSET_ERRORS = 1.0  # the background may be wrong by so many times its error
 CONFUSION = 0.2  # [e-/s] error of the average image from stars that nobody knows
 N_PLACE_ROUNDS = 3
 SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is told
+FAINT_SHARE = 0.2  # of the flux by the catalog, below which it is told
+TOO_FAINT = "PRF fit: much less light than by the catalog."
 SATURATED = "PRF fit of a saturated star."
 HARD_TO_TELL = "PRF fit: too faint, or too close to a neighbor, to be measured by itself."
 
@@ -160,6 +162,42 @@ def _cells(cube: PixelCube, targets: StarList) -> list[tuple[Window, list[int]]]
     return cells
 
 
+@dataclass
+class _KnownStars:
+    """Stars around a region, sorted by number; places as in the average image, (n,) each."""
+
+    tic_id: NDArray
+    row: NDArray
+    column: NDArray
+    tmag: NDArray
+    flux: NDArray
+
+    @classmethod
+    def around(cls, cube: PixelCube, targets: StarList, region: Window) -> "_KnownStars":
+        """Take those from the catalog whose light may matter."""
+        known = targets.neighbors.sort_values("tic_id")
+        numbers = known[["row", "column", "tmag"]].to_numpy(dtype=float)
+        known = known[np.isfinite(numbers).all(axis=1)]
+        known = known[widened(region, REACH).contains(known["row"], known["column"])]
+        row, column = average_places(cube, known)
+        tmag = known["tmag"].to_numpy(dtype=float)
+        flux = 10 ** (0.4 * (targets.prf.zeropoint - tmag))
+        return cls(known["tic_id"].to_numpy(), row, column, tmag, flux)
+
+    def at(self, index: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Rows, columns and fluxes of some of them."""
+        return self.row[index], self.column[index], self.flux[index]
+
+    def near(self, region: Window, margin: float) -> NDArray:
+        """Indices of those in a region or so many pixels beside it."""
+        return np.flatnonzero(
+            (self.row >= region.row0 - margin)
+            & (self.row <= region.row1 - 1 + margin)
+            & (self.column >= region.column0 - margin)
+            & (self.column <= region.column1 - 1 + margin)
+        )
+
+
 def _prepare(
     cube: PixelCube,
     targets: StarList,
@@ -169,72 +207,77 @@ def _prepare(
     places: PsfSettings | None,
 ) -> _Group:
     """Fit the average image of a cell and its margin, and factor the fit of single images."""
-    prf = targets.prf
-    region = widened(cell, MARGIN).intersect(cube.window)
-    known = targets.neighbors.sort_values("tic_id")
-    known = known[np.isfinite(known[["row", "column", "tmag"]].to_numpy(dtype=float)).all(axis=1)]
-    known = known[widened(region, REACH).contains(known["row"], known["column"])]
-    row, column = average_places(cube, known)
-    tmag, tic_id = known["tmag"].to_numpy(dtype=float), known["tic_id"].to_numpy()
-    flux = 10 ** (0.4 * (prf.zeropoint - tmag))
-    near = np.flatnonzero(_margin(region, CORE_MARGIN, row, column))
-    image = cube.average_image(region).astype(float)
-    wings = wing_image(prf, region, row, column, flux) if len(prf.wing_share) else 0.0
-    noise = typical_noise(cube, region)
-    n_good = max(1, int(((cube.quality & int(OWN_BAD_CADENCE)) == 0).sum()))
+    prf, region = targets.prf, widened(cell, MARGIN).intersect(cube.window)
+    stars = _KnownStars.around(cube, targets, region)
+    near = stars.near(region, CORE_MARGIN)
+    everybody = np.arange(len(stars.row))
+    wings = wing_image(prf, region, *stars.at(everybody)) if len(prf.wing_share) else 0.0
+    noise = _usable_noise(cube, region)
+    error = model_error(prf, region, *stars.at(near))
+    design = _fit_average(cube, prf, region, stars, near, wings, noise, error, places)
+    free = np.isin(near, stars.near(region, FREE_MARGIN)) & (stars.tmag[near] <= free_limit)
+    free |= np.isin(stars.tic_id[near], targets.stars["tic_id"].iloc[members])
+    fixed = scene_derivatives(prf, region, *stars.at(near[~free]), with_wings=False)
+    fixed[0] += wings
+    columns = np.flatnonzero(free)
+    free = near[free]
+    fit = prepare_fit(
+        Design(tuple(matrix[:, columns] for matrix in design.matrices)),
+        stars.flux[free],
+        fixed.reshape(len(fixed), -1),
+        noise.ravel(),
+        offset_pull=_offset_pull(cube, region),
+        moving=None if places is None else np.flatnonzero(stars.tmag[free] <= places.image_limit),
+    )
+    wanted = targets.stars["tic_id"].iloc[members].to_numpy()
+    index = np.searchsorted(stars.tic_id[free], wanted)
+    return _Group(region, members, index, stars.row[free], stars.column[free], fit)
+
+
+def _usable_noise(cube: PixelCube, region: Window) -> NDArray:
+    """Error of the pixels in a typical image; NaN beside full ones, whose charge is elsewhere."""
+    noise, image = typical_noise(cube, region), cube.average_image(region)
     with np.errstate(invalid="ignore"):
         is_full = image > FULL_SHARE * FULL_WELL_RATE
     noise[ndimage.binary_dilation(is_full, AROUND_FULL)] = np.nan
-    error = model_error(prf, region, row[near], column[near], flux[near])
-    average_sigma = np.sqrt(noise**2 / n_good + error**2 + CONFUSION**2)
-    refined = None if places is None else tmag[near] <= places.place_limit
-    for _ in range(1 if refined is None else N_PLACE_ROUNDS):
-        design = Design.of(prf, region, row[near], column[near], flux[near])
-        flux[near], d_row, d_column = fit_average_image(
-            (image - wings).ravel(), average_sigma.ravel(), design, flux[near], with_places=refined
-        )
-        row[near], column[near] = row[near] + d_row, column[near] + d_column
-    if refined is not None:
-        design = Design.of(prf, region, row[near], column[near], flux[near])
-    is_free = tmag[near] <= free_limit
-    is_free &= _margin(region, FREE_MARGIN, row[near], column[near])
-    is_free |= np.isin(tic_id[near], targets.stars["tic_id"].iloc[members])
-    return _factored(
-        prf, region, members, targets, (row, column, flux, tmag, tic_id), near, is_free, wings,
-        np.hypot(noise, MODEL_CHANGE * error), design, places,
-    )  # fmt: skip
+    return noise
 
 
-def _factored(
+def _fit_average(
+    cube: PixelCube,
     prf: Prf,
     region: Window,
-    members: list[int],
-    targets: StarList,
-    known: tuple[NDArray, ...],
+    stars: _KnownStars,
     near: NDArray,
-    is_free: NDArray,
     wings: NDArray | float,
-    sigma: NDArray,
-    design: Design,
+    noise: NDArray,
+    error: NDArray,
     places: PsfSettings | None,
-) -> _Group:
-    """Factor the fit of single images."""
-    row, column, flux, tmag, tic_id = known
-    fixed_stars = near[~is_free]
-    fixed = scene_derivatives(
-        prf, region, row[fixed_stars], column[fixed_stars], flux[fixed_stars], with_wings=False
-    )
-    fixed[0] += wings
-    free = near[is_free]
-    free_design = Design(tuple(matrix[:, np.flatnonzero(is_free)] for matrix in design.matrices))
-    moving = None if places is None else np.flatnonzero(tmag[free] <= places.image_limit)
-    fit = prepare_fit(
-        free_design, flux[free], fixed.reshape(len(fixed), -1), sigma.ravel(), moving=moving
-    )
-    order = np.argsort(tic_id[free])
-    wanted = targets.stars["tic_id"].iloc[members].to_numpy()
-    index = order[np.searchsorted(tic_id[free], wanted, sorter=order)]
-    return _Group(region, members, index, row[free], column[free], fit)
+) -> Design:
+    """Fit fluxes, and places if asked for, to the average image; both are set in ``stars``."""
+    light = (cube.average_image(region).astype(float) - wings).ravel()
+    n_good = max(1, int(((cube.quality & int(OWN_BAD_CADENCE)) == 0).sum()))
+    sigma = np.sqrt(noise**2 / n_good + error**2 + CONFUSION**2).ravel()
+    refined = None if places is None else stars.tmag[near] <= places.place_limit
+    for _ in range(1 if refined is None else N_PLACE_ROUNDS):
+        design = Design.of(prf, region, *stars.at(near))
+        stars.flux[near], d_row, d_column = fit_average_image(
+            light, sigma, design, stars.flux[near], with_places=refined
+        )
+        stars.row[near] += d_row
+        stars.column[near] += d_column
+    return design if refined is None else Design.of(prf, region, *stars.at(near))
+
+
+def _offset_pull(cube: PixelCube, region: Window) -> float:
+    """How wrong the background of a region may be in an image [e-/s per pixel]."""
+    middle = [
+        np.array([0.5 * (first + last - 1)])
+        for first, last in ((region.row0, region.row1), (region.column0, region.column1))
+    ]
+    error = cube_grid(cube).error_at(cube.background_error, *middle)
+    known = error[np.isfinite(error)]
+    return OFFSET_ERRORS * float(np.median(known)) if known.size else 1.0
 
 
 def _read_together(
@@ -292,16 +335,6 @@ def _fit_block(
     result.centroid_column[members, cadences] = group.column[free, None] + d_column[free]
 
 
-def _margin(region: Window, margin: float, row: NDArray, column: NDArray) -> NDArray:
-    """Tell which places lie in a region or so many pixels beside it."""
-    return (
-        (row >= region.row0 - margin)
-        & (row <= region.row1 - 1 + margin)
-        & (column >= region.column0 - margin)
-        & (column <= region.column1 - 1 + margin)
-    )
-
-
 def _box(targets: StarList, index: int, window: Window) -> Aperture:
     """The 5 x 5 pixels around a star, as far as there are any."""
     star = targets.stars.iloc[index]
@@ -324,7 +357,15 @@ def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes
         raise MeasurementError("No usable pixel of the CCD shows the star.")
     light = targets.apertures[index].light
     shared = float(group.fit.pulled_share[free])
-    is_full = targets.stars["tmag"].iloc[index] < SATURATION_TMAG
+    tmag = float(targets.stars["tmag"].iloc[index])
+    expected = 10 ** (0.4 * (targets.prf.zeropoint - tmag))
+    remark = None
+    if shared > SHARED_LIMIT:
+        remark = HARD_TO_TELL
+    elif tmag < SATURATION_TMAG:
+        remark = SATURATED
+    elif group.fit.mean_flux[free] < FAINT_SHARE * expected:
+        remark = TOO_FAINT
     share = 1 - light.crowdsap
     return StarNotes(
         header={
@@ -339,5 +380,5 @@ def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes
             "crowdsap": light.crowdsap,
             "flfrcsap": light.flfrcsap,
         },
-        remark=HARD_TO_TELL if shared > SHARED_LIMIT else SATURATED if is_full else None,
+        remark=remark,
     )

@@ -89,7 +89,7 @@ def _from_data(pixels: Path, catalog: Path, settings: PrfSettings) -> Prf:
         wing_share=np.zeros(0) if shares is None else shares[is_wing],
     )
     if prf.source == generic_prf().source:
-        log.warning("only %d stars show the PRF: a generic one is taken", len(chosen))
+        log.warning("%d stars do not show the PRF well enough: a generic one is taken", len(chosen))
     return prf
 
 
