@@ -249,9 +249,22 @@ def read_images(path: Path, names: Iterable[str] = IMAGE_COLUMNS) -> dict[str, N
 
 
 def read_all_images(paths: Iterable[Path], names: Iterable[str]) -> dict[str, NDArray]:
-    """Read some per-image values of all blocks of a CCD, one after the other."""
-    names = tuple(names)
+    """Read some per-image values of all blocks of a CCD, one after the other.
+
+    Raises
+    ------
+    InputDataError
+        If a block cannot be read, or the images of one are before those of the one before it.
+    """
+    names, paths = tuple(names), tuple(paths)
     tables = [read_images(path, names) for path in paths]
+    starts = [read_images(path, ["time"])["time"] for path in paths]
+    for before, path, earlier, later in zip(paths, paths[1:], starts, starts[1:], strict=False):
+        if not later[0] > earlier[-1]:
+            raise InputDataError(
+                f"{path}: its images are not after those of {before.name}: one of them is not "
+                f"the block that its name says; {remedy(path)} {before}"
+            )
     return {name: np.concatenate([table.pop(name) for table in tables]) for name in names}
 
 

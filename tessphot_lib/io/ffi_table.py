@@ -71,6 +71,16 @@ def quality_by_name(path: Path) -> dict[str, int]:
     }
 
 
+def start_by_name(path: Path) -> dict[str, float]:
+    """Start of the exposure [BTJD] of the images that are used, by the names of their files."""
+    table = read_ffi_table(path)
+    return {
+        Path(str(row["path"])).name: float(row["time_start"])
+        for row in table
+        if row["status"] == "ok"
+    }
+
+
 def reference_image(path: Path) -> Path:
     """Return the image whose WCS is the CCD's.
 

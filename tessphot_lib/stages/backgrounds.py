@@ -26,7 +26,7 @@ from tessphot_lib.io.ffi import (
     read_ffi,
     sky_to_pixel,
 )
-from tessphot_lib.io.ffi_table import quality_by_name, unused_images
+from tessphot_lib.io.ffi_table import quality_by_name, start_by_name, unused_images
 from tessphot_lib.manual_excludes import excluded_columns
 from tessphot_lib.mesh import Mesh, evaluate_background_at, evaluate_background_image
 from tessphot_lib.model import CcdId, Exposure, Window
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 OWN_BAD_BITS = int(CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND)
 NOT_AVERAGED = np.uint8(PixelFlag.BACKGROUND_ANOMALY | PixelFlag.MANUAL_EXCLUDE)
+SAME_TIME = 1e-5  # [d] times that differ by less are of the same exposure
 MIN_DATA_SHARE = 0.5  # of the window's pixels must be finite and not zero
 MAX_HEADER_MOTION = 50.0  # [pixels] against the reference; a WCS that says more is wrong
 GRID_POINTS = 5  # per axis, to compare the WCS of two images
@@ -117,6 +118,7 @@ def run_backgrounds(
     start = clock.perf_counter()
     scene = _prepare(catalog, window, settings)
     table_quality = quality_by_name(ffi_table)
+    starts = start_by_name(ffi_table)
     exposures = len(images)
     cubes = CubeBuffer(window, exposures, float(settings["compression_error"]))
     columns: dict[str, list] = {}
@@ -131,6 +133,11 @@ def run_backgrounds(
         exposure = _read(path, ccd_id, window, on_bad_image)
         if exposure is None:
             continue
+        if abs(exposure.time_start - starts.get(path.name, exposure.time_start)) > SAME_TIME:
+            raise InputDataError(
+                f"{path}: begins at {exposure.time_start:.6f}, but {ffi_table} has "
+                f"{starts[path.name]:.6f}: it has changed since; run the workflow again"
+            )
         known = table_quality.get(path.name, 0)
         sky = _fit_sky(exposure.flux, scene)
         values = _measure(exposure, scene, sky, known, int(settings["bad_quality"]), max_background)
