@@ -61,6 +61,7 @@ def photometry(ccd):
         ccd / "pixels.hdf5",
         ccd / "catalog.sqlite",
         ccd / "todo.sqlite",
+        ccd / "prf.fits",
         ccd / "new",
         ccd / "new.ecsv",
         CCD_ID,

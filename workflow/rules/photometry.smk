@@ -16,7 +16,7 @@ rule prf:
         "../../environment.yaml"
     resources:
         mem_mb=memory(2000, bytes_per_pixel=250),
-        runtime=60,
+        runtime=growing(60),
     params:
         settings=config["prf"],
         code=code_of("prf"),
