@@ -192,7 +192,7 @@ def photometry_quality(folder: Path, *, per_bin: int = 400, seed: int = 1) -> li
     whole light by CROWDSAP and FLFRCSAP. Medians, with their bootstrap errors.
     """
     scene = read_scene(folder / "truth.hdf5")
-    todo, diagnostics = folder / "todo.sqlite", _all_diagnostics(folder)
+    todo, diagnostics = folder / "todo.sqlite", all_diagnostics(folder)
     stars = read_todo(todo).merge(diagnostics, on="priority", suffixes=("", "_measured"))
     stars = stars[stars["lightcurve"].notna()]
     sky = background_truth(scene, _quiet_index(scene)) + star_image(scene, scene.stars)
@@ -303,7 +303,7 @@ def _per_hour(scene: Scene) -> float:
     return 3600.0 / scene.settings.cadence_seconds
 
 
-def _all_diagnostics(folder: Path):
+def all_diagnostics(folder: Path):
     """Diagnostics of all tiles of a CCD."""
     run = folder.parent / "todo.sqlite"
     merged = read_todo(run).merge(read_diagnostics(run), on="priority")
