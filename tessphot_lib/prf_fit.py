@@ -7,6 +7,9 @@ off, each star's flux and offset from its place in the catalog are fitted, and
 then the spline coefficients of the PRF, polynomials of the place on the CCD,
 to the pixels of all stars at once. This is repeated until it stands.
 
+photutils' EPSFBuilder gives one PRF for a whole image, of stars that stand alone
+in theirs; here it changes over the CCD, and neighbors are taken off.
+
 Positions are those of the catalog: what the WCS is off everywhere becomes a
 part of the PRF, as it should for fits at catalog positions.
 """
