@@ -78,7 +78,7 @@ def test_background_and_motion_are_those_of_the_scene(made):
         for index in range(N_IMAGES):
             sky = cube.background_in(cube.window, slice(index, index + 1))[0]
             # Too few bright stars here to measure their wings, which stay in the background.
-            assert -0.3 < np.median(sky - background_truth(scene, index)) < 2.0
+            assert -0.3 < np.median(sky - background_truth(scene, index)) < 3.0
     error = (found - true) - np.median(found - true, axis=1, keepdims=True)
     assert np.sqrt(np.mean(error**2)) < 2e-3
 
