@@ -106,3 +106,12 @@ class PsfSettings(Settings):
 
     place_limit: float = 14.0  # [Tmag] whose places are fitted to the average image
     image_limit: float = 9.0  # [Tmag] whose places are fitted to each image, too
+
+
+@dataclass(frozen=True)
+class CorrectionSettings(Settings):
+    """``photometry.correction``: FLUX_CORR."""
+
+    method: str = "trends"  # trends: of motion and common trends | motion: of that only | none
+    n_stars: int = 512  # bright isolated stars of a whole CCD that tell the trends
+    max_trends: int = 4  # that are taken off

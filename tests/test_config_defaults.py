@@ -24,6 +24,7 @@ SECTIONS = {
     "photometry.aperture": settings.ApertureSettings,
     "photometry.linpsf": settings.LinpsfSettings,
     "photometry.psf": settings.PsfSettings,
+    "photometry.correction": settings.CorrectionSettings,
     "simulation": SimulationSettings,
 }
 

@@ -111,7 +111,7 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
         home / "r0c0.ecsv",
         ccd_id,
         tile="r0c0",
-        settings=PHOTOMETRY,
+        settings=PHOTOMETRY | {"correction": {"method": "motion"}},
         output_settings={"version": 1, "origin": "TASOC/Aarhus"},
         threads=1,
     )

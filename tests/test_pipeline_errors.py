@@ -318,7 +318,7 @@ def broken_star(small_run, tmp_path, monkeypatch):
         ccd / "diagnostics" / "r14c0.ecsv",
         CcdId.from_string(CCD),
         tile="r14c0",
-        settings=settings,
+        settings=settings | {"correction": {"method": "none"}},
         output_settings={"version": 1, "origin": "TASOC/Aarhus"},
         threads=1,
     )

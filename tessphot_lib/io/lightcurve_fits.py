@@ -109,6 +109,8 @@ _COMMENTS = {
     "PSF_PULL": "share of the flux that is not its own measurement",
     "PSF_ROW": "[pixels] fitted place, zero-based science row",
     "PSF_COL": "[pixels] fitted place, zero-based science column",
+    "CORRMETH": "FLUX_CORR: none | motion | trends",
+    "CORRNTR": "number of common trends that were taken off",
     "EPHEMSRC": "TIMECORR: where TESS was",
     "TIMEERR": "[s] expected 1-sigma error of TIMECORR",
     "TIMESHFT": "[s] added to the time stamps of the images",

@@ -31,6 +31,7 @@ def run_light_curve(
     tic_id: int,
     settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
+    trends: Path | None = None,
 ) -> None:
     """Measure one star.
 
@@ -58,6 +59,7 @@ def run_light_curve(
             None,
             settings=settings,
             output_settings=output_settings,
+            trends=trends,
             path_of=lambda *_: output,
         )
     if table["status"].iloc[0] == int(Status.ERROR):
@@ -75,6 +77,7 @@ def run_targets(
     tic_ids: list[int],
     settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
+    trends: Path | None = None,
 ) -> None:
     """Measure those of the stars that are on the list of this CCD.
 
@@ -90,6 +93,7 @@ def run_targets(
             None,
             settings=settings,
             output_settings=output_settings,
+            trends=trends,
             path_of=lambda name, _: folder / name,
         )
         table["lightcurve"] = [

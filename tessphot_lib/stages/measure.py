@@ -14,6 +14,7 @@ import pandas as pd
 
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.model import Window
+from tessphot_lib.stages.corrections import Correction
 from tessphot_lib.stages.methods import measure_by_method
 from tessphot_lib.stages.products import (
     DIAGNOSTIC_DTYPES,
@@ -38,6 +39,7 @@ def measure_stars(
     settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
     path_of: Callable[[str, int], Path],
+    trends: Path | None = None,
 ) -> pd.DataFrame:
     """Measure stars and write their light curves.
 
@@ -54,6 +56,8 @@ def measure_stars(
         ``version`` and ``origin`` of section ``output`` of the configuration.
     path_of : callable
         Path of a light curve from its standard name and the TIC number.
+    trends : Path, optional
+        ``trends.hdf5`` of the CCD; needed if the settings ask for that correction.
 
     Returns
     -------
@@ -61,7 +65,7 @@ def measure_stars(
         Diagnostics, one row per star in the order of ``targets``; a star that
         failed has status 2 and the reason in ``errors``.
     """
-    template = make_template(cube, output_settings)
+    correction = Correction.of(cube, settings, trends)
     n_stars = len(targets)
     log.info("%s: %d stars, %d images", cube.ccd_id, n_stars, cube.n_cadences)
     start = clock.perf_counter()
@@ -73,7 +77,8 @@ def measure_stars(
         fluxes=fluxes,
         frame=StarFrame.of(cube, targets.stars),
         quality=quality_of(cube, targets, fluxes),
-        template=template,
+        correction=correction,
+        template=make_template(cube, output_settings, correction),
         sky_of=sky_lookup(cube, targets.neighbors, tile),
         path_of=path_of,
     )

@@ -33,6 +33,7 @@ def run_photometry(
     settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
     threads: int,
+    trends: Path | None = None,
 ) -> None:
     """Measure all stars of a tile.
 
@@ -50,6 +51,8 @@ def run_photometry(
         Sections ``photometry`` and ``output`` of the configuration.
     threads : int
         Of the linear algebra.
+    trends : Path, optional
+        ``trends.hdf5`` of the CCD, see `measure_stars`.
     """
     stars = read_todo(todo, tile=tile)
     with (
@@ -63,6 +66,7 @@ def run_photometry(
             tile_window(tile, settings["tiles"]),
             settings=settings,
             output_settings=output_settings,
+            trends=trends,
             path_of=lambda name, _: folder / name,
         )
     table["lightcurve"] = [

@@ -27,6 +27,7 @@ from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import Status
 from tessphot_lib.model import LightCurve, Stamp, StarFluxes, Window
 from tessphot_lib.quality import star_pixel_quality, star_quality
+from tessphot_lib.stages.corrections import Correction
 from tessphot_lib.stages.failures import attempt
 from tessphot_lib.stages.regions import tile_region
 from tessphot_lib.stages.star_list import StarList
@@ -75,6 +76,7 @@ class Products:
         Of the targets, in their order.
     frame : StarFrame
     quality : (n_stars, n_cadences) int32 array
+    correction : Correction
     template : LightCurveTemplate
     sky_of : callable
         Sky pixels of a stamp.
@@ -87,6 +89,7 @@ class Products:
     fluxes: StarFluxes
     frame: "StarFrame"
     quality: NDArray
+    correction: Correction
     template: LightCurveTemplate
     sky_of: Callable[[Window], NDArray]
     path_of: Callable[[str, int], Path]
@@ -129,7 +132,7 @@ class Products:
     def _write(self, index: int, star: Mapping[str, Any]) -> dict[str, Any]:
         """Write one light curve; return what it tells."""
         aperture, note = self.targets.apertures[index], self.fluxes.notes[index]
-        light_curve = self.light_curve(index)
+        light_curve = self.light_curve(index, star)
         good = light_curve.quality & int(LightCurveFlag.FLAGGED_BAD) == 0
         if not np.isfinite(light_curve.flux[good]).any():
             raise MeasurementError("No good cadence has all pixels of the aperture.")
@@ -159,21 +162,28 @@ class Products:
         )
         return found | dict(note.diagnostics) | {"lightcurve": path.name}
 
-    def light_curve(self, index: int) -> LightCurve:
-        """Put the light curve of one star together."""
+    def light_curve(self, index: int, star: Mapping[str, Any]) -> LightCurve:
+        """Put the light curve of one star together; FLUX_CORR where its quality is 0."""
         cube, fluxes, frame = self.cube, self.fluxes, self.frame
-        unknown = np.full(cube.n_cadences, np.nan)
+        flux_corr, flux_corr_err = self.correction.apply(
+            star,
+            frame.time[index],
+            fluxes.flux[index],
+            fluxes.flux_err[index],
+            self.quality[index] == 0,
+            (frame.pos_row[index], frame.pos_column[index]),
+        )
         missing = ~np.isfinite(fluxes.flux[index])
         return LightCurve(
-            tic_id=self.targets.stars["tic_id"].iloc[index],
+            tic_id=star["tic_id"],
             time=frame.time[index],
             timecorr=frame.timecorr[index],
             cadenceno=cube.cadenceno.astype(np.int32),
             flux=fluxes.flux[index],
             flux_err=np.where(missing, np.nan, fluxes.flux_err[index]),
             background=fluxes.background[index],
-            flux_corr=unknown,
-            flux_corr_err=unknown,
+            flux_corr=flux_corr,
+            flux_corr_err=flux_corr_err,
             quality=self.quality[index],
             pixel_quality=star_pixel_quality(cube.quality, fluxes.pixel_flags[index]),
             centroid_row=fluxes.centroid_row[index],
@@ -217,7 +227,9 @@ class StarFrame:
         return cls(cube.time - cube.timecorr + timecorr, timecorr, pos_row.T, pos_column.T)
 
 
-def make_template(cube: PixelCube, output_settings: Mapping[str, Any]) -> LightCurveTemplate:
+def make_template(
+    cube: PixelCube, output_settings: Mapping[str, Any], correction: Correction
+) -> LightCurveTemplate:
     """Prepare what the files of all stars of a CCD share."""
     image_header = json.loads(str(cube.attributes["image_header"]))
     return light_curve_template(
@@ -234,6 +246,7 @@ def make_template(cube: PixelCube, output_settings: Mapping[str, Any]) -> LightC
             "EPHEMSRC": str(cube.attributes["position_source"]),
             "TIMEERR": float(f"{cube.attributes['time_error']:.3g}"),
             "TIMESHFT": round(float(cube.attributes["time_shift"]), 4),
+            **correction.cards(),
         },
     )
 

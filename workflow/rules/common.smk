@@ -272,6 +272,13 @@ def cutout_table_of(wildcards):
     return [f"results/{wildcards.ccd_id}/cutouts.ecsv"]
 
 
+def trends_file(wildcards):
+    """What quiet stars have in common, where light curves are to be corrected for it."""
+    if config["photometry"]["correction"]["method"] != "trends":
+        return []
+    return f"results/{wildcards.ccd_id}/trends.hdf5"
+
+
 def tpfs_of_ccd(wildcards):
     """Target pixel files that the images of a CCD get quality bits from."""
     return TPFS.get(CcdId.from_string(wildcards.ccd_id), [])
@@ -336,6 +343,11 @@ def catalog_settings(*names):
 def prepare_settings(*names):
     """Some of the keys of ``prepare``: those that a step depends on."""
     return {name: config["prepare"][name] for name in names}
+
+
+def photometry_settings(*names):
+    """Some of the keys of ``photometry``."""
+    return {name: config["photometry"][name] for name in names}
 
 
 # At the start and at the end of a run

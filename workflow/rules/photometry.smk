@@ -46,12 +46,39 @@ rule todo:
         runtime=growing(60),
     params:
         settings=config["todo"],
-        photometry=config["photometry"],
+        photometry=photometry_settings("method", "tiles", "aperture"),
         code=code_of("todo"),
     message:
         "{wildcards.ccd_id}: list of the stars to measure"
     script:
         "../scripts/todo.py"
+
+
+rule trends:
+    input:
+        pixels="results/{ccd_id}/pixels.hdf5",
+        blocks=block_files,
+        catalog="results/{ccd_id}/catalog.sqlite",
+        todo="results/{ccd_id}/todo.sqlite",
+        prf="results/{ccd_id}/prf.fits",
+    output:
+        "results/{ccd_id}/trends.hdf5",
+    log:
+        "logs/{ccd_id}/trends.log",
+    benchmark:
+        "benchmarks/{ccd_id}/trends.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=3000,
+        runtime=60,
+    params:
+        settings=photometry_settings("aperture", "correction"),
+        code=code_of("trends"),
+    message:
+        "{wildcards.ccd_id}: what the light curves of quiet stars have in common"
+    script:
+        "../scripts/trends.py"
 
 
 rule photometry:
@@ -61,6 +88,7 @@ rule photometry:
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
+        trends=trends_file,
     output:
         light_curves=directory("results/{ccd_id}/lightcurves/{tile}"),
         diagnostics="results/{ccd_id}/diagnostics/{tile}.ecsv",
@@ -91,6 +119,7 @@ rule lightcurve:
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
+        trends=trends_file,
     output:
         "results/{ccd_id}/stars/tic{tic_id}.fits.gz",
     log:
@@ -119,6 +148,7 @@ rule targets:
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
+        trends=trends_file,
     output:
         directory("results/{ccd_id}/targets"),
     log:

@@ -15,4 +15,5 @@ run_light_curve(
     tic_id=int(snakemake.wildcards.tic_id),
     settings=snakemake.params.settings,
     output_settings=snakemake.params.output_settings,
+    trends=Path(snakemake.input.trends) if snakemake.input.get("trends") else None,
 )

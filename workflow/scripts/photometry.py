@@ -16,5 +16,6 @@ run_photometry(
     tile=snakemake.wildcards.tile,
     settings=snakemake.params.settings,
     output_settings=snakemake.params.output_settings,
+    trends=Path(snakemake.input.trends) if snakemake.input.get("trends") else None,
     threads=snakemake.threads,
 )

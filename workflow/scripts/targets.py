@@ -15,4 +15,5 @@ run_targets(
     tic_ids=snakemake.params.tic_ids,
     settings=snakemake.params.settings,
     output_settings=snakemake.params.output_settings,
+    trends=Path(snakemake.input.trends) if snakemake.input.get("trends") else None,
 )
