@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 HIGH_PASS = 1.0  # [d] full width of the running mean that is taken off before fits
-MIN_POINTS = 20  # fewer good points are not corrected
+MIN_POINTS = 20  # fewer good points tell no coefficient: it is what was expected
 CLIP = 3.0  # [sigma] points off the fit by more count as if they were off by that (Huber)
 N_ITERATIONS = 3
 MAD_TO_SIGMA = 1.482602218505602
@@ -79,22 +79,24 @@ def correct_flux(
     flux_corr, flux_corr_err : (n_cadences,) float64 arrays
         Relative to the median of the good points [ppm]: ``1e6 (f / (1 + m) - 1)``
         with the relative flux ``f`` and the model ``m``. The error is that of the
-        flux; NaN where not good, or a regressor is unknown, and everywhere if there are
-        fewer than `MIN_POINTS` points, or the median is not positive.
+        flux; NaN where not good, or a regressor is unknown, and everywhere if the
+        median is not positive.
     coefficients : (n,) float64 array
         Relative flux per unit of each regressor; NaN where nothing was corrected.
     """
     unknown = np.full(len(flux), np.nan)
     values = regressors.values
     usable = good & np.isfinite(flux) & np.isfinite(time) & np.isfinite(values).all(axis=1)
-    median = np.median(flux[usable]) if usable.sum() >= MIN_POINTS else np.nan
+    median = np.median(flux[usable]) if usable.any() else np.nan
     if not median > 0:
         return unknown, unknown.copy(), np.full(values.shape[1], np.nan)
     centred = values[usable] - np.median(values[usable], axis=0)
     relative = flux[usable] / median - 1
-    fast = high_pass(time[usable], np.column_stack([relative, centred]))
-    least = np.nanmedian(flux_err[usable]) / median
-    coefficients = _fit(fast[:, 1:], fast[:, 0], regressors, least if least > 0 else 0.0)
+    coefficients = regressors.prior_mean
+    if usable.sum() >= MIN_POINTS:
+        fast = high_pass(time[usable], np.column_stack([relative, centred]))
+        least = np.nanmedian(flux_err[usable]) / median
+        coefficients = _fit(fast[:, 1:], fast[:, 0], regressors, least if least > 0 else 0.0)
     factor = 1 + centred @ coefficients
     factor = np.where(factor > 0, factor, np.nan)
     corrected, error = unknown, unknown.copy()

@@ -108,7 +108,7 @@ def test_a_variable_star_gets_what_the_prior_says():
     assert coefficients[0] < 0.003
 
 
-@pytest.mark.parametrize("flux", [np.full(100, np.nan), np.full(100, -5.0), np.full(10, 7.0)])
+@pytest.mark.parametrize("flux", [np.full(100, np.nan), np.full(100, -5.0), np.zeros(0)])
 def test_nothing_to_correct(flux):
     n = len(flux)
     result = correct_flux(
@@ -136,3 +136,12 @@ def test_high_pass_takes_off_what_is_slow():
     inside = slice(24, -24)
     np.testing.assert_allclose(fast[inside, :2], 0, atol=1e-9)
     assert np.abs(fast[inside, 2]).max() < 0.01
+
+
+def test_few_points_are_shown_without_a_fit():
+    _, time, pos_row, pos_column = sector(12)
+    flux = 300.0 + np.arange(12.0)
+    found, error, coefficients = corrected(time, flux, pos_row, pos_column)
+    np.testing.assert_allclose(found, 1e6 * (flux / np.median(flux) - 1), atol=1e-6)
+    np.testing.assert_allclose(error, 1e6 * NOISE * 2000 / np.median(flux))
+    assert (coefficients == 0).all()

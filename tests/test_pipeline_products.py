@@ -198,6 +198,26 @@ def test_lightkurve_reads_the_light_curve(small_run, name):
     np.testing.assert_array_equal(curve.cadenceno, table["CADENCENO"])
 
 
+def test_lightkurve_shows_a_sensible_light_curve_by_default(small_run):
+    path = small_run.light_curves[SHOWCASE["transit"]]
+    curve = lightkurve.read(path)
+    table = fits.getdata(path, "LIGHTCURVE")
+    shown = np.asarray(curve.flux.filled(np.nan).value)
+    known = np.isfinite(shown)
+    np.testing.assert_array_equal(known, (table["QUALITY"] == 0) & np.isfinite(table["FLUX_RAW"]))
+    assert known.sum() > 10
+    assert curve.flux.unit == "ppm"
+    assert abs(np.median(shown[known])) < 1e-6
+    raw = table["FLUX_RAW"][known]
+    relative = 1e6 * (raw / np.median(raw) - 1)
+    assert np.std(shown[known] - relative) < 0.5 * np.std(relative) + 300
+    assert (np.asarray(curve.flux_err.filled(np.nan).value)[known] > 0).all()
+    header = fits.getheader(path)
+    assert header["CORRMETH"] == "motion"
+    assert header["CORRNTR"] == 0
+    assert 0 < header["CDPP1_0"] < 1e6
+
+
 def test_tables_of_the_todo_list(todo, small_run):
     with sqlite3.connect(small_run.ccd / "todo.sqlite") as of_ccd:
         for connection in (todo, of_ccd):
