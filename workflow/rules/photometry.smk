@@ -70,8 +70,8 @@ rule trends:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=3000,
-        runtime=60,
+        mem_mb=growing(3000),
+        runtime=growing(60),
     params:
         settings=photometry_settings("aperture", "correction"),
         code=code_of("trends"),
