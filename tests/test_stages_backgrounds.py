@@ -5,9 +5,11 @@ import pytest
 
 from tessphot_lib.background import SkySampler
 from tessphot_lib.flags import PixelFlag
+from tessphot_lib.io.block_hdf5 import CubeBuffer
 from tessphot_lib.mesh import Mesh
 from tessphot_lib.model import CcdId, Exposure, Window
-from tessphot_lib.stages.backgrounds import _add, _pixel_flags
+from tessphot_lib.stages.backgrounds import Block
+from tessphot_lib.stages.one_image import flag_pixels
 
 WINDOW = Window(10, 80, 1500, 1560)  # science column 1536 is its column 36
 MANUAL, ANOMALY = int(PixelFlag.MANUAL_EXCLUDE), int(PixelFlag.BACKGROUND_ANOMALY)
@@ -44,7 +46,7 @@ def exposure(flux, cadenceno, ccd_id):
 def test_columns_that_mars_shines_on(cadenceno, ccd, is_out):
     flux = np.full(WINDOW.shape, 100.0, dtype=np.float32)
     image = exposure(flux, cadenceno, CcdId(1, 1, ccd))
-    flags = _pixel_flags(image, np.full(WINDOW.shape, 100.0), Scene)
+    flags = flag_pixels(image, np.full(WINDOW.shape, 100.0), Scene)
     expected = np.zeros(WINDOW.shape, dtype=np.uint8)
     expected[:, 36:] = MANUAL if is_out else 0
     np.testing.assert_array_equal(flags, expected)
@@ -54,7 +56,7 @@ def test_all_reasons_at_once():
     flux = np.full(WINDOW.shape, 100.0, dtype=np.float32)
     flux[20:40, 10:50] += 50.0
     flux[5, 7] = 1e5
-    flags = _pixel_flags(exposure(flux, 4700, CcdId(1, 1, 4)), np.full(WINDOW.shape, 100.0), Scene)
+    flags = flag_pixels(exposure(flux, 4700, CcdId(1, 1, 4)), np.full(WINDOW.shape, 100.0), Scene)
     assert flags[30, 20] == ANOMALY
     assert flags[30, 40] == ANOMALY | MANUAL
     assert flags[60, 40] == MANUAL
@@ -62,10 +64,10 @@ def test_all_reasons_at_once():
 
 
 def test_foreign_light_does_not_get_into_the_average():
-    sums = np.zeros((2, 3)), np.zeros((2, 3), dtype=np.int32)
+    block = Block(Scene, CubeBuffer(Window(0, 2, 0, 3), 2, 0.0))
     light = np.array([[1.0, 2.0, np.nan], [4.0, 5.0, 6.0]])
     flags = np.array([[0, ANOMALY, 0], [MANUAL, int(PixelFlag.SATURATED), ANOMALY | 8]], np.uint8)
-    _add(sums, light, flags)
-    _add(sums, 10 * light, np.zeros((2, 3), dtype=np.uint8))
-    np.testing.assert_array_equal(sums[0], [[11.0, 20.0, 0.0], [40.0, 55.0, 60.0]])
-    np.testing.assert_array_equal(sums[1], [[2, 1, 0], [1, 2, 1]])
+    block.add(light, flags)
+    block.add(10 * light, np.zeros((2, 3), dtype=np.uint8))
+    np.testing.assert_array_equal(block.flux_sum, [[11.0, 20.0, 0.0], [40.0, 55.0, 60.0]])
+    np.testing.assert_array_equal(block.flux_count, [[2, 1, 0], [1, 2, 1]])
