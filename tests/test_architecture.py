@@ -41,6 +41,7 @@ ALLOWED = {
     "io": {"foundation", "io"},
     "simulation": {"foundation", "io", "simulation"},
     "stages": {"foundation", "algorithm", "io", "stages"},
+    "cli": {"foundation", "io", "stages", "cli"},
 }
 # The only modules that may know that there is a simulation.
 KNOW_THE_SIMULATION = {"stages/simulate.py"}
@@ -62,6 +63,8 @@ def layer(module):
     head = module.removeprefix("tessphot_lib").removeprefix(".").split(".")[0]
     if head in ("io", "stages", "simulation"):
         return head
+    if head in ("cli", "__main__"):
+        return "cli"
     return "foundation" if head in FOUNDATION or head in ("", "__init__") else "algorithm"
 
 

@@ -32,8 +32,9 @@ def run_light_curve(
     settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
     trends: Path | None = None,
+    method: str | None = None,
 ) -> None:
-    """Measure one star.
+    """Measure one star, if wished by another method than that of the todo list.
 
     Raises
     ------
@@ -52,6 +53,8 @@ def run_light_curve(
             f"{todo}: TIC {tic_id} lies in the aperture of the brighter TIC {brighter}, "
             "ask for that one"
         )
+    if method is not None:
+        stars = stars.assign(method=method)
     with PixelCube(pixels) as cube:
         table = measure_stars(
             cube,

@@ -56,7 +56,7 @@ def _draw_average(folder: Path, ccd_id: CcdId, output: Path) -> None:
     extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
     shown = np.arcsinh(np.clip(average - low, 0, None) / max(high - low, 1e-9) * 100)
     axes.imshow(shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
-    axes.add_collection(LineCollection(_outlines(owner, window), colors="tab:red", linewidths=0.4))
+    axes.add_collection(LineCollection(outlines(owner, window), colors="tab:red", linewidths=0.4))
     for star in stars.head(N_LABELS).itertuples():
         axes.annotate(
             f"{star.tic_id}\n{star.tmag:.1f}",
@@ -114,14 +114,14 @@ def _draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:
         shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest"
     )
     mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
-    outlines = LineCollection(_outlines(mask.astype(int), window), colors="tab:red", linewidths=1)
-    axes["stamp"].add_collection(outlines)
+    lines = LineCollection(outlines(mask.astype(int), window), colors="tab:red", linewidths=1)
+    axes["stamp"].add_collection(lines)
     axes["stamp"].set(xlabel="column", ylabel="row", title="average image, aperture")
     figure.savefig(output, dpi=130, format="png")
     plt.close(figure)
 
 
-def _outlines(owner: np.ndarray, window: Window) -> np.ndarray:
+def outlines(owner: np.ndarray, window: Window) -> np.ndarray:
     """Borders between pixels of different owners (0: none), (n, 2, 2) as (column, row)."""
     padded = np.pad(owner, 1)
     row, column = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])

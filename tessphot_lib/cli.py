@@ -1,0 +1,170 @@
+"""The command ``tessphot``: looks at a finished run, and measures single stars of it anew."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import tessphot_lib
+from tessphot_lib.config_check import schema_problems
+from tessphot_lib.errors import ConfigError, TessphotError
+from tessphot_lib.io.todo_sqlite import Status
+from tessphot_lib.stages.find import FoundStar, find_star
+from tessphot_lib.stages.lightcurve import run_light_curve
+from tessphot_lib.stages.star_picture import draw_star
+
+PROJECT = Path(tessphot_lib.__file__).parent.parent
+WORDS = {
+    Status.UNKNOWN: "not measured yet",
+    Status.OK: "measured",
+    Status.ERROR: "failed",
+    Status.WARNING: "measured, with a warning",
+    Status.ABORT: "aborted",
+    Status.SKIPPED: "left to a brighter neighbor",
+    Status.STARTED: "begun",
+}
+METHODS = ("aperture", "linpsf", "psf")
+EXAMPLES = """examples:
+  tessphot find 261136679                       where is its light curve, or why is there none?
+  tessphot show 261136679 --output star.png     how does it look?
+  tessphot star 261136679 --method linpsf       measure it again, by another method
+
+The exit code is 0, 1 if something went wrong (one line says what), 2 for a wrong command."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (TessphotError, OSError) as error:
+        sys.stderr.write(f"tessphot: error: {error}\n")
+        return 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="tessphot",
+        description="Look at the stars of a finished run, and measure single ones anew. "
+        "(A run itself is made with snakemake: see README.md.)",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"tessphot {tessphot_lib.__version__}")
+    commands = top.add_subparsers(required=True, metavar="find | show | star")
+    find = commands.add_parser("find", help="where the light curve of a star is, or why not")
+    show = commands.add_parser("show", help="picture: stamp, light curve, centroids")
+    star = commands.add_parser(
+        "star",
+        help="measure one star again, with other settings",
+        description="Measure one star again from the pixels of the run. Its aperture stays that "
+        "of the todo list; settings of photometry.linpsf, psf, correction and the like count.",
+    )
+    for command, run in ((find, _find), (show, _show), (star, _star)):
+        command.set_defaults(run=run)
+        command.add_argument("tic_id", type=int, metavar="TIC", help="number of the star")
+        command.add_argument(
+            "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
+        )
+    show.add_argument("--output", type=Path, help="PNG file (default: tic<TIC>-<ccd>.png here)")
+    star.add_argument("--method", choices=METHODS, help="(default: that of the todo list)")
+    star.add_argument("--config", type=Path, help="YAML file with settings that differ")
+    star.add_argument("--output", type=Path, default=Path("trials"), help="folder for the result")
+    return top
+
+
+def _find(options: argparse.Namespace) -> int:
+    """Tell where a star is."""
+    for star in find_star(_todo(options), options.tic_id):
+        where = "" if star.light_curve is None else f"\n  {star.light_curve}"
+        remark = f" ({star.remark})" if star.remark else ""
+        sys.stdout.write(
+            f"TIC {star.tic_id}, Tmag {star.tmag:.2f}, {star.ccd_id}: "
+            f"{WORDS[star.status]}{remark}{where}\n"
+        )
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    """Draw a star, once for each CCD it was on."""
+    stars = find_star(_todo(options), options.tic_id)
+    drawn = [star for star in stars if star.light_curve is not None]
+    if not drawn:
+        raise TessphotError(
+            f"TIC {options.tic_id} has no light curve: {WORDS[stars[0].status]} {stars[0].remark}"
+        )
+    for star in drawn:
+        output = options.output or Path(f"tic{star.tic_id}-{star.ccd_id}.png")
+        if options.output and len(drawn) > 1:
+            output = output.with_stem(f"{output.stem}-{star.ccd_id}")
+        catalog = _todo(options).parent / str(star.ccd_id) / "catalog.sqlite"
+        draw_star(star.light_curve, catalog, output)
+        sys.stdout.write(f"{output}\n")
+    return 0
+
+
+def _star(options: argparse.Namespace) -> int:
+    """Measure a star again."""
+    config = _settings(options.config)
+    for star in find_star(_todo(options), options.tic_id):
+        sys.stdout.write(f"{_measure(options, star, config)}\n")
+    return 0
+
+
+def _measure(options: argparse.Namespace, star: FoundStar, config: Mapping[str, Any]) -> Path:
+    """Measure a star on one CCD; return the path of its light curve."""
+    folder = _todo(options).parent / str(star.ccd_id)
+    trends = folder / "trends.hdf5"
+    output = options.output / f"tic{star.tic_id}-{star.ccd_id}-{options.method or 'todo'}.fits.gz"
+    run_light_curve(
+        *(folder / name for name in ("pixels.hdf5", "catalog.sqlite", "todo.sqlite", "prf.fits")),
+        output,
+        star.ccd_id,
+        tic_id=star.tic_id,
+        settings=config["photometry"],
+        output_settings={name: config["output"][name] for name in ("version", "origin")},
+        trends=trends if trends.is_file() else None,
+        method=options.method,
+    )
+    return output
+
+
+def _todo(options: argparse.Namespace) -> Path:
+    return options.directory / "results" / "todo.sqlite"
+
+
+def _settings(path: Path | None) -> dict[str, Any]:
+    """Defaults, overridden by the user's file; checked."""
+    defaults = PROJECT / "config" / "config.yaml"
+    if not defaults.is_file():
+        raise ConfigError(f"{defaults} is missing: tessphot star needs the project's folder")
+    config = yaml.safe_load(defaults.read_text(encoding="utf-8"))
+    if path is None:
+        return config
+    try:
+        own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(own, dict):
+        raise ConfigError(f"{path}: sections with keys are expected")
+    merged = _merged(config, own)
+    schema = yaml.safe_load(
+        (PROJECT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8")
+    )
+    problems = schema_problems(merged, schema)
+    if problems:
+        raise ConfigError(f"{path}: {problems[0]}")
+    return merged
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of ``over`` in place of those of ``base``, section by section."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = _merged(result[key], value) if both else value
+    return result
