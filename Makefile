@@ -10,7 +10,7 @@ DEMO := demo-run
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo test test-faults test-slurm lint benchmark clean
+.PHONY: help demo test test-faults test-slurm fuzz lint benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,6 +34,9 @@ test-faults: $(VENV)/installed-for-development ## kills, full disks and other fa
 test-slurm: $(VENV)/installed-for-development ## the cluster profiles on a real Slurm (installs Debian's packages)
 	@tests/slurm/install
 	@$(BIN)/python -m pytest --quiet tests/slurm/check_slurm.py
+
+fuzz: $(VENV)/installed-for-development ## 12,000 damaged inputs
+	@$(BIN)/python -W ignore tests/fuzz.py --cases 12000
 
 lint: $(VENV)/installed-for-development ## style of the Python and Snakemake files
 	@$(BIN)/ruff check --quiet .

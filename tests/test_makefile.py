@@ -29,7 +29,17 @@ def test_help_names_the_targets():
     done = make(PROJECT, "help")
     assert done.returncode == 0
     names = [line.split("\t")[0] for line in done.stdout.splitlines()]
-    targets = ("help", "demo", "test", "test-faults", "test-slurm", "lint", "benchmark", "clean")
+    targets = (
+        "help",
+        "demo",
+        "test",
+        "test-faults",
+        "test-slurm",
+        "fuzz",
+        "lint",
+        "benchmark",
+        "clean",
+    )
     assert names == [f"make {target}" for target in targets]
 
 

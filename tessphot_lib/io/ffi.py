@@ -6,7 +6,6 @@ window: a full-frame image has 35 MB, and there are thousands.
 
 import io
 import re
-import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from tessphot_lib.constants import BTJD_OFFSET, FFI_SHAPE, FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag
+from tessphot_lib.io.damage import DAMAGED
 from tessphot_lib.io.ffi_times import image_times
 from tessphot_lib.model import CcdId, Exposure, Window
 
@@ -45,8 +45,6 @@ PLAUSIBLE_CRPIX = 5000.0  # [pixels]
 NOT_KEPT = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|COMMENT|HISTORY|"
 )
-
-READ_FAILURES = (OSError, EOFError, ValueError, zlib.error, KeyError, fits.VerifyError)
 
 
 def read_ffi_header(path: Path, ccd_id: CcdId, *, content: bytes | None = None) -> fits.Header:
@@ -78,7 +76,7 @@ def read_ffi_header(path: Path, ccd_id: CcdId, *, content: bytes | None = None) 
             headers, locations = _read_headers(file, 2)
         if content is None:
             _check_size(path, locations[-1], headers[-1])
-    except READ_FAILURES as err:
+    except DAMAGED as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
     return _merge(path, headers, ccd_id)
 
@@ -114,8 +112,12 @@ def read_ffi(path: Path, ccd_id: CcdId, window: Window) -> Exposure:
                 _read_window(path, file, image_header, location, window)
                 for image_header, location in zip(headers[1:], locations[1:], strict=True)
             )
-    except READ_FAILURES as err:
+    except DAMAGED as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
+    try:
+        quality, exposure_time = int(header.get("DQUALITY", 0)), float(header["EXPOSURE"])
+    except (TypeError, ValueError) as err:
+        raise InputDataError(f"{path}: keyword DQUALITY or EXPOSURE: {err}") from err
     times = image_times(header, ccd_id)
     return Exposure(
         ccd_id=ccd_id,
@@ -126,8 +128,8 @@ def read_ffi(path: Path, ccd_id: CcdId, window: Window) -> Exposure:
         time_stop=times.stop,
         timecorr=times.timecorr,
         cadenceno=cadence_number(header, path),
-        quality=int(header.get("DQUALITY", 0)),
-        exposure_time=float(header["EXPOSURE"]) * SECONDS_PER_DAY,
+        quality=quality,
+        exposure_time=exposure_time * SECONDS_PER_DAY,
         header=header,
     )
 

@@ -21,7 +21,8 @@ from tessphot_lib.constants import (
     SECONDS_PER_DAY,
 )
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.ffi import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIME, READ_FAILURES
+from tessphot_lib.io.damage import DAMAGED
+from tessphot_lib.io.ffi import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIME
 from tessphot_lib.io.ffi_files import cadence_of, name_btjd
 from tessphot_lib.model import CcdId, Window
 
@@ -98,7 +99,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
             numbers = np.zeros(len(name), dtype=np.int64)
             if "CADENCENO" in table.names:
                 numbers[:] = table["CADENCENO"]
-    except READ_FAILURES as err:
+    except DAMAGED as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
     window, cut = _window(path, header, number, shape)
     target = float(header.get("RA_OBJ", np.nan)), float(header.get("DEC_OBJ", np.nan))
@@ -148,7 +149,7 @@ def read_cutout_pixels(path: Path) -> tuple[NDArray, NDArray]:
                 np.array(table[key][(slice(None), *cut)], dtype=np.float32)
                 for key in ("FLUX", "FLUX_ERR")
             )
-    except READ_FAILURES as err:
+    except DAMAGED as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
     with np.errstate(invalid="ignore"):
         padding = ~((flux != 0) & np.isfinite(flux)).any(axis=0)

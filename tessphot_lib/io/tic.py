@@ -21,6 +21,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.damage import DAMAGED
 
 # our name -> names in files, best first; MAST's ra and dec are at epoch 2000.0. VizieR's RAOdeg
 # and DEOdeg (MAST's ra_orig and dec_orig) are at the epoch of another catalog: of no use.
@@ -288,7 +289,7 @@ def _read_fits(path: Path) -> Iterator[pd.DataFrame]:
                 yield pd.DataFrame({column.name: _plain(rows, column) for column in columns})
     except StopIteration as error:
         raise InputDataError(f"{path}: no table in the file") from error
-    except (OSError, EOFError, TypeError, ValueError) as error:
+    except DAMAGED as error:
         raise InputDataError(f"{path} cannot be read: {error}") from error
 
 
@@ -318,7 +319,7 @@ def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
             yield file.schema_arrow.empty_table().select(columns).to_pandas()
             for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
                 yield batch.to_pandas()
-    except (OSError, ValueError) as error:
+    except DAMAGED as error:
         raise InputDataError(f"{path} cannot be read: {error}") from error
 
 

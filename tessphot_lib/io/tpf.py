@@ -1,7 +1,6 @@
 """Times and quality of SPOC's target pixel files (``*_tp.fits``, plain or gzipped)."""
 
 import re
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,13 +12,13 @@ from numpy.typing import NDArray
 
 from tessphot_lib.constants import SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.damage import DAMAGED
 from tessphot_lib.io.ffi_times import timestamp_shifts
 from tessphot_lib.model import CcdId
 
 COLUMNS = {"TIME": ">f8", "TIMECORR": ">f4", "CADENCENO": ">i4", "QUALITY": ">i4"}
 ROWS_AT_ONCE = 4096  # of the table; the pixels in them are passed over
 BYTES = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16}
-READ_FAILURES = (OSError, EOFError, ValueError, KeyError, zlib.error, fits.VerifyError)
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
             header = fits.Header.fromfile(file)
             found = CcdId(primary["SECTOR"], primary["CAMERA"], primary["CCD"])
             columns = _read_columns(file, header)
-    except READ_FAILURES as err:
+    except DAMAGED as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
     if found != ccd_id:
         raise InputDataError(f"{path}: it is of {found}, expected {ccd_id}")

@@ -1,0 +1,248 @@
+"""Damaged inputs: a clear error or a plausible result, never a bare traceback.
+
+    python tests/fuzz.py --cases 12000 --seed 1      # make fuzz
+
+Small files of each kind that the pipeline reads from outside are changed by a
+seeded mutator (bytes, header cards, words, lines, lengths) and read. What is
+read in spite of that is checked for shape and range only: damage to the value
+of a pixel cannot be told from a pixel.
+"""
+
+import argparse
+import collections
+import copy
+import random
+import sys
+import tempfile
+import traceback
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+from astropy.io import fits
+from astropy.table import Table
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
+
+from test_io_ephemeris import table as ephemeris_table  # noqa: E402
+from test_io_ffi import small as small_ffi  # noqa: E402
+from test_io_tpf import write_tpf  # noqa: E402
+
+from tessphot_lib.config_check import check_config, read_values  # noqa: E402
+from tessphot_lib.errors import TessphotError  # noqa: E402
+from tessphot_lib.io.ephemeris import read_ephemeris  # noqa: E402
+from tessphot_lib.io.ffi import read_ffi  # noqa: E402
+from tessphot_lib.io.tic import read_tic  # noqa: E402
+from tessphot_lib.io.tpf import read_tpf_cadences  # noqa: E402
+from tessphot_lib.model import CcdId, Window  # noqa: E402
+
+CCD_ID = CcdId(14, 2, 3)
+WINDOW = Window(3, 20, 2, 14)
+TIMES = 1700.0 + np.arange(5) / 10
+WORDS = [
+    "",
+    "nan",
+    "inf",
+    "-1",
+    "0",
+    "1e308",
+    "99999999999999999999",
+    "T",
+    "'x'",
+    "null",
+    "é",
+    "[]",
+]
+
+
+def read_ffi_here(path):
+    exposure = read_ffi(path, CCD_ID, WINDOW)
+    assert exposure.flux.shape == exposure.flux_err.shape == WINDOW.shape
+    assert exposure.time_start < exposure.time_stop
+    assert np.isfinite([exposure.time_start, exposure.time_stop, exposure.timecorr]).all()
+
+
+def read_tpf_here(path):
+    found = read_tpf_cadences(path, CCD_ID)
+    assert len({len(one) for one in (found.time, found.cadenceno, found.quality)}) == 1
+
+
+def read_stars(path):
+    stars = read_tic(path)
+    assert (stars["tic_id"] > 0).all()
+    assert stars["ra_j2000"].between(0, 360).all()
+    assert stars["dec_j2000"].between(-90, 90).all()
+    assert stars["tic_id"].is_unique
+
+
+def read_orbit(path):
+    found = read_ephemeris(path, TIMES)
+    assert found.position.shape == (len(TIMES), 3)
+    assert np.isfinite(found.position).all()
+
+
+SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
+DEFAULTS = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
+
+
+def read_config(path):
+    try:
+        config = yaml.safe_load(path.read_text(errors="replace"))
+    except yaml.YAMLError:
+        return  # Snakemake's own affair, as is a file that is no mapping
+    if isinstance(config, dict):
+        check_config(read_values(merged(DEFAULTS, config), SCHEMA), SCHEMA)
+
+
+def merged(defaults, changes):
+    """As Snakemake does it."""
+    result = copy.deepcopy(defaults)
+    for key, value in changes.items():
+        is_section = isinstance(value, dict) and isinstance(result.get(key), dict)
+        result[key] = merged(result[key], value) if is_section else value
+    return result
+
+
+def samples(folder):
+    """One good file of each kind: name to bytes, suffix, and what reads it."""
+    stars = Table(
+        {
+            "ID": [11, 12, 13, 14],
+            "ra": [10.5, 359.9, 0.1, 77.0],
+            "dec": [-20.0, 45.5, 89.0, -89.5],
+            "pmRA": [1.0, 2.5, np.nan, -3.0],
+            "pmDEC": [0.0, -2.5, np.nan, 3.0],
+            "Tmag": [10.1, 12.5, 14.2, 9.8],
+            "Teff": [5000.0, np.nan, 4300.0, 6100.0],
+            "disposition": ["", "", "SPLIT", ""],
+        }
+    )
+    made = {}
+    for suffix, form in ((".csv", "ascii.csv"), (".ecsv", "ascii.ecsv"), (".fits", "fits")):
+        path = folder / f"tic{suffix}"
+        stars.write(path, format=form)
+        made[f"TIC {suffix}"] = path, read_stars
+    path = folder / "tic.parquet"
+    pd.DataFrame({name: np.asarray(stars[name]) for name in stars.colnames}).to_parquet(path)
+    made["TIC .parquet"] = path, read_stars
+    name = "tess2019199201929-s0014-2-3-0150-s_ffic.fits"
+    made["FFI"] = small_ffi(folder / name), read_ffi_here
+    made["target pixel file"] = write_tpf(folder, 7), read_tpf_here
+    made["ephemeris"] = ephemeris_table(folder), read_orbit
+    path = folder / "config.yaml"
+    path.write_text((PROJECT / "config" / "demo.yaml").read_text())
+    made["config"] = path, read_config
+    return {kind: (path.read_bytes(), path.name, read) for kind, (path, read) in made.items()}
+
+
+def mutate(content, draw, is_text):
+    """Change a file in one to three ways."""
+    content = bytearray(content)
+    for _ in range(draw.randint(1, 3)):
+        ways = (
+            [flip, cut, drop, repeat] + [word, word, lines] * is_text + [card] * 4 * (not is_text)
+        )
+        content = draw.choice(ways)(content, draw)
+    return bytes(content)
+
+
+def flip(content, draw):
+    for _ in range(draw.randint(1, 8) if content else 0):
+        content[draw.randrange(len(content))] = draw.randrange(256)
+    return content
+
+
+def cut(content, draw):
+    return content[: draw.randrange(len(content) + 1)]
+
+
+def drop(content, draw):
+    start = draw.randrange(len(content) + 1)
+    del content[start : start + draw.choice([1, 80, 2880, 300])]
+    return content
+
+
+def repeat(content, draw):
+    start = draw.randrange(len(content) + 1)
+    return content[:start] + content[max(0, start - draw.choice([1, 80, 2880])) :]
+
+
+def word(content, draw):
+    """Another word in the place of one."""
+    words = content.split(b" ") if draw.random() < 0.5 else content.split(b",")
+    words[draw.randrange(len(words))] = draw.choice(WORDS).encode()
+    return bytearray((b" " if b" " in content else b",").join(words))
+
+
+def lines(content, draw):
+    """A line less, twice, or elsewhere."""
+    parts = content.split(b"\n")
+    part = parts.pop(draw.randrange(len(parts)))
+    for _ in range(draw.randrange(3)):
+        parts.insert(draw.randrange(len(parts) + 1), part)
+    return bytearray(b"\n".join(parts))
+
+
+def card(content, draw):
+    """Another value in a header card, or no such card."""
+    ends = [at for at in range(0, len(content) - 80, 80) if content[at + 8 : at + 10] == b"= "]
+    if not ends:
+        return content
+    at = draw.choice(ends)
+    value = draw.choice([*WORDS, "1", "-32", "16", "1E", "'1E'", "'BINTABLE'", "2136", "1683.36"])
+    if draw.random() < 0.2:
+        content[at : at + 8] = b"XXXXXXXX"
+    else:
+        content[at + 10 : at + 80] = f"{value:>20}".encode("ascii", "replace").ljust(70)
+    return content
+
+
+def fuzz(cases, seed):
+    """Read changed files; returns counts of how it ended, and what must not happen."""
+    ended, failures = collections.Counter(), {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        known = samples(folder)
+        for case in range(cases):
+            draw = random.Random(f"{seed} {case}")
+            kind = draw.choice(sorted(known))
+            content, file_name, read = known[kind]
+            is_text = file_name.endswith((".csv", ".ecsv", ".txt", ".yaml"))
+            path = folder / "changed" / file_name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(mutate(content, draw, is_text))
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+                    read(path)
+                ended[kind, "result"] += 1
+            except TessphotError as error:
+                said = str(error)
+                ended[kind, "told"] += 1
+                if kind != "config" and file_name not in said:
+                    failures.setdefault((kind, "no name", said[:60]), (case, said))
+            except Exception as error:  # noqa: BLE001  (what is looked for)
+                where = traceback.extract_tb(error.__traceback__)
+                ours = [f"{at.filename.rsplit('/', 1)[-1]}:{at.name}" for at in where][-4:]
+                failures.setdefault((kind, type(error).__name__, *ours), (case, str(error)[:200]))
+    return ended, failures
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=int, default=12000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
+    ended, failures = fuzz(arguments.cases, arguments.seed)
+    for (kind, how), number in sorted(ended.items()):
+        print(f"{kind:20} {how:8} {number}")
+    for what, (case, said) in failures.items():
+        print(f"FAILED case {case} {what}: {said}")
+    sys.exit(bool(failures))
+
+
+if __name__ == "__main__":
+    main()
