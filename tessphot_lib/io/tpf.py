@@ -53,11 +53,11 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
             header = fits.Header.fromfile(file)
             found = CcdId(primary["SECTOR"], primary["CAMERA"], primary["CCD"])
             columns = _read_columns(file, header)
+        shift = 0.5 * sum(timestamp_shifts(primary.get("DATA_REL"), primary.get("PROCVER")))
     except DAMAGED as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
     if found != ccd_id:
         raise InputDataError(f"{path}: it is of {found}, expected {ccd_id}")
-    shift = 0.5 * sum(timestamp_shifts(primary.get("DATA_REL"), primary.get("PROCVER")))
     return TpfCadences(
         time=columns["TIME"].astype(float) + shift / SECONDS_PER_DAY,
         timecorr=columns["TIMECORR"].astype(float),
