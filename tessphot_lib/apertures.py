@@ -30,6 +30,8 @@ MIN_CELL = 50  # pixels of sky that a cell needs
 MIN_SKY = 8  # and the whole image; with fewer the faintest pixels count as sky
 FAINTEST_SHARE = 0.3
 BLEED_SHARE = 0.5  # of a full well: pixels above it in a saturated star's columns are its own
+MAX_MOVE = 4  # [rows] beyond full pixels that the end of a bleed trail may reach
+TRAIL_END = np.ones((2 * MAX_MOVE + 1, 1), dtype=bool)
 MIN_CORE = 1  # [pixels] half side of the smallest aperture, 3 x 3 pixels
 NEIGHBORS = np.ones((3, 3), dtype=bool)
 OPTIMAL_TMAG = 7.0  # brighter stars keep all their significant pixels: their noise is not photons
@@ -62,6 +64,9 @@ class Aperture:
         A pixel beside the mask is missing, or lies beyond the edge: it might be larger.
     light : ApertureLight or None
         Whose light it holds; None where that is not known.
+    cut_flux : float
+        Flux in the average image of its pixels beyond which it would go on: those
+        beside missing pixels, or on the edge of the stamp [e-/s].
     """
 
     stamp: Window
@@ -69,6 +74,7 @@ class Aperture:
     is_minimum: bool
     is_limited: bool = False
     light: ApertureLight | None = None
+    cut_flux: float = 0.0
 
 
 def expected_light(tmag: NDArray, distance: NDArray) -> NDArray:
@@ -237,7 +243,11 @@ def find_apertures(
         is_minimum = bool(mask.sum() < min_pixels)
         if is_minimum:
             mask = _core(stamp, row[star], column[star]) & finite[cut]
-        is_limited = _is_limited(mask, stamp, finite, window)
+        beyond = _pixels_beyond(mask, stamp, finite, window)
+        at_edge = mask & _border(mask.shape)
+        if beyond.any():
+            beside = ndimage.binary_dilation(beyond, structure=NEIGHBORS)
+            at_edge |= mask & beside[1:-1, 1:-1]
         light = None
         if known_light:
             light = aperture_light(
@@ -247,7 +257,8 @@ def find_apertures(
                 known_light.images[(slice(None), *cut)],
                 is_saturated=bool(tmag[star] < SATURATION_TMAG),
             )
-        apertures.append(Aperture(stamp, mask, is_minimum, is_limited, light))
+        cut_flux = float(average_image[cut][at_edge].sum())
+        apertures.append(Aperture(stamp, mask, is_minimum, bool(beyond.any()), light, cut_flux))
     return apertures
 
 
@@ -303,9 +314,7 @@ def aperture_flags(aperture: Aperture, average_image: NDArray, sky: NDArray) -> 
 
 def edge_flux(aperture: Aperture, average_image: NDArray) -> float:
     """Average-image flux of the aperture's pixels on the edge of the stamp [e-/s]."""
-    edge = np.ones_like(aperture.mask)
-    edge[1:-1, 1:-1] = False
-    return float(np.nansum(average_image[edge & aperture.mask]))
+    return float(np.nansum(average_image[_border(aperture.mask.shape) & aperture.mask]))
 
 
 def lies_in(aperture: Aperture, row: NDArray, column: NDArray) -> NDArray:
@@ -383,8 +392,15 @@ def _best_pixels(
     return best
 
 
-def _is_limited(mask: NDArray, stamp: Window, finite: NDArray, window: Window) -> bool:
-    """Tell whether a pixel of a mask has a neighbor that is missing or off the window."""
+def _border(shape: tuple[int, int]) -> NDArray:
+    """Pixels on the edge of a stamp, bool."""
+    border = np.ones(shape, dtype=bool)
+    border[1:-1, 1:-1] = False
+    return border
+
+
+def _pixels_beyond(mask: NDArray, stamp: Window, finite: NDArray, window: Window) -> NDArray:
+    """Pixels beside a mask that are missing or off the window; bool, a pixel more on all sides."""
     around = [stamp.row0 - 1, stamp.row1 + 1, stamp.column0 - 1, stamp.column1 + 1]
     known = np.zeros((around[1] - around[0], around[3] - around[2]), dtype=bool)
     common = [
@@ -397,7 +413,7 @@ def _is_limited(mask: NDArray, stamp: Window, finite: NDArray, window: Window) -
         common[0] - around[0] : common[1] - around[0], common[2] - around[2] : common[3] - around[2]
     ] = finite[Window(*common).slices_in(window)]
     beside = ndimage.binary_dilation(np.pad(mask, 1), structure=NEIGHBORS)
-    return bool((beside & ~known).any())
+    return beside & ~known
 
 
 def _median_and_mad(values: NDArray) -> tuple[float, float]:
@@ -411,15 +427,25 @@ def _median_and_mad(values: NDArray) -> tuple[float, float]:
 def _claim_bleeds(
     owner: NDArray, full: NDArray, window: Window, row: NDArray, column: NDArray, tmag: NDArray
 ) -> None:
-    """Give full pixels that hang together with a saturated star's core to that star."""
+    """Give full pixels that hang together with a saturated star's core to that star.
+
+    Where it bleeds, also what lies beyond the ends of its trails, which come and go
+    with the motion of the image and the brightness of the star.
+    """
     labels, _ = ndimage.label(full)
+    boxes = ndimage.find_objects(labels)
     with np.errstate(invalid="ignore"):
         saturated = np.flatnonzero((tmag < SATURATION_TMAG + 0.5) & window.contains(row, column))
     for star in saturated[np.argsort(-tmag[saturated])]:  # the brightest last
         at_row, at_column = round(row[star]) - window.row0, round(column[star]) - window.column0
         around = labels[max(at_row - 1, 0) : at_row + 2, max(at_column - 1, 0) : at_column + 2]
         for label in np.unique(around[around > 0]):
-            owner[labels == label] = star
+            rows, columns = boxes[label - 1]
+            box = slice(max(rows.start - MAX_MOVE, 0), rows.stop + MAX_MOVE), columns
+            own = labels[box] == label
+            if tmag[star] < SATURATION_TMAG:
+                own = ndimage.binary_dilation(own, structure=TRAIL_END)
+            owner[box][own] = star
 
 
 def _connected(mask: NDArray, row: int, column: int) -> NDArray:

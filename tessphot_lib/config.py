@@ -115,3 +115,23 @@ class CorrectionSettings(Settings):
     method: str = "trends"  # trends: of motion and common trends | motion: of that only | none
     n_stars: int = 512  # bright isolated stars of a whole CCD that tell the trends
     max_trends: int = 4  # that are taken off
+
+
+@dataclass(frozen=True)
+class HaloSettings(Settings):
+    """``photometry.halo``: weighted sums of pixels around saturated stars."""
+
+    radius: float = 20.0  # [pixels] around the star
+    gap: float = 0.5  # [d] weights are found anew after gaps longer than this
+    min_pixels: int = 40  # with fewer usable ones the star is measured by its aperture
+    motion_correction: bool = True  # take off what motion does to each pixel
+
+
+@dataclass(frozen=True)
+class AutoSettings(Settings):
+    """``photometry.auto``: by which method a star is measured, if none is forced."""
+
+    halo_always: float = 2.0  # [Tmag] brighter stars: halo
+    halo_limit: float = 6.0  # [Tmag] fainter stars: never halo
+    halo_edge: float = 0.01  # of its expected flux on the edge of its pixels: halo
+    linpsf_contamination: float = 0.25  # of the light in its aperture not its own: linpsf

@@ -17,10 +17,6 @@ import yaml
 from tessphot_lib.errors import ConfigError
 from tessphot_lib.model import Window
 
-# Values that the schema knows and that this version cannot do yet.
-NOT_YET = {
-    "photometry.method": ("halo",),
-}
 STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a download
 INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable in place of input.ffi_dir
 DEFAULT_FFI_DIR = "data/ffi"
@@ -104,14 +100,6 @@ def known_keys(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
         yield from known_keys(part, f"{above}{name}.")
 
 
-def value_of(config: Mapping[str, Any], key: str) -> Any:
-    """Look up a dotted key such as ``input.source``."""
-    value = config
-    for name in key.split("."):
-        value = value[name]
-    return value
-
-
 def ffi_folder(config: Mapping[str, Any]) -> Path:
     """Return the folder of the FFIs: ``input.ffi_dir``, else $TESSPHOT_INPUT, else data/ffi."""
     named = config["input"]["ffi_dir"] or os.environ.get(INPUT_VARIABLE) or DEFAULT_FFI_DIR
@@ -135,11 +123,6 @@ def stars_before_images(config: Mapping[str, Any]) -> bool:
 
 def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong between keys, and with the files they name."""
-    for key, values in NOT_YET.items():
-        value = value_of(config, key)
-        if value in values:
-            yield f"{key}: {value!r} is not available yet in this version{_instead(key)}"
-
     try:
         Window.from_config(config["input"]["window"])
     except ConfigError as error:
@@ -232,13 +215,6 @@ def _catalog_problems(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"catalog.file: there is no file {file!r}"
     elif file.lower().endswith(".parquet") and find_spec("pyarrow") is None:
         yield f"catalog.file: {file!r} needs the package pyarrow, which is not installed"
-
-
-def _instead(key: str) -> str:
-    """What to set in place of a value that is not available yet."""
-    return {
-        "photometry.method": "; use 'auto', 'aperture', 'linpsf' or 'psf'",
-    }[key]
 
 
 def _validator(schema: Mapping[str, Any]) -> jsonschema.protocols.Validator:

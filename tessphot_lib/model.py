@@ -210,6 +210,18 @@ class LightCurve:
 
 
 @dataclass(frozen=True)
+class StarPixels:
+    """Pixels that a star was measured with; ``mask`` has the shape of ``window``."""
+
+    window: Window
+    mask: NDArray
+
+    def __post_init__(self) -> None:
+        if self.mask.shape != self.window.shape:
+            raise ValueError(f"mask is {self.mask.shape}, the window {self.window.shape}")
+
+
+@dataclass(frozen=True)
 class StarNotes:
     """What a method of photometry has to say about one star besides its light curve.
 
@@ -225,6 +237,10 @@ class StarNotes:
         Why the star could not be measured; its arrays are not looked at then.
     remark : str or None
         What makes the star's status a warning.
+    method : str or None
+        What it was measured by, if by another method than it was to be.
+    pixels : StarPixels or None
+        Its pixels, if others than those of its aperture; then also its stamp.
     """
 
     header: Mapping[str, Any] = field(default_factory=dict)
@@ -232,6 +248,8 @@ class StarNotes:
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     failure: str | None = None
     remark: str | None = None
+    method: str | None = None
+    pixels: StarPixels | None = None
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,6 @@ def test_configuration_without_mistakes(config):
         ("catalog.source", "gaia", "must be one of file, simulated, mast, vizier"),
         ("catalog.footprint", "sky", "catalog.footprint: 'sky' must be one of image, pointing"),
         ("catalog.cache", "", "catalog.cache: '' must not be empty"),
-        ("photometry.method", "halo", "photometry.method: 'halo' is not available yet in this"),
         ("times.ephemeris", "x.bsp", "times.ephemeris: there is no file 'x.bsp'"),
         ("input.tpf_dir", "x", "input.tpf_dir: there is no folder 'x'"),
         ("input.window", [1, 2, 3], "input.window: [1, 2, 3] must have at least 4 values"),

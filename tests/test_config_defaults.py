@@ -25,6 +25,8 @@ SECTIONS = {
     "photometry.linpsf": settings.LinpsfSettings,
     "photometry.psf": settings.PsfSettings,
     "photometry.correction": settings.CorrectionSettings,
+    "photometry.halo": settings.HaloSettings,
+    "photometry.auto": settings.AutoSettings,
     "simulation": SimulationSettings,
 }
 

@@ -273,13 +273,13 @@ def test_statuses_sum_up(todo, small_run):
 
 def test_paths_of_light_curves_are_relative_to_the_todo_file(todo, small_run):
     rows = todo.execute(
-        "SELECT starid, lightcurve, method_used, mean_flux FROM todolist"
+        "SELECT starid, lightcurve, method, method_used, mean_flux FROM todolist"
         " JOIN diagnostics USING (priority)"
     ).fetchall()
     assert {tic_id for tic_id, *_ in rows} == set(small_run.light_curves)
-    for tic_id, path, method, mean_flux in rows:
+    for tic_id, path, method, method_used, mean_flux in rows:
         assert small_run.results / path == small_run.light_curves[tic_id]
-        assert method == "aperture"
+        assert method_used == method
         table = fits.getdata(small_run.results / path, "LIGHTCURVE")
         good = table["QUALITY"] == 0
         assert mean_flux == pytest.approx(np.nanmedian(table["FLUX_RAW"][good]), rel=1e-12)

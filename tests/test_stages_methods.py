@@ -1,5 +1,6 @@
 """Each star is measured by its own method, whatever the order of the list."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,8 @@ import pytest
 
 from tessphot_lib.apertures import Aperture
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.model import CcdId, StarFluxes, StarNotes, Window
+from tessphot_lib.model import CcdId, StarFluxes, StarNotes, StarPixels, Window
+from tessphot_lib.prf_fit import generic_prf
 from tessphot_lib.stages import methods
 from tessphot_lib.stages.star_list import StarList
 
@@ -21,7 +23,8 @@ def targets(*by_method):
     n_stars = len(by_method)
     stars = pd.DataFrame({"tic_id": 10 + np.arange(n_stars), "method": by_method})
     aperture = Aperture(Window(0, 3, 0, 2), np.ones((3, 2), dtype=bool), is_minimum=False)
-    return StarList(stars, [aperture] * n_stars, [None] * n_stars, pd.DataFrame())
+    nobody = [None] * n_stars
+    return StarList(stars, [aperture] * n_stars, nobody, pd.DataFrame(), generic_prf())
 
 
 def method(factor):
@@ -68,3 +71,21 @@ def test_fluxes_of_unequal_shapes_are_refused():
         StarFluxes(**(arrays | {"background": np.zeros((3, 2))}))
     with pytest.raises(ValueError, match="1 notes on 2 stars"):
         StarFluxes(**arrays, notes=(StarNotes(),))
+
+
+def test_stars_as_they_were_measured():
+    stars = replace(targets("halo", "halo", "aperture"), remarks=["one", "two", "three"])
+    pixels = StarPixels(Window(4, 6, 7, 10), np.eye(2, 3, dtype=bool))
+    notes = (StarNotes(pixels=pixels), StarNotes(method="aperture", remark="no halo"), StarNotes())
+    measured = stars.as_measured(notes)
+    assert measured.stars["method"].tolist() == ["halo", "aperture", "aperture"]
+    assert measured.remarks == ["one", None, "three"]
+    assert measured.apertures[0].stamp == pixels.window
+    np.testing.assert_array_equal(measured.apertures[0].mask, pixels.mask)
+    assert measured.apertures[1:] == stars.apertures[1:]
+    assert stars.stars["method"].tolist() == ["halo", "halo", "aperture"]
+
+
+def test_pixels_of_another_shape_than_their_window_are_refused():
+    with pytest.raises(ValueError, match=r"mask is \(3, 2\), the window \(2, 3\)"):
+        StarPixels(Window(4, 6, 7, 10), np.ones((3, 2), dtype=bool))

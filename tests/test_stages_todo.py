@@ -22,7 +22,8 @@ SIGMA = 0.9  # [pixels]
 PHOTOMETRY = {
     "aperture": {"threshold": 3.0, "min_pixels": 4, "max_radius": 13.0},
     "tiles": [8, 4],
-    "method": "auto",
+    "method": "aperture",
+    "auto": {},
 }
 
 
@@ -81,7 +82,7 @@ def star_table(*rows):
     return stars
 
 
-def run(folder, stars, *, faint_limit=15.0, average=None):
+def run(folder, stars, *, faint_limit=15.0, average=None, photometry=PHOTOMETRY):
     pixels = make_pixels(folder, average_image(stars) if average is None else average)
     about = {"sector": 14, "camera": 2, "ccd": 3, "ticver": "8.2", "reference_time": 2458683.0}
     about |= {"epoch": 2019.5, "coord_buffer": 0.2, "camera_centre_ra": 80.0}
@@ -96,7 +97,7 @@ def run(folder, stars, *, faint_limit=15.0, average=None):
         folder / "todo.sqlite",
         CCD,
         settings={"faint_limit": faint_limit},
-        photometry=PHOTOMETRY,
+        photometry=photometry,
     )
     return folder / "todo.sqlite"
 
@@ -181,6 +182,25 @@ def test_order_of_the_catalog_does_not_matter(tmp_path):
         np.testing.assert_array_equal(aperture.mask, two[priority].mask)
 
 
+def test_methods_that_suit_the_stars(tmp_path):
+    stars = star_table(
+        (10, 242.0, 511.0, 5.0),  # its aperture is cut by the lower edge
+        (20, 270.0, 540.0, 9.0),
+        (30, 270.0, 541.6, 11.5),  # beside it
+        (40, 255.0, 575.0, 12.0),
+        (50, 285.0, 570.0, 6.9),
+    )
+    path = run(tmp_path, stars, photometry=PHOTOMETRY | {"method": "auto"})
+    methods = read_todo(path).set_index("tic_id")["method"].to_dict()
+    assert methods == {10: "halo", 20: "aperture", 30: "linpsf", 40: "aperture", 50: "aperture"}
+    assert len(read_skipped(path)) == 0
+    remarks = {star: aperture.errors for star, aperture in read_apertures(path).items()}
+    assert remarks[1] == "Automatically switched to Halo photometry"
+    forced = run(tmp_path / "forced", stars, photometry=PHOTOMETRY | {"method": "halo"})
+    assert set(read_todo(forced)["method"]) == {"halo"}
+    assert read_apertures(forced)[1].errors is None
+
+
 def test_no_star_is_bright_enough(tmp_path):
     with pytest.raises(InputDataError, match=r"catalog\.sqlite: no star brighter than todo\.faint"):
         run(tmp_path, star_table((10, 270.0, 541.2, 14.5)), faint_limit=14.0)
@@ -199,10 +219,11 @@ def test_position_on_the_border_of_a_pixel_is_on_the_next():
 # -- who is left to whom ------------------------------------------------------------------------
 
 
-def left(*stars, method="aperture"):
+def left(*stars, method="aperture", tmag=10.0):
     """Pairs (priority, skipped_by) of stars (row, column, pixels of the aperture along a row)."""
     table = pd.DataFrame([star[:2] for star in stars], columns=["row", "column"], dtype=float)
     table["method"] = method
+    table["tmag"] = tmag
     table["priority"] = 10 * np.arange(1, len(stars) + 1)
     apertures = []
     for row, first, last in ((round(star[0]), *star[2]) for star in stars):
@@ -241,6 +262,13 @@ def test_stars_that_are_fitted_are_left_to_nobody():
     stars = (50, 100, (98, 103)), (50, 103, (102, 107))
     assert left(*stars) == [(20, 10)]
     assert left(*stars, method="linpsf") == []
+
+
+def test_stars_beside_a_saturated_one_are_left_to_it_unless_that_is_fitted():
+    stars = (50, 100, (98, 103)), (50, 103, (102, 107))
+    assert left(*stars, method=["aperture", "linpsf"], tmag=[6.0, 9.0]) == [(20, 10)]
+    assert left(*stars, method=["aperture", "linpsf"], tmag=[8.0, 9.0]) == []
+    assert left(*stars, method="linpsf", tmag=[6.0, 9.0]) == []
 
 
 def test_nobody_is_left():

@@ -70,6 +70,7 @@ def measure_stars(
     log.info("%s: %d stars, %d images", cube.ccd_id, n_stars, cube.n_cadences)
     start = clock.perf_counter()
     fluxes = measure_by_method(cube, targets, tile, settings)
+    targets = targets.as_measured(fluxes.notes)
     shared = (clock.perf_counter() - start) / max(n_stars, 1)
     products = Products(
         cube=cube,
@@ -78,7 +79,7 @@ def measure_stars(
         frame=StarFrame.of(cube, targets.stars),
         quality=quality_of(cube, targets, fluxes),
         correction=correction,
-        template=make_template(cube, output_settings, correction),
+        template=make_template(cube, settings, output_settings, correction),
         sky_of=sky_lookup(cube, targets.neighbors, tile),
         path_of=path_of,
     )

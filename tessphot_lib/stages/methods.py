@@ -21,6 +21,7 @@ from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.model import StarFluxes, Window
 from tessphot_lib.stages.aperture_method import measure_apertures
+from tessphot_lib.stages.halo_method import measure_halos
 from tessphot_lib.stages.linpsf_method import measure_linpsf, measure_psf
 from tessphot_lib.stages.star_list import StarList
 
@@ -29,6 +30,7 @@ METHODS: dict[str, Method] = {
     "aperture": measure_apertures,
     "linpsf": measure_linpsf,
     "psf": measure_psf,
+    "halo": measure_halos,
 }
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tessphot_lib.affine import displacement
 from tessphot_lib.apertures import aperture_flags, edge_flux
 from tessphot_lib.barycenter import star_time_correction
+from tessphot_lib.config import AutoSettings
 from tessphot_lib.diagnostics import CDPP_HOURS, cdpp, light_curve_diagnostics
 from tessphot_lib.errors import MeasurementError
 from tessphot_lib.flags import LightCurveFlag
@@ -228,7 +229,10 @@ class StarFrame:
 
 
 def make_template(
-    cube: PixelCube, output_settings: Mapping[str, Any], correction: Correction
+    cube: PixelCube,
+    settings: Mapping[str, Any],
+    output_settings: Mapping[str, Any],
+    correction: Correction,
 ) -> LightCurveTemplate:
     """Prepare what the files of all stars of a CCD share."""
     image_header = json.loads(str(cube.attributes["image_header"]))
@@ -247,8 +251,22 @@ def make_template(
             "TIMEERR": float(f"{cube.attributes['time_error']:.3g}"),
             "TIMESHFT": round(float(cube.attributes["time_shift"]), 4),
             **correction.cards(),
+            **_choice_cards(settings),
         },
     )
+
+
+def _choice_cards(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """By which rules the method of each star was chosen; nothing where one is forced."""
+    if settings["method"] != "auto":
+        return {}
+    rules = AutoSettings.from_mapping(settings["auto"])
+    return {
+        "AUTO_TMG": float(rules.halo_always),
+        "AUTO_LIM": float(rules.halo_limit),
+        "AUTO_EDG": float(rules.halo_edge),
+        "AUTO_CON": float(rules.linpsf_contamination),
+    }
 
 
 def quality_of(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> NDArray:

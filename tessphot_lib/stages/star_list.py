@@ -1,5 +1,6 @@
 """The stars that are measured together, with what the todo list and the catalog know of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from tessphot_lib.crowding import ApertureLight
 from tessphot_lib.io.catalog_sqlite import read_catalog_window
 from tessphot_lib.io.prf_fits import read_prf
 from tessphot_lib.io.todo_sqlite import Status, read_apertures
-from tessphot_lib.model import Prf, Window
+from tessphot_lib.model import Prf, StarNotes, Window
 from tessphot_lib.stages.todo import DEFAULT_METHOD, MINIMUM_APERTURE
 
 NEIGHBOR_MARGIN = 160  # [pixels] around the stamps in which catalog stars count as neighbors
@@ -52,6 +53,27 @@ class StarList:
             self.neighbors,
             self.prf,
         )
+
+    def as_measured(self, notes: Sequence[StarNotes]) -> "StarList":
+        """Return the stars with the method, and the pixels, that each was measured with.
+
+        What the todo list had to say of a star is dropped if it was measured otherwise.
+        """
+        methods = [
+            note.method or method for note, method in zip(notes, self.stars["method"], strict=True)
+        ]
+        apertures = [
+            aperture
+            if note.pixels is None
+            else Aperture(note.pixels.window, note.pixels.mask, is_minimum=False)
+            for note, aperture in zip(notes, self.apertures, strict=True)
+        ]
+        remarks = [
+            None if note.method else remark
+            for note, remark in zip(notes, self.remarks, strict=True)
+        ]
+        stars = self.stars.assign(method=pd.Series(methods, index=self.stars.index, dtype=object))
+        return StarList(stars, apertures, remarks, self.neighbors, self.prf)
 
 
 def star_list(stars: pd.DataFrame, todo: Path, catalog: Path, prf: Path) -> StarList:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from tessphot_lib.apertures import Aperture, lies_in
 from tessphot_lib.cbv_area import cbv_area
-from tessphot_lib.config import ApertureSettings
+from tessphot_lib.config import ApertureSettings, AutoSettings
+from tessphot_lib.constants import SATURATION_TMAG
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.catalog_sqlite import read_catalog
 from tessphot_lib.io.cutout_table import read_unused_cutouts
@@ -19,6 +20,7 @@ from tessphot_lib.io.not_measured_ecsv import write_not_measured
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.prf_fits import read_prf
 from tessphot_lib.io.todo_sqlite import StarAperture, create_todo, with_priority
+from tessphot_lib.method_choice import HALO, choose_methods, is_left_out
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.ccd_apertures import ccd_apertures
@@ -27,8 +29,8 @@ from tessphot_lib.tiles import tile_of
 log = logging.getLogger(__name__)
 
 DEFAULT_METHOD = "aperture"
-FITS = ("linpsf", "psf")  # methods that tell the light of neighbors apart
-MINIMUM_APERTURE = "Using minimum aperture."  # downstream packages look for this text
+MINIMUM_APERTURE = "Using minimum aperture."  # downstream packages look for these two texts
+SWITCHED_TO_HALO = "Automatically switched to Halo photometry"
 LIMITED_APERTURE = "Aperture limited by missing pixels."
 NO_PIXELS = "no pixels of any cutout"
 UNUSED_CUTOUT = "its cutout is not used"
@@ -67,13 +69,14 @@ def run_todo(
     """
     known, about = read_catalog(catalog)
     row, column = (known[name].to_numpy(dtype=float) for name in ("row", "column"))
+    model = read_prf(prf)
     with PixelCube(pixels) as cube:
         window = cube.window
         cadence_seconds = int(cube.attributes["cadence_seconds"])
         found, on_data = ccd_apertures(
             cube,
             known,
-            read_prf(prf),
+            model,
             ApertureSettings.from_mapping(photometry["aperture"]),
             faint_limit=float(settings["faint_limit"]),
         )
@@ -92,8 +95,7 @@ def run_todo(
     stars = known.iloc[chosen][["tic_id", "tmag", "row", "column"]].reset_index(drop=True)
     stars["sector"], stars["camera"], stars["ccd"] = ccd_id.sector, ccd_id.camera, ccd_id.ccd
     stars["datasource"], stars["cadence_seconds"] = "ffi", cadence_seconds
-    wanted = photometry["method"]
-    stars["method"] = DEFAULT_METHOD if wanted == "auto" else wanted
+    stars["method"] = _methods(stars["tmag"].to_numpy(), apertures, model.zeropoint, photometry)
     centre = float(about["camera_centre_ra"]), float(about["camera_centre_dec"])
     ra, dec = (known[name].to_numpy(dtype=float)[chosen] for name in ("ra", "dec"))
     stars["cbv_area"] = cbv_area(ccd_id.camera, ccd_id.ccd, ra, dec, centre)
@@ -111,21 +113,37 @@ def run_todo(
         stars,
         info=provenance({"todo": dict(settings), "photometry": dict(photometry)}),
         apertures={
-            priority: _stored(aperture)
-            for priority, aperture in zip(stars["priority"].tolist(), by_priority, strict=True)
+            priority: _stored(aperture, method, photometry["method"])
+            for priority, method, aperture in zip(
+                stars["priority"].tolist(), stars["method"], by_priority, strict=True
+            )
         },
         skipped=skipped,
     )
     log.info(
         "%s: %d stars to Tmag %s, %d of them left to a brighter neighbor, %d minimum apertures, "
-        "%d limited by missing pixels",
+        "%d limited by missing pixels; %s",
         ccd_id,
         len(stars),
         settings["faint_limit"],
         len(skipped),
         sum(aperture.is_minimum for aperture in by_priority),
         sum(aperture.is_limited for aperture in by_priority),
+        ", ".join(f"{n} {method}" for method, n in stars["method"].value_counts().items()),
     )
+
+
+def _methods(
+    tmag: NDArray, apertures: list[Aperture], zeropoint: float, photometry: Mapping[str, Any]
+) -> NDArray:
+    """Method of each star: the one that ``photometry.method`` forces, or the one that suits it."""
+    if photometry["method"] != "auto":
+        return np.full(len(tmag), photometry["method"], dtype=object)
+    contamination = np.array([1 - aperture.light.crowdsap for aperture in apertures])
+    cut = np.array([aperture.cut_flux for aperture in apertures])
+    expected = 10 ** (0.4 * (zeropoint - tmag))
+    settings = AutoSettings.from_mapping(photometry["auto"])
+    return choose_methods(tmag, contamination, cut / expected, settings)
 
 
 def _not_measured(
@@ -159,11 +177,12 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
     """Stars that lie in the aperture of a brighter one, which is measured in their place.
 
     Stars are gone through from the brightest on; one that is itself left out
-    takes nobody else with it. Stars whose light is fitted are measured all the same.
+    takes nobody else with it. See `is_left_out` for stars that are fitted.
     """
     row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
     priority = stars["priority"].to_numpy()
-    tells_apart = stars["method"].isin(FITS).to_numpy()
+    method = stars["method"].to_numpy(dtype=object)
+    saturates = stars["tmag"].to_numpy(dtype=float) < SATURATION_TMAG
     skipped_by = np.zeros(len(stars), dtype=np.int64)
     order = np.argsort(row, kind="stable")
     sorted_row = row[order]
@@ -174,7 +193,9 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
             sorted_row, [aperture.stamp.row0 - 0.5, aperture.stamp.row1 - 0.5]
         )
         near = order[first:last]
-        near = near[(near > index) & (skipped_by[near] == 0) & ~tells_apart[near]]
+        near = near[(near > index) & (skipped_by[near] == 0)]
+        left = is_left_out(method[near], method[index], brighter_saturates=saturates[index])
+        near = near[left]
         if near.size:
             near = near[lies_in(aperture, row[near], column[near])]
             skipped_by[near] = priority[index]
@@ -182,9 +203,13 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
     return pd.DataFrame({"priority": priority[left], "skipped_by": skipped_by[left]})
 
 
-def _stored(aperture: Aperture) -> StarAperture:
-    """An aperture as the todo list keeps it."""
-    remarks = [MINIMUM_APERTURE] * aperture.is_minimum + [LIMITED_APERTURE] * aperture.is_limited
+def _stored(aperture: Aperture, method: str, wanted: str) -> StarAperture:
+    """An aperture as the todo list keeps it, with what is to be said of the star."""
+    if method == HALO:
+        remarks = [SWITCHED_TO_HALO] * (wanted == "auto")
+    else:
+        remarks = [MINIMUM_APERTURE] * aperture.is_minimum
+        remarks += [LIMITED_APERTURE] * aperture.is_limited
     return StarAperture(
         aperture.stamp,
         aperture.mask,

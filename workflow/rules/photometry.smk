@@ -46,7 +46,7 @@ rule todo:
         runtime=growing(60),
     params:
         settings=config["todo"],
-        photometry=photometry_settings("method", "tiles", "aperture"),
+        photometry=photometry_settings("method", "tiles", "aperture", "auto"),
         code=code_of("todo"),
     message:
         "{wildcards.ccd_id}: list of the stars to measure"

@@ -1,0 +1,361 @@
+"""Halo photometry of saturated stars: weighted sums of the pixels around their full cores.
+
+The charge of a saturated star fills its core and runs along columns. Around
+the core the pixels respond as usual, and all of them show the star's relative
+changes; what they do not have in common is noise and the motion of the image.
+The weights, none of them negative, are those whose weighted sum has the least
+total variation: White et al. 2017, MNRAS 471, 2882; Pope et al. 2019, ApJS
+245, 8.
+
+What is looked for are the shares, of sum 1, of pixels or groups of them in the
+relative flux of the star: each pixel by its typical light has the same relative
+changes. The weights of the pixels themselves follow.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.optimize import minimize
+
+from tessphot_lib.model import Window
+from tessphot_lib.starmask import FULL_WELL_RATE
+
+FULL_SHARE = 0.7  # of a full well in the average image, from which a pixel is the core's
+AROUND_CORE = np.ones((7, 1), dtype=bool)  # pixels beside the core that its charge may reach
+OWN_SHARE = 0.8  # of the known light in a pixel must be the star's
+LEAST_SIGNAL = 3.0  # of a pixel's light over its noise in one image
+MISSING_SHARE = 0.02  # of the good images that may lack a pixel, or have it full
+SMOOTHNESS = 1e-5  # relative changes well below count by their square, and not by their size
+MAX_ITERATIONS = 500
+TOLERANCE = 1e-9  # of the objective, at which it is taken to have converged
+NEGLIGIBLE = 0.01  # of the mean share of a group, below which it is left out
+IMAGES_PER_TERM = 20  # good ones, that the effect of motion on a pixel is fitted with
+IMAGES_PER_WEIGHT = 30  # good ones; with more weights a star's own changes are fitted away
+N_SECTORS = 8  # around the star; a group of pixels lies in one of them
+
+
+@dataclass(frozen=True)
+class HaloWeights:
+    """Weights of the pixels in each segment of time.
+
+    Attributes
+    ----------
+    segments : list of slice
+        Of the cadences; together they cover all, without overlap.
+    weights : (n_segments, n_pixels) array
+        Not negative [1/(e-/s)]: the weighted sum of the pixels is the relative flux.
+    objective : (n_segments,) array
+        Mean absolute change of the relative flux from one good cadence to the next.
+    """
+
+    segments: list[slice]
+    weights: NDArray
+    objective: NDArray
+
+
+def halo_mask(
+    window: Window,
+    average_image: NDArray,
+    row: float,
+    column: float,
+    *,
+    radius: float,
+    own: NDArray,
+    known: NDArray,
+    often_full: NDArray,
+) -> NDArray:
+    """Mark the pixels of a star's halo.
+
+    Parameters
+    ----------
+    window : Window
+        Pixels that the images cover.
+    average_image : (n_rows, n_columns) array
+        Background subtracted [e-/s]; NaN: no pixel.
+    row, column : float
+        Where the star is [science pixels].
+    radius : float
+        How far from it the halo reaches [pixels].
+    own, known : (n_rows, n_columns) arrays
+        Expected light of the star, and of all known stars, this one among them [e-/s].
+    often_full : (n_rows, n_columns) bool array
+        Pixels that are saturated in more than single images.
+
+    Returns
+    -------
+    (n_rows, n_columns) bool array
+        Pixels within the radius that have data, are neither full nor beside a
+        full one, and whose light is the star's but for `OWN_SHARE`.
+    """
+    rows = np.arange(window.row0, window.row1)[:, None] - row
+    columns = np.arange(window.column0, window.column1) - column
+    finite = np.isfinite(average_image)
+    full = often_full | (np.nan_to_num(average_image) > FULL_SHARE * FULL_WELL_RATE)
+    return (
+        (rows**2 + columns**2 <= radius**2)
+        & finite
+        & ~ndimage.binary_dilation(full, structure=AROUND_CORE)
+        & (own > 0)
+        & (own >= OWN_SHARE * known)
+    )
+
+
+def time_segments(time: NDArray, good: NDArray, *, gap: float, least: int) -> list[slice]:
+    """Cut a series at the large gaps between its good points.
+
+    Parameters
+    ----------
+    time : (n,) array
+        [d]; ascending where ``good``.
+    good : (n,) bool array
+    gap : float
+        [d] a longer time without good points is a cut.
+    least : int
+        Good points that a segment needs; one with fewer is joined to the
+        shorter of its neighbors.
+
+    Returns
+    -------
+    list of slice
+        They cover all points; a cut is before the first good point after a
+        gap. One slice where there are no good points.
+    """
+    index = np.flatnonzero(good)
+    cuts = (1 + np.flatnonzero(np.diff(time[index]) > gap)).tolist()
+    bounds = [0, *cuts, len(index)]  # in good points
+    while len(bounds) > 2 and min(np.diff(bounds)) < least:
+        sizes = np.diff(bounds)
+        smallest = int(np.argmin(sizes))
+        left = sizes[smallest - 1] if smallest > 0 else np.inf
+        right = sizes[smallest + 1] if smallest + 1 < len(sizes) else np.inf
+        del bounds[smallest if left <= right else smallest + 1]
+    edges = [0, *(int(index[bound]) for bound in bounds[1:-1]), len(time)]
+    return [slice(first, last) for first, last in pairwise(edges)]
+
+
+def total_variation(shares: NDArray, changes: NDArray) -> tuple[float, NDArray]:
+    """Mean absolute change of a weighted sum, and its gradient.
+
+    Parameters
+    ----------
+    shares : (n_pixels,) array
+    changes : (n_changes, n_pixels) array
+        Of each pixel's relative light from one cadence to the next.
+
+    Returns
+    -------
+    value : float
+        Mean of ``sqrt(u**2 + SMOOTHNESS**2) - SMOOTHNESS`` with
+        ``u = changes @ shares``.
+    gradient : (n_pixels,) array
+    """
+    change = changes @ shares
+    size = np.sqrt(change**2 + SMOOTHNESS**2)
+    gradient = (change / size) @ changes / len(changes)
+    return float(np.mean(size - SMOOTHNESS)), gradient
+
+
+def softmax_objective(parameters: NDArray, changes: NDArray) -> tuple[float, NDArray]:
+    """`total_variation` by parameters without bounds, ``shares = softmax(parameters)``."""
+    shares = _softmax(parameters)
+    value, gradient = total_variation(shares, changes)
+    return value, shares * (gradient - shares @ gradient)
+
+
+def least_variation(changes: NDArray, start: NDArray) -> tuple[NDArray, float]:
+    """Find the shares, not negative and of sum 1, with the least total variation.
+
+    Parameters
+    ----------
+    changes : (n_changes, n_pixels) array
+        Of each pixel's relative light.
+    start : (n_pixels,) array
+        Positive shares to begin with; their sum does not matter.
+
+    Returns
+    -------
+    shares : (n_pixels,) array
+        Zero where negligible.
+    value : float
+        `total_variation` of them.
+    """
+    scale = max(softmax_objective(np.log(start), changes)[0], SMOOTHNESS)
+
+    def objective(parameters: NDArray) -> tuple[float, NDArray]:
+        value, gradient = softmax_objective(parameters, changes)
+        return value / scale, gradient / scale
+
+    found = minimize(
+        objective,
+        np.log(start / start.sum()),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": MAX_ITERATIONS, "ftol": TOLERANCE, "gtol": 1e-12, "maxcor": 30},
+    )
+    shares = _softmax(found.x)
+    shares[shares < NEGLIGIBLE / len(shares)] = 0.0
+    shares /= shares.sum()
+    return shares, total_variation(shares, changes)[0]
+
+
+def without_motion(
+    light: NDArray, level: NDArray, good: NDArray, d_row: NDArray, d_column: NDArray
+) -> NDArray:
+    """Take off what the motion of the image does to each pixel.
+
+    A polynomial of second order in the displacement is fitted to the changes of
+    the pixel from one good cadence to the next: slow changes do not count.
+
+    Parameters
+    ----------
+    light : (n_cadences, n_pixels) array
+        [e-/s]
+    level : (n_pixels,) array
+        Typical light, positive [e-/s].
+    good : (n_cadences,) bool array
+        All their pixels must be finite.
+    d_row, d_column : (n_cadences,) arrays
+        Displacement at the star [pixels]; NaN (unknown) is not corrected.
+
+    Returns
+    -------
+    Same kind as ``light``
+        A new array; the same light where the motion does not vary, or where there
+        are fewer than `IMAGES_PER_TERM` good cadences per term of the polynomial.
+    """
+    known = good & np.isfinite(d_row) & np.isfinite(d_column)
+    if known.sum() < IMAGES_PER_TERM * 5:
+        return light
+    down = np.nan_to_num(d_row - np.median(d_row[known]))
+    along = np.nan_to_num(d_column - np.median(d_column[known]))
+    terms = np.stack([down, along, down**2, down * along, along**2], axis=1)
+    scale = terms[known].std(axis=0)
+    terms = terms[:, scale > 0] / scale[scale > 0]
+    changes = np.diff(light[known], axis=0) / level
+    slopes = np.linalg.lstsq(np.diff(terms[known], axis=0), changes, rcond=None)[0]
+    return light - ((terms @ slopes) * level).astype(light.dtype)
+
+
+def pixel_groups(row: NDArray, column: NDArray, information: NDArray, n_groups: int) -> NDArray:
+    """Put pixels into groups that share a weight: sectors around the star, cut into rings.
+
+    Parameters
+    ----------
+    row, column : (n_pixels,) arrays
+        Distances from the star [pixels].
+    information : (n_pixels,) array
+        Squared signal to noise of each.
+    n_groups : int
+        Wanted; at least one for each of `N_SECTORS`.
+
+    Returns
+    -------
+    (n_pixels,) int array
+        Numbers from 0 without gaps. The groups of a sector hold about the same
+        information, so that bright pixels stay alone and faint ones do not.
+        Each pixel is its own group where as many are wanted.
+    """
+    n_pixels = len(row)
+    if n_groups >= n_pixels:
+        return np.arange(n_pixels)
+    n_rings = max(1, n_groups // N_SECTORS)
+    angle = np.arctan2(row, column) / (2 * np.pi) + 0.5 / N_SECTORS
+    sector = np.floor((angle % 1.0) * N_SECTORS).astype(int) % N_SECTORS
+    order = np.lexsort((column, row, row**2 + column**2, sector))
+    group = np.zeros(n_pixels, dtype=int)
+    for number in range(N_SECTORS):
+        members = order[sector[order] == number]
+        before = np.cumsum(information[members]) - 0.5 * information[members]
+        share = before / max(information[members].sum(), 1e-300)
+        group[members] = number * n_rings + np.minimum((share * n_rings).astype(int), n_rings - 1)
+    return np.unique(group, return_inverse=True)[1]
+
+
+def fit_halo(
+    light: NDArray,
+    time: NDArray,
+    good: NDArray,
+    level: NDArray,
+    noise: NDArray,
+    place: tuple[NDArray, NDArray],
+    *,
+    gap: float,
+    least: int,
+) -> HaloWeights:
+    """Find the weights of a star's halo.
+
+    Parameters
+    ----------
+    light : (n_cadences, n_pixels) array
+        Background and other stars subtracted [e-/s].
+    time : (n_cadences,) array
+        [d]
+    good : (n_cadences,) bool array
+        Cadences that count; all their pixels must be finite.
+    level, noise : (n_pixels,) arrays
+        Typical light of each pixel and its error in one image, positive [e-/s].
+    place : (row, column), (n_pixels,) arrays
+        Distances from the star [pixels].
+    gap, least : float, int
+        See `time_segments`.
+
+    Notes
+    -----
+    Pixels of a group (`pixel_groups`, one for `IMAGES_PER_WEIGHT` images) are
+    summed with the weights that are best for white noise, ``level / noise**2``;
+    what is found is the share of each group.
+
+    The weights of each segment are scaled so that its median is that of a sum
+    with the same weights, the mean of all segments', for all: a step between
+    segments is then the star's, or motion's, not one of the weights.
+    """
+    segments = time_segments(time, good, gap=gap, least=least)
+    weights = np.zeros((len(segments), len(level)))
+    objective = np.zeros(len(segments))
+    information = (level / noise) ** 2
+    for number, segment in enumerate(segments):
+        chosen = light[segment][good[segment]]
+        group = pixel_groups(*place, information, len(chosen) // IMAGES_PER_WEIGHT)
+        of_group = np.bincount(group, weights=information)
+        collect = np.zeros((len(level), len(of_group)))  # pixels to relative light of groups
+        collect[np.arange(len(level)), group] = level / noise**2 / of_group[group]
+        changes = np.diff(chosen @ collect, axis=0)
+        shares, objective[number] = least_variation(changes, of_group)
+        weights[number] = collect @ shares
+    if len(segments) > 1:
+        common = light @ weights.mean(axis=0)
+        for own, segment in zip(weights, segments, strict=True):
+            is_good = good[segment]
+            own *= np.median(common[segment][is_good]) / np.median(light[segment][is_good] @ own)
+    return HaloWeights(segments, weights, objective)
+
+
+def weighted_sum(halo: HaloWeights, values: NDArray, *, power: int = 1) -> NDArray:
+    """Sum pixels with the weights of each segment, or a power of them.
+
+    Parameters
+    ----------
+    halo : HaloWeights
+    values : (n_cadences, n_pixels) array
+        A NaN pixel gives NaN, unless its weight is zero.
+    power : int
+        2 for variances.
+
+    Returns
+    -------
+    (n_cadences,) array
+    """
+    result = np.empty(len(values))
+    for segment, weights in zip(halo.segments, halo.weights, strict=True):
+        used = weights > 0
+        result[segment] = values[segment][:, used] @ weights[used] ** power
+    return result
+
+
+def _softmax(parameters: NDArray) -> NDArray:
+    """Positive numbers of sum 1."""
+    shares = np.exp(parameters - parameters.max())
+    return shares / shares.sum()
