@@ -47,8 +47,11 @@ N_POOR_ROUNDS = 2
 MAX_ZEROPOINT_ERROR = 0.3  # [mag] of the catalog; fits that give more have gone astray
 N_STEPS = 12  # of the conjugate gradients in each round
 MODEL_ERROR = 0.01  # of a pixel's light, that the fit may be wrong for reasons of its own
+FLUX_ERROR = 5e-5  # of a star's light in any pixel: no single bright star decides
 NEIGHBOR_ERROR = 0.1  # of the neighbors' light
 CLIP = 6.0  # [sigma] pixels off by more show an unknown star
+MAX_MISFIT = 10.0  # of the median star's, from which a star is left out
+MAX_FLUX_OFF = 0.3  # [ln] of a star's flux from the catalog's, as others are
 MAX_OFFSET = 0.3  # [pixels] from the catalog's position
 RIDGE = 1e-3  # keeps what no pixel shows at its last value
 FEW_STARS, FEW_STARS_RADIUS = 10, 4.0  # [pixels] so many stars show the PRF as far as this
@@ -149,6 +152,7 @@ def fit_prf(
     wing_radius: NDArray,
     wing_share: NDArray,
     start: Prf | None = None,
+    n_rounds: int = N_ROUNDS,
 ) -> Prf:
     """Fit the PRF to some stars of a field.
 
@@ -161,6 +165,8 @@ def fit_prf(
         Wings [pixels], [share of the catalog's flux per pixel]; see `Prf`. May be empty.
     start : Prf, optional
         To begin with; `generic_prf` by default.
+    n_rounds : int
+        How often stars and PRF are fitted in turn.
 
     Returns
     -------
@@ -177,7 +183,7 @@ def fit_prf(
     all_flux = 10 ** (0.4 * (TMAG_ZEROPOINT - field.tmag))
     fit = _StarFits(flux=all_flux[stars], d_row=np.zeros(len(stars)), d_column=np.zeros(len(stars)))
     unknowns = _coefficients_of_terms(prf, terms)
-    for number in range(N_ROUNDS):
+    for number in range(n_rounds):
         flux = all_flux * 10 ** (0.4 * (prf.zeropoint - TMAG_ZEROPOINT))
         flux[stars] = fit.flux
         scene = scene_image(prf, field.window, field.row, field.column, flux)
@@ -188,7 +194,10 @@ def fit_prf(
         light = _stamps(field.image, field, stars) - others
         noise = _stamps(field.noise, field, stars)
         sigma = np.sqrt(
-            noise**2 + (MODEL_ERROR * own) ** 2 + (NEIGHBOR_ERROR * np.maximum(others, 0)) ** 2
+            noise**2
+            + (MODEL_ERROR * own) ** 2
+            + (FLUX_ERROR * fit.flux[:, None, None]) ** 2
+            + (NEIGHBOR_ERROR * np.maximum(others, 0)) ** 2
         )
         # A poor PRF is no reason to leave out pixels.
         limit = CLIP * sigma if number >= N_POOR_ROUNDS else np.inf
@@ -197,6 +206,7 @@ def fit_prf(
             usable &= np.abs(light - own) < limit
         weight = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
         light = np.where(usable, light, own)
+        weight[~_are_like_others(light - own, sigma, fit.flux / all_flux[stars])] = 0.0
         fit = _fit_stars(prf, field, stars, fit, light, weight, terms)
         unknowns = _fit_coefficients(unknowns, prf, terms, field, stars, fit, light, weight)
         prf = replace(prf, coefficients=terms.to_nodes(unknowns))
@@ -327,6 +337,18 @@ def _shapes(
 def _own_light(prf: Prf, field: StarField, stars: NDArray, fit: _StarFits) -> NDArray:
     """Light of each star itself in its stamp."""
     return fit.flux[:, None, None] * _shapes(prf, field, stars, fit)
+
+
+def _are_like_others(residual: NDArray, sigma: NDArray, ratio: NDArray) -> NDArray:
+    """Tell which stars fit about as well, and are about as bright by the catalog, as most do.
+
+    The others stand beside stars that the catalog lacks or has wrong.
+    """
+    middle = slice(HALF - SEEN_HALF, HALF + SEEN_HALF + 1)
+    pull = (residual / sigma)[:, middle, middle] ** 2
+    misfit = np.nanmean(pull, axis=(1, 2))
+    off = np.abs(np.log(ratio / np.median(ratio)))
+    return (misfit <= MAX_MISFIT * np.median(misfit)) & (off < MAX_FLUX_OFF)
 
 
 def _fit_stars(

@@ -314,6 +314,7 @@ def broken_star(small_run, tmp_path, monkeypatch):
         small_run.ccd / "pixels.hdf5",
         small_run.ccd / "catalog.sqlite",
         ccd / "todo.sqlite",
+        small_run.ccd / "prf.fits",
         ccd / "lightcurves" / "r14c0",
         ccd / "diagnostics" / "r14c0.ecsv",
         CcdId.from_string(CCD),

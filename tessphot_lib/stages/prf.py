@@ -15,15 +15,18 @@ from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.prf_fits import write_prf
 from tessphot_lib.io.prf_spoc import find_spoc_prf, read_spoc_prf
 from tessphot_lib.model import CcdId, Prf
-from tessphot_lib.prf import prf_from_samples
+from tessphot_lib.prf import DERIVATIVES, prf_from_samples
 from tessphot_lib.prf_fit import StarField, choose_prf_stars, fit_prf, generic_prf
 from tessphot_lib.provenance import provenance
+from tessphot_lib.scene import scene_derivatives
 from tessphot_lib.stages.average_places import average_places
 from tessphot_lib.starmask import star_mask
 from tessphot_lib.wings import RINGS, measure_wings
 
 log = logging.getLogger(__name__)
 
+FIRST_ROUNDS = 3  # of the fit before wings are measured anew
+BRIGHT_SIGMAS = 30.0  # [of the sky's scatter] pixels so bright do not show wings beside cores
 INNERMOST_WING = 5.0  # [pixels] rings beyond it are the wing, those within belong to the core
 
 
@@ -79,18 +82,27 @@ def _from_data(pixels: Path, catalog: Path, settings: PrfSettings) -> Prf:
         faint_limit=settings.faint_limit,
         max_stars=settings.n_stars,
     )
-    shares = measure_wings(image, window, row, column, tmag, mask)
-    radius = 0.5 * (RINGS[:-1] + RINGS[1:])
-    is_wing = radius > INNERMOST_WING if shares is not None else np.zeros(len(radius), dtype=bool)
-    prf = fit_prf(
-        field,
-        chosen,
-        wing_radius=radius[is_wing],
-        wing_share=np.zeros(0) if shares is None else shares[is_wing],
-    )
+    prf = fit_prf(field, chosen, **_wings(image, field, mask), n_rounds=FIRST_ROUNDS)
+    # In a crowd wings can only be told from other stars once the cores of these are known.
+    flux = 10 ** (0.4 * (prf.zeropoint - tmag))
+    cores = scene_derivatives(
+        prf, window, row, column, flux, orders=DERIVATIVES[:1], with_wings=False
+    )[0]
+    wings = _wings(image - cores, field, image > BRIGHT_SIGMAS * scatter)
+    prf = fit_prf(field, chosen, **wings, start=prf)
     if prf.source == generic_prf().source:
         log.warning("%d stars do not show the PRF well enough: a generic one is taken", len(chosen))
     return prf
+
+
+def _wings(image: NDArray, field: StarField, others: NDArray) -> dict[str, NDArray]:
+    """Rings of the wing and the light in them, as `fit_prf` wants them; none if unknown."""
+    shares = measure_wings(image, field.window, field.row, field.column, field.tmag, others)
+    if shares is None:
+        return {"wing_radius": np.zeros(0), "wing_share": np.zeros(0)}
+    radius = 0.5 * (RINGS[:-1] + RINGS[1:])
+    is_wing = radius > INNERMOST_WING
+    return {"wing_radius": radius[is_wing], "wing_share": shares[is_wing]}
 
 
 def _typical_errors(cube: PixelCube) -> NDArray:
