@@ -31,6 +31,7 @@ def measured(request, small_run, tmp_path_factory):
     connection.close()
     settings = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())["photometry"]
     settings["tiles"] = small_run.config["photometry"]["tiles"]
+    settings["correction"]["method"] = "none"
     files = small_run.ccd / "pixels.hdf5", small_run.ccd / "catalog.sqlite", todo
     files = *files, small_run.ccd / "prf.fits"
     tables = []
