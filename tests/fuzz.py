@@ -11,11 +11,14 @@ of a pixel cannot be told from a pixel.
 import argparse
 import collections
 import copy
+import gzip
 import random
+import signal
 import sys
 import tempfile
 import traceback
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,14 +30,19 @@ from astropy.table import Table
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
+from cutout_files import write_cutout  # noqa: E402
 from test_io_ephemeris import table as ephemeris_table  # noqa: E402
 from test_io_ffi import small as small_ffi  # noqa: E402
+from test_io_tesscut import CCD as CUTOUT_CCD  # noqa: E402
+from test_io_tesscut import WINDOW as CUTOUT_WINDOW  # noqa: E402
+from test_io_tesscut import blank_images  # noqa: E402
 from test_io_tpf import write_tpf  # noqa: E402
 
 from tessphot_lib.config_check import check_config, read_values  # noqa: E402
 from tessphot_lib.errors import TessphotError  # noqa: E402
 from tessphot_lib.io.ephemeris import read_ephemeris  # noqa: E402
 from tessphot_lib.io.ffi import read_ffi  # noqa: E402
+from tessphot_lib.io.tesscut import read_cutout, read_cutout_pixels  # noqa: E402
 from tessphot_lib.io.tic import read_tic  # noqa: E402
 from tessphot_lib.io.tpf import read_tpf_cadences  # noqa: E402
 from tessphot_lib.model import CcdId, Window  # noqa: E402
@@ -42,6 +50,7 @@ from tessphot_lib.model import CcdId, Window  # noqa: E402
 CCD_ID = CcdId(14, 2, 3)
 WINDOW = Window(3, 20, 2, 14)
 TIMES = 1700.0 + np.arange(5) / 10
+MOST_SECONDS = 20  # for one case; the slowest good one takes a tenth of one
 WORDS = [
     "",
     "nan",
@@ -58,6 +67,26 @@ WORDS = [
 ]
 
 
+class TooLongError(BaseException):
+    """No Exception: nothing that reads a file may take it for damage to the file."""
+
+
+@contextmanager
+def limited(seconds):
+    """Raise TooLongError in what takes longer."""
+
+    def stop(*_):
+        raise TooLongError(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def read_ffi_here(path):
     exposure = read_ffi(path, CCD_ID, WINDOW)
     assert exposure.flux.shape == exposure.flux_err.shape == WINDOW.shape
@@ -68,6 +97,13 @@ def read_ffi_here(path):
 def read_tpf_here(path):
     found = read_tpf_cadences(path, CCD_ID)
     assert len({len(one) for one in (found.time, found.cadenceno, found.quality)}) == 1
+
+
+def read_cutout_here(path):
+    cutout = read_cutout(path, CUTOUT_CCD)
+    assert len({len(one) for one in (cutout.name, cutout.time, cutout.quality)}) == 1
+    flux, flux_err = read_cutout_pixels(path)
+    assert flux.shape == flux_err.shape == (len(cutout.name), *cutout.window.shape)
 
 
 def read_stars(path):
@@ -131,10 +167,19 @@ def samples(folder):
     name = "tess2019199201929-s0014-2-3-0150-s_ffic.fits"
     made["FFI"] = small_ffi(folder / name), read_ffi_here
     made["target pixel file"] = write_tpf(folder, 7), read_tpf_here
+    made["cutout"] = (
+        write_cutout(folder, blank_images(4, CUTOUT_WINDOW), CUTOUT_WINDOW),
+        read_cutout_here,
+    )
     made["ephemeris"] = ephemeris_table(folder), read_orbit
     path = folder / "config.yaml"
     path.write_text((PROJECT / "config" / "demo.yaml").read_text())
     made["config"] = path, read_config
+    for kind in ("FFI", "target pixel file", "cutout"):
+        path, read = made[kind]
+        packed = folder / f"{path.name}.gz"
+        packed.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+        made[f"{kind} .gz"] = packed, read
     return {kind: (path.read_bytes(), path.name, read) for kind, (path, read) in made.items()}
 
 
@@ -215,7 +260,7 @@ def fuzz(cases, seed):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(mutate(content, draw, is_text))
             try:
-                with warnings.catch_warnings():
+                with limited(MOST_SECONDS), warnings.catch_warnings():
                     warnings.simplefilter("ignore", fits.verify.VerifyWarning)
                     read(path)
                 ended[kind, "result"] += 1
@@ -224,7 +269,7 @@ def fuzz(cases, seed):
                 ended[kind, "told"] += 1
                 if kind != "config" and file_name not in said:
                     failures.setdefault((kind, "no name", said[:60]), (case, said))
-            except Exception as error:  # noqa: BLE001  (what is looked for)
+            except (Exception, TooLongError) as error:  # noqa: BLE001  (what is looked for)
                 where = traceback.extract_tb(error.__traceback__)
                 ours = [f"{at.filename.rsplit('/', 1)[-1]}:{at.name}" for at in where][-4:]
                 failures.setdefault((kind, type(error).__name__, *ours), (case, str(error)[:200]))

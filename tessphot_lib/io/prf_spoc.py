@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
 from tessphot_lib.constants import FIRST_SCIENCE_COLUMN
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.damage import open_fits
 from tessphot_lib.model import CcdId
 
 FITS_NAME = r"tess\d+-prf-{camera}-{ccd}-row\d+-col\d+\.fits(\.gz)?"
@@ -111,7 +111,7 @@ def _first_sector(path: Path) -> int:
 def _read_fits(path: Path) -> tuple[float, float, NDArray, int]:
     """Science row and column, samples, and samples per pixel of a file."""
     try:
-        with fits.open(path, memmap=False) as hdus:
+        with open_fits(path, memmap=False) as hdus:
             header, samples = hdus[0].header, np.array(hdus[0].data, dtype=float)
             row, column = float(header["CCD_RREF"]) - 1, float(header["CCD_CREF"]) - 1
             return row, column - FIRST_SCIENCE_COLUMN, samples, int(header["NSAMP"])

@@ -21,7 +21,7 @@ from tessphot_lib.constants import (
     SECONDS_PER_DAY,
 )
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.damage import DAMAGED
+from tessphot_lib.io.damage import DAMAGED, open_fits
 from tessphot_lib.io.ffi import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIME
 from tessphot_lib.io.ffi_files import cadence_of, name_btjd
 from tessphot_lib.model import CcdId, Window
@@ -86,7 +86,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
         does not lie on its pixels) or has no science pixels.
     """
     try:
-        with fits.open(path, memmap=False) as hdus:
+        with open_fits(path, memmap=False) as hdus:
             _check_table(path, hdus)
             header = _merged(hdus)
             _check(path, header, hdus[1].columns.names, ccd_id)
@@ -102,7 +102,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
     except DAMAGED as err:
         raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
     window, cut = _window(path, header, number, shape)
-    target = float(header.get("RA_OBJ", np.nan)), float(header.get("DEC_OBJ", np.nan))
+    target = _number(path, header, "RA_OBJ", np.nan), _number(path, header, "DEC_OBJ", np.nan)
     _check_wcs(path, header, wcs, shape, target, ccd_id)
     wcs.wcs.crpix -= cut[1].start, cut[0].start
     stamps = _stamps(path, name, ccd_id)
@@ -111,13 +111,13 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
         raise InputDataError(f"{path}: column TIME has no times")
     steps, cadence = _steps(path, [one for one, use in zip(stamps, usable, strict=True) if use])
     time = np.full(len(name), np.nan)
-    at_telescope = _steady((raw["TIME"] - raw["TIMECORR"])[usable], steps, header)
+    at_telescope = _steady(path, (raw["TIME"] - raw["TIMECORR"])[usable], steps, header)
     time[usable] = at_telescope + raw["TIMECORR"][usable]
     if (numbers[usable] > 0).all():
         numbers[~usable] = NO_CADENCE
     else:
         numbers[:] = NO_CADENCE
-        numbers[usable] = _first_number(header, at_telescope[0], cadence) + steps
+        numbers[usable] = _first_number(path, header, at_telescope[0], cadence) + steps
     return Cutout(
         path=path,
         window=window,
@@ -141,7 +141,7 @@ def read_cutout_pixels(path: Path) -> tuple[NDArray, NDArray]:
         Over ``window`` of the `Cutout` [e-/s]; NaN where there is no pixel.
     """
     try:
-        with fits.open(path, memmap=False) as hdus:
+        with open_fits(path, memmap=False) as hdus:
             table = hdus[1].data
             number = hdus[1].columns.names.index("FLUX") + 1
             _, cut = _window(path, _merged(hdus), number, table["FLUX"].shape[1:])
@@ -208,7 +208,8 @@ def _window(
         key = f"{axis}CRV{number}P"
         if key not in header:
             raise InputDataError(f"{path}: keyword {key} is missing: no place on the CCD")
-        first.append(int(header[key]) + 1 - int(header.get(f"{axis}CRP{number}P", 1)))
+        reference = _number(path, header, f"{axis}CRP{number}P", 1)
+        first.append(int(_number(path, header, key)) + 1 - int(reference))
     row0, column0 = first[1] - 1, first[0] - 1 - FIRST_SCIENCE_COLUMN
     inside = [
         (max(start, 0), min(start + side, size))
@@ -224,6 +225,19 @@ def _window(
     (top, bottom), (left, right) = inside
     cut = slice(top - row0, bottom - row0), slice(left - column0, right - column0)
     return Window(top, bottom, left, right), cut
+
+
+def _number(path: Path, header: fits.Header, key: str, default: float | None = None) -> float:
+    """Value of a keyword, which must be a finite number; ``default`` where there is none."""
+    if key not in header and default is not None:
+        return default
+    try:
+        value = header[key]
+    except (fits.VerifyError, KeyError) as err:
+        raise InputDataError(f"{path}: keyword {key}: {err}") from err
+    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        raise InputDataError(f"{path}: keyword {key} is {value!r}, not a number")
+    return value
 
 
 def _linear_wcs(path: Path, hdus: fits.HDUList) -> WCS:
@@ -250,7 +264,10 @@ def _check_wcs(
         raise UnusableCutoutError(f"{path}: keyword WCS_FFI is {source}: its WCS is of another CCD")
     if not np.isfinite(target).all():
         return
-    x, y = wcs.all_world2pix(*target, 0)
+    try:
+        x, y = wcs.all_world2pix(*target, 0)
+    except ValueError as err:  # also what astropy.wcs has of its own
+        raise UnusableCutoutError(f"{path}: its WCS makes no sense: {err}") from err
     if not (-1.5 < x < shape[1] + 0.5 and -1.5 < y < shape[0] + 0.5):
         raise UnusableCutoutError(
             f"{path}: its target RA_OBJ {target[0]:.5f}, DEC_OBJ {target[1]:.5f} does not lie on "
@@ -281,16 +298,17 @@ def _steps(path: Path, stamps: list[str]) -> tuple[NDArray, int]:
     return steps, cadence
 
 
-def _first_number(header: fits.Header, at_telescope: float, cadence: int) -> int:
+def _first_number(path: Path, header: fits.Header, at_telescope: float, cadence: int) -> int:
     """Cadence number of the first image, by the header or, before sector 6, by the clock."""
-    if int(header.get("FFIINDEX", 0)) > 0:
-        return int(header["FFIINDEX"])
+    number = int(_number(path, header, "FFIINDEX", 0))
+    if number > 0:
+        return number
     if cadence * 1.0 == ANCHOR_CADENCE * SECONDS_PER_DAY:
         return ANCHOR_CADENCENO + round((at_telescope - ANCHOR_TIME) / ANCHOR_CADENCE)
     return round(at_telescope * SECONDS_PER_DAY / cadence)
 
 
-def _steady(time: NDArray, steps: NDArray, header: fits.Header) -> NDArray:
+def _steady(path: Path, time: NDArray, steps: NDArray, header: fits.Header) -> NDArray:
     """Times at the telescope [d]; ones rounded to float32 are put back on the steady clock."""
     if len(time) < 3:
         return time
@@ -299,8 +317,9 @@ def _steady(time: NDArray, steps: NDArray, header: fits.Header) -> NDArray:
     if np.sqrt(np.mean(off**2)) < ROUNDED_TIMES:
         return time
     if "TSTART" in header and "TSTOP" in header:
-        length = (float(header["TSTOP"]) - float(header["TSTART"])) / (steps[-1] - steps[0] + 1)
-        exact = float(header["TSTART"]) + (steps - steps[0] + 0.5) * length
+        first, last = _number(path, header, "TSTART"), _number(path, header, "TSTOP")
+        length = (last - first) / (steps[-1] - steps[0] + 1)
+        exact = first + (steps - steps[0] + 0.5) * length
         if np.abs(np.median(exact - time)) * SECONDS_PER_DAY < SAME_CLOCK:
             return exact
     return start + slope * steps

@@ -21,7 +21,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_file
-from tessphot_lib.io.damage import DAMAGED
+from tessphot_lib.io.damage import DAMAGED, open_fits
 
 # our name -> names in files, best first; MAST's ra and dec are at epoch 2000.0. VizieR's RAOdeg
 # and DEOdeg (MAST's ra_orig and dec_orig) are at the epoch of another catalog: of no use.
@@ -146,12 +146,12 @@ def read_tic_region(path: Path) -> np.ndarray | None:
     if not Path(path).name.lower().endswith(".fits"):
         return None
     try:
-        with fits.open(path) as hdus:
+        with open_fits(path) as hdus:
             if "REGION" not in hdus or set(REGION_COLUMNS) - set(hdus["REGION"].columns.names):
                 return None
             data = hdus["REGION"].data
             return np.stack([np.array(data[name], dtype=float) for name in REGION_COLUMNS], axis=1)
-    except (OSError, TypeError, ValueError) as error:
+    except DAMAGED as error:
         raise InputDataError(f"{path} cannot be read: {error}") from error
 
 
@@ -281,7 +281,7 @@ def _open_text(path: Path) -> TextIO:
 
 def _read_fits(path: Path) -> Iterator[pd.DataFrame]:
     try:
-        with fits.open(path) as hdus:
+        with open_fits(path) as hdus:
             hdu = next(hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU))
             columns = [column for column in hdu.columns if _is_wanted(column.name)]
             for first in range(0, max(len(hdu.data), 1), CHUNK_ROWS):

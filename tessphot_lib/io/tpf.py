@@ -11,7 +11,7 @@ from isal import igzip
 from numpy.typing import NDArray
 
 from tessphot_lib.constants import SECONDS_PER_DAY
-from tessphot_lib.errors import InputDataError
+from tessphot_lib.errors import ConfigError, InputDataError
 from tessphot_lib.io.damage import DAMAGED
 from tessphot_lib.io.ffi_times import timestamp_shifts
 from tessphot_lib.model import CcdId
@@ -51,7 +51,10 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
         with igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             primary = fits.Header.fromfile(file)
             header = fits.Header.fromfile(file)
-            found = CcdId(primary["SECTOR"], primary["CAMERA"], primary["CCD"])
+            numbers = [primary[key] for key in ("SECTOR", "CAMERA", "CCD")]
+            if any(type(number) is not int for number in numbers):
+                raise ValueError(f"SECTOR, CAMERA and CCD are {numbers}")
+            found = _ccd_id(path, numbers)
             columns = _read_columns(file, header)
         shift = 0.5 * sum(timestamp_shifts(primary.get("DATA_REL"), primary.get("PROCVER")))
     except DAMAGED as err:
@@ -64,6 +67,13 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
         cadenceno=columns["CADENCENO"].astype(np.int64),
         quality=columns["QUALITY"].astype(np.int64),
     )
+
+
+def _ccd_id(path: Path, numbers: list[int]) -> CcdId:
+    try:
+        return CcdId(*numbers)
+    except ConfigError as err:
+        raise InputDataError(f"{path}: {err}") from err
 
 
 def _read_columns(file: BinaryIO, header: fits.Header) -> dict[str, NDArray]:
