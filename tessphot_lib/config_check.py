@@ -173,7 +173,9 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     elif folder is not None and not Path(folder).expanduser().is_dir():
         yield f"prf.folder: there is no folder {folder!r}"
     free_limit = config["photometry"]["linpsf"]["free_limit"]
-    is_fitted = config["photometry"]["method"] in ("auto", "linpsf", "psf")
+    listed = config["todo"]["methods"]
+    named = {"linpsf"} if isinstance(listed, str) else set(map(str, listed.values()))
+    is_fitted = ({config["photometry"]["method"]} | named) & {"auto", "linpsf", "psf"}
     if is_fitted and free_limit < config["todo"]["faint_limit"]:
         yield (
             f"photometry.linpsf.free_limit: {free_limit} is brighter than todo.faint_limit, "

@@ -65,7 +65,7 @@ def test_configuration_without_mistakes(config):
         ("input", None, "input: null must be a section of keys"),
         ("input.sauce", "ffi", "input.sauce: unknown key; did you mean input.source?"),
         ("window", [0, 9, 0, 9], "window: unknown key; did you mean input.window?"),
-        ("todo.x", 1, "todo.x: unknown key; known in todo: faint_limit"),
+        ("todo.x", 1, "todo.x: unknown key; known in todo: faint_limit, exclude, methods"),
         (14, 1, None),
         ("input.source", "fits", "must be one of ffi, simulated, tesscut, mast"),
         ("input.source", "tesscut", "input.cutout_dir: must name a folder, since input.source is"),

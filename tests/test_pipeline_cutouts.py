@@ -97,7 +97,7 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
         home / "prf.fits",
         todo,
         ccd_id,
-        settings={"faint_limit": faint_limit},
+        settings={"faint_limit": faint_limit, "exclude": [], "methods": {}},
         photometry=PHOTOMETRY,
         cutouts=cutouts,
         not_measured=None if cutouts is None else home / "not_measured.ecsv",

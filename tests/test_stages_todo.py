@@ -10,11 +10,16 @@ from tessphot_lib.io.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, read_identity,
 from tessphot_lib.io.catalog_sqlite import write_catalog
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.prf_fits import write_prf
-from tessphot_lib.io.todo_sqlite import read_apertures, read_skipped, read_todo
+from tessphot_lib.io.todo_sqlite import (
+    read_apertures,
+    read_excluded_stars,
+    read_skipped,
+    read_todo,
+)
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.prf_fit import generic_prf
 from tessphot_lib.stages.ccd_apertures import _on_data
-from tessphot_lib.stages.todo import _left_to_brighter, run_todo
+from tessphot_lib.stages.todo import _as_not_measured, _excluded, _left_to_brighter, run_todo
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(240, 300, 500, 590)  # over the borders of tiles of 256 x 512
@@ -82,7 +87,16 @@ def star_table(*rows):
     return stars
 
 
-def run(folder, stars, *, faint_limit=15.0, average=None, photometry=PHOTOMETRY):
+def run(
+    folder,
+    stars,
+    *,
+    faint_limit=15.0,
+    average=None,
+    photometry=PHOTOMETRY,
+    exclude=(),
+    methods=None,
+):
     pixels = make_pixels(folder, average_image(stars) if average is None else average)
     about = {"sector": 14, "camera": 2, "ccd": 3, "ticver": "8.2", "reference_time": 2458683.0}
     about |= {"epoch": 2019.5, "coord_buffer": 0.2, "camera_centre_ra": 80.0}
@@ -96,7 +110,7 @@ def run(folder, stars, *, faint_limit=15.0, average=None, photometry=PHOTOMETRY)
         folder / "prf.fits",
         folder / "todo.sqlite",
         CCD,
-        settings={"faint_limit": faint_limit},
+        settings={"faint_limit": faint_limit, "exclude": list(exclude), "methods": methods or {}},
         photometry=photometry,
     )
     return folder / "todo.sqlite"
@@ -201,8 +215,69 @@ def test_methods_that_suit_the_stars(tmp_path):
     assert read_apertures(forced)[1].errors is None
 
 
+def test_excluded_stars_are_recorded_and_change_nothing_else(tmp_path):
+    stars = star_table(
+        (20, 270.0, 540.0, 9.0),
+        (10, 270.0, 541.2, 14.5),  # left to it as long as it is there
+        (30, 250.0, 520.0, 12.0),
+        (40, 290.0, 570.0, 13.0),
+    )
+    exclude = [{"tic_id": 20, "reason": "a planet"}, 77, {"tic_id": 30, "sector": 15}]
+    exclude += [{"tic_id": 40, "sector": 14}]
+    path = run(tmp_path / "1", stars, exclude=exclude)
+    todo = read_todo(path)
+    assert todo["tic_id"].tolist() == [30, 10]
+    assert len(read_skipped(path)) == 0
+    excluded = read_excluded_stars(path)
+    assert excluded["tic_id"].tolist() == [20, 40]
+    assert excluded["tmag"].tolist() == [9.0, 13.0]
+    assert set(zip(excluded["sector"], excluded["camera"], excluded["ccd"], strict=True)) == {
+        (14, 2, 3)
+    }
+    assert excluded["reason"].tolist() == [
+        "excluded by todo.exclude: a planet",
+        "excluded by todo.exclude",
+    ]
+    whole = run(tmp_path / "2", stars)
+    assert len(read_excluded_stars(whole)) == 0
+    apertures = []
+    for one in (path, whole):
+        priority = read_todo(one).set_index("tic_id")["priority"]
+        apertures.append([read_apertures(one)[priority[star]] for star in (30, 10)])
+    for first, second in zip(*apertures, strict=True):
+        assert first.window == second.window
+        np.testing.assert_array_equal(first.mask, second.mask)
+
+
+def test_excluded_stars_are_listed_as_not_measured():
+    known = star_table((10, 1.0, 2.0, 9.0), (20, 3.0, 4.0, 8.0), (30, 5.0, 6.0, 7.0))
+    excluded = _excluded(known, [1, 2], {10: "", 20: "a planet", 30: ""}, CCD)
+    table = _as_not_measured(known, excluded)
+    assert table["tic_id"].tolist() == [20, 30]
+    assert table["column"].tolist() == [4.0, 6.0]
+    assert table["reason"].tolist() == ["excluded by todo.exclude"] * 2
+    assert table["detail"].tolist() == ["a planet", ""]
+    assert len(_as_not_measured(known, _excluded(known, [1, 2], {}, CCD))) == 0
+
+
+def test_listed_methods_go_first(tmp_path):
+    stars = star_table((10, 250.0, 520.0, 12.0), (20, 270.0, 540.0, 9.0), (30, 290.0, 570.0, 1.5))
+    methods = {10: "psf", "20": "halo", 99: "linpsf"}
+    forced = run(tmp_path / "1", stars, methods=methods)
+    found = read_todo(forced).set_index("tic_id")["method"].to_dict()
+    assert found == {10: "psf", 20: "halo", 30: "aperture"}
+    auto = run(tmp_path / "2", stars, methods=methods, photometry=PHOTOMETRY | {"method": "auto"})
+    found = read_todo(auto).set_index("tic_id")
+    assert found["method"].to_dict() == {10: "psf", 20: "halo", 30: "halo"}
+    remarks = read_apertures(auto)
+    assert remarks[found["priority"][20]].errors is None  # nobody switched it
+    assert remarks[found["priority"][30]].errors == "Automatically switched to Halo photometry"
+    named = run(tmp_path / "3", stars, methods={30: "aperture"})
+    assert set(read_todo(named)["method"]) == {"aperture"}
+
+
 def test_no_star_is_bright_enough(tmp_path):
-    with pytest.raises(InputDataError, match=r"catalog\.sqlite: no star brighter than todo\.faint"):
+    with pytest.raises(InputDataError, match=r"no star that is not in todo\.exclude and brighter"):
         run(tmp_path, star_table((10, 270.0, 541.2, 14.5)), faint_limit=14.0)
     assert not (tmp_path / "todo.sqlite").exists()
 

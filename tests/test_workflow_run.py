@@ -126,6 +126,18 @@ def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path, snakemake
     assert "14) {'ephemeris': PosixPath('../tess.bsp')}" in log
 
 
+def test_list_of_stars_is_checked_and_reruns_the_todo_list(plan, sector14, tmp_path, snakemake):
+    again = {"todo", "trends", "photometry", "collect", "check", "all"}
+    for methods in ({7: "psf"}, "../methods.csv"):
+        (tmp_path / "methods.csv").write_text("tic_id,method\n7,psf\n")
+        assert set(plan(config=sector14 | {"todo": {"methods": methods}})) == again
+    (tmp_path / "methods.csv").write_text("tic_id,method\n7,sum\n")
+    status, output = snakemake("-n", config=sector14 | {"todo": {"methods": "../methods.csv"}})
+    assert status != 0
+    assert "todo.methods: ../methods.csv, line 2: method 'sum' of TIC 7 must be one of" in output
+    assert "Traceback" not in output
+
+
 def test_target_pixel_files_rerun_the_images_of_their_ccd(
     plan, sector14, tmp_path, snakemake, project
 ):

@@ -12,6 +12,8 @@ A todo list knows its stars by ``priority``, 1 being the brightest. Its tables:
     stars that lie in the aperture of a brighter one: the ``priority`` of both.
 ``datavalidation_raw``
     empty; TASOC's programs expect it.
+``excluded``
+    ours: stars that the user has excluded; they are in no other table.
 ``apertures``, ``todo_info``
     ours: the aperture of each star, packed to bits; where the list comes from.
 """
@@ -147,6 +149,14 @@ APERTURES = (
     SqlColumn("flfrcsap", "REAL", "float64"),
     SqlColumn("motion", "BLOB NOT NULL", "object"),
 )
+EXCLUDED = (
+    SqlColumn("starid", "INTEGER NOT NULL", "int64", "tic_id"),
+    SqlColumn("sector", "INTEGER NOT NULL", "int64"),
+    SqlColumn("camera", "INTEGER NOT NULL", "int64"),
+    SqlColumn("ccd", "INTEGER NOT NULL", "int64"),
+    SqlColumn("tmag", "REAL", "float64"),
+    SqlColumn("reason", "TEXT NOT NULL", "object"),
+)
 INFO = (
     SqlColumn("key", "TEXT PRIMARY KEY NOT NULL", "object"),
     SqlColumn("value", "TEXT", "object"),
@@ -204,6 +214,7 @@ def create_todo(
     apertures: Mapping[int, StarAperture] | None = None,
     diagnostics: pd.DataFrame | None = None,
     skipped: pd.DataFrame | None = None,
+    excluded: pd.DataFrame | None = None,
 ) -> None:
     """Write a todo list; ``path`` appears complete or not at all.
 
@@ -220,6 +231,8 @@ def create_todo(
         Apertures by priority.
     diagnostics, skipped : DataFrame, optional
         See `write_diagnostics` and `write_skipped`.
+    excluded : DataFrame, optional
+        Stars that are not to be measured: columns of `EXCLUDED`.
 
     Raises
     ------
@@ -236,12 +249,15 @@ def create_todo(
         create_table(connection, "photometry_skipped", SKIPPED)
         create_table(connection, "datavalidation_raw", DATA_VALIDATION)
         create_table(connection, "apertures", APERTURES)
+        create_table(connection, "excluded", EXCLUDED)
         create_table(connection, "todo_info", INFO)
         insert(connection, "todolist", TODOLIST, stars.sort_values("priority"))
         if diagnostics is not None:
             _insert_diagnostics(connection, diagnostics)
         if skipped is not None:
             _insert_skipped(connection, skipped)
+        if excluded is not None:
+            insert(connection, "excluded", EXCLUDED, excluded)
         _insert_apertures(connection, apertures or {})
         rows = [(key, None if value is None else str(value)) for key, value in (info or {}).items()]
         connection.executemany("INSERT INTO todo_info VALUES (?, ?)", rows)
@@ -351,6 +367,12 @@ def read_skipped(path: Path) -> pd.DataFrame:
         return select(connection, "photometry_skipped", SKIPPED, order="priority, skipped_by")
 
 
+def read_excluded_stars(path: Path) -> pd.DataFrame:
+    """Read the stars that the user has excluded: columns of `EXCLUDED`, brightest first."""
+    with read_database(path) as connection:
+        return select(connection, "excluded", EXCLUDED, order="tmag, starid, sector, camera, ccd")
+
+
 def write_apertures(path: Path, apertures: Mapping[int, StarAperture]) -> None:
     """Add the apertures of stars, by their priority, or replace them."""
     with changed_database(path) as connection:
@@ -418,7 +440,7 @@ def merge_todos(
     InputDataError
         If a list cannot be read, or a star is in two of them.
     """
-    stars, found, left, info = [], [], [], {}
+    stars, found, left, excluded, info = [], [], [], [], {}
     paths = [Path(path) for path in paths]
     for number, path in enumerate(paths):
         stars.append(read_todo(path).assign(source=number))
@@ -430,6 +452,7 @@ def merge_todos(
         for table in (read_skipped(path), (skipped or {}).get(path)):
             if table is not None and len(table):
                 left.append(_typed(table, SKIPPED).assign(source=number))
+        excluded.append(read_excluded_stars(path))
         info |= {f"{path.parent.name}/{key}": value for key, value in read_info(path).items()}
     if not stars:
         raise InputDataError(f"{output}: there are no todo lists to join")
@@ -446,6 +469,7 @@ def merge_todos(
         info=info,
         diagnostics=_renumber(found, renumbered, ["priority"], output),
         skipped=_renumber(left, renumbered, ["priority", "skipped_by"], output),
+        excluded=pd.concat(excluded, ignore_index=True),
     )
 
 

@@ -10,7 +10,12 @@ import pandas as pd
 from tessphot_lib.errors import TessphotError
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.not_measured_ecsv import read_not_measured
-from tessphot_lib.io.todo_sqlite import Status, read_diagnostics, read_todo
+from tessphot_lib.io.todo_sqlite import (
+    Status,
+    read_diagnostics,
+    read_excluded_stars,
+    read_todo,
+)
 from tessphot_lib.model import CcdId
 from tessphot_lib.stages.failures import UNEXPECTED
 
@@ -80,6 +85,9 @@ def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
         lines.append(f"  {len(missing):8d} on no CCD of this run: {_shorten(missing)}")
     lines.append("median scatter over 1 h (ppm) and from point to point (ppm):")
     lines += [_precision_line(stars, tmag) for tmag in SUMMARY_TMAG]
+    excluded = read_excluded_stars(todo)
+    if len(excluded):
+        lines.append(f"excluded by todo.exclude, see table 'excluded' there: {len(excluded)}")
     example = stars[stars["lightcurve"].notna()]
     lines.append(f"todo list:     {todo}")
     if len(example):

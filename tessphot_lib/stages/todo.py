@@ -19,6 +19,7 @@ from tessphot_lib.io.cutout_table import read_unused_cutouts
 from tessphot_lib.io.not_measured_ecsv import write_not_measured
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.prf_fits import read_prf
+from tessphot_lib.io.star_lists import in_sector, read_excluded, read_methods
 from tessphot_lib.io.todo_sqlite import StarAperture, create_todo, with_priority
 from tessphot_lib.method_choice import HALO, choose_methods, is_left_out
 from tessphot_lib.model import CcdId, Window
@@ -35,6 +36,7 @@ LIMITED_APERTURE = "Aperture limited by missing pixels."
 NO_PIXELS = "no pixels of any cutout"
 UNUSED_CUTOUT = "its cutout is not used"
 TOO_FAINT = "fainter than todo.faint_limit"
+EXCLUDED = "excluded by todo.exclude"
 MANY_STARS = 20_000  # in the catalog of a CCD: not those of some cutouts only
 PIXEL_SCALE = 21.0 / 3600  # [deg]
 
@@ -80,22 +82,28 @@ def run_todo(
             ApertureSettings.from_mapping(photometry["aperture"]),
             faint_limit=float(settings["faint_limit"]),
         )
+    out = in_sector(read_excluded(settings["exclude"]), ccd_id.sector)
+    excluded = _excluded(known, sorted(found), out, ccd_id)
     if cutouts is not None and not_measured is not None:
         left_out = _not_measured(known, on_data, float(settings["faint_limit"]), cutouts)
+        left_out = pd.concat([left_out, _as_not_measured(known, excluded)]).sort_values("tmag")
         write_not_measured(not_measured, left_out, ccd_id)
         for reason, count in left_out["reason"].value_counts().items():
             log.info("%s: %d stars are not measured: %s", ccd_id, count, reason)
-    chosen = np.array(sorted(found), dtype=np.int64)
+    chosen = np.array(sorted(set(found) - set(excluded.index)), dtype=np.int64)
     if chosen.size == 0:
         raise InputDataError(
-            f"{catalog}: no star brighter than todo.faint_limit {settings['faint_limit']} lies "
-            f"on the pixels of {ccd_id}, window {window.as_list()}"
+            f"{catalog}: no star that is not in todo.exclude and brighter than todo.faint_limit "
+            f"{settings['faint_limit']} lies on the pixels of {ccd_id}, window {window.as_list()}"
         )
     apertures = [found[index] for index in chosen.tolist()]
     stars = known.iloc[chosen][["tic_id", "tmag", "row", "column"]].reset_index(drop=True)
     stars["sector"], stars["camera"], stars["ccd"] = ccd_id.sector, ccd_id.camera, ccd_id.ccd
     stars["datasource"], stars["cadence_seconds"] = "ffi", cadence_seconds
-    stars["method"] = _methods(stars["tmag"].to_numpy(), apertures, model.zeropoint, photometry)
+    listed = stars["tic_id"].map(in_sector(read_methods(settings["methods"]), ccd_id.sector))
+    stars["is_listed"] = listed.notna()
+    methods = _methods(stars["tmag"].to_numpy(), apertures, model.zeropoint, photometry)
+    stars["method"] = np.where(stars["is_listed"], listed, methods)
     centre = float(about["camera_centre_ra"]), float(about["camera_centre_dec"])
     ra, dec = (known[name].to_numpy(dtype=float)[chosen] for name in ("ra", "dec"))
     stars["cbv_area"] = cbv_area(ccd_id.camera, ccd_id.ccd, ra, dec, centre)
@@ -107,22 +115,25 @@ def run_todo(
     stars["index"] = np.arange(len(stars))
     stars = with_priority(stars)
     by_priority = [apertures[index] for index in stars.pop("index")]
+    is_chosen = photometry["method"] == "auto"
+    is_automatic = [is_chosen and not is_listed for is_listed in stars.pop("is_listed")]
     skipped = _left_to_brighter(stars, by_priority)
     create_todo(
         output,
         stars,
-        info=provenance({"todo": dict(settings), "photometry": dict(photometry)}),
+        info=provenance({"todo": _with_text_keys(settings), "photometry": dict(photometry)}),
         apertures={
-            priority: _stored(aperture, method, photometry["method"])
-            for priority, method, aperture in zip(
-                stars["priority"].tolist(), stars["method"], by_priority, strict=True
+            priority: _stored(aperture, method, is_automatic=automatic)
+            for priority, method, automatic, aperture in zip(
+                stars["priority"].tolist(), stars["method"], is_automatic, by_priority, strict=True
             )
         },
         skipped=skipped,
+        excluded=excluded,
     )
     log.info(
         "%s: %d stars to Tmag %s, %d of them left to a brighter neighbor, %d minimum apertures, "
-        "%d limited by missing pixels; %s",
+        "%d limited by missing pixels; %s; %d others excluded, %d methods from todo.methods",
         ccd_id,
         len(stars),
         settings["faint_limit"],
@@ -130,7 +141,39 @@ def run_todo(
         sum(aperture.is_minimum for aperture in by_priority),
         sum(aperture.is_limited for aperture in by_priority),
         ", ".join(f"{n} {method}" for method, n in stars["method"].value_counts().items()),
+        len(excluded),
+        int(listed.notna().sum()),
     )
+
+
+def _with_text_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Section ``todo`` with texts for the TIC numbers that are keys of ``methods``."""
+    methods = settings["methods"]
+    if not isinstance(methods, str):
+        methods = {str(tic_id): method for tic_id, method in methods.items()}
+    return dict(settings) | {"methods": methods}
+
+
+def _excluded(
+    known: pd.DataFrame, candidates: list[int], reasons: Mapping[int, str], ccd_id: CcdId
+) -> pd.DataFrame:
+    """Those of the stars that could be measured which are excluded; indexed as the catalog."""
+    table = known[["tic_id", "tmag"]].reset_index(drop=True).loc[candidates]
+    table = table[table["tic_id"].isin(list(reasons))]
+    texts = [reasons[tic_id] for tic_id in table["tic_id"]]
+    return table.assign(
+        sector=ccd_id.sector,
+        camera=ccd_id.camera,
+        ccd=ccd_id.ccd,
+        reason=[f"{EXCLUDED}: {text}" if text else EXCLUDED for text in texts],
+    )
+
+
+def _as_not_measured(known: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
+    """Excluded stars as rows of ``not_measured.ecsv``."""
+    table = known.iloc[excluded.index][["tic_id", "tmag", "row", "column"]]
+    details = [text.removeprefix(EXCLUDED).removeprefix(": ") for text in excluded["reason"]]
+    return table.assign(reason=EXCLUDED, detail=np.array(details, dtype=object))
 
 
 def _methods(
@@ -203,10 +246,10 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
     return pd.DataFrame({"priority": priority[left], "skipped_by": skipped_by[left]})
 
 
-def _stored(aperture: Aperture, method: str, wanted: str) -> StarAperture:
+def _stored(aperture: Aperture, method: str, *, is_automatic: bool) -> StarAperture:
     """An aperture as the todo list keeps it, with what is to be said of the star."""
     if method == HALO:
-        remarks = [SWITCHED_TO_HALO] * (wanted == "auto")
+        remarks = [SWITCHED_TO_HALO] * is_automatic
     else:
         remarks = [MINIMUM_APERTURE] * aperture.is_minimum
         remarks += [LIMITED_APERTURE] * aperture.is_limited

@@ -40,6 +40,7 @@ from tessphot_lib.io.ffi_files import (
     write_listing,
 )
 from tessphot_lib.io.ffi_list import as_files, read_ffi_list
+from tessphot_lib.io.star_lists import list_files, read_excluded, read_methods
 from tessphot_lib.io.tpf_files import find_tpfs, read_tpf_listing, write_tpf_listing
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.provenance import code_digest
@@ -265,6 +266,11 @@ def ephemeris_file(wildcards):
     return [str(Path(named).expanduser())] if named else []
 
 
+def star_list_files(wildcards):
+    """The files of ``todo.exclude`` and ``todo.methods``, if there are any."""
+    return [str(path) for path in list_files(config["todo"])]
+
+
 def cutout_table_of(wildcards):
     """The table of the cutouts, by whose WCS stars are placed; none for whole images."""
     if config["input"]["source"] != "tesscut":
@@ -412,6 +418,8 @@ config.update(read_values(config, schema))  # --config gives texts where numbers
 if workflow.is_main_process:
     try:
         check_config(config, schema)
+        read_excluded(config["todo"]["exclude"])
+        read_methods(config["todo"]["methods"])
     except TessphotError as error:
         stop(error)
 

@@ -32,6 +32,7 @@ rule todo:
         catalog="results/{ccd_id}/catalog.sqlite",
         prf="results/{ccd_id}/prf.fits",
         cutouts=cutout_table_of,
+        lists=star_list_files,
     output:
         **NOT_MEASURED,
         todo="results/{ccd_id}/todo.sqlite",
