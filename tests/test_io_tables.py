@@ -71,13 +71,15 @@ def test_motion_is_read_back(tmp_path):
         "n_stars": np.array([500, 0, 499]),
         "source": np.array(["stars", "none", "header"]),
     }
-    write_jitter(tmp_path / "jitter.ecsv", CCD, **written)
+    made_by = {"software": "tessphot 1", "settings": '{"a": [1, null]}'}
+    write_jitter(tmp_path / "jitter.ecsv", CCD, attributes=made_by, **written)
     found = read_jitter(tmp_path / "jitter.ecsv")
     assert set(found) == set(written)
     for name, values in written.items():
         np.testing.assert_array_equal(found[name], values, name)
     table = Table.read(tmp_path / "jitter.ecsv", format="ascii.ecsv")
     np.testing.assert_array_equal(table["row_v"], motion[:, 2])
+    assert made_by.items() <= table.meta.items()
     np.testing.assert_array_equal(table["column_0"], motion[:, 3])
     assert table.meta["ccd"] == str(CCD)
 

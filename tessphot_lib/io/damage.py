@@ -1,12 +1,12 @@
 """FITS files from outside: what libraries raise on damaged ones, and how they are opened."""
 
-import gzip
+import io
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from astropy.io import fits
-from isal import isal_zlib
+from isal import igzip, isal_zlib
 
 # Found by damaging files at random (make fuzz): a header whose cards contradict each other, or
 # hold text where a number is meant, gives any of these, not only what the libraries document.
@@ -20,6 +20,7 @@ DAMAGED = (
     OSError,
     RecursionError,
     TypeError,
+    UnboundLocalError,  # in astropy, of a TFORM that it does not understand
     ValueError,
     fits.VerifyError,
     isal_zlib.error,
@@ -45,13 +46,20 @@ def open_fits(path: Path, **options: Any) -> fits.HDUList:
     ------
     OSError
         If ``NAXIS`` of any HDU is no number from 0 to 999, or the file cannot be opened.
+    Other exceptions of `DAMAGED`
+        Of astropy and of the decompression.
     """
     with path.open("rb") as file:
-        is_packed = file.read(len(GZIP)) == GZIP
-    # As astropy does it: igzip would see some damage before it, and other damage after it.
-    with gzip.open(path) if is_packed else path.open("rb") as file:
-        _check_axes(file)
-    return fits.open(path, **options)
+        if file.read(len(GZIP)) != GZIP:
+            file.seek(0)
+            _check_axes(file)
+            return fits.open(path, **options)
+    # At once: of a damaged packed file astropy takes the size for that of what is in it, goes
+    # back to where it has been, and never ends.
+    unpacked = io.BytesIO(igzip.decompress(path.read_bytes()))
+    _check_axes(unpacked)
+    unpacked.seek(0)
+    return fits.open(unpacked, **options)
 
 
 def _check_axes(file: BinaryIO) -> None:

@@ -1,5 +1,6 @@
 """``diagnostics/<tile>.ecsv``: how the stars of a tile ended."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,19 @@ from tessphot_lib.io.ecsv import read_ecsv, write_ecsv
 from tessphot_lib.model import CcdId
 
 
-def write_diagnostics_table(path: Path, table: pd.DataFrame, ccd_id: CcdId) -> None:
+def write_diagnostics_table(
+    path: Path,
+    table: pd.DataFrame,
+    ccd_id: CcdId,
+    *,
+    attributes: Mapping[str, str] | None = None,
+) -> None:
     """Write one row per star; columns as TASOC's table ``diagnostics``, and ``tic_id``, ``status``.
 
-    None in a text column is written as an empty text.
+    None in a text column is written as an empty text; ``attributes``, of
+    `tessphot_lib.provenance.provenance`, into the head of the table.
     """
-    written = Table(meta={"ccd": str(ccd_id)})
+    written = Table(meta={"ccd": str(ccd_id)} | dict(attributes or {}))
     for name in table.columns:
         values = table[name]
         if values.dtype == object:

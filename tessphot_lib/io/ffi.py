@@ -140,10 +140,14 @@ def cadence_number(header: fits.Header, path: Path) -> int:
     Raises
     ------
     InputDataError
-        If it is absent and the image is not one of 1800 s.
+        If it is no whole number, or absent and the image is not one of 1800 s.
     """
     if "FFIINDEX" in header:
-        return int(header["FFIINDEX"])
+        if type(header["FFIINDEX"]) is not int:
+            raise InputDataError(
+                f"{path}: keyword FFIINDEX is {header['FFIINDEX']!r}, not a whole number"
+            )
+        return header["FFIINDEX"]
     start, stop = float(header["TSTART"]), float(header["TSTOP"])
     if abs(stop - start - ANCHOR_CADENCE) > 0.02 * ANCHOR_CADENCE:
         raise InputDataError(f"{path}: keyword FFIINDEX is missing and the image is not of 1800 s")

@@ -40,15 +40,17 @@ def write_ffi_table(
     *,
     wcs: str | None = None,
     image_header: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, str] | None = None,
 ) -> None:
     """Write one row per image; missing numbers are written as NaN, 0 or False.
 
     ``wcs`` (header cards of the CCD's WCS, pixels of the full image) and
     ``image_header`` (keywords that all images share) go into the table where
-    there are no image files to take them from.
+    there are no image files to take them from; ``attributes``, of
+    `tessphot_lib.provenance.provenance`, into its head.
     """
     empty = {"str": "", "f8": np.nan, "i8": 0, "bool": False}
-    table = Table(meta={"ccd": str(ccd_id)})
+    table = Table(meta={"ccd": str(ccd_id)} | dict(attributes or {}))
     if wcs is not None:
         table.meta |= {"wcs": wcs, "image_header": dict(image_header or {})}
     for name, dtype, unit, description in COLUMNS:

@@ -1,5 +1,6 @@
 """``jitter.ecsv``: the affine motion of each image of a CCD against the reference image."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ def write_jitter(
     error: NDArray,
     n_stars: NDArray,
     source: NDArray,
+    attributes: Mapping[str, str] | None = None,
 ) -> None:
     """Write one row per image.
 
@@ -39,8 +41,11 @@ def write_jitter(
         Stars used.
     source : (n,) array of str
         'stars', 'header' (fall-back) or 'none'.
+    attributes : mapping, optional
+        Of `tessphot_lib.provenance.provenance`, for the head of the table.
     """
-    table = Table(meta={"ccd": str(ccd_id), "reference": "row, column at u = v = 0: 1023.5"})
+    meta = {"ccd": str(ccd_id), "reference": "row, column at u = v = 0: 1023.5"}
+    table = Table(meta=meta | dict(attributes or {}))
     table["time"], table["time"].unit = time, "d"
     table["cadenceno"] = cadenceno
     for index, name in enumerate(TERMS):

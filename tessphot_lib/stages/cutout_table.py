@@ -25,6 +25,7 @@ from tessphot_lib.io.tesscut import (
 )
 from tessphot_lib.manual_excludes import is_excluded
 from tessphot_lib.model import CcdId
+from tessphot_lib.provenance import provenance
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +99,7 @@ def run_cutout_table(
         ccd_id,
         wcs=_wcs_text(wcs),
         image_header={key: value for key, value in header.items() if _is_plain(value)},
+        attributes=provenance({"input": {"on_bad_image": on_bad_image}}),
     )
     log.info(
         "%s: %d cutouts, %d of them used, of %d images", ccd_id, len(rows), len(good), len(images)

@@ -24,6 +24,7 @@ from tessphot_lib.io.ffi_times import image_times
 from tessphot_lib.io.tpf import read_tpf_cadences
 from tessphot_lib.manual_excludes import is_excluded
 from tessphot_lib.model import CcdId
+from tessphot_lib.provenance import provenance
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,8 @@ def run_ffi_table(
     if headers:
         header = read_ffi_header(reference, ccd_id, content=kept[reference.name])
         cards = header.tostring(sep="\n", endcard=False, padding=False)
-    write_ffi_table(output, rows, ccd_id, wcs=cards)
+    made_by = provenance({"input": {"on_bad_image": on_bad_image}})
+    write_ffi_table(output, rows, ccd_id, wcs=cards, attributes=made_by)
     log.info("%s: %d images, %d of them not used", ccd_id, len(rows), len(rows) - len(good))
 
 

@@ -13,6 +13,7 @@ from tessphot_lib.io.block_hdf5 import read_all_images, read_images, read_motion
 from tessphot_lib.io.jitter_ecsv import write_jitter
 from tessphot_lib.model import CcdId
 from tessphot_lib.motion import fit_motion, relative_to
+from tessphot_lib.provenance import provenance
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ def run_jitter(
         error=error,
         n_stars=n_used,
         source=source,
+        attributes=provenance(settings),
     )
 
 

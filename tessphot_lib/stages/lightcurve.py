@@ -11,6 +11,7 @@ from tessphot_lib.io.diagnostics_ecsv import write_diagnostics_table
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import Status, read_skipped, read_todo
 from tessphot_lib.model import CcdId
+from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.measure import measure_stars
 from tessphot_lib.stages.photometry import count_statuses
 from tessphot_lib.stages.star_list import star_list
@@ -102,5 +103,6 @@ def run_targets(
         table["lightcurve"] = [
             None if name is None else f"{output.name}/{name}" for name in table["lightcurve"]
         ]
-        write_diagnostics_table(folder / DIAGNOSTICS_NAME, table, ccd_id)
+        made_by = provenance({"photometry": dict(settings), "output": dict(output_settings)})
+        write_diagnostics_table(folder / DIAGNOSTICS_NAME, table, ccd_id, attributes=made_by)
     log.info("%s: %s", ccd_id, count_statuses(table))

@@ -13,6 +13,7 @@ from tessphot_lib.io.diagnostics_ecsv import write_diagnostics_table
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import Status, read_todo
 from tessphot_lib.model import CcdId
+from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.measure import measure_stars
 from tessphot_lib.stages.star_list import star_list
 from tessphot_lib.tiles import tile_window
@@ -73,7 +74,8 @@ def run_photometry(
         None if name is None else f"{light_curves.parent.name}/{light_curves.name}/{name}"
         for name in table["lightcurve"]
     ]
-    write_diagnostics_table(diagnostics, table, ccd_id)
+    made_by = provenance({"photometry": dict(settings), "output": dict(output_settings)})
+    write_diagnostics_table(diagnostics, table, ccd_id, attributes=made_by)
     log.info("%s tile %s: %s", ccd_id, tile, count_statuses(table))
 
 

@@ -17,6 +17,8 @@ rule fetch_script:
         "results/tesscurl_sector_{sector}_ffic.sh",
     log:
         "logs/fetch_script_{sector}.log",
+    benchmark:
+        "benchmarks/fetch_script_{sector}.tsv"
     conda:
         "../../environment.yaml"
     resources:
@@ -36,6 +38,8 @@ rule list_images:
         "results/{ccd_id}/ffi_list.csv",
     log:
         "logs/{ccd_id}/fetch_list.log",
+    benchmark:
+        "benchmarks/{ccd_id}/fetch_list.tsv"
     conda:
         "../../environment.yaml"
     resources:

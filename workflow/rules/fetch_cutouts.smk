@@ -10,6 +10,8 @@ rule fetch_cutouts:
         list_of_cutouts(),
     log:
         "logs/fetch_cutouts.log",
+    benchmark:
+        "benchmarks/fetch_cutouts.tsv"
     conda:
         "../../environment.yaml"
     resources:
