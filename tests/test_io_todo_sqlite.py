@@ -15,6 +15,7 @@ from tessphot_lib.io.todo_sqlite import (
     merge_todos,
     read_apertures,
     read_diagnostics,
+    read_excluded_stars,
     read_info,
     read_skipped,
     read_todo,
@@ -317,6 +318,20 @@ def test_merging_keeps_every_star(tmp_path, seed):
     assert (joined["mean_flux"] == joined["tic_id"]).all()
     expected = "ccd" + joined["ccd"].astype(str) + "/lc/" + joined["tic_id"].astype(str)
     assert (joined["lightcurve"] == expected).all()
+
+
+def test_file_of_another_version_is_named_with_what_it_lacks(path):
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("ALTER TABLE diagnostics DROP COLUMN crowdsap")
+        connection.execute("ALTER TABLE diagnostics DROP COLUMN ptp")
+        connection.execute("DROP TABLE excluded")
+        connection.commit()
+    message = rf"{path}: there is no column ptp, crowdsap in table diagnostics; another version"
+    with pytest.raises(InputDataError, match=message):
+        read_diagnostics(path)
+    with pytest.raises(InputDataError, match=rf"{path}: there is no table excluded; another"):
+        read_excluded_stars(path)
+    assert len(read_todo(path)) > 0
 
 
 def test_unreadable_files_are_named(tmp_path):

@@ -86,7 +86,13 @@ def select(
         SQL with one question mark each, and what stands for it; all have to hold.
     order : str
         SQL to order by.
+
+    Raises
+    ------
+    InputDataError
+        If the file has no such table, or the table lacks a column.
     """
+    _check_columns(connection, table, columns)
     names = ", ".join(f'"{column.sql_name}"' for column in columns)
     where = f" WHERE {' AND '.join(text for text, _ in conditions)}" if conditions else ""
     found = connection.execute(
@@ -94,6 +100,18 @@ def select(
     ).fetchall()
     frame = pd.DataFrame(found, columns=[column.key for column in columns])
     return frame.astype({column.key: column.dtype for column in columns})
+
+
+def _check_columns(
+    connection: sqlite3.Connection, table: str, columns: Sequence[SqlColumn]
+) -> None:
+    """Refuse a file of another version; SQLite would read an unknown "name" as a text."""
+    present = {row[1] for row in connection.execute(f'PRAGMA table_info("{table}")')}
+    missing = [column.sql_name for column in columns if column.sql_name not in present]
+    if missing:
+        path = connection.execute("PRAGMA database_list").fetchone()[2]
+        what = f"column {', '.join(missing)} in table {table}" if present else f"table {table}"
+        raise InputDataError(f"{path}: there is no {what}; another version of tessphot made it?")
 
 
 def python_values(values: pd.Series) -> list[Any]:
