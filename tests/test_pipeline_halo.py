@@ -73,6 +73,7 @@ def test_file_of_a_saturated_star_tells_its_weights(measured, small_run):
         assert header["PHOTMET"] == "halo"
         assert header["HALO_OBJ"] == "tv"
         assert (header["HALO_RAD"], header["HALO_GAP"]) == (20.0, 0.5)
+        assert (header["HALO_MIN"], header["HALO_MOT"]) == (40, True)
         assert (header["AUTO_TMG"], header["AUTO_LIM"]) == (2.0, 6.0)
         assert (header["AUTO_EDG"], header["AUTO_CON"]) == (0.01, 0.25)
         first = hdus["WEIGHTMAP"].header

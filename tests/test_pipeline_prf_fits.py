@@ -71,6 +71,8 @@ def test_one_star_is_the_same_as_in_its_tile(measured):
     )
     with fits.open(path) as alone, fits.open(folder / star.lightcurve) as in_tile:
         assert alone[0].header["PHOTMET"] == method
+        assert alone[0].header["PSF_FREE"] == 16.0
+        assert alone[0].header.get("PSF_IMAG") == (9.0 if method == "psf" else None)
         for name in ("FLUX_RAW", "FLUX_RAW_ERR", "MOM_CENTR1", "QUALITY"):
             np.testing.assert_allclose(
                 alone[1].data[name], in_tile[1].data[name], rtol=1e-6, err_msg=name

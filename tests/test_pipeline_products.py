@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 from pipeline_run import CCD, SHOWCASE
 
+import tessphot_lib
 from tessphot_lib.io.ffi_table import read_ffi_table
 
 # Column, type and whether NULL is forbidden, as TASOC's programs know them.
@@ -171,6 +172,7 @@ def test_light_curves_have_the_columns_of_tasoc(small_run):
             header = hdus[0].header
             assert (header["TICID"], header["OBJECT"]) == (tic_id, f"TIC {tic_id}")
             assert (header["SECTOR"], header["CAMERA"], header["CCD"]) == (14, 3, 4)
+            assert header["CREATOR"] == header["PROCVER"] == f"tessphot {tessphot_lib.__version__}"
             assert (header["ORIGIN"], header["FILEVER"]) == ("TASOC/Aarhus", "1.5")
             assert header["SIMULATD"] is True
             assert header["DATAVAL"] == 0
@@ -215,6 +217,9 @@ def test_lightkurve_shows_a_sensible_light_curve_by_default(small_run):
     header = fits.getheader(path)
     assert header["CORRMETH"] == "motion"
     assert header["CORRNTR"] == 0
+    assert (header["AP_KIND"], header["AP_THRES"], header["AP_MINPX"]) == ("optimal", 3.0, 4)
+    assert (header["AP_RADIU"], header["AP_MOTCO"]) == (13.0, True)
+    assert "PSF_FREE" not in header
     assert 0 < header["CDPP1_0"] < 1e6
 
 

@@ -148,7 +148,7 @@ def _measure(
     _, sky_error = cube.background_at(row, column)
     return replace(
         _fluxes(halo, weights, scale, sky_error),
-        notes=(_note(halo, weights, scale, expected, settings),),
+        notes=(_note(halo, weights, scale, expected),),
     )
 
 
@@ -274,9 +274,7 @@ def _fluxes(halo: _Halo, weights: HaloWeights, scale: float, sky_error: NDArray)
     return StarFluxes(**{name: one[None] for name, one in arrays.items()})
 
 
-def _note(
-    halo: _Halo, weights: HaloWeights, scale: float, expected: float, settings: HaloSettings
-) -> StarNotes:
+def _note(halo: _Halo, weights: HaloWeights, scale: float, expected: float) -> StarNotes:
     """What the file says of the halo."""
     weight_map = np.zeros((len(weights.segments), *halo.mask.shape), dtype=np.float32)
     weight_map[:, halo.mask] = scale * weights.weights
@@ -291,8 +289,6 @@ def _note(
         "HALO_TV": round(1e6 * float(weights.objective.mean()), 3),
         "HALO_NPX": int(used.sum()),
         "HALO_SEG": len(weights.segments),
-        "HALO_RAD": settings.radius,
-        "HALO_GAP": settings.gap,
         "AP_CONT": 1 - crowdsap,
         "CROWDSAP": crowdsap,
         "FLFRCSAP": share,

@@ -30,6 +30,7 @@ from tessphot_lib.model import LightCurve, Stamp, StarFluxes, Window
 from tessphot_lib.quality import star_pixel_quality, star_quality
 from tessphot_lib.stages.corrections import Correction
 from tessphot_lib.stages.failures import attempt
+from tessphot_lib.stages.method_cards import method_cards
 from tessphot_lib.stages.regions import tile_region
 from tessphot_lib.stages.star_list import StarList
 from tessphot_lib.starmask import star_mask
@@ -79,6 +80,8 @@ class Products:
     quality : (n_stars, n_cadences) int32 array
     correction : Correction
     template : LightCurveTemplate
+    settings : mapping
+        Section ``photometry`` of the configuration.
     sky_of : callable
         Sky pixels of a stamp.
     path_of : callable
@@ -92,6 +95,7 @@ class Products:
     quality: NDArray
     correction: Correction
     template: LightCurveTemplate
+    settings: Mapping[str, Any]
     sky_of: Callable[[Window], NDArray]
     path_of: Callable[[str, int], Path]
 
@@ -158,7 +162,11 @@ class Products:
             star,
             template=self.template,
             method=star["method"],
-            method_settings=dict(note.header) | {CDPP_KEYWORDS[key]: noise[key] for key in noise},
+            method_settings={
+                **method_cards(star["method"], self.settings),
+                **note.header,
+                **{CDPP_KEYWORDS[key]: noise[key] for key in noise},
+            },
             extra_images=note.images,
         )
         return found | dict(note.diagnostics) | {"lightcurve": path.name}
