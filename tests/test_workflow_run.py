@@ -14,6 +14,7 @@ AFTER_A_BLOCK = {
     "hdf5": 1,
     "prf": 1,
     "todo": 1,
+    "trends": 1,
     "photometry": 4,
     "collect": 1,
     "check": 1,
@@ -99,7 +100,11 @@ def test_image_taken_away_changes_its_own_block_only(plan, tmp_path):
 @pytest.mark.parametrize(
     ("section", "change", "again"),
     [
-        ("todo", {"faint_limit": 14.0}, {"todo", "photometry", "collect", "check", "all"}),
+        (
+            "todo",
+            {"faint_limit": 14.0},
+            {"todo", "trends", "photometry", "collect", "check", "all"},
+        ),
         ("output", {"version": 2}, {"photometry", "collect", "check", "all"}),
         (
             "prepare",
@@ -116,7 +121,7 @@ def test_setting_reruns_what_depends_on_it(plan, sector14, section, change, agai
 def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path, snakemake, project):
     (tmp_path / "tess.bsp").touch()
     sector14["times"] = {"ephemeris": "../tess.bsp"}
-    again = {"spacecraft", "hdf5", "prf", "todo", "photometry", "collect", "check", "all"}
+    again = {"spacecraft", "hdf5", "prf", "todo", "trends", "photometry", "collect", "check", "all"}
     assert set(plan(config=sector14)) == again
     wanted = "results/spacecraft_sector14.ecsv"
     status, output = snakemake("--cores", "1", wanted, config=sector14, project=project)
@@ -126,13 +131,21 @@ def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path, snakemake
     assert "14) {'ephemeris': PosixPath('../tess.bsp')}" in log
 
 
-def test_list_of_stars_is_checked_and_reruns_the_todo_list(plan, sector14, tmp_path, snakemake):
+def test_list_of_stars_is_checked_and_reruns_the_todo_list(
+    plan, sector14, tmp_path, snakemake, project
+):
     again = {"todo", "trends", "photometry", "collect", "check", "all"}
     for methods in ({7: "psf"}, "../methods.csv"):
         (tmp_path / "methods.csv").write_text("tic_id,method\n7,psf\n")
         assert set(plan(config=sector14 | {"todo": {"methods": methods}})) == again
+    named = sector14 | {"todo": {"methods": "../methods.csv"}}
+    status, output = snakemake("--cores", "1", config=named, project=project)
+    assert status == 0, output
+    assert plan(config=named) == {}
+    (tmp_path / "methods.csv").write_text("tic_id,method\n7,halo\n")
+    assert set(plan(config=named)) == again
     (tmp_path / "methods.csv").write_text("tic_id,method\n7,sum\n")
-    status, output = snakemake("-n", config=sector14 | {"todo": {"methods": "../methods.csv"}})
+    status, output = snakemake("-n", config=named)
     assert status != 0
     assert "todo.methods: ../methods.csv, line 2: method 'sum' of TIC 7 must be one of" in output
     assert "Traceback" not in output
@@ -162,7 +175,7 @@ def test_target_pixel_files_rerun_the_images_of_their_ccd(
 def test_code_reruns_what_depends_on_it(plan, project):
     stage = project / "tessphot_lib" / "stages" / "todo.py"
     stage.write_text(stage.read_text() + "# another version\n")
-    assert set(plan()) == {"todo", "photometry", "collect", "check", "all"}
+    assert set(plan()) == {"todo", "trends", "photometry", "collect", "check", "all"}
 
 
 def test_job_on_a_node_does_not_search_for_images(images, snakemake, sector14, project):
