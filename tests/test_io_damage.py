@@ -31,6 +31,17 @@ def change(path, place, card):
     path.write_bytes(gzip.compress(content) if is_packed else content)
 
 
+def test_number_of_columns_that_cannot_be(tmp_path):
+    path = tmp_path / "table.fits"
+    fits.BinTableHDU.from_columns([fits.Column("ID", "K", array=[1, 2])]).writeto(path)
+    content = path.read_bytes().replace(
+        b"TFIELDS =                    1", b"TFIELDS = " + b"9" * 20
+    )
+    path.write_bytes(content)
+    with pytest.raises(OSError, match=r"TFIELDS of HDU 1 is 9+, not a number from 0 to 999"):
+        open_fits(path)
+
+
 def test_good_files_open_as_ever(good):
     with open_fits(good, memmap=False) as hdus:
         np.testing.assert_array_equal(hdus[2].data, 2 * ARRAY)

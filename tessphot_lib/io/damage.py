@@ -26,15 +26,16 @@ DAMAGED = (
     isal_zlib.error,
     zlib.error,
 )
-MAX_AXES = 999  # FITS Standard 4.0, section 4.4.1.1
+COUNTS = ("NAXIS", "TFIELDS")
+MOST = 999  # of both: FITS Standard 4.0, sections 4.4.1.1 and 7.3.1
 GZIP = b"\x1f\x8b"
 
 
 def open_fits(path: Path, **options: Any) -> fits.HDUList:
-    """Open a FITS file, plain or gzipped, once its headers name possible numbers of axes.
+    """Open a FITS file, plain or gzipped, once its headers name possible numbers of axes and columns.
 
-    astropy counts through the axes that ``NAXIS`` names before it looks at any
-    of them: a damaged one keeps it busy for hours, and takes all memory.
+    astropy counts through the axes that ``NAXIS`` names, and the columns of
+    ``TFIELDS``, before it looks at any of them: a damaged one keeps it busy for hours, and takes all memory.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def open_fits(path: Path, **options: Any) -> fits.HDUList:
     Raises
     ------
     OSError
-        If ``NAXIS`` of any HDU is no number from 0 to 999, or the file cannot be opened.
+        If ``NAXIS`` or ``TFIELDS`` of any HDU is no number from 0 to 999, or the file cannot be opened.
     Other exceptions of `DAMAGED`
         Of astropy and of the decompression.
     """
@@ -66,9 +67,10 @@ def _check_axes(file: BinaryIO) -> None:
     """Go from header to header; where there is none, the rest is left for astropy to judge."""
     number = 0
     while (header := _next_header(file)) is not None:
-        n_axes = header.get("NAXIS", 0)
-        if type(n_axes) is not int or not 0 <= n_axes <= MAX_AXES:
-            raise OSError(f"NAXIS of HDU {number} is {n_axes!r}, not a number from 0 to {MAX_AXES}")
+        for key in COUNTS:
+            count = header.get(key, 0)
+            if type(count) is not int or not 0 <= count <= MOST:
+                raise OSError(f"{key} of HDU {number} is {count!r}, not a number from 0 to {MOST}")
         size = header.data_size_padded
         if size < 0:
             raise OSError(f"the size of HDU {number} is {size} bytes")

@@ -5,6 +5,7 @@ plain or gzipped). Its place on the CCD stands in the physical WCS keywords of
 the column FLUX, its celestial WCS, a linear one, in the header of the aperture image.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,7 +236,7 @@ def _number(path: Path, header: fits.Header, key: str, default: float | None = N
         value = header[key]
     except (fits.VerifyError, KeyError) as err:
         raise InputDataError(f"{path}: keyword {key}: {err}") from err
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InputDataError(f"{path}: keyword {key} is {value!r}, not a number")
     return value
 
