@@ -178,7 +178,16 @@ def steps(
     yield "collect", measure("collect", "run_collect", [todo], diagnostics, run / "todo.sqlite")
     yield (
         "check",
-        measure("check", "run_check", run / "todo.sqlite", run / "summary.txt", tic_ids=[]),
+        measure(
+            "check",
+            "run_check",
+            run / "todo.sqlite",
+            run / "summary.txt",
+            run / "run.json",
+            tic_ids=[],
+            ffi_tables=[ffis],
+            config=config,
+        ),
     )
 
 
@@ -205,22 +214,30 @@ def report(folder: Path, ccd_id: CcdId, costs: dict[str, Cost], n_images: int, u
         )
     before = sum(costs[rule].cpu for rule in PREPARE) / n_images
     after = sum(costs[rule].cpu for rule in AFTER)
+    memory = max(cost.memory for rule, cost in costs.items() if rule != "simulate")
     size = sum(path.stat().st_size for path in (results / "blocks").iterdir())
     size += (results / "pixels.hdf5").stat().st_size
     light_curves = list((results / "lightcurves").rglob("*.fits.gz"))
     per_star = sum(path.stat().st_size for path in light_curves) / max(len(light_curves), 1)
     rows = [
-        ("before todo, per image", f"{before:.3f} CPU s = {before / unit:.2f} probes"),
+        (
+            "before todo, per image",
+            f"{before:.3f} CPU s = {before / unit:.2f} probes",
+            "1.5 probes",
+        ),
         (
             "after todo",
             f"{n_stars / after:.1f} stars per CPU s, {after / n_stars / unit:.4f} probes per star",
+            "8 stars per CPU s",
         ),
-        ("cubes on disk", f"{size / n_images / 1e6:.2f} MB per image"),
-        ("light curves on disk", f"{per_star / 1e3:.1f} kB per star"),
+        ("memory of a job", f"{memory / 1e3:.2f} GB", "2.5 GB"),
+        ("cubes on disk", f"{size / n_images / 1e6:.2f} MB per image", "12 MB per image"),
+        ("light curves on disk", f"{per_star / 1e3:.1f} kB per star", ""),
     ]
-    print("\n| what | value |\n|---|---|")
-    for what, value in rows:
-        print(f"| {what} | {value} |")
+    print("\n| what | measured | goal |\n|---|---|---|")
+    for what, value, goal in rows:
+        print(f"| {what} | {value} | {goal} |")
+    print("\n| against the truth | measured |\n|---|---|")
     functions = background_quality, background_error_quality, motion_quality, photometry_quality
     for function in functions:
         for what, value, note in function(results):

@@ -345,10 +345,11 @@ def test_check_names_the_broken_star_and_its_log(broken_star):
     assert star["method_used"] == "error"
     assert "ZeroDivisionError: something nobody thought of" in star["errors"]
     with pytest.raises(TessphotError) as caught:
-        run_check(todo, summary, tic_ids=[])
+        run_check(todo, summary, results / "run.json", tic_ids=[], config={})
     message = str(caught.value)
     assert "\n" not in message
     assert f"TIC {victim}" in message
     assert "something nobody thought of" in message
     assert f"logs/{CCD}/photometry_r14c0.log" in message
     assert not summary.exists()
+    assert not (results / "run.json").exists()

@@ -1,6 +1,9 @@
 """A finished run: all products are there, whole, and readable by other programs."""
 
+import json
+import platform
 import sqlite3
+from datetime import datetime, timedelta
 
 import h5py
 import hdf5plugin  # noqa: F401  (without it h5py cannot read the pixels)
@@ -125,6 +128,24 @@ def test_all_products_are_there(small_run):
     for name in ("average_image.png", "light_curve.png"):
         picture = small_run.results / "pictures" / name
         assert picture.read_bytes().startswith(b"\x89PNG"), name
+
+
+def test_record_of_the_run(small_run):
+    """What ran when on what: nothing in it names the computer or the folder."""
+    text = (small_run.results / "run.json").read_text()
+    record = json.loads(text)
+    assert record["software"].startswith(f"tessphot {tessphot_lib.__version__}")
+    assert record["packages"]["numpy"] == np.__version__
+    stars = len(small_run.light_curves)
+    assert record["ccds"][CCD]["images"] == record["ccds"][CCD]["images_used"] == 24
+    assert record["ccds"][CCD]["light_curves"] == stars <= record["ccds"][CCD]["stars"]
+    assert record["settings"]["simulation"]["seed"] == small_run.config["simulation"]["seed"]
+    assert record["settings"]["photometry"]["tiles"] == [16, 1]
+    began, ended = (datetime.fromisoformat(record[key]) for key in ("began", "ended"))
+    assert began.utcoffset() == ended.utcoffset() == timedelta(0)
+    assert timedelta(0) <= ended - began < timedelta(hours=1)
+    assert str(small_run.home) not in text
+    assert platform.node() not in text
 
 
 def test_nothing_half_written_is_left(small_run):

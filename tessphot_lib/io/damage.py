@@ -32,10 +32,11 @@ GZIP = b"\x1f\x8b"
 
 
 def open_fits(path: Path, **options: Any) -> fits.HDUList:
-    """Open a FITS file, plain or gzipped, once its headers name possible numbers of axes and columns.
+    """Open a FITS file, maybe gzipped, if its headers name possible numbers of axes and columns.
 
     astropy counts through the axes that ``NAXIS`` names, and the columns of
-    ``TFIELDS``, before it looks at any of them: a damaged one keeps it busy for hours, and takes all memory.
+    ``TFIELDS``, before it looks at any of them:
+    a damaged one keeps it busy for hours, and takes all memory.
 
     Parameters
     ----------
@@ -46,7 +47,8 @@ def open_fits(path: Path, **options: Any) -> fits.HDUList:
     Raises
     ------
     OSError
-        If ``NAXIS`` or ``TFIELDS`` of any HDU is no number from 0 to 999, or the file cannot be opened.
+        If ``NAXIS`` or ``TFIELDS`` of any HDU is no number from 0 to 999, or the file cannot
+        be opened.
     Other exceptions of `DAMAGED`
         Of astropy and of the decompression.
     """

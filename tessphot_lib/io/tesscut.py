@@ -238,7 +238,7 @@ def _number(path: Path, header: fits.Header, key: str, default: float | None = N
         raise InputDataError(f"{path}: keyword {key}: {err}") from err
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InputDataError(f"{path}: keyword {key} is {value!r}, not a number")
-    return value
+    return float(value)
 
 
 def _linear_wcs(path: Path, hdus: fits.HDUList) -> WCS:

@@ -1,8 +1,9 @@
 """Last step: the todo list of the run -> a summary, and an error if the code failed on a star."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from tessphot_lib.io.todo_sqlite import (
 )
 from tessphot_lib.model import CcdId
 from tessphot_lib.stages.failures import UNEXPECTED
+from tessphot_lib.stages.run_record import write_run_record
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +29,30 @@ MAX_NAMED = 10
 
 
 def run_check(
-    todo: Path, output: Path, *, tic_ids: list[int], not_measured: Sequence[Path] = ()
+    todo: Path,
+    output_summary: Path,
+    output_record: Path,
+    *,
+    tic_ids: list[int],
+    not_measured: Sequence[Path] = (),
+    ffi_tables: Sequence[Path] = (),
+    config: Mapping[str, Any],
+    began: Path | None = None,
 ) -> None:
-    """Write the summary of a run.
+    """Write the summary and the record of a run.
 
     Parameters
     ----------
     todo : Path
         Of the run.
-    output : Path
-        ``summary.txt``
+    output_summary, output_record : Path
+        ``summary.txt``, ``run.json``
     tic_ids : list of int
         Stars that were asked for; empty: all.
     not_measured : sequence of Path
         ``not_measured.ecsv`` of each CCD of cutouts.
+    ffi_tables, config, began
+        See `tessphot_lib.stages.run_record.write_run_record`.
 
     Raises
     ------
@@ -56,7 +68,8 @@ def run_check(
     if tic_ids:
         stars = stars[stars["tic_id"].isin(tic_ids)]
     text = summary(stars, todo, tic_ids) + "".join(map(_not_measured_lines, not_measured))
-    with complete_file(output) as partial:
+    write_run_record(output_record, stars, ffi_tables=ffi_tables, config=config, began=began)
+    with complete_file(output_summary) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

@@ -32,8 +32,10 @@ rule check:
     input:
         todo="results/todo.sqlite",
         not_measured=expand(list(NOT_MEASURED.values()), ccd_id=CCD_IDS),
+        ffi_tables=expand("results/{ccd_id}/ffis.ecsv", ccd_id=CCD_IDS),
     output:
-        RUN_SUMMARY,
+        summary=RUN_SUMMARY,
+        record=RUN_RECORD,
     log:
         "logs/check.log",
     benchmark:
@@ -45,6 +47,7 @@ rule check:
         runtime=growing(30),
     params:
         tic_ids=config["targets"]["tic_ids"],
+        began=str(BEGAN),
         code=code_of("check"),
     message:
         "check: did every star end as it should?"

@@ -50,6 +50,7 @@ from tessphot_lib.tiles import tiles_in
 
 CACHE = Path(".snakemake/tessphot/ffis")
 STARTED = time.time()
+BEGAN = Path(".snakemake/tessphot/began")
 TPF_CACHE = Path(".snakemake/tessphot/tpfs.json")
 
 
@@ -371,6 +372,12 @@ def cancel_jobs_from_before():
         logger.warning(f"cancelled, left on the cluster by an earlier run: {', '.join(jobs)}")
 
 
+def note_the_time():
+    """For the record of the run, which a job writes."""
+    BEGAN.parent.mkdir(parents=True, exist_ok=True)
+    BEGAN.write_text("")
+
+
 def keep_list_of_images():
     """Keep what was found, for the processes of jobs."""
     if FOUND:
@@ -454,12 +461,13 @@ FOOTPRINT_FROM = (
 )
 PRODUCT_SETTINGS = {name: config["output"][name] for name in ("version", "origin")}
 RUN_SUMMARY = "results/summary.txt"
+RUN_RECORD = "results/run.json"
 PICTURES = {
     "average": "results/pictures/average_image.png",
     "light_curve": "results/pictures/light_curve.png",
 }
 RUN_PRODUCTS = (
-    [RUN_SUMMARY, *(PICTURES.values() if config["output"]["pictures"] else [])]
+    [RUN_SUMMARY, RUN_RECORD, *(PICTURES.values() if config["output"]["pictures"] else [])]
     if not no_images_yet()
     else expand("results/{ccd_id}/tic.fits", ccd_id=CCD_IDS)
 )

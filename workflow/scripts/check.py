@@ -6,7 +6,11 @@ from tessphot_lib.stages.check import run_check
 log_to(snakemake.log[0])
 run_check(
     Path(snakemake.input.todo),
-    Path(snakemake.output[0]),
+    Path(snakemake.output.summary),
+    Path(snakemake.output.record),
     tic_ids=snakemake.params.tic_ids,
     not_measured=[Path(path) for path in snakemake.input.not_measured],
+    ffi_tables=[Path(path) for path in snakemake.input.ffi_tables],
+    config=snakemake.config,  # no param: what matters has made other steps run again
+    began=Path(snakemake.params.began),
 )
