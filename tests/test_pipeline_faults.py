@@ -69,6 +69,7 @@ def photometry(ccd):
         settings=DEFAULTS["photometry"] | {"tiles": [16, 1]},
         output_settings={"version": 1, "origin": "TASOC/Aarhus"},
         threads=1,
+        trends=ccd / "trends.hdf5",
     )
 
 
