@@ -4,7 +4,9 @@ Every pixel belongs to the catalog star that is expected to give it the most
 light; a star's aperture is the part of its pixels that stands out of the
 local sky and is connected to the star. Light that no single star dominates is
 shared honestly: it goes to one of them, never to two. What a star is expected
-to give falls off with distance as a Moffat profile, about as TESS's PRF does.
+to give falls off with distance as a Moffat profile, which is only there to
+divide pixels between stars; whose light an aperture holds, and which pixels are
+the best, is decided with the PRF (`tessphot_lib.crowding`).
 
 Arrays cover the window of the CCD; positions are science pixels.
 """
@@ -21,8 +23,8 @@ from tessphot_lib.flags import ApertureFlag
 from tessphot_lib.model import Window
 from tessphot_lib.starmask import FULL_WELL_RATE, bleed_half_length
 
-# Moffat profile with the share of the light in 1, 9 and 25 pixels of the average PRF
-# (TESS_FACTS: 60 % in 4 pixels, 81 % in 9, 95 % in 16).
+# Broader than the PRF: 47, 69 and 82 % of the light in the best 4, 9 and 16 pixels, where
+# TESS's has some 60, 81 and 90-95 % (TESS_FACTS; the mission's PRFs).
 MOFFAT_RADIUS = 1.6  # [pixels]
 MOFFAT_POWER = 2.6
 SKY_CELL = 64  # [pixels] side of the cells in which the noise of the average image is measured
