@@ -70,7 +70,10 @@ def long_sector(results: Path, scratch: Path, blocks: list[Path]) -> dict[str, C
         "jitter": ("run_jitter", blocks, jitter, ccd_id),
         "hdf5": ("run_hdf5", *all_made),
     }
-    return {name: measure(name, *call, settings=settings) for name, call in steps.items()}
+    module = "tessphot_lib.stages"
+    return {
+        name: measure(f"{module}.{name}", *call, settings=settings) for name, call in steps.items()
+    }
 
 
 def tile_of_stars(results: Path, window: Window) -> tuple[Window, int]:

@@ -201,7 +201,7 @@ def photometry_quality(folder: Path, *, per_bin: int = 400, seed: int = 1) -> li
     quiet = np.array(levels) < 0.1 * scene.settings.sky_level
     rng = np.random.default_rng(seed)
     rows = []
-    for tmag in range(4, 16):
+    for tmag in range(4, 17):
         near = stars[(stars["tmag"] >= tmag - 0.5) & (stars["tmag"] < tmag + 0.5)]
         if len(near) > per_bin:
             near = near.iloc[np.sort(rng.choice(len(near), per_bin, replace=False))]

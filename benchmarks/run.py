@@ -35,7 +35,7 @@ module, name, args, kwargs = pickle.load(sys.stdin.buffer)
 getattr(importlib.import_module(module), name)(*args, **kwargs)
 """
 PREPARE = ("ffi_table", "catalog", "backgrounds", "average_image", "jitter", "hdf5", "prf")
-AFTER = ("photometry", "collect", "check")
+AFTER = ("trends", "photometry", "collect", "check")
 
 
 @dataclass
@@ -47,9 +47,8 @@ class Cost:
     jobs: int = 0
 
 
-def measure(stage: str, function: str, *args: Any, **kwargs: Any) -> Cost:
-    """Run one function of a stage, or of a module with a dotted name, in a new Python process."""
-    module = stage if "." in stage else f"tessphot_lib.stages.{stage}"
+def measure(module: str, function: str, *args: Any, **kwargs: Any) -> Cost:
+    """Run one function of a module in a new Python process."""
     call = pickle.dumps((module, function, args, kwargs))
     process = subprocess.Popen(
         [sys.executable, "-c", CHILD.format(project=str(PROJECT))],
@@ -61,14 +60,30 @@ def measure(stage: str, function: str, *args: Any, **kwargs: Any) -> Cost:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{stage} failed")
+        raise SystemExit(f"{module}.{function} failed")
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, 1)
 
 
-def steps(
-    folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]
-) -> Iterator[tuple[str, Cost]]:
-    """Run the whole way of the data, one step after the other."""
+@dataclass(frozen=True)
+class Step:
+    """One job: a function of a stage, its arguments, and the rule it belongs to."""
+
+    rule: str
+    function: str
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @classmethod
+    def of(cls, rule: str, *args: Any, function: str | None = None, **kwargs: Any) -> "Step":
+        return cls(rule, function or f"run_{rule}", args, kwargs)
+
+    def measure(self) -> Cost:
+        """Run it in a new Python process."""
+        return measure(f"tessphot_lib.stages.{self.rule}", self.function, *self.args, **self.kwargs)
+
+
+def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -> Iterator[Step]:
+    """The whole way of the data, one step after the other."""
     prepare, photometry = config["prepare"], config["photometry"]
     results = folder / "results" / str(ccd_id)
     settings = SimulationSettings.from_mapping(config["simulation"])
@@ -85,110 +100,47 @@ def steps(
     }
     ffis, catalog = results / "ffis.ecsv", results / "catalog.sqlite"
     average, jitter = results / "average_image.fits", results / "jitter.ecsv"
-    pixels, todo = results / "pixels.hdf5", results / "todo.sqlite"
+    pixels, prf = results / "pixels.hdf5", results / "prf.fits"
+    todo, trends = results / "todo.sqlite", results / "trends.hdf5"
     spacecraft = results.parent / f"spacecraft_sector{ccd_id.sector}.ecsv"
+    run_todo, summary = results.parent / "todo.sqlite", results.parent / "summary.txt"
 
-    yield "simulate", measure("simulate", "run_simulate_scene", ccd_id, tic, truth, **simulated)
+    scene = ccd_id, tic, truth
+    yield Step.of("simulate", *scene, function="run_simulate_scene", **simulated)
     for group in groups:
-        yield "simulate", measure("simulate", "run_simulate", ccd_id, group, **simulated)
-    yield (
-        "ffi_table",
-        measure("ffi_table", "run_ffi_table", images, ffis, ccd_id, on_bad_image="error"),
-    )
-    yield (
-        "catalog",
-        measure(
-            "catalog",
-            "run_catalog",
-            ffis,
-            tic,
-            catalog,
-            ccd_id,
-            settings=config["catalog"],
-            window=window,
-        ),
-    )
+        yield Step.of("simulate", ccd_id, group, **simulated)
+    yield Step.of("ffi_table", images, ffis, ccd_id, on_bad_image="error")
+    of_ccd = {"window": window, "settings": config["catalog"]}
+    yield Step.of("catalog", ffis, tic, catalog, ccd_id, **of_ccd)
+    of_ccd = {"window": window, "settings": prepare, "on_bad_image": "error"}
     for group, block in zip(groups, blocks, strict=True):
-        yield (
-            "backgrounds",
-            measure(
-                "backgrounds",
-                "run_backgrounds",
-                group,
-                ffis,
-                catalog,
-                block,
-                ccd_id,
-                window=window,
-                settings=prepare,
-                on_bad_image="error",
-            ),
-        )
-    yield (
-        "average_image",
-        measure(
-            "average_image", "run_average_image", blocks, catalog, average, ccd_id, settings=prepare
-        ),
-    )
-    yield "jitter", measure("jitter", "run_jitter", blocks, jitter, ccd_id, settings=prepare)
-    yield (
-        "spacecraft",
-        measure("spacecraft", "run_spacecraft", [ffis], spacecraft, ccd_id.sector, ephemeris=None),
-    )
+        yield Step.of("backgrounds", group, ffis, catalog, block, ccd_id, **of_ccd)
+    yield Step.of("average_image", blocks, catalog, average, ccd_id, settings=prepare)
+    yield Step.of("jitter", blocks, jitter, ccd_id, settings=prepare)
+    yield Step.of("spacecraft", [ffis], spacecraft, ccd_id.sector, ephemeris=None)
     made = blocks, average, jitter, catalog, spacecraft
-    yield "hdf5", measure("hdf5", "run_hdf5", *made, pixels, ccd_id, settings=prepare)
-    prf = results / "prf.fits"
-    yield "prf", measure("prf", "run_prf", pixels, catalog, prf, ccd_id, settings=config["prf"])
-    yield (
-        "todo",
-        measure(
-            "todo",
-            "run_todo",
-            pixels,
-            catalog,
-            prf,
-            todo,
-            ccd_id,
-            settings=config["todo"],
-            photometry=photometry,
-        ),
-    )
+    yield Step.of("hdf5", *made, pixels, ccd_id, settings=prepare)
+    yield Step.of("prf", pixels, catalog, prf, ccd_id, settings=config["prf"])
+    of_todo = {"settings": config["todo"], "photometry": photometry}
+    yield Step.of("todo", pixels, catalog, prf, todo, ccd_id, **of_todo)
+    made = pixels, catalog, todo, prf
+    corrected = photometry["correction"]["method"] == "trends"
+    if corrected:
+        yield Step.of("trends", *made, trends, ccd_id, settings=photometry)
+    of_tile = {
+        "settings": photometry,
+        "output_settings": config["output"],
+        "trends": trends if corrected else None,
+        "threads": 1,
+    }
     diagnostics = []
     for tile in tiles_in(window, photometry["tiles"]):
         diagnostics.append(results / "diagnostics" / f"{tile}.ecsv")
-        yield (
-            "photometry",
-            measure(
-                "photometry",
-                "run_photometry",
-                pixels,
-                catalog,
-                todo,
-                prf,
-                results / "lightcurves" / tile,
-                diagnostics[-1],
-                ccd_id,
-                tile=tile,
-                settings=photometry,
-                output_settings=config["output"],
-                threads=1,
-            ),
-        )
-    run = folder / "results"
-    yield "collect", measure("collect", "run_collect", [todo], diagnostics, run / "todo.sqlite")
-    yield (
-        "check",
-        measure(
-            "check",
-            "run_check",
-            run / "todo.sqlite",
-            run / "summary.txt",
-            run / "run.json",
-            tic_ids=[],
-            ffi_tables=[ffis],
-            config=config,
-        ),
-    )
+        written = results / "lightcurves" / tile, diagnostics[-1]
+        yield Step.of("photometry", *made, *written, ccd_id, tile=tile, **of_tile)
+    yield Step.of("collect", [todo], diagnostics, run_todo)
+    of_run = {"tic_ids": [], "ffi_tables": [ffis], "config": config}
+    yield Step.of("check", run_todo, summary, results.parent / "run.json", **of_run)
 
 
 def report(folder: Path, ccd_id: CcdId, costs: dict[str, Cost], n_images: int, unit: float) -> None:
@@ -212,8 +164,8 @@ def report(folder: Path, ccd_id: CcdId, costs: dict[str, Cost], n_images: int, u
             f"| {rule} | {cost.jobs} | {cost.cpu:.1f} | {each:.3f} | {each / unit:.2f} "
             f"| {cost.memory:.0f} |"
         )
-    before = sum(costs[rule].cpu for rule in PREPARE) / n_images
-    after = sum(costs[rule].cpu for rule in AFTER)
+    before = sum(costs[rule].cpu for rule in PREPARE if rule in costs) / n_images
+    after = sum(costs[rule].cpu for rule in AFTER if rule in costs)
     memory = max(cost.memory for rule, cost in costs.items() if rule != "simulate")
     size = sum(path.stat().st_size for path in (results / "blocks").iterdir())
     size += (results / "pixels.hdf5").stat().st_size
@@ -251,6 +203,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--ccd", default="s0014-cam1-ccd1", type=CcdId.from_string)
     parser.add_argument("--window", type=int, nargs=4, metavar=("ROW0", "ROW1", "COL0", "COL1"))
+    parser.add_argument("--first", metavar="RULE", help="what comes before is there already")
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     arguments = parser.parse_args()
     config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
@@ -265,12 +218,19 @@ def main() -> None:
     window = Window.from_config(arguments.window)
     unit = probe()
     costs: dict[str, Cost] = {}
-    for rule, cost in steps(arguments.folder, arguments.ccd, window, config):
-        total = costs.setdefault(rule, Cost())
+    wanted = arguments.first is None
+    for step in steps(arguments.folder, arguments.ccd, window, config):
+        wanted = wanted or step.rule == arguments.first
+        if not wanted:
+            continue
+        cost = step.measure()
+        total = costs.setdefault(step.rule, Cost())
         total.cpu += cost.cpu
         total.jobs += cost.jobs
         total.memory = max(total.memory, cost.memory)
-        print(f"{rule}: {cost.cpu:.1f} CPU s, {cost.memory:.0f} MB", file=sys.stderr, flush=True)
+        print(
+            f"{step.rule}: {cost.cpu:.1f} CPU s, {cost.memory:.0f} MB", file=sys.stderr, flush=True
+        )
     report(arguments.folder, arguments.ccd, costs, arguments.images, 0.5 * (unit + probe()))
 
 
