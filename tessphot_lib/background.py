@@ -114,21 +114,21 @@ def fit_background(image: NDArray, sampler: SkySampler) -> tuple[NDArray, NDArra
 
 
 def starlight_offset(
-    average_image: NDArray, wings: NDArray, sampler: SkySampler, error: NDArray
+    average_image: NDArray, stars: NDArray, sampler: SkySampler, error: NDArray
 ) -> NDArray:
     """Compute how much the light of stars makes `fit_background` too high or too low.
 
     Its clipped means hold the wings of known stars, and lack much of the light
     of unknown ones, which are part of the background. Both do not change in
     time, and the average image shows them: clipped as one image is, and with
-    the wings taken off and a wider clip.
+    the known stars taken off and a wider clip.
 
     Parameters
     ----------
     average_image : (n_rows, n_columns) array
         [e-/s per pixel], of any level.
-    wings : (n_rows, n_columns) array
-        Light of known stars outside their masks, from `tessphot_lib.wings`.
+    stars : (n_rows, n_columns) array
+        Light of known stars; what they have outside their masks matters.
     sampler : SkySampler
         What the backgrounds were fitted with.
     error : (n_cell_rows, n_cell_columns) array
@@ -146,7 +146,7 @@ def starlight_offset(
     confusion = np.nanmedian(own) if np.isfinite(own).any() else 0.0
     noise = np.sqrt(max(scatter**2 - confusion**2, 0.0)) * rng.standard_normal(average_image.shape)
     level, _ = _clipped_cell_means(average_image + noise, sampler, CLIP)
-    wanted, _ = _clipped_cell_means(average_image + noise - wings, sampler, WIDE_CLIP)
+    wanted, _ = _clipped_cell_means(average_image + noise - stars, sampler, WIDE_CLIP)
     offset = (level - wanted).reshape(sampler.mesh.shape)
     if not np.isfinite(offset).any():
         return np.zeros(sampler.mesh.shape)

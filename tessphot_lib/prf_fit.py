@@ -18,31 +18,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from scipy.special import erf
 
 from tessphot_lib.constants import TMAG_ZEROPOINT
 from tessphot_lib.model import Prf, Window
 from tessphot_lib.prf import (
+    DERIVATIVES,
     evenly_normalized,
     field_weights,
     prf_stamps,
     spline_matrix,
     total_light,
 )
-from tessphot_lib.scene import scene_image
+from tessphot_lib.scene import scene_derivatives, scene_image
+from tessphot_lib.star_field import HALF, SEEN_HALF, StarField, corners, stamps_of
+from tessphot_lib.wings import USUAL_WINGS, WING_RADIUS, fit_wings
 
 SPACING = 0.5  # [pixels] of the splines
 N_SPLINES = 33  # the core reaches 9 pixels
-HALF = 8  # [pixels] stamps of 17 x 17
-SEEN_HALF = 3  # [pixels] 7 x 7 pixels of a star must be there
 CORE_HALF = 2  # [pixels] 5 x 5 pixels give a star's flux and offset
 MIN_STARS = 10  # with fewer nothing is fitted
 STARS_FOR_ORDER = (0, 120, 500, 2000)  # that polynomials of order 0, 1, 2, 3 take
-MAX_STARS = 3000
-ISOLATION = 5.0  # [pixels] in which no neighbor may be brighter than so many magnitudes less
-ISOLATION_TMAG = 2.0
 N_ROUNDS = 5
+FIRST_ROUNDS = 3  # before the wings are fitted anew
+CORE_ERROR = 0.03  # of the light of cores, that they are taken off with
 N_POOR_ROUNDS = 2
 MAX_ZEROPOINT_ERROR = 0.3  # [mag] of the catalog; fits that give more have gone astray
 N_STEPS = 12  # of the conjugate gradients in each round
@@ -61,28 +60,6 @@ N_NODES = 5  # per axis, that polynomials of the place are tabulated on
 GENERIC_SHARE = np.array([0.74, 0.21, 0.05])
 GENERIC_WIDTH = np.array([0.64, 1.25, 3.3])  # [pixels]
 GENERIC_ERROR = 0.02  # of the star's light in each pixel
-
-
-@dataclass(frozen=True)
-class StarField:
-    """The mean image of a CCD and what is known of its stars.
-
-    Attributes
-    ----------
-    image, noise : (n_rows, n_columns) arrays
-        Background-subtracted mean and its 1-sigma error, unknown stars included
-        [e-/s]; NaN where there is no pixel.
-    window : Window
-    row, column, tmag : (n,) arrays
-        The catalog; places as in the mean image [science pixels].
-    """
-
-    image: NDArray
-    noise: NDArray
-    window: Window
-    row: NDArray
-    column: NDArray
-    tmag: NDArray
 
 
 def generic_prf() -> Prf:
@@ -111,38 +88,47 @@ def generic_prf() -> Prf:
     return evenly_normalized(prf)
 
 
-def choose_prf_stars(
-    field: StarField, *, bright_limit: float, faint_limit: float, max_stars: int = MAX_STARS
-) -> NDArray:
-    """Choose isolated stars, the brightest first, with all pixels in their middle.
+def fit_prf_and_wings(field: StarField, stars: NDArray, *, n_passes: int) -> tuple[Prf, float]:
+    """Fit the PRF to some stars of a field, and its wings and the sky to all pixels.
+
+    Parameters
+    ----------
+    field : StarField
+    stars : (n_chosen,) int array
+        From `choose_prf_stars`.
+    n_passes : int
+        How often the wings are fitted. In a crowd stars stand in the wings of others,
+        and wings can only be told from cores once these are known.
 
     Returns
     -------
-    (n_chosen,) int array
-        Indices into the catalog.
+    prf : Prf
+        As of `fit_prf`.
+    sky : float
+        Level of the image without known stars [e-/s].
     """
-    row, column, tmag, window = field.row, field.column, field.tmag, field.window
-    known = np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag)
-    with np.errstate(invalid="ignore"):
-        candidates = known & (tmag >= bright_limit) & (tmag <= faint_limit)
-        candidates &= (row >= window.row0 + SEEN_HALF) & (row <= window.row1 - 1 - SEEN_HALF)
-        candidates &= column >= window.column0 + SEEN_HALF
-        candidates &= column <= window.column1 - 1 - SEEN_HALF
-    candidates = np.flatnonzero(candidates)
-    if candidates.size == 0:
-        return candidates
-    index = np.flatnonzero(known & (tmag <= faint_limit + ISOLATION_TMAG))
-    tree = cKDTree(np.column_stack([row[index], column[index]]))
-    near = tree.query_ball_point(np.column_stack([row[candidates], column[candidates]]), ISOLATION)
-    alone = [
-        np.sum(tmag[index[others]] < tmag[star] + ISOLATION_TMAG) == 1
-        for star, others in zip(candidates, near, strict=True)
-    ]
-    candidates = candidates[np.array(alone, dtype=bool)]
-    candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
-    middle = slice(HALF - SEEN_HALF, HALF + SEEN_HALF + 1)
-    seen = np.isfinite(_stamps(field.image, field, candidates)[:, middle, middle])
-    return candidates[seen.all(axis=(1, 2))][:max_stars]
+    prf, wing_share, sky = generic_prf(), USUAL_WINGS, 0.0
+    if len(stars) < MIN_STARS:
+        return prf, sky
+    for _ in range(n_passes):
+        level = replace(field, image=field.image - sky)
+        wings = {"wing_radius": WING_RADIUS, "wing_share": wing_share}
+        prf = fit_prf(level, stars, **wings, start=prf, n_rounds=FIRST_ROUNDS)
+        wing_share, sky = _fit_wings(prf, field)
+    wings = {"wing_radius": WING_RADIUS, "wing_share": wing_share}
+    return fit_prf(replace(field, image=field.image - sky), stars, **wings, start=prf), sky
+
+
+def _fit_wings(prf: Prf, field: StarField) -> tuple[NDArray, float]:
+    """Wings, as shares of the catalog's fluxes, and sky of a field whose cores are known."""
+    catalog_flux = 10 ** (0.4 * (TMAG_ZEROPOINT - field.tmag))
+    flux = catalog_flux * 10 ** (0.4 * (prf.zeropoint - TMAG_ZEROPOINT))
+    stars = field.row, field.column
+    cores = scene_derivatives(
+        prf, field.window, *stars, flux, orders=DERIVATIVES[:1], with_wings=False
+    )[0]
+    sigma = np.hypot(field.noise, CORE_ERROR * cores)
+    return fit_wings(field.image - cores, sigma, field.window, *stars, catalog_flux)
 
 
 def fit_prf(
@@ -188,11 +174,11 @@ def fit_prf(
         flux[stars] = fit.flux
         scene = scene_image(prf, field.window, field.row, field.column, flux)
         own = _own_light(prf, field, stars, fit)
-        others = _stamps(scene, field, stars) - _own_light(
+        others = stamps_of(scene, field, stars) - _own_light(
             prf, field, stars, _StarFits(fit.flux, 0 * fit.d_row, 0 * fit.d_column)
         )
-        light = _stamps(field.image, field, stars) - others
-        noise = _stamps(field.noise, field, stars)
+        light = stamps_of(field.image, field, stars) - others
+        noise = stamps_of(field.noise, field, stars)
         sigma = np.sqrt(
             noise**2
             + (MODEL_ERROR * own) ** 2
@@ -298,25 +284,6 @@ def _coefficients_of_terms(prf: Prf, terms: _Terms) -> NDArray:
     return np.linalg.lstsq(design, flat, rcond=None)[0].reshape(-1, size, size)
 
 
-def _corners(field: StarField, stars: NDArray) -> tuple[NDArray, NDArray]:
-    """First row and column of the stamp of each star."""
-    return (
-        np.floor(field.row[stars] + 0.5).astype(int) - HALF,
-        np.floor(field.column[stars] + 0.5).astype(int) - HALF,
-    )
-
-
-def _stamps(image: NDArray, field: StarField, stars: NDArray) -> NDArray:
-    """Pixels around the stars, (n, 17, 17); NaN off the window."""
-    first_row, first_column = _corners(field, stars)
-    offsets = np.arange(2 * HALF + 1)
-    rows = (first_row - field.window.row0)[:, None, None] + offsets[:, None]
-    columns = (first_column - field.window.column0)[:, None, None] + offsets
-    inside = (rows >= 0) & (rows < image.shape[0]) & (columns >= 0) & (columns < image.shape[1])
-    rows, columns = np.where(inside, rows, 0), np.where(inside, columns, 0)
-    return np.where(inside, image[rows, columns].astype(float), np.nan)
-
-
 def _shapes(
     prf: Prf, field: StarField, stars: NDArray, fit: _StarFits, **derivative: int
 ) -> NDArray:
@@ -326,7 +293,7 @@ def _shapes(
         prf,
         field.row[stars] + fit.d_row,
         field.column[stars] + fit.d_column,
-        *_corners(field, stars),
+        *corners(field, stars),
         (side, side),
         shape_row=field.row[stars],
         shape_column=field.column[stars],
@@ -395,7 +362,7 @@ def _fit_coefficients(
     weight: NDArray,
 ) -> NDArray:
     """Improve the coefficients of all terms by some steps of conjugate gradients."""
-    first_row, first_column = _corners(field, stars)
+    first_row, first_column = corners(field, stars)
     offsets = np.arange(2 * HALF + 1)
     row, column = field.row[stars] + fit.d_row, field.column[stars] + fit.d_column
     n_splines = unknowns.shape[1]

@@ -1,156 +1,117 @@
-"""Light of known stars beyond their masks: what it adds to the background, and how much it is.
+"""The faint wings of the PRF, and the sky between all stars, from one image.
 
-The wings of the PRF are measured in the average image, from the medians in
-rings about bright stars as a function of the stars' flux, and then spread
-about all catalog stars. Their mean over the sky pixels of a cell is how much
-its background is too high.
+The light of wings is linear in their profile: where the cores of all known
+stars are taken off, an image is the sum of rings about all stars, each times
+the share of the light that falls there, and of the sky. All pixels tell of it,
+each by what the cores leave it certain: no star has to stand alone, which in a
+crowd none does.
 """
-
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.optimize import nnls
 from scipy.signal import fftconvolve
 
-from tessphot_lib.constants import TMAG_ZEROPOINT
 from tessphot_lib.model import Window
+from tessphot_lib.prf import REACH
 
-RINGS = np.array(
-    [1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 13.0, 17.0, 22.0, 28.0]
-)  # [pixels] borders
-BRIGHT_LIMIT, FAINT_LIMIT = 7.2, 11.0  # [Tmag] of the stars that the wings are measured about
-MAX_STARS = 600
-MIN_STARS = 10
-CORE = 4.0  # [pixels] rings within it have few pixels, and show nothing but the star
-MIN_PIXELS = 8  # of a ring outside the masks of other stars
-REACH = 64  # [pixels] beyond which there is no light
+WING_RADIUS = np.array([5.75, 7.25, 9.0, 11.5, 15.0, 19.5, 25.0])  # [pixels]
+FALL = 3  # power of the distance by which wings fall off between and beyond these radii
+# Share of the light per pixel at these radii that is believed until others are seen.
+USUAL_WINGS = 1e-5 * (9.0 / WING_RADIUS) ** FALL
+CORRELATED_PIXELS = 10  # unknown stars cover as many: so much less do pixels tell
+N_CLIPS, CLIP = 4, 4.0  # [sigma] pixels off by more show unknown stars, or bleed trails
+MIN_PIXELS = 100
 
 
-def measure_wings(
-    average_image: NDArray,
+def fit_wings(
+    residual: NDArray,
+    sigma: NDArray,
     window: Window,
     row: NDArray,
     column: NDArray,
-    tmag: NDArray,
-    others: NDArray,
-) -> NDArray | None:
-    """Measure the PRF in rings, as a share of the star's flux per pixel.
+    flux: NDArray,
+) -> tuple[NDArray, float]:
+    """Fit the profile of the wings and the level of the sky to all pixels of an image.
 
     Parameters
     ----------
-    average_image : (n_rows, n_columns) array
-        Background-subtracted, up to a constant [e-/s]; NaN pixels do not count.
+    residual, sigma : (n_rows, n_columns) arrays
+        Image without the cores of known stars, and its error, that of the cores
+        included [e-/s]; pixels of which either is not finite do not count.
     window : Window
-    row, column, tmag : (n_stars,) arrays
-        Catalog.
-    others : (n_rows, n_columns) bool array
-        True where some star is expected; the rings of a star use the pixels
-        outside this mask, and those inside that are nearest to the star itself.
+        The pixels.
+    row, column, flux : (n_stars,) arrays
+        Known stars [science pixels], [e-/s], also beside the window; NaN stars are dark.
 
     Returns
     -------
-    (n_rings,) float64 array or None
-        Share of the flux per pixel in each of `RINGS`, not negative; None
-        where there are not enough stars.
+    wing_share : (n_radii,) float64 array
+        Share of the light per pixel at `WING_RADIUS`, not negative. What no star
+        shows is that of `USUAL_WINGS`.
+    sky : float
+        Level of the residual without any star [e-/s]; 0 with fewer than `MIN_PIXELS` pixels.
     """
-    bright = np.flatnonzero((tmag >= BRIGHT_LIMIT) & (tmag <= FAINT_LIMIT))
-    bright = bright[window.contains(row[bright], column[bright])]
-    bright = bright[np.argsort(tmag[bright], kind="stable")][:MAX_STARS]
-    if len(bright) < MIN_STARS:
-        return None
-    half = int(RINGS[-1]) + 1
-    medians = np.full((len(bright), len(RINGS) - 1), np.nan)
-    for index, star in enumerate(bright):
-        stamp = window.intersect(_around(row[star], column[star], half))
-        cut = stamp.slices_in(window)
-        rows = np.arange(stamp.row0, stamp.row1)[:, None] - row[star]
-        distance = np.hypot(rows, np.arange(stamp.column0, stamp.column1) - column[star])
-        usable = np.isfinite(average_image[cut]) & ~(others[cut] & ~_own_mask(distance, tmag[star]))
-        for ring, (inner, outer) in enumerate(pairwise(RINGS)):
-            values = average_image[cut][usable & (distance >= inner) & (distance < outer)]
-            if outer <= CORE and values.size:  # the star's own light, stronger than all else
-                medians[index, ring] = np.mean(values)
-            elif values.size >= MIN_PIXELS:
-                medians[index, ring] = np.median(values)
-    flux = 10 ** (0.4 * (TMAG_ZEROPOINT - tmag[bright]))
-    shares = np.array([_robust_slope(flux, ring) for ring in medians.T])
-    return np.clip(np.nan_to_num(shares), 0.0, None)
+    usable = np.isfinite(residual) & np.isfinite(sigma) & (sigma > 0)
+    if usable.sum() < MIN_PIXELS:
+        return USUAL_WINGS, 0.0
+    pixels = np.flatnonzero(usable)
+    values = residual.ravel()[pixels].astype(float)
+    error = np.sqrt(CORRELATED_PIXELS) * sigma.ravel()[pixels].astype(float)
+    # In units of what is usual, so that all unknowns are about 1; the sky comes last.
+    design = np.ones((len(pixels), len(USUAL_WINGS) + 1), dtype=np.float32)
+    points = _points(window, row, column, flux)
+    for index, kernel in enumerate(_ring_kernels()):
+        light = fftconvolve(points, USUAL_WINGS[index] * kernel, mode="valid")
+        design[:, index] = light.ravel()[pixels]
+    kept = np.ones(len(pixels), dtype=bool)
+    for _ in range(N_CLIPS):
+        solution = _solve(design[kept], values[kept], error[kept])
+        pull = np.abs(values - design @ solution) / error
+        kept = pull < CLIP * 1.4826 * np.median(pull[kept])
+    return solution[:-1] * USUAL_WINGS, float(solution[-1])
 
 
-def wing_image(
-    shares: NDArray, window: Window, row: NDArray, column: NDArray, tmag: NDArray
-) -> NDArray:
-    """Spread the wings about all known stars.
+def _solve(design: NDArray, values: NDArray, error: NDArray) -> NDArray:
+    """Least squares, all unknowns but the last at least 0 and believed to be 1 to a factor of 2."""
+    weighted = design / error.astype(np.float32)[:, None] ** 2
+    normal = (weighted.T @ design).astype(float)
+    right = (weighted.T @ values).astype(float)
+    normal[-1, -1] += 1e-30
+    wings = slice(0, -1)
+    # The sky is free: for any wings, it is what is left.
+    to_sky = normal[-1, wings] / normal[-1, -1]
+    reduced = normal[wings, wings] - np.outer(normal[wings, -1], to_sky) + np.eye(len(to_sky))
+    wanted = right[wings] - to_sky * right[-1] + 1.0
+    upper = np.linalg.cholesky(reduced).T
+    start = upper @ cho_solve(cho_factor(reduced), wanted)
+    shares, _ = nnls(upper, start)
+    return np.append(shares, right[-1] / normal[-1, -1] - to_sky @ shares)
 
-    Parameters
-    ----------
-    shares : (n_rings,) array
-        From `measure_wings`.
-    window : Window
-    row, column, tmag : (n_stars,) arrays
-        Catalog, also of the surroundings.
 
-    Returns
-    -------
-    (n_rows, n_columns) float64 array
-        [e-/s per pixel]; within the first ring of a star it is too low.
-    """
-    padded = np.zeros((window.shape[0] + 2 * REACH, window.shape[1] + 2 * REACH))
-    known = np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag)
+def _points(window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:
+    """Fluxes of stars in the pixels that they stand in, with a margin of `REACH`."""
+    points = np.zeros((window.shape[0] + 2 * REACH, window.shape[1] + 2 * REACH))
+    known = np.isfinite(row) & np.isfinite(column) & np.isfinite(flux)
     at_row = np.floor(row[known] + 0.5).astype(int) - window.row0 + REACH
     at_column = np.floor(column[known] + 0.5).astype(int) - window.column0 + REACH
-    flux = 10 ** (0.4 * (TMAG_ZEROPOINT - tmag[known]))
-    inside = (at_row >= 0) & (at_row < padded.shape[0])
-    inside &= (at_column >= 0) & (at_column < padded.shape[1])
-    np.add.at(padded, (at_row[inside], at_column[inside]), flux[inside])
-    light = fftconvolve(padded, _kernel(shares), mode="same")
-    return light[REACH:-REACH, REACH:-REACH]
+    inside = (at_row >= 0) & (at_row < points.shape[0])
+    inside &= (at_column >= 0) & (at_column < points.shape[1])
+    np.add.at(points, (at_row[inside], at_column[inside]), flux[known][inside])
+    return points
 
 
-def _around(row: float, column: float, half: int) -> Window:
-    """Pixels around a position, as far as there are any."""
-    centre_row, centre_column = round(float(row)), round(float(column))
-    return Window(
-        max(centre_row - half, 0),
-        min(centre_row + half + 1, 2048),
-        max(centre_column - half, 0),
-        min(centre_column + half + 1, 2048),
-    )
+def _ring_kernels() -> list[NDArray]:
+    """What the share at each radius gives the pixels around a star.
 
-
-def _own_mask(distance: NDArray, tmag: float) -> NDArray:
-    """Pixels that are masked because of this star itself."""
-    return distance <= 1.5 * 10 ** (0.1 * (17.0 - tmag))
-
-
-def _robust_slope(flux: NDArray, values: NDArray) -> float:
-    """Slope of values over flux, outliers clipped; NaN with too few."""
-    keep = np.isfinite(values)
-    slope = np.nan
-    for _ in range(5):
-        if keep.sum() < MIN_STARS:
-            return slope
-        # The scatter about the line grows with flux: relative weights.
-        weight = 1 / (1.0 + 0.02 * flux[keep] * 1e-3)
-        design = np.column_stack([np.ones(keep.sum()), flux[keep]]) * weight[:, None]
-        (start, slope), *_ = np.linalg.lstsq(design, values[keep] * weight, rcond=None)
-        residual = np.abs(values - start - slope * flux) / (1.0 + 0.02 * flux * 1e-3)
-        limit = 4 * 1.4826 * np.nanmedian(residual[keep])
-        new = np.isfinite(values) & (np.nan_to_num(residual, nan=np.inf) <= max(limit, 1e-9))
-        if np.array_equal(new, keep):
-            break
-        keep = new
-    return float(slope)
-
-
-def _kernel(shares: NDArray) -> NDArray:
-    """Share of the flux by distance on a grid; falls with the cube of it beyond the rings."""
+    The share falls by its power from radius to radius, its factor goes over from
+    one to the next linearly in the logarithm of the distance.
+    """
     offsets = np.arange(-REACH, REACH + 1)
-    distance = np.hypot(offsets[:, None], offsets)
-    middle = 0.5 * (RINGS[:-1] + RINGS[1:])
-    positive = np.maximum(shares, 1e-12)
-    kernel = np.exp(np.interp(np.log(np.maximum(distance, 1.0)), np.log(middle), np.log(positive)))
-    last = distance > middle[-1]
-    kernel[last] = positive[-1] * (middle[-1] / distance[last]) ** 3
-    kernel[distance > REACH] = 0.0
-    return kernel
+    distance = np.maximum(np.hypot(offsets[:, None], offsets), WING_RADIUS[0])
+    kernels = []
+    for unit, radius in zip(np.eye(len(WING_RADIUS)), WING_RADIUS, strict=True):
+        factor = np.interp(np.log(distance), np.log(WING_RADIUS), unit)
+        kernels.append(np.where(distance > REACH, 0.0, factor * (radius / distance) ** FALL))
+    return kernels

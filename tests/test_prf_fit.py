@@ -8,8 +8,9 @@ import pytest
 from tessphot_lib.constants import TMAG_ZEROPOINT
 from tessphot_lib.model import Window
 from tessphot_lib.prf import prf_stamps
-from tessphot_lib.prf_fit import StarField, choose_prf_stars, fit_prf, generic_prf
+from tessphot_lib.prf_fit import fit_prf, generic_prf
 from tessphot_lib.simulation.prf import prf_stamp
+from tessphot_lib.star_field import StarField, choose_prf_stars
 
 WINDOW = Window(1500, 1740, 300, 600)  # far from the camera's centre, not square
 CCD = 1
