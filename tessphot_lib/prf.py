@@ -19,6 +19,7 @@ from tessphot_lib.model import Prf
 
 NOT_A_KNOT_NODES = 4  # with fewer nodes the spline between them has natural ends
 REACH = 64  # [pixels] beyond which wings are not counted
+SPLINE_REACH = 2  # cubic B-splines reach as far [spacings]
 AT_ONCE = 4_000_000  # numbers in the largest array that is made at once
 SAMPLES_ERROR = 0.003  # of a star's light in a pixel, that PRFs from files may be wrong
 DERIVATIVES = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))  # orders by row and column
@@ -92,9 +93,14 @@ def prf_derivatives(
     """
     row, column = np.asarray(row, dtype=float), np.asarray(column, dtype=float)
     at_row, at_column = (row, column) if shape_at is None else shape_at
+    result = np.empty((len(orders), len(row), *shape))
+    if len(row) == 0:
+        return result
+    prf = _within(
+        prf, _farthest(row, first_row, shape[0]), _farthest(column, first_column, shape[1])
+    )
     n_splines = prf.coefficients.shape[2]
     step = max(1, AT_ONCE // max(n_splines**2, shape[0] * shape[1]))
-    result = np.empty((len(orders), len(row), *shape))
     for first in range(0, len(row), step):
         part = slice(first, first + step)
         down = np.asarray(first_row)[part, None] + np.arange(shape[0]) - row[part, None]
@@ -114,6 +120,23 @@ def prf_derivatives(
             if with_wing:
                 values[part] += _wing(prf, down, along, d_row, d_column)
     return result
+
+
+def _farthest(position: NDArray, first: NDArray, size: int) -> float:
+    """Largest distance along an axis of any star from a pixel of its stamp."""
+    before = position - np.asarray(first)
+    return float(np.nanmax(np.maximum(np.abs(before), np.abs(size - 1 - before)), initial=0.0))
+
+
+def _within(prf: Prf, by_row: float, by_column: float) -> Prf:
+    """The same PRF without the splines that reach no pixel so near the star."""
+    n_splines = prf.coefficients.shape[2]
+    reach = int(np.ceil(max(by_row, by_column) / prf.spacing)) + SPLINE_REACH
+    cut = n_splines // 2 - reach
+    if cut <= 0:
+        return prf
+    kept = slice(cut, n_splines - cut)
+    return replace(prf, coefficients=prf.coefficients[:, :, kept, kept])
 
 
 def coefficients_at(prf: Prf, row: NDArray, column: NDArray) -> NDArray:

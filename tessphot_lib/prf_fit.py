@@ -169,14 +169,10 @@ def fit_prf(
     all_flux = 10 ** (0.4 * (TMAG_ZEROPOINT - field.tmag))
     fit = _StarFits(flux=all_flux[stars], d_row=np.zeros(len(stars)), d_column=np.zeros(len(stars)))
     unknowns = _coefficients_of_terms(prf, terms)
+    drawn, zeropoint = _light_of_others(prf, field, stars), prf.zeropoint
     for number in range(n_rounds):
-        flux = all_flux * 10 ** (0.4 * (prf.zeropoint - TMAG_ZEROPOINT))
-        flux[stars] = fit.flux
-        scene = scene_image(prf, field.window, field.row, field.column, flux)
         own = _own_light(prf, field, stars, fit)
-        others = stamps_of(scene, field, stars) - _own_light(
-            prf, field, stars, _StarFits(fit.flux, 0 * fit.d_row, 0 * fit.d_column)
-        )
+        others = drawn * 10 ** (0.4 * (prf.zeropoint - zeropoint))
         light = stamps_of(field.image, field, stars) - others
         noise = stamps_of(field.noise, field, stars)
         sigma = np.sqrt(
@@ -205,6 +201,14 @@ def fit_prf(
     seen[0][np.isnan(seen).all(axis=0)] = GENERIC_ERROR
     error = 1.4826 * np.nanmedian(seen, axis=0)
     return replace(prf, error=error, source=f"data: {len(stars)} stars, order {order}")
+
+
+def _light_of_others(prf: Prf, field: StarField, stars: NDArray) -> NDArray:
+    """Light of all other catalog stars in the stamps of some of them."""
+    flux = 10 ** (0.4 * (prf.zeropoint - field.tmag))
+    scene = scene_image(prf, field.window, field.row, field.column, flux)
+    unmoved = _StarFits(flux[stars], np.zeros(len(stars)), np.zeros(len(stars)))
+    return stamps_of(scene, field, stars) - _own_light(prf, field, stars, unmoved)
 
 
 @dataclass(frozen=True)

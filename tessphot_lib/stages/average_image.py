@@ -26,7 +26,7 @@ from tessphot_lib.starmask import star_mask
 from tessphot_lib.straps import fit_straps
 
 BRIGHT_LIMIT, FAINT_LIMIT = 7.5, 12.5  # [Tmag] of the stars that show how far light reaches
-N_PASSES = 3  # of the fit of wings and sky
+N_PASSES = 2  # of the fit of wings and sky
 
 log = logging.getLogger(__name__)
 
