@@ -8,7 +8,7 @@ import pytest
 from tessphot_lib.constants import TMAG_ZEROPOINT
 from tessphot_lib.model import Window
 from tessphot_lib.prf import prf_stamps
-from tessphot_lib.prf_fit import fit_prf, generic_prf
+from tessphot_lib.prf_fit import fit_prf, fit_prf_and_wings, generic_prf
 from tessphot_lib.simulation.prf import prf_stamp
 from tessphot_lib.star_field import StarField, choose_prf_stars
 
@@ -120,3 +120,34 @@ def test_choice_of_stars():
     image[150, 150] = np.nan  # on the brightest: no pixel, no use
     assert choose_prf_stars(field, bright_limit=7.5, faint_limit=12.0).tolist() == [6]
     assert choose_prf_stars(field, bright_limit=1.0, faint_limit=2.0).tolist() == []
+
+
+def test_prf_of_a_crowd_on_an_unknown_sky():
+    """One star in every 24 pixels, half of the light of each pixel is its neighbors'."""
+    rng = np.random.default_rng(8)
+    n_stars, sky = 3000, 4.0
+    row, column = rng.uniform(1500, 1740, n_stars), rng.uniform(300, 600, n_stars)
+    tmag = np.sort(np.clip(16.5 + 2.5 * np.log10(rng.uniform(0, 1, n_stars)), 7.6, None))
+    image = rng.normal(sky, 0.3, WINDOW.shape)
+    for at_row, at_column, flux in zip(
+        row, column, 10 ** (0.4 * (TMAG_ZEROPOINT - tmag)), strict=True
+    ):
+        half = 8 if flux < 1e3 else 40
+        rows = np.arange(max(round(at_row) - half, 1500), min(round(at_row) + half + 1, 1740))
+        columns = np.arange(
+            max(round(at_column) - half, 300), min(round(at_column) + half + 1, 600)
+        )
+        stamp = flux * prf_stamp(at_row, at_column, rows, columns, CCD)
+        image[rows[0] - 1500 : rows[-1] - 1499, columns[0] - 300 : columns[-1] - 299] += stamp
+    noise = np.full(WINDOW.shape, 1.0)
+    field = StarField(image, noise, WINDOW, row, column, tmag)
+    stars = choose_prf_stars(field, bright_limit=7.5, faint_limit=13.5)
+    found, level = fit_prf_and_wings(field, stars, n_passes=3)
+    assert level == pytest.approx(sky, abs=0.5)
+    assert found.zeropoint == pytest.approx(TMAG_ZEROPOINT, abs=0.01)
+    rows, columns = np.arange(1610, 1631), np.arange(440, 461)
+    true = prf_stamp(1620.3, 450.2, rows, columns, CCD)
+    at = np.array([1620.3]), np.array([450.2])
+    stamp = prf_stamps(found, *at, rows[:1], columns[:1], (21, 21))[0]
+    assert np.abs(stamp - true).max() < 0.005
+    assert stamp.sum() == pytest.approx(true.sum(), abs=0.005)
