@@ -36,6 +36,7 @@ CAMERA_CENTRE = {1: (2097, 2105), 2: (2099, -59), 3: (2097, 2105), 4: (2099, -59
 CONTRAST = 20.0  # [e-/s per pixel] of a reflection that should be found
 BESIDE = 20  # [pixels] beside a reflection: "ring"
 GLOW_RADIUS = 2400.0  # [pixels] from the camera centre
+CONTAMINATED = 0.1  # stars with more light of others are counted apart
 LOCAL = 64  # [pixels] over which the light of unknown stars counts as background
 FLOOR_HALF = 7  # [pixels] half side of the stamp in which the perfect fit is made
 HOUR = 1 / 24
@@ -201,33 +202,42 @@ def photometry_quality(folder: Path, *, per_bin: int = 400, seed: int = 1) -> li
     quiet = np.array(levels) < 0.1 * scene.settings.sky_level
     rng = np.random.default_rng(seed)
     rows = []
+    alone = stars["contamination"] <= CONTAMINATED
     for tmag in range(4, 17):
-        near = stars[(stars["tmag"] >= tmag - 0.5) & (stars["tmag"] < tmag + 0.5)]
-        if len(near) > per_bin:
-            near = near.iloc[np.sort(rng.choice(len(near), per_bin, replace=False))]
-        found = [_measure(scene, folder, star, sigma, quiet) for star in near.itertuples()]
-        found = [star for star in found if star is not None]
-        if len(found) >= 5:
-            rows += _rows_of_bin(tmag, {k: np.array([s[k] for s in found]) for k in found[0]}, rng)
+        inside = (stars["tmag"] >= tmag - 0.5) & (stars["tmag"] < tmag + 0.5)
+        for name, near in (
+            (f"Tmag {tmag}", stars[inside & alone]),
+            (f"Tmag {tmag}, in others' light", stars[inside & ~alone]),
+        ):
+            if len(near) > per_bin:
+                near = near.iloc[np.sort(rng.choice(len(near), per_bin, replace=False))]
+            found = [_measure(scene, folder, star, sigma, quiet) for star in near.itertuples()]
+            found = [star for star in found if star is not None]
+            if len(found) >= 5:
+                values = {key: np.array([star[key] for star in found]) for key in found[0]}
+                rows += _rows_of_bin(name, values, rng)
     return rows
 
 
-def _rows_of_bin(tmag: int, values: dict[str, NDArray], rng: np.random.Generator) -> list[Row]:
+def _rows_of_bin(bin_name: str, values: dict[str, NDArray], rng: np.random.Generator) -> list[Row]:
     """What is told of the stars of a magnitude."""
     n_stars = len(values["bias"])
-    rows = [(f"Tmag {tmag}: share of the flux in the aperture", np.median(values["held"]), "")]
+    rows = [(f"{bin_name}: share of the flux in the aperture", np.median(values["held"]), "")]
     worst = 100 * np.quantile(np.abs(values["bias"]), 0.9)
-    rows.append((f"Tmag {tmag}: flux bias", 100 * np.median(values["bias"]), "%"))
-    rows.append((f"Tmag {tmag}: 90 % of stars within", worst, f"% ({n_stars} stars)"))
-    floor = np.median(values["floor"])
-    rows.append((f"Tmag {tmag}: scatter in 1 h", np.median(values["scatter"]), "ppm"))
-    for name, key in (("scatter in 1 h / floor", "scatter"), ("point to point / floor", "ptp")):
-        ratio = values[key] / values["floor"]
+    rows.append((f"{bin_name}: flux bias", 100 * np.median(values["bias"]), "%"))
+    rows.append((f"{bin_name}: 90 % of stars within", worst, f"% ({n_stars} stars)"))
+    rows.append((f"{bin_name}: scatter in 1 h", np.median(values["scatter"]), "ppm"))
+    for name, key, over in (
+        ("scatter in 1 h / floor", "scatter", "floor"),
+        ("scatter in 1 h / floor with neighbors", "scatter", "joint_floor"),
+        ("point to point / floor", "ptp", "floor"),
+    ):
+        ratio, floor = values[key] / values[over], np.median(values[over])
         spread = np.std([np.median(rng.choice(ratio, n_stars)) for _ in range(200)])
-        rows.append((f"Tmag {tmag}: {name}", np.median(ratio), f"+- {spread:.3f}, {floor:.0f} ppm"))
+        rows.append((f"{bin_name}: {name}", np.median(ratio), f"+- {spread:.3f}, {floor:.0f} ppm"))
     excess = np.sqrt(np.maximum(values["scatter"] ** 2 - values["floor"] ** 2, 0))
-    rows.append((f"Tmag {tmag}: above the floor in quadrature", np.median(excess), "ppm"))
-    rows.append((f"Tmag {tmag}: chi2 per degree of freedom", np.median(values["chi2"]), ""))
+    rows.append((f"{bin_name}: above the floor in quadrature", np.median(excess), "ppm"))
+    rows.append((f"{bin_name}: chi2 per degree of freedom", np.median(values["chi2"]), ""))
     return rows
 
 
@@ -236,7 +246,7 @@ def _measure(
 ) -> dict[str, float] | None:
     """Bias, 1-h scatter, floor, point-to-point scatter [ppm] and chi2 of a constant star."""
     index = scene.star_index(star.tic_id)
-    if scene.stars.variability[index] != CONSTANT or star.contamination > 0.1:
+    if scene.stars.variability[index] != CONSTANT:
         return None
     with fits.open(folder / star.lightcurve) as hdus:
         data, header = hdus["LIGHTCURVE"].data, hdus[0].header
@@ -253,8 +263,8 @@ def _measure(
     crowdsap, flfrcsap = header.get("CROWDSAP", 1.0), header.get("FLFRCSAP", 1.0)
     own = flux - (1 - crowdsap) * np.median(flux)
     median = np.median(own)
-    floor = _floor(scene, float(scene.stars.row[index]), float(scene.stars.column[index]), sigma)
-    if floor is None:
+    floors = _floors(scene, index, sigma)
+    if floors is None:
         return None
     per_hour = _per_hour(scene)
     ptp = 1e6 * 1.4826 * np.median(np.abs(np.diff(own / median))) / np.sqrt(2 * per_hour)
@@ -262,7 +272,8 @@ def _measure(
         "held": float(median / true_flux),
         "bias": float(median / flfrcsap / true_flux) - 1,
         "scatter": 1e6 * _rms_of_whole_hours(time, own / median - 1, per_hour),
-        "floor": 1e6 * floor / true_flux / np.sqrt(per_hour),
+        "floor": 1e6 * floors[0] / true_flux / np.sqrt(per_hour),
+        "joint_floor": 1e6 * floors[1] / true_flux / np.sqrt(per_hour),
         "ptp": ptp,
         "chi2": float((1.4826 * np.median(np.abs(own - median) / error)) ** 2),
     }
@@ -276,26 +287,44 @@ def _rms_of_whole_hours(time: NDArray, relative: NDArray, per_hour: float) -> fl
     return float(1.4826 * np.median(np.abs(means - np.median(means)))) if means.size else np.nan
 
 
-def _floor(scene: Scene, row: float, column: float, sigma: NDArray) -> float | None:
-    """Cramer-Rao bound of the flux of a star in one image, its PRF and position known [e-/s]."""
-    rows = round(row) + np.arange(-FLOOR_HALF, FLOOR_HALF + 1)
-    columns = round(column) + np.arange(-FLOOR_HALF, FLOOR_HALF + 1)
-    window = scene.window
+def _floors(scene: Scene, index: int, sigma: NDArray) -> tuple[float, float] | None:
+    """Cramer-Rao bounds of a star's flux in one image, PRF and positions known [e-/s].
+
+    The first is that of a star whose neighbors do not vary, the second of one
+    whose catalogued neighbors may vary by as much as their own flux.
+    """
+    stars, window = scene.stars, scene.window
+    row, column = round(float(stars.row[index])), round(float(stars.column[index]))
+    rows = row + np.arange(-FLOOR_HALF, FLOOR_HALF + 1)
+    columns = column + np.arange(-FLOOR_HALF, FLOOR_HALF + 1)
     if rows[0] < window.row0 or rows[-1] >= window.row1:
         return None
     if columns[0] < window.column0 or columns[-1] >= window.column1:
         return None
-    prf = prf_stamp(
-        row,
-        column,
-        rows,
-        columns,
-        scene.ccd_id.ccd,
-        width=scene.settings.prf_width,
-        field_change=scene.settings.prf_field_change,
+    near = stars.known & (np.abs(stars.row - row) < FLOOR_HALF)
+    near = np.flatnonzero(near & (np.abs(stars.column - column) < FLOOR_HALF))
+    near = [index, *near[near != index]]
+    shape = {"width": scene.settings.prf_width, "field_change": scene.settings.prf_field_change}
+    noise = sigma[np.ix_(rows - window.row0, columns - window.column0)].ravel()
+    design = np.array(
+        [
+            prf_stamp(
+                float(stars.row[star]),
+                float(stars.column[star]),
+                rows,
+                columns,
+                scene.ccd_id.ccd,
+                **shape,
+            ).ravel()
+            / noise
+            for star in near
+        ]
     )
-    noise = sigma[np.ix_(rows - window.row0, columns - window.column0)]
-    return float(1 / np.sqrt(np.sum((prf / noise) ** 2)))
+    information = design @ design.T
+    alone = 1 / np.sqrt(information[0, 0])
+    others = np.arange(1, len(near))
+    information[others, others] += 1 / stars.flux[near[1:]] ** 2
+    return float(alone), float(np.sqrt(np.linalg.inv(information)[0, 0]))
 
 
 def _per_hour(scene: Scene) -> float:
