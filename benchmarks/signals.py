@@ -14,11 +14,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.quality import Row, all_diagnostics
 from tessphot_lib.io.todo_sqlite import read_todo
-from tessphot_lib.simulation.scene import light_curve_truth, motion_truth
+from tessphot_lib.simulation.scene import Scene, light_curve_truth, motion_truth
 from tessphot_lib.simulation.stars import VARIABILITY_NAMES
 from tessphot_lib.simulation.truth_file import read_scene
 
 CROWDING = ((0.0, 0.05), (0.05, 0.3), (0.3, 0.7))  # contamination, from and to
+PAIRS = 1.5, 3.0  # [pixels] distance of a neighbor
+EQUAL = 0.75  # [mag] that is about as bright
 BRIGHT = 10.0  # [Tmag] whose centroids are looked at
 MIN_SIGNAL = 5.0  # of the true variation over its error, for a star to count
 
@@ -33,13 +35,14 @@ def signals_quality(folder: Path) -> list[Row]:
         all_diagnostics(folder), on="priority", suffixes=("", "_measured")
     )
     stars = stars[stars["lightcurve"].notna()]
-    slopes: dict[tuple[str, str, int], list[float]] = {}
-    residuals = []
+    slopes: dict[tuple[str, str, str], list[float]] = {}
+    residuals, bias = [], []
     motion_at = motion_truth(scene)
     for star in stars.itertuples():
         index = scene.star_index(star.tic_id)
         kind = VARIABILITY_NAMES[scene.stars.variability[index]]
-        if kind == "constant" and star.tmag > BRIGHT:
+        paired = _has_equal_neighbor(scene, index)
+        if kind == "constant" and star.tmag > BRIGHT and not paired:
             continue
         data, header = _read(folder / star.lightcurve)
         good = (data["QUALITY"] == 0) & np.isfinite(data["FLUX_RAW"])
@@ -48,27 +51,53 @@ def signals_quality(folder: Path) -> list[Row]:
             moved = motion_at(scene.stars.row[[index]], scene.stars.column[[index]])
             residuals.append(_centroid_residual(data[good], moved, images))
         if kind == "constant":
+            if paired:
+                bias.append(_bias(data[good], header, float(scene.stars.flux[index])))
             continue
         true = light_curve_truth(scene, star.tic_id)[images]
-        level = next((n for n, (a, b) in enumerate(CROWDING) if a <= star.contamination < b), None)
+        groups = [
+            f"contamination {low}-{high}"
+            for low, high in CROWDING
+            if low <= star.contamination < high
+        ]
+        groups += [f"equal neighbor at {PAIRS[0]:g}-{PAIRS[1]:g} px"] if paired else []
         for column in ("FLUX_RAW", "FLUX_CORR"):
             slope = _slope(data[good], column, header.get("CROWDSAP", 1.0), true)
-            if slope is not None and level is not None:
-                slopes.setdefault((kind, column, level), []).append(slope)
+            for group in groups if slope is not None else []:
+                slopes.setdefault((kind, column, group), []).append(slope)
     rows = [
         (
-            f"{kind}, {column}, contamination {CROWDING[level][0]}-{CROWDING[level][1]}",
+            f"{kind}, {column}, {group}",
             float(np.median(values)),
             f"of the truth; half within {np.subtract(*np.quantile(values, [0.75, 0.25])) / 2:.3f}"
             f" ({len(values)} stars)",
         )
-        for (kind, column, level), values in sorted(slopes.items())
+        for (kind, column, group), values in sorted(slopes.items())
         if len(values) >= 5
     ]
+    if bias:
+        worst = 100 * np.quantile(np.abs(bias), 0.9)
+        note = f"%; 90 % within {worst:.1f} % ({len(bias)} stars)"
+        rows.append(("flux bias with an equal neighbor", 100 * float(np.median(bias)), note))
     if residuals:
         rms = 1e3 * float(np.median(residuals))
         rows.append((f"centroids against the motion, Tmag < {BRIGHT:g}", rms, "mpx rms"))
     return rows
+
+
+def _has_equal_neighbor(scene: Scene, index: int) -> bool:
+    """Tell whether a star about as bright stands close by, and none of the kind nearer."""
+    stars = scene.stars
+    alike = np.abs(stars.tmag - stars.tmag[index]) < EQUAL
+    distance = np.hypot(stars.row - stars.row[index], stars.column - stars.column[index])[alike]
+    near = np.sort(distance[distance < PAIRS[1]])[1:]  # without itself
+    return bool(near.size and near[0] >= PAIRS[0])
+
+
+def _bias(data: NDArray, header: fits.Header, true_flux: float) -> float:
+    """Error of the mean flux of the star itself, as a share of it."""
+    median = float(np.median(data["FLUX_RAW"]))
+    return median * header.get("CROWDSAP", 1.0) / header.get("FLFRCSAP", 1.0) / true_flux - 1
 
 
 def _read(path: Path) -> tuple[NDArray, fits.Header]:
