@@ -30,7 +30,7 @@ from tessphot_lib.prf import (
     spline_matrix,
     total_light,
 )
-from tessphot_lib.scene import scene_derivatives, scene_image
+from tessphot_lib.scene import scene_derivatives, scene_image, wing_image
 from tessphot_lib.star_field import HALF, SEEN_HALF, StarField, corners, stamps_of
 from tessphot_lib.wings import USUAL_WINGS, WING_RADIUS, fit_wings
 
@@ -88,56 +88,77 @@ def generic_prf() -> Prf:
     return evenly_normalized(prf)
 
 
-def fit_prf_and_wings(field: StarField, stars: NDArray, *, n_passes: int) -> tuple[Prf, float]:
-    """Fit the PRF to some stars of a field, and its wings and the sky to all pixels.
+@dataclass(frozen=True)
+class FieldFit:
+    """What all stars of a field make: their PRF, their light, and the sky between them.
+
+    Attributes
+    ----------
+    prf : Prf
+    scene : (n_rows, n_columns) array
+        Light of all stars of the catalog [e-/s].
+    sky : float
+        Level of the image without them [e-/s].
+    """
+
+    prf: Prf
+    scene: NDArray
+    sky: float
+
+
+def fit_field(field: StarField, stars: NDArray, *, n_passes: int = 2) -> FieldFit:
+    """Fit the PRF to some stars of a field, and its wings and the sky to all pixels, in turn.
+
+    In a crowd stars stand in the wings of others, and wings can only be told from cores
+    once these are known.
 
     Parameters
     ----------
     field : StarField
     stars : (n_chosen,) int array
-        From `choose_prf_stars`.
+        From `choose_prf_stars`; with fewer than `MIN_STARS` the PRF is the generic one,
+        and the sky 0.
     n_passes : int
-        How often the wings are fitted. In a crowd stars stand in the wings of others,
-        and wings can only be told from cores once these are known.
-
-    Returns
-    -------
-    prf : Prf
-        As of `fit_prf`.
-    sky : float
-        Level of the image without known stars [e-/s].
+        How often.
     """
-    prf, wing_share, sky = generic_prf(), USUAL_WINGS, 0.0
+    prf, sky = generic_prf(), 0.0
+    cores = _draw_cores(prf, field)
     if len(stars) < MIN_STARS:
-        return prf, sky
+        return FieldFit(prf, cores, sky)
+    places = field.row, field.column
+    share = USUAL_WINGS
     for _ in range(n_passes):
+        prf = _with_wings(prf, WING_RADIUS, share)
+        scene = cores + wing_image(prf, field.window, *places, _fluxes(prf, field))
         level = replace(field, image=field.image - sky)
-        wings = {"wing_radius": WING_RADIUS, "wing_share": wing_share}
-        prf = fit_prf(level, stars, **wings, start=prf, n_rounds=FIRST_ROUNDS)
-        wing_share, sky = _fit_wings(prf, field)
-    wings = {"wing_radius": WING_RADIUS, "wing_share": wing_share}
-    return fit_prf(replace(field, image=field.image - sky), stars, **wings, start=prf), sky
+        prf = fit_prf(level, stars, start=prf, scene=scene, n_rounds=FIRST_ROUNDS)
+        cores = _draw_cores(prf, field)
+        sigma = np.hypot(field.noise, CORE_ERROR * cores)
+        flux = 10 ** (0.4 * (TMAG_ZEROPOINT - field.tmag))
+        share, sky = fit_wings(field.image - cores, sigma, field.window, *places, flux)
+    prf = _with_wings(prf, WING_RADIUS, share)
+    scene = cores + wing_image(prf, field.window, *places, _fluxes(prf, field))
+    return FieldFit(prf, scene, sky)
 
 
-def _fit_wings(prf: Prf, field: StarField) -> tuple[NDArray, float]:
-    """Wings, as shares of the catalog's fluxes, and sky of a field whose cores are known."""
-    catalog_flux = 10 ** (0.4 * (TMAG_ZEROPOINT - field.tmag))
-    flux = catalog_flux * 10 ** (0.4 * (prf.zeropoint - TMAG_ZEROPOINT))
-    stars = field.row, field.column
-    cores = scene_derivatives(
-        prf, field.window, *stars, flux, orders=DERIVATIVES[:1], with_wings=False
-    )[0]
-    sigma = np.hypot(field.noise, CORE_ERROR * cores)
-    return fit_wings(field.image - cores, sigma, field.window, *stars, catalog_flux)
+def _draw_cores(prf: Prf, field: StarField) -> NDArray:
+    """Light of the cores of all catalog stars [e-/s]."""
+    stars = field.row, field.column, _fluxes(prf, field)
+    orders = DERIVATIVES[:1]
+    return scene_derivatives(prf, field.window, *stars, orders=orders, with_wings=False)[0]
+
+
+def _fluxes(prf: Prf, field: StarField) -> NDArray:
+    """Fluxes of the catalog stars by the zero point of the PRF [e-/s]."""
+    return 10 ** (0.4 * (prf.zeropoint - field.tmag))
 
 
 def fit_prf(
     field: StarField,
     stars: NDArray,
     *,
-    wing_radius: NDArray,
-    wing_share: NDArray,
     start: Prf | None = None,
+    scene: NDArray | None = None,
     n_rounds: int = N_ROUNDS,
 ) -> Prf:
     """Fit the PRF to some stars of a field.
@@ -147,10 +168,10 @@ def fit_prf(
     field : StarField
     stars : (n_chosen,) int array
         From `choose_prf_stars`.
-    wing_radius, wing_share : (n_rings,) arrays
-        Wings [pixels], [share of the catalog's flux per pixel]; see `Prf`. May be empty.
     start : Prf, optional
-        To begin with; `generic_prf` by default.
+        To begin with; `generic_prf` by default. Its wings are kept.
+    scene : (n_rows, n_columns) array, optional
+        Light of all stars of the catalog, as ``start`` has it; drawn if not given.
     n_rounds : int
         How often stars and PRF are fitted in turn.
 
@@ -165,11 +186,14 @@ def fit_prf(
         return prf
     order = int(np.flatnonzero(len(stars) >= np.array(STARS_FOR_ORDER))[-1])
     terms = _Terms.over(field.window, order)
-    prf = _on_nodes(prf, terms, wing_radius, wing_share)
+    if scene is None:
+        scene = scene_image(prf, field.window, field.row, field.column, _fluxes(prf, field))
+    drawn, zeropoint = _light_of_others(scene, prf, field, stars), prf.zeropoint
+    wing_share = prf.wing_share * 10 ** (0.4 * (prf.zeropoint - TMAG_ZEROPOINT))
+    prf = _on_nodes(prf, terms)
     all_flux = 10 ** (0.4 * (TMAG_ZEROPOINT - field.tmag))
     fit = _StarFits(flux=all_flux[stars], d_row=np.zeros(len(stars)), d_column=np.zeros(len(stars)))
     unknowns = _coefficients_of_terms(prf, terms)
-    drawn, zeropoint = _light_of_others(prf, field, stars), prf.zeropoint
     for number in range(n_rounds):
         own = _own_light(prf, field, stars, fit)
         others = drawn * 10 ** (0.4 * (prf.zeropoint - zeropoint))
@@ -203,12 +227,10 @@ def fit_prf(
     return replace(prf, error=error, source=f"data: {len(stars)} stars, order {order}")
 
 
-def _light_of_others(prf: Prf, field: StarField, stars: NDArray) -> NDArray:
-    """Light of all other catalog stars in the stamps of some of them."""
-    flux = 10 ** (0.4 * (prf.zeropoint - field.tmag))
-    scene = scene_image(prf, field.window, field.row, field.column, flux)
-    unmoved = _StarFits(flux[stars], np.zeros(len(stars)), np.zeros(len(stars)))
-    return stamps_of(scene, field, stars) - _own_light(prf, field, stars, unmoved)
+def _light_of_others(scene: NDArray, prf: Prf, field: StarField, stars: NDArray) -> NDArray:
+    """Take some stars' own light off the scene in their stamps."""
+    own = _StarFits(_fluxes(prf, field)[stars], np.zeros(len(stars)), np.zeros(len(stars)))
+    return stamps_of(scene, field, stars) - _own_light(prf, field, stars, own)
 
 
 @dataclass(frozen=True)
@@ -263,8 +285,8 @@ def _spread(first: int, last: int, n_nodes: int) -> NDArray:
     return np.linspace(first, last - 1, n_nodes)
 
 
-def _on_nodes(prf: Prf, terms: _Terms, wing_radius: NDArray, wing_share: NDArray) -> Prf:
-    """The same PRF, given on the nodes of the terms, with other wings."""
+def _on_nodes(prf: Prf, terms: _Terms) -> Prf:
+    """The same PRF, given on the nodes of the terms."""
     by_row = field_weights(prf.node_row, terms.node_row, prf.interpolation)
     by_column = field_weights(prf.node_column, terms.node_column, prf.interpolation)
     values = np.einsum("ap,bq,pqij->abij", by_row, by_column, prf.coefficients)
@@ -274,8 +296,6 @@ def _on_nodes(prf: Prf, terms: _Terms, wing_radius: NDArray, wing_share: NDArray
         node_column=terms.node_column,
         coefficients=values,
         interpolation="cubic",
-        wing_radius=wing_radius,
-        wing_share=wing_share,
     )
 
 
@@ -425,12 +445,22 @@ def _normalized(
     is what the zero point of the catalog is off.
     """
     scale = float(np.median(fit.flux / catalog_flux))
-    prf = replace(prf, coefficients=prf.coefficients * scale, wing_share=wing_share)
-    mean = float(total_light(prf).mean())
+    core = replace(prf, coefficients=prf.coefficients * scale, zeropoint=TMAG_ZEROPOINT)
+    result = _with_wings(core, prf.wing_radius, wing_share)
+    mean = 10 ** (0.4 * (result.zeropoint - TMAG_ZEROPOINT))
+    return result, replace(fit, flux=fit.flux / scale * mean)
+
+
+def _with_wings(prf: Prf, wing_radius: NDArray, wing_share: NDArray) -> Prf:
+    """The PRF with other wings, given as shares of the catalog's fluxes; cores keep their light."""
+    mean = 10 ** (0.4 * (prf.zeropoint - TMAG_ZEROPOINT))
+    core = prf.coefficients * mean
+    whole = replace(prf, coefficients=core, wing_radius=wing_radius, wing_share=wing_share)
+    mean = float(total_light(whole).mean())
     result = replace(
-        prf,
-        coefficients=prf.coefficients / mean,
+        whole,
+        coefficients=core / mean,
         wing_share=wing_share / mean,
         zeropoint=TMAG_ZEROPOINT + 2.5 * np.log10(mean),
     )
-    return evenly_normalized(result), replace(fit, flux=fit.flux / scale * mean)
+    return evenly_normalized(result)

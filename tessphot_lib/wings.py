@@ -23,6 +23,7 @@ USUAL_WINGS = 1e-5 * (9.0 / WING_RADIUS) ** FALL
 CORRELATED_PIXELS = 10  # unknown stars cover as many: so much less do pixels tell
 N_CLIPS, CLIP = 4, 4.0  # [sigma] pixels off by more show unknown stars, or bleed trails
 MIN_PIXELS = 100
+MAX_PIXELS = 1_000_000  # evenly spread ones are enough
 
 
 def fit_wings(
@@ -57,6 +58,7 @@ def fit_wings(
     if usable.sum() < MIN_PIXELS:
         return USUAL_WINGS, 0.0
     pixels = np.flatnonzero(usable)
+    pixels = pixels[:: -(-len(pixels) // MAX_PIXELS)]
     values = residual.ravel()[pixels].astype(float)
     error = np.sqrt(CORRELATED_PIXELS) * sigma.ravel()[pixels].astype(float)
     # In units of what is usual, so that all unknowns are about 1; the sky comes last.

@@ -8,13 +8,12 @@ import pytest
 from tessphot_lib.constants import TMAG_ZEROPOINT
 from tessphot_lib.model import Window
 from tessphot_lib.prf import prf_stamps
-from tessphot_lib.prf_fit import fit_prf, fit_prf_and_wings, generic_prf
+from tessphot_lib.prf_fit import fit_field, fit_prf, generic_prf
 from tessphot_lib.simulation.prf import prf_stamp
 from tessphot_lib.star_field import StarField, choose_prf_stars
 
 WINDOW = Window(1500, 1740, 300, 600)  # far from the camera's centre, not square
 CCD = 1
-NO_WING = {"wing_radius": np.zeros(0), "wing_share": np.zeros(0)}
 
 
 def field_of(n_stars=500, seed=3, *, width=1.0, noise=0.3):
@@ -47,7 +46,7 @@ def field():
 @pytest.fixture(scope="module")
 def prf(field):
     stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
-    return fit_prf(field, stars, **NO_WING)
+    return fit_prf(field, stars)
 
 
 @pytest.mark.parametrize("place", [(1510.2, 330.7), (1620.5, 450.5), (1700.9, 560.1)])
@@ -74,7 +73,7 @@ def test_stated_error_is_that_of_the_stars_pixels(prf):
 def test_another_width_is_another_prf():
     field = field_of(n_stars=200, width=1.3)
     stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
-    found = fit_prf(field, stars, **NO_WING)
+    found = fit_prf(field, stars)
     rows = np.arange(1617, 1624)
     stamp = prf_stamps(
         found, np.array([1620.0]), np.array([450.0]), rows[:1], np.array([447]), (7, 7)
@@ -86,8 +85,8 @@ def test_another_width_is_another_prf():
 def test_wrong_zero_point_of_the_catalog_is_found(field):
     brighter = replace(field, tmag=field.tmag - 0.1)
     stars = choose_prf_stars(brighter, bright_limit=7.9, faint_limit=12.4)
-    found = fit_prf(brighter, stars, **NO_WING)
-    true = fit_prf(field, choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5), **NO_WING)
+    found = fit_prf(brighter, stars)
+    true = fit_prf(field, choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5))
     assert found.zeropoint - true.zeropoint == pytest.approx(-0.1, abs=1e-3)
 
 
@@ -95,7 +94,7 @@ def test_displaced_positions_become_part_of_the_prf(field, prf):
     """Fits are made at the catalog's positions, wherever the WCS has them."""
     moved = replace(field, row=field.row + 0.05, column=field.column - 0.08)
     stars = choose_prf_stars(moved, bright_limit=8.0, faint_limit=12.5)
-    found = fit_prf(moved, stars, **NO_WING)
+    found = fit_prf(moved, stars)
     corner = np.array([1613]), np.array([443]), (15, 15)
     at_catalog = prf_stamps(found, np.array([1620.05]), np.array([449.92]), *corner)[0]
     at_star = prf_stamps(prf, np.array([1620.0]), np.array([450.0]), *corner)[0]
@@ -104,8 +103,8 @@ def test_displaced_positions_become_part_of_the_prf(field, prf):
 
 def test_few_stars_give_the_generic_prf(field):
     stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
-    assert fit_prf(field, stars[:9], **NO_WING).source == "generic"
-    assert fit_prf(field, stars[:0], **NO_WING).source == "generic"
+    assert fit_prf(field, stars[:9]).source == "generic"
+    assert fit_prf(field, stars[:0]).source == "generic"
 
 
 def test_choice_of_stars():
@@ -142,8 +141,11 @@ def test_prf_of_a_crowd_on_an_unknown_sky():
     noise = np.full(WINDOW.shape, 1.0)
     field = StarField(image, noise, WINDOW, row, column, tmag)
     stars = choose_prf_stars(field, bright_limit=7.5, faint_limit=13.5)
-    found, level = fit_prf_and_wings(field, stars, n_passes=3)
-    assert level == pytest.approx(sky, abs=0.5)
+    fitted = fit_field(field, stars)
+    assert fitted.sky == pytest.approx(sky, abs=0.5)
+    assert np.median(image - fitted.scene) == pytest.approx(sky, abs=0.5)
+    level = replace(field, image=image - fitted.sky)
+    found = fit_prf(level, stars, start=fitted.prf, scene=fitted.scene)
     assert found.zeropoint == pytest.approx(TMAG_ZEROPOINT, abs=0.01)
     rows, columns = np.arange(1610, 1631), np.arange(440, 461)
     true = prf_stamp(1620.3, 450.2, rows, columns, CCD)

@@ -17,16 +17,14 @@ from tessphot_lib.io.block_hdf5 import read_all_images, read_identity, read_sums
 from tessphot_lib.io.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.mesh import Mesh, interpolation_matrix
 from tessphot_lib.model import CcdId
-from tessphot_lib.prf_fit import fit_prf_and_wings
+from tessphot_lib.prf_fit import fit_field
 from tessphot_lib.provenance import provenance
-from tessphot_lib.scene import scene_image
 from tessphot_lib.stages.grid import block_grid
 from tessphot_lib.star_field import StarField, choose_prf_stars
 from tessphot_lib.starmask import star_mask
 from tessphot_lib.straps import fit_straps
 
 BRIGHT_LIMIT, FAINT_LIMIT = 7.5, 12.5  # [Tmag] of the stars that show how far light reaches
-N_PASSES = 2  # of the fit of wings and sky
 
 log = logging.getLogger(__name__)
 
@@ -87,11 +85,10 @@ def _sky_offset(
     window = mesh.window
     field = StarField.of_image(average, window, row, column, tmag, mask_radius_scale=scale)
     chosen = choose_prf_stars(field, bright_limit=BRIGHT_LIMIT, faint_limit=FAINT_LIMIT)
-    prf, _ = fit_prf_and_wings(field, chosen, n_passes=N_PASSES)
-    log.info("PRF for the light of stars between stars: %s", prf.source)
-    scene = scene_image(prf, window, row, column, 10 ** (0.4 * (prf.zeropoint - tmag)))
+    fitted = fit_field(field, chosen)
+    log.info("PRF for the light of stars between stars: %s", fitted.prf.source)
     mask = star_mask(window, row, column, tmag, radius_scale=scale)
-    return starlight_offset(average, scene, SkySampler.from_mask(mesh, mask), error)
+    return starlight_offset(average, fitted.scene, SkySampler.from_mask(mesh, mask), error)
 
 
 def _straps(excess: NDArray, backgrounds: NDArray, mesh: Mesh) -> NDArray:

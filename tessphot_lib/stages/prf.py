@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,12 @@ from tessphot_lib.io.prf_fits import write_prf
 from tessphot_lib.io.prf_spoc import find_spoc_prf, read_spoc_prf
 from tessphot_lib.model import CcdId, Prf
 from tessphot_lib.prf import prf_from_samples
-from tessphot_lib.prf_fit import fit_prf_and_wings, generic_prf
+from tessphot_lib.prf_fit import fit_field, fit_prf, generic_prf
 from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.average_places import average_places
 from tessphot_lib.star_field import StarField, choose_prf_stars
 
 log = logging.getLogger(__name__)
-
-N_PASSES = 2  # of the fit of the wings; the background has been freed of them already
 
 
 def run_prf(
@@ -70,8 +69,10 @@ def _from_data(pixels: Path, catalog: Path, settings: PrfSettings) -> Prf:
         faint_limit=settings.faint_limit,
         max_stars=settings.n_stars,
     )
-    prf, sky = fit_prf_and_wings(field, chosen, n_passes=N_PASSES)
+    fitted = fit_field(field, chosen)
+    level = replace(field, image=field.image - fitted.sky)
+    prf = fit_prf(level, chosen, start=fitted.prf, scene=fitted.scene)
     if prf.source == generic_prf().source:
         log.warning("%d stars do not show the PRF well enough: a generic one is taken", len(chosen))
-    log.info("the sky between the stars is at %.2f e-/s per pixel", sky)
+    log.info("the sky between the stars is at %.2f e-/s per pixel", fitted.sky)
     return prf
