@@ -4,8 +4,9 @@
 
 Small files of each kind that the pipeline reads from outside are changed by a
 seeded mutator (bytes, header cards, words, lines, lengths) and read. What is
-read in spite of that is checked for shape and range only: damage to the value
-of a pixel cannot be told from a pixel.
+read in spite of that is checked for shape and range only. In a part of the cases
+a single value is changed to another one: then what is read has to be that value
+in its place, and all else as before (`fuzz_exact`).
 """
 
 import argparse
@@ -31,6 +32,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
 
 from cutout_files import write_cutout  # noqa: E402
+from fuzz_exact import one_value  # noqa: E402
+from test_io_ephemeris import kernel as ephemeris_kernel  # noqa: E402
 from test_io_ephemeris import table as ephemeris_table  # noqa: E402
 from test_io_ffi import small as small_ffi  # noqa: E402
 from test_io_tesscut import CCD as CUTOUT_CCD  # noqa: E402
@@ -50,6 +53,7 @@ from tessphot_lib.model import CcdId, Window  # noqa: E402
 CCD_ID = CcdId(14, 2, 3)
 WINDOW = Window(3, 20, 2, 14)
 TIMES = 1700.0 + np.arange(5) / 10
+EXACT_SHARE = 0.3  # of the cases
 MOST_SECONDS = 20  # for one case; the slowest good one takes a tenth of one
 WORDS = [
     "",
@@ -92,11 +96,13 @@ def read_ffi_here(path):
     assert exposure.flux.shape == exposure.flux_err.shape == WINDOW.shape
     assert exposure.time_start < exposure.time_stop
     assert np.isfinite([exposure.time_start, exposure.time_stop, exposure.timecorr]).all()
+    return exposure
 
 
 def read_tpf_here(path):
     found = read_tpf_cadences(path, CCD_ID)
     assert len({len(one) for one in (found.time, found.cadenceno, found.quality)}) == 1
+    return found
 
 
 def read_cutout_here(path):
@@ -104,6 +110,7 @@ def read_cutout_here(path):
     assert len({len(one) for one in (cutout.name, cutout.time, cutout.quality)}) == 1
     flux, flux_err = read_cutout_pixels(path)
     assert flux.shape == flux_err.shape == (len(cutout.name), *cutout.window.shape)
+    return cutout, flux, flux_err
 
 
 def read_stars(path):
@@ -112,12 +119,14 @@ def read_stars(path):
     assert stars["ra_j2000"].between(0, 360).all()
     assert stars["dec_j2000"].between(-90, 90).all()
     assert stars["tic_id"].is_unique
+    return stars
 
 
 def read_orbit(path):
     found = read_ephemeris(path, TIMES)
     assert found.position.shape == (len(TIMES), 3)
     assert np.isfinite(found.position).all()
+    return found
 
 
 SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
@@ -128,9 +137,12 @@ def read_config(path):
     try:
         config = yaml.safe_load(path.read_text(errors="replace"))
     except yaml.YAMLError:
-        return  # Snakemake's own affair, as is a file that is no mapping
-    if isinstance(config, dict):
-        check_config(read_values(merged(DEFAULTS, config), SCHEMA), SCHEMA)
+        return None  # Snakemake's own affair, as is a file that is no mapping
+    if not isinstance(config, dict):
+        return None
+    config = read_values(merged(DEFAULTS, config), SCHEMA)
+    check_config(config, SCHEMA)
+    return config
 
 
 def merged(defaults, changes):
@@ -172,6 +184,7 @@ def samples(folder):
         read_cutout_here,
     )
     made["ephemeris"] = ephemeris_table(folder), read_orbit
+    made["kernel"] = ephemeris_kernel(folder), read_orbit
     path = folder / "config.yaml"
     path.write_text((PROJECT / "config" / "demo.yaml").read_text())
     made["config"] = path, read_config
@@ -251,6 +264,7 @@ def fuzz(cases, seed):
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         known = samples(folder)
+        good = {kind: read(folder / name) for kind, (_, name, read) in known.items()}
         for case in range(cases):
             draw = random.Random(f"{seed} {case}")
             kind = draw.choice(sorted(known))
@@ -258,15 +272,25 @@ def fuzz(cases, seed):
             is_text = file_name.endswith((".csv", ".ecsv", ".txt", ".yaml"))
             path = folder / "changed" / file_name
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(mutate(content, draw, is_text))
+            is_packed = file_name.endswith(".gz") and draw.random() < 0.7
+            if is_packed:  # the sum of gzip would tell of any damage
+                content = gzip.decompress(content)
+            changed, check = None, None
+            if draw.random() < EXACT_SHARE and is_packed == file_name.endswith(".gz"):
+                changed, check = one_value(kind.removesuffix(" .gz"), content, good[kind], draw)
+            if changed is None:
+                changed, check = mutate(content, draw, is_text), None
+            path.write_bytes(gzip.compress(changed, 1, mtime=0) if is_packed else changed)
             try:
                 with limited(MOST_SECONDS), warnings.catch_warnings():
                     warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-                    read(path)
-                ended[kind, "result"] += 1
+                    result = read(path)
+                if check is not None:
+                    check(result)
+                ended[kind, "result" if check is None else "exactly that"] += 1
             except TessphotError as error:
                 said = str(error)
-                ended[kind, "told"] += 1
+                ended[kind, "told" if check is None else "told of one value"] += 1
                 if kind != "config" and file_name not in said:
                     failures.setdefault((kind, "no name", said[:60]), (case, said))
             except (Exception, TooLongError) as error:  # noqa: BLE001  (what is looked for)
@@ -283,7 +307,7 @@ def main():
     arguments = parser.parse_args()
     ended, failures = fuzz(arguments.cases, arguments.seed)
     for (kind, how), number in sorted(ended.items()):
-        print(f"{kind:20} {how:8} {number}")
+        print(f"{kind:22} {how:17} {number}")
     for what, (case, said) in failures.items():
         print(f"FAILED case {case} {what}: {said}")
     sys.exit(bool(failures))

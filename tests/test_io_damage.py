@@ -1,15 +1,17 @@
 """Headers that would keep astropy busy for hours are refused before it sees them."""
 
 import gzip
+from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
 
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.damage import open_fits
+from tessphot_lib.io.damage import open_fits, read_count, told_as_damage
 from tessphot_lib.io.tic import read_tic
 
+SOME = Path("some.fits")
 ARRAY = np.arange(6.0).reshape(2, 3)
 
 
@@ -67,5 +69,26 @@ def test_star_list_with_such_a_header_is_named(tmp_path):
     hdu = fits.BinTableHDU.from_columns([fits.Column("ID", "K", array=[1, 2])])
     fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
     change(path, 1, "99999999999999999999")
-    with pytest.raises(InputDataError, match=r"tic\.fits cannot be read: NAXIS of HDU 1"):
+    with pytest.raises(InputDataError, match=r"tic\.fits: cannot be read: NAXIS of HDU 1"):
         read_tic(path)
+
+
+def test_errors_of_libraries_are_told_by_the_name_of_the_file():
+    told = r"^some\.fits: cannot be read: "
+    with pytest.raises(InputDataError, match=told + "AssertionError$"), told_as_damage(SOME):
+        np.testing.assert_(False)
+    with pytest.raises(InputDataError, match=told + ".*'TSTART'"), told_as_damage(SOME):
+        fits.Header()["TSTART"]
+
+
+@pytest.mark.parametrize("value", [None, "7", 3.0, True, -1])
+def test_numbers_of_something_are_whole(value):
+    with pytest.raises(ValueError, match=r"keyword NAXIS1 is .*, not a whole number"):
+        read_count({"NAXIS1": value}, "NAXIS1")
+    assert read_count({"NAXIS1": 7}, "NAXIS1") == 7
+
+
+def test_mistakes_of_this_package_are_not_taken_for_damage():
+    """A missing key in `read_count` itself, as any mistake of ours: with its traceback."""
+    with pytest.raises(KeyError, match="NAXIS1"), told_as_damage(SOME):
+        read_count({}, "NAXIS1")

@@ -1,6 +1,7 @@
 """Files that tell where TESS was: kernels and tables, and what is wrong with others."""
 
 import gzip
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,28 @@ def test_kernel_that_cannot_be_used(tmp_path):
     with pytest.raises(InputDataError, match=r"tess\.bsp: cannot be read"):
         read_ephemeris(path, TIMES)
     assert spiceypy.ktotal("ALL") == 0
+
+
+def test_kernel_that_makes_spice_end_its_process(tmp_path):
+    """The degree of the polynomials and the number of states, at the end of the segment."""
+    path = kernel(tmp_path)
+    content = bytearray(path.read_bytes())
+    end = content.index(struct.pack("<d", 351.0)) - 8  # the degree, minus one, stands before
+    content[end : end + 8] = struct.pack("<d", -3e9)
+    path.write_bytes(content)
+    with pytest.raises(InputDataError, match=r"tess\.bsp: cannot be read: .*SPICE"):
+        read_ephemeris(path, TIMES)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 2e6])
+def test_places_where_tess_cannot_be_are_refused(tmp_path, value):
+    path = kernel(tmp_path)
+    content = path.read_bytes()
+    for x in path_of(np.arange(1698.0, 1705.01, 0.02))[:, 0]:
+        content = content.replace(struct.pack("<d", x), struct.pack("<d", value))
+    path.write_bytes(content)
+    with pytest.raises(InputDataError, match=r"tess\.bsp: (TESS is .* km from earth|cannot be)"):
+        read_ephemeris(path, TIMES)
 
 
 def test_kernel_of_another_spacecraft(tmp_path):

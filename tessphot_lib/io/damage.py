@@ -1,12 +1,17 @@
 """FITS files from outside: what libraries raise on damaged ones, and how they are opened."""
 
 import io
+import traceback
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from astropy.io import fits
 from isal import igzip, isal_zlib
+
+from tessphot_lib.errors import InputDataError
 
 # Found by damaging files at random (make fuzz): a header whose cards contradict each other, or
 # hold text where a number is meant, gives any of these, not only what the libraries document.
@@ -26,9 +31,53 @@ DAMAGED = (
     isal_zlib.error,
     zlib.error,
 )
+# Of these, what our own code raises itself is a mistake in it, and no damage to a file.
+MISTAKES = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, NameError)
+OUR_PACKAGE = __name__.split(".")[0]
 COUNTS = ("NAXIS", "TFIELDS")
 MOST = 999  # of both: FITS Standard 4.0, sections 4.4.1.1 and 7.3.1
 GZIP = b"\x1f\x8b"
+
+
+@contextmanager
+def told_as_damage(path: Path) -> Iterator[None]:
+    """Turn what libraries raise on damaged content into one line that names the file.
+
+    The block should do nothing but read. Errors that tell of a mistake in a program
+    (`MISTAKES`) count as damage only where a library raises them, not this package: it has to
+    look at what it takes from a file.
+
+    Raises
+    ------
+    InputDataError
+    """
+    try:
+        yield
+    except DAMAGED as error:
+        if isinstance(error, MISTAKES) and _is_raised_by_us(error):
+            raise
+        reason = str(error) or type(error).__name__
+        raise InputDataError(f"{path}: cannot be read: {reason}") from error
+
+
+def _is_raised_by_us(error: BaseException) -> bool:
+    """Tell whether the innermost Python function that it comes from is one of this package."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals.get("__name__", "").split(".")[0] == OUR_PACKAGE
+
+
+def read_count(header: fits.Header, key: str) -> int:
+    """Value of a keyword that tells how many there are of something.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If it is missing, or no whole number from 0.
+    """
+    value = header[key]
+    if type(value) is not int or value < 0:
+        raise ValueError(f"keyword {key} is {value!r}, not a whole number")
+    return value
 
 
 def open_fits(path: Path, **options: Any) -> fits.HDUList:
@@ -74,7 +123,7 @@ def _check_axes(file: BinaryIO) -> None:
             if type(count) is not int or not 0 <= count <= MOST:
                 raise OSError(f"{key} of HDU {number} is {count!r}, not a number from 0 to {MOST}")
         size = header.data_size_padded
-        if size < 0:
+        if type(size) is not int or size < 0:
             raise OSError(f"the size of HDU {number} is {size} bytes")
         try:
             file.seek(size, 1)

@@ -6,22 +6,27 @@ Moon. Times are BTJD at the spacecraft (TDB).
 """
 
 import gzip
+import json
 import re
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import spiceypy
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from tessphot_lib.constants import BTJD_OFFSET, SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.io import spk_kernel
 
 TESS = -95  # NAIF number
 CENTERS = {0: "barycenter", 399: "earth", 3: "earth-moon-barycenter"}  # NAIF number: our name
 J2000 = 2451545.0 - BTJD_OFFSET  # [BTJD] origin of SPICE's times
 AU = 149597870.7  # [km]
+FARTHEST = {"barycenter": 1.1 * AU}  # [km] that TESS can be from a center; from the others:
+FARTHEST_FROM_EARTH = 1e6  # [km]
 MAX_STEP = 0.25  # [d] of a table; TESS passes its perigee in half a day
 MARGIN = 1.0  # [d] of a table that is read on both sides of what is wanted
 SPK_MAGIC = b"DAF/"
@@ -61,37 +66,46 @@ def read_ephemeris(path: Path, time: NDArray) -> EphemerisPositions:
     ------
     InputDataError
         If the file cannot be read, is not of TESS, has other units or axes
-        than known here, or does not cover all of ``time``.
+        than known here, does not cover all of ``time``, or has TESS where it cannot be.
     """
     try:
         with path.open("rb") as file:
             is_kernel = file.read(4) == SPK_MAGIC
     except OSError as err:
         raise InputDataError(f"{path}: cannot be read: {err.strerror}") from err
-    return _read_kernel(path, time) if is_kernel else _read_table(path, time)
+    found = _read_kernel(path, time) if is_kernel else _read_table(path, time)
+    farthest = FARTHEST.get(found.center, FARTHEST_FROM_EARTH)
+    distance = np.linalg.norm(found.position, axis=1)
+    if not (distance < farthest).all():
+        raise InputDataError(
+            f"{path}: TESS is {distance[~(distance < farthest)][0]:.4g} km from {found.center} in "
+            f"it; less than {farthest:.4g} km is possible"
+        )
+    return found
 
 
 def _read_kernel(path: Path, time: NDArray) -> EphemerisPositions:
     """Ask the kernel, for the first center that it knows TESS relative to."""
     seconds = (np.asarray(time) - J2000) * SECONDS_PER_DAY
-    try:
-        with spiceypy.KernelPool(str(path)):
-            covered = spiceypy.spkcov(str(path), TESS)
-            limits = [spiceypy.wnfetd(covered, index) for index in range(spiceypy.wncard(covered))]
-            _check_cover(path, time, [J2000 + np.array(pair) / SECONDS_PER_DAY for pair in limits])
-            for center, name in CENTERS.items():
-                try:
-                    position = [
-                        spiceypy.spkgps(TESS, second, "J2000", center)[0] for second in seconds
-                    ]
-                except spiceypy.exceptions.SpiceSPKINSUFFDATA:
-                    continue
-                return EphemerisPositions(np.array(position), name, 0.0)
-    except spiceypy.exceptions.SpiceyError as err:
-        raise InputDataError(f"{path}: cannot be read: {err.short} {err.explain}".strip()) from err
-    raise InputDataError(
-        f"{path}: it has TESS relative to neither {' nor '.join(CENTERS.values())}"
+    numbers = [str(TESS), *map(str, CENTERS)]
+    done = subprocess.run(
+        [sys.executable, "-P", spk_kernel.__file__, str(path), *numbers],
+        input=json.dumps(seconds.tolist()),
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    if done.returncode or not done.stdout.startswith("{"):
+        said = (done.stderr + done.stdout).strip().splitlines() or ["SPICE ended without a word"]
+        raise InputDataError(f"{path}: cannot be read: {said[0]}")
+    answer = json.loads(done.stdout)
+    intervals = J2000 + np.reshape(answer["cover"], (-1, 2)) / SECONDS_PER_DAY
+    _check_cover(path, time, list(intervals))
+    if answer["center"] is None:
+        raise InputDataError(
+            f"{path}: it has TESS relative to neither {' nor '.join(CENTERS.values())}"
+        )
+    return EphemerisPositions(np.array(answer["position"]), CENTERS[answer["center"]], 0.0)
 
 
 def _check_cover(path: Path, time: NDArray, intervals: list[NDArray]) -> None:

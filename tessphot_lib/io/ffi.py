@@ -5,6 +5,7 @@ window: a full-frame image has 35 MB, and there are thousands.
 """
 
 import io
+import math
 import re
 from pathlib import Path
 from typing import BinaryIO
@@ -18,12 +19,13 @@ from numpy.typing import NDArray
 from tessphot_lib.constants import BTJD_OFFSET, FFI_SHAPE, FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import CadenceFlag
-from tessphot_lib.io.damage import DAMAGED
+from tessphot_lib.io.damage import read_count, told_as_damage
 from tessphot_lib.io.ffi_times import image_times
 from tessphot_lib.model import CcdId, Exposure, Window
 
 REQUIRED = ("CAMERA", "CCD", "TSTART", "TSTOP", "BARYCORR", "EXPOSURE")
 OPTIONAL = ("SECTOR", "FFIINDEX", "DQUALITY")  # without a value they count as missing
+BITPIX = (8, 16, 32, 64, -32, -64)  # FITS Standard 4.0, section 4.4.1.1
 N_IMAGE_BYTES = 4  # float32
 ROWS_AT_ONCE = 64  # of an image that are read
 FITS_BLOCK = 2880
@@ -71,13 +73,11 @@ def read_ffi_header(path: Path, ccd_id: CcdId, *, content: bytes | None = None) 
         If the file cannot be read or is shorter than its header says, lacks a
         needed keyword, or is of another CCD or sector.
     """
-    try:
+    with told_as_damage(path):
         with _open(path) if content is None else io.BytesIO(content) as file:
             headers, locations = _read_headers(file, 2)
         if content is None:
             _check_size(path, locations[-1], headers[-1])
-    except DAMAGED as err:
-        raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
     return _merge(path, headers, ccd_id)
 
 
@@ -104,16 +104,13 @@ def read_ffi(path: Path, ccd_id: CcdId, window: Window) -> Exposure:
         As `read_ffi_header`, or if there is no uncertainty image or an image
         is too small for the window.
     """
-    try:
-        with _open(path, whole=True) as file:
-            headers, locations = _read_headers(file, 3)
-            header = _merge(path, headers[:2], ccd_id)
-            flux, flux_err = (
-                _read_window(path, file, image_header, location, window)
-                for image_header, location in zip(headers[1:], locations[1:], strict=True)
-            )
-    except DAMAGED as err:
-        raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
+    with told_as_damage(path), _open(path, whole=True) as file:
+        headers, locations = _read_headers(file, 3)
+        header = _merge(path, headers[:2], ccd_id)
+        flux, flux_err = (
+            _read_window(path, file, image_header, location, window)
+            for image_header, location in zip(headers[1:], locations[1:], strict=True)
+        )
     try:
         quality, exposure_time = int(header.get("DQUALITY", 0)), float(header["EXPOSURE"])
     except (TypeError, ValueError) as err:
@@ -275,12 +272,14 @@ def _read_headers(file: BinaryIO, count: int) -> tuple[list[fits.Header], list[i
 
 def _data_bytes(header: fits.Header) -> int:
     """Size of the data that follow a header [bytes]."""
-    n_axes = int(header["NAXIS"])
+    n_axes = read_count(header, "NAXIS")
     if n_axes == 0:
         return 0
-    size = abs(int(header["BITPIX"])) // 8
+    if header["BITPIX"] not in BITPIX:
+        raise ValueError(f"keyword BITPIX is {header['BITPIX']!r}")
+    size = abs(header["BITPIX"]) // 8
     for axis in range(1, n_axes + 1):
-        size *= int(header[f"NAXIS{axis}"])
+        size *= read_count(header, f"NAXIS{axis}")
     return size
 
 
@@ -314,7 +313,8 @@ def _merge(path: Path, headers: list[fits.Header], ccd_id: CcdId) -> fits.Header
         value = merged.get(key)
         if value is None or isinstance(value, fits.card.Undefined):
             raise InputDataError(f"{path}: keyword {key} is missing")
-        if isinstance(value, str | bool) or not np.isfinite(value):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not math.isfinite(value):
             raise InputDataError(f"{path}: keyword {key} is {value!r}, not a number")
     if not merged["TSTART"] < merged["TSTOP"]:
         raise InputDataError(

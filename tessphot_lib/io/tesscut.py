@@ -22,7 +22,7 @@ from tessphot_lib.constants import (
     SECONDS_PER_DAY,
 )
 from tessphot_lib.errors import InputDataError
-from tessphot_lib.io.damage import DAMAGED, open_fits
+from tessphot_lib.io.damage import open_fits, told_as_damage
 from tessphot_lib.io.ffi import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIME
 from tessphot_lib.io.ffi_files import cadence_of, name_btjd
 from tessphot_lib.model import CcdId, Window
@@ -86,22 +86,19 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
         If it contradicts itself (a WCS of another CCD or sector, a target that
         does not lie on its pixels) or has no science pixels.
     """
-    try:
-        with open_fits(path, memmap=False) as hdus:
-            _check_table(path, hdus)
-            header = _merged(hdus)
-            _check(path, header, hdus[1].columns.names, ccd_id)
-            table = hdus[1].data
-            number, shape = hdus[1].columns.names.index("FLUX") + 1, table["FLUX"].shape[1:]
-            wcs = _linear_wcs(path, hdus)
-            name = np.array([str(text).strip() for text in table["FFI_FILE"]])
-            raw = {key: np.asarray(table[key], dtype=np.float64) for key in ("TIME", "TIMECORR")}
-            quality = np.asarray(table["QUALITY"], dtype=np.int64)
-            numbers = np.zeros(len(name), dtype=np.int64)
-            if "CADENCENO" in table.names:
-                numbers[:] = table["CADENCENO"]
-    except DAMAGED as err:
-        raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
+    with told_as_damage(path), open_fits(path, memmap=False) as hdus:
+        _check_table(path, hdus)
+        header = _merged(hdus)
+        _check(path, header, hdus[1].columns.names, ccd_id)
+        table = hdus[1].data
+        number, shape = hdus[1].columns.names.index("FLUX") + 1, table["FLUX"].shape[1:]
+        wcs = _linear_wcs(path, hdus)
+        name = np.array([str(text).strip() for text in table["FFI_FILE"]])
+        raw = {key: np.asarray(table[key], dtype=np.float64) for key in ("TIME", "TIMECORR")}
+        quality = np.asarray(table["QUALITY"], dtype=np.int64)
+        numbers = np.zeros(len(name), dtype=np.int64)
+        if "CADENCENO" in table.names:
+            numbers[:] = table["CADENCENO"]
     window, cut = _window(path, header, number, shape)
     target = _number(path, header, "RA_OBJ", np.nan), _number(path, header, "DEC_OBJ", np.nan)
     _check_wcs(path, header, wcs, shape, target, ccd_id)
@@ -141,17 +138,15 @@ def read_cutout_pixels(path: Path) -> tuple[NDArray, NDArray]:
     flux, flux_err : (n, n_rows, n_columns) float32 arrays
         Over ``window`` of the `Cutout` [e-/s]; NaN where there is no pixel.
     """
-    try:
-        with open_fits(path, memmap=False) as hdus:
-            table = hdus[1].data
-            number = hdus[1].columns.names.index("FLUX") + 1
-            _, cut = _window(path, _merged(hdus), number, table["FLUX"].shape[1:])
-            flux, flux_err = (
-                np.array(table[key][(slice(None), *cut)], dtype=np.float32)
-                for key in ("FLUX", "FLUX_ERR")
-            )
-    except DAMAGED as err:
-        raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
+    with told_as_damage(path), open_fits(path, memmap=False) as hdus:
+        _check_table(path, hdus)
+        table = hdus[1].data
+        number = hdus[1].columns.names.index("FLUX") + 1
+        _, cut = _window(path, _merged(hdus), number, table["FLUX"].shape[1:])
+        flux, flux_err = (
+            np.array(table[key][(slice(None), *cut)], dtype=np.float32)
+            for key in ("FLUX", "FLUX_ERR")
+        )
     with np.errstate(invalid="ignore"):
         padding = ~((flux != 0) & np.isfinite(flux)).any(axis=0)
     flux[:, padding], flux_err[:, padding] = np.nan, np.nan
@@ -179,8 +174,9 @@ def _check_table(path: Path, hdus: fits.HDUList) -> None:
     """Check that the second part of the file is a table of images."""
     if len(hdus) < 2 or not isinstance(hdus[1], fits.BinTableHDU):
         raise InputDataError(f"{path}: it has no table of images: not a cutout of TESScut?")
-    if "FLUX" in hdus[1].columns.names and hdus[1].data["FLUX"].ndim != 3:
-        raise InputDataError(f"{path}: column FLUX does not hold images")
+    for name in ("FLUX", "FLUX_ERR"):
+        if name in hdus[1].columns.names and hdus[1].data[name].ndim != 3:
+            raise InputDataError(f"{path}: column {name} does not hold images")
 
 
 def _check(path: Path, header: fits.Header, columns: list[str], ccd_id: CcdId) -> None:
@@ -247,7 +243,10 @@ def _linear_wcs(path: Path, hdus: fits.HDUList) -> WCS:
     for key in ("CTYPE1", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"):
         if key not in cards:
             raise InputDataError(f"{path}: keyword {key} is missing: no WCS in its aperture image")
-    return WCS(cards)
+    wcs = WCS(cards)
+    if wcs.naxis != 2:
+        raise InputDataError(f"{path}: the WCS of its aperture image has {wcs.naxis} axes")
+    return wcs
 
 
 def _check_wcs(

@@ -21,7 +21,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_file
-from tessphot_lib.io.damage import DAMAGED, open_fits
+from tessphot_lib.io.damage import open_fits, told_as_damage
 
 # our name -> names in files, best first; MAST's ra and dec are at epoch 2000.0. VizieR's RAOdeg
 # and DEOdeg (MAST's ra_orig and dec_orig) are at the epoch of another catalog: of no use.
@@ -145,14 +145,11 @@ def read_tic_region(path: Path) -> np.ndarray | None:
     """Read the pieces of the sky that `write_tic` was given; None of another kind of file."""
     if not Path(path).name.lower().endswith(".fits"):
         return None
-    try:
-        with open_fits(path) as hdus:
-            if "REGION" not in hdus or set(REGION_COLUMNS) - set(hdus["REGION"].columns.names):
-                return None
-            data = hdus["REGION"].data
-            return np.stack([np.array(data[name], dtype=float) for name in REGION_COLUMNS], axis=1)
-    except DAMAGED as error:
-        raise InputDataError(f"{path} cannot be read: {error}") from error
+    with told_as_damage(path), open_fits(path) as hdus:
+        if "REGION" not in hdus or set(REGION_COLUMNS) - set(hdus["REGION"].columns.names):
+            return None
+        data = hdus["REGION"].data
+        return np.stack([np.array(data[name], dtype=float) for name in REGION_COLUMNS], axis=1)
 
 
 def read_tic_rows(path: Path) -> pd.DataFrame:
@@ -245,8 +242,8 @@ def _reader(path: Path) -> Any:
     raise InputDataError(f"{path}: a star catalog has to end in {', '.join(_READERS)}")
 
 
-def _is_wanted(name: str) -> bool:
-    return name.strip().lower() in WANTED
+def _is_wanted(name: Any) -> bool:
+    return str(name).strip().lower() in WANTED
 
 
 def _read_text(path: Path) -> Iterator[pd.DataFrame]:
@@ -280,17 +277,14 @@ def _open_text(path: Path) -> TextIO:
 
 
 def _read_fits(path: Path) -> Iterator[pd.DataFrame]:
-    try:
-        with open_fits(path) as hdus:
-            hdu = next(hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU))
-            columns = [column for column in hdu.columns if _is_wanted(column.name)]
-            for first in range(0, max(len(hdu.data), 1), CHUNK_ROWS):
-                rows = hdu.data[first : first + CHUNK_ROWS]
-                yield pd.DataFrame({column.name: _plain(rows, column) for column in columns})
-    except StopIteration as error:
-        raise InputDataError(f"{path}: no table in the file") from error
-    except DAMAGED as error:
-        raise InputDataError(f"{path} cannot be read: {error}") from error
+    with told_as_damage(path), open_fits(path) as hdus:
+        tables = (hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU))
+        if (hdu := next(tables, None)) is None:
+            raise InputDataError(f"{path}: no table in the file")
+        columns = [column for column in hdu.columns if _is_wanted(column.name)]
+        for first in range(0, max(len(hdu.data), 1), CHUNK_ROWS):
+            rows = hdu.data[first : first + CHUNK_ROWS]
+            yield pd.DataFrame({column.name: _plain(rows, column) for column in columns})
 
 
 def _plain(rows: fits.FITS_rec, column: fits.Column) -> np.ndarray:
@@ -313,14 +307,11 @@ def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise InputDataError(f"{path}: Parquet files need the package pyarrow") from error
-    try:
-        with parquet.ParquetFile(path) as file:
-            columns = [name for name in file.schema_arrow.names if _is_wanted(name)]
-            yield file.schema_arrow.empty_table().select(columns).to_pandas()
-            for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
-                yield batch.to_pandas()
-    except DAMAGED as error:
-        raise InputDataError(f"{path} cannot be read: {error}") from error
+    with told_as_damage(path), parquet.ParquetFile(path) as file:
+        columns = [name for name in file.schema_arrow.names if _is_wanted(name)]
+        yield file.schema_arrow.empty_table().select(columns).to_pandas()
+        for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
+            yield batch.to_pandas()
 
 
 _READERS = {

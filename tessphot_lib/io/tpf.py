@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.constants import SECONDS_PER_DAY
 from tessphot_lib.errors import ConfigError, InputDataError
-from tessphot_lib.io.damage import DAMAGED
+from tessphot_lib.io.damage import read_count, told_as_damage
 from tessphot_lib.io.ffi_times import timestamp_shifts
 from tessphot_lib.model import CcdId
 
@@ -47,7 +47,7 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
     InputDataError
         If the file cannot be read, lacks a column, or is of another CCD.
     """
-    try:
+    with told_as_damage(path):
         with igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
             primary = fits.Header.fromfile(file)
             header = fits.Header.fromfile(file)
@@ -57,8 +57,6 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
             found = _ccd_id(path, numbers)
             columns = _read_columns(file, header)
         shift = 0.5 * sum(timestamp_shifts(primary.get("DATA_REL"), primary.get("PROCVER")))
-    except DAMAGED as err:
-        raise InputDataError(f"{path}: cannot be read: {err or type(err).__name__}") from err
     if found != ccd_id:
         raise InputDataError(f"{path}: it is of {found}, expected {ccd_id}")
     return TpfCadences(
@@ -79,10 +77,13 @@ def _ccd_id(path: Path, numbers: list[int]) -> CcdId:
 def _read_columns(file: BinaryIO, header: fits.Header) -> dict[str, NDArray]:
     """Take the needed columns out of the rows, a part of the table at a time."""
     offsets, position = {}, 0
-    for number in range(1, header["TFIELDS"] + 1):
-        offsets[header[f"TTYPE{number}"].strip()] = position
-        position += _width(header[f"TFORM{number}"])
-    size, n_rows = int(header["NAXIS1"]), int(header["NAXIS2"])
+    for number in range(1, read_count(header, "TFIELDS") + 1):
+        offsets[str(header[f"TTYPE{number}"]).strip()] = position
+        position += _width(str(header[f"TFORM{number}"]))
+    lacking = [name for name in COLUMNS if name not in offsets]
+    if lacking:
+        raise ValueError(f"column {lacking[0]} is missing")
+    size, n_rows = read_count(header, "NAXIS1"), read_count(header, "NAXIS2")
     row = np.dtype(
         {
             "names": list(COLUMNS),
