@@ -8,8 +8,8 @@ import ast
 import hashlib
 import json
 import subprocess
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ def modules_behind(module: str, root: Path | None = None) -> list[str]:
     return list(_modules_behind(module, root))
 
 
+@cache
 def software_version() -> str:
     """Name the version of this software: the release, and the commit where git knows it."""
     if (_package_root() / ".git").exists():
@@ -70,22 +71,26 @@ def software_version() -> str:
     return tessphot_lib.__version__
 
 
-def provenance(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What each product records of its making: the software, and the settings as JSON.
+def provenance(settings: Mapping[str, Any], inputs: Iterable[Path] = ()) -> dict[str, str]:
+    """What each product records of its making: software, settings and inputs, these as JSON.
 
     Parameters
     ----------
     settings : mapping
         The sections of the configuration that the step was given.
+    inputs : iterable of Path
+        The files that it was made from, but for those that a table of the product lists
+        anyway; their names are kept, not their folders.
 
     Returns
     -------
     dict
-        ``software`` and ``settings``; the same for the same code and settings.
+        ``software``, ``settings`` and ``inputs``; the same for the same code and settings.
     """
     return {
         "software": f"tessphot {software_version()}",
         "settings": json.dumps(settings, sort_keys=True, default=str),
+        "inputs": json.dumps([path.name for path in inputs]),
     }
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tessphot_lib.constants import FIRST_SCIENCE_COLUMN
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.fits_provenance import note_provenance
 from tessphot_lib.model import CcdId, Window
 
 
@@ -38,9 +39,9 @@ def write_average_image(
         ("CAMERA", ccd_id.camera, "camera number (1-4)"),
         ("CCD", ccd_id.ccd, "CCD number (1-4)"),
         ("NIMAGES", n_images, "number of images averaged"),
-        ("CREATOR", attributes.get("software", "tessphot"), "software and version"),
     ):
         primary.header[key] = (value, comment)
+    note_provenance(primary.header, attributes)
     header = fits.Header.fromstring(wcs, sep="\n")
     header["CRPIX1"] -= FIRST_SCIENCE_COLUMN + window.column0
     header["CRPIX2"] -= window.row0

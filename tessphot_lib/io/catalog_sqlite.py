@@ -25,6 +25,10 @@ from tessphot_lib.io.sqlite_tables import (
     select,
 )
 
+INFO = (
+    SqlColumn("key", "TEXT PRIMARY KEY NOT NULL", "object"),
+    SqlColumn("value", "TEXT", "object"),
+)
 COLUMNS = (
     SqlColumn("starid", "INTEGER PRIMARY KEY NOT NULL", "int64", "tic_id"),
     SqlColumn("ra", "REAL NOT NULL", "float64"),
@@ -57,7 +61,13 @@ SETTINGS = (
 )
 
 
-def write_catalog(path: Path, stars: pd.DataFrame, settings: Mapping[str, Any]) -> None:
+def write_catalog(
+    path: Path,
+    stars: pd.DataFrame,
+    settings: Mapping[str, Any],
+    *,
+    info: Mapping[str, str] | None = None,
+) -> None:
     """Write the catalog of a CCD; ``path`` appears complete or not at all.
 
     Parameters
@@ -72,6 +82,8 @@ def write_catalog(path: Path, stars: pd.DataFrame, settings: Mapping[str, Any]) 
         dec [deg], or their text), and optionally ``wcs`` (header string of the
         reference image, pixels as in the full image), ``reference_image``,
         ``centre_ra``, ``centre_dec`` [deg] and ``image_header`` (JSON).
+    info : mapping, optional
+        How it was made, for the table ``catalog_info``.
 
     Raises
     ------
@@ -94,6 +106,8 @@ def write_catalog(path: Path, stars: pd.DataFrame, settings: Mapping[str, Any]) 
     with new_database(path) as connection:
         create_table(connection, "settings", SETTINGS)
         insert(connection, "settings", SETTINGS, pd.DataFrame([row]))
+        create_table(connection, "catalog_info", INFO)
+        connection.executemany("INSERT INTO catalog_info VALUES (?, ?)", (info or {}).items())
         create_table(connection, "catalog", COLUMNS)
         ordered = stars[[column.key for column in COLUMNS]].sort_values("tic_id")
         insert(connection, "catalog", COLUMNS, ordered)

@@ -23,7 +23,6 @@ from astropy.io import fits
 from astropy.time import Time
 from numpy.typing import NDArray
 
-import tessphot_lib
 from tessphot_lib.constants import (
     BTJD_OFFSET,
     BTJD_UNIX,
@@ -45,6 +44,7 @@ from tessphot_lib.io.fits_bytes import (
     table_hdu,
 )
 from tessphot_lib.model import CcdId, LightCurve, Stamp, Window
+from tessphot_lib.provenance import software_version
 
 FILE_VERSION = "1.5"
 BTJD_MJD = BTJD_OFFSET - 2400000.5  # [d] MJD = BTJD + this
@@ -214,7 +214,7 @@ def light_curve_template(
     InputDataError
         If ``wcs`` lacks the reference pixel.
     """
-    software = f"tessphot {tessphot_lib.__version__}"
+    software = f"tessphot {software_version()}"
     collection = HLSP | dict(hlsp or {}) | {"HLSPVER": f"v{version:02d}"}
     primary: list[Card] = [
         ("ORIGIN", origin, "institution responsible for this format"),

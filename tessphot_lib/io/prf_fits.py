@@ -18,6 +18,7 @@ from astropy.io import fits
 
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.fits_provenance import note_provenance
 from tessphot_lib.model import CcdId, Prf
 
 
@@ -33,9 +34,9 @@ def write_prf(path: Path, prf: Prf, ccd_id: CcdId, *, attributes: dict[str, str]
         ("INTERPOL", prf.interpolation, "interpolation between nodes"),
         ("ZEROPNT", prf.zeropoint, "[mag] Tmag of a star of 1 e-/s"),
         ("PRFSRC", prf.source, "where the PRF is from"),
-        ("CREATOR", attributes.get("software", "tessphot"), "software and version"),
     ):
         primary.header[key] = (value, comment)
+    note_provenance(primary.header, attributes)
     images = {
         "COEFFICIENTS": prf.coefficients,
         "NODE_ROW": prf.node_row,

@@ -1,5 +1,6 @@
 """``spacecraft_<sector>.ecsv``: where TESS was during a sector, and how that is known."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,8 +59,17 @@ class SpacecraftPath:
         return CubicSpline(self.time, self.position)(time) / light_day
 
 
-def write_spacecraft(path: Path, spacecraft: SpacecraftPath, sector: int) -> None:
-    """Write the path of a sector; ``path`` appears complete or not at all."""
+def write_spacecraft(
+    path: Path,
+    spacecraft: SpacecraftPath,
+    sector: int,
+    *,
+    attributes: Mapping[str, str] | None = None,
+) -> None:
+    """Write the path of a sector; ``path`` appears complete or not at all.
+
+    ``attributes`` tell how it was made, see `tessphot_lib.provenance.provenance`.
+    """
     table = Table(
         meta={
             "sector": sector,
@@ -68,6 +78,7 @@ def write_spacecraft(path: Path, spacecraft: SpacecraftPath, sector: int) -> Non
             "covariance": np.asarray(spacecraft.covariance, dtype=float).ravel().tolist(),
             "comment": "barycentric positions of TESS, ICRS; covariance in light seconds squared",
         }
+        | dict(attributes or {})
     )
     table["time"] = spacecraft.time
     table["time"].unit = "d"

@@ -420,6 +420,7 @@ def merge_todos(
     *,
     diagnostics: Mapping[Path, pd.DataFrame] | None = None,
     skipped: Mapping[Path, pd.DataFrame] | None = None,
+    info: Mapping[str, str] | None = None,
 ) -> None:
     """Join the lists of several CCDs into one, brightest star first over all of them.
 
@@ -434,13 +435,16 @@ def merge_todos(
     diagnostics, skipped : mapping, optional
         More of them for some of the lists, with the priorities of that list, and
         light curves relative to its folder; as in `write_diagnostics` and `write_skipped`.
+    info : mapping, optional
+        How the joined list was made; what the lists say of themselves is added, with the
+        names of their folders.
 
     Raises
     ------
     InputDataError
         If a list cannot be read, or a star is in two of them.
     """
-    stars, found, left, excluded, info = [], [], [], [], {}
+    stars, found, left, excluded, info = [], [], [], [], dict(info or {})
     paths = [Path(path) for path in paths]
     for number, path in enumerate(paths):
         stars.append(read_todo(path).assign(source=number))

@@ -71,7 +71,7 @@ def run_average_image(
         n_images=int(averaged.sum()),
         offset=offset,
         straps=straps,
-        attributes=provenance(settings),
+        attributes=provenance(settings, [*blocks, catalog]),
     )
 
 

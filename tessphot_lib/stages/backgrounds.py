@@ -155,7 +155,7 @@ def run_backgrounds(
         flux_sum=block.flux_sum,
         flux_count=block.flux_count,
         motion_stars=scene.motion_stars,
-        attributes=provenance(settings),
+        attributes=provenance(settings, [ffi_table, catalog]),
         common_flags=np.where(scene.mask, int(PixelFlag.NOT_USED_FOR_BACKGROUND), 0),
     )
 

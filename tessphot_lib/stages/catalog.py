@@ -25,6 +25,7 @@ from tessphot_lib.io.ffi import (
 from tessphot_lib.io.ffi_table import reference_header
 from tessphot_lib.io.tic import read_tic, read_tic_region
 from tessphot_lib.model import CcdId, Window
+from tessphot_lib.provenance import provenance
 from tessphot_lib.skycells import SkyCell
 from tessphot_lib.stages.footprint import Footprint
 
@@ -119,7 +120,8 @@ def run_catalog(
             f"{settings['faint_limit']} lies on {ccd_id}, window {window.as_list()}"
         )
     about = _describe(ccd_id, header, footprint.wcs, reference, time, epoch, buffer)
-    write_catalog(output, stars, about)
+    made_by = provenance({"catalog": dict(settings), "window": window.as_list()}, [ffi_table, tic])
+    write_catalog(output, stars, about, info=made_by)
 
 
 def _near(

@@ -1,5 +1,6 @@
 """Step: todo lists and diagnostics of all CCDs -> the todo list of the run."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pandas as pd
 
 from tessphot_lib.io.diagnostics_ecsv import read_diagnostics_table
 from tessphot_lib.io.todo_sqlite import merge_todos
+from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.lightcurve import DIAGNOSTICS_NAME
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ def run_collect(todos: list[Path], diagnostics: list[Path], output: Path) -> Non
         for todo in todos
         if by_folder[todo.parent]
     }
-    merge_todos(todos, output, diagnostics=joined)
+    lists = json.dumps([f"{todo.parent.name}/{todo.name}" for todo in todos])
+    merge_todos(todos, output, diagnostics=joined, info=provenance({}) | {"inputs": lists})
     n_stars = sum(len(table) for table in joined.values())
     log.info("%d CCDs, %d stars with diagnostics", len(todos), n_stars)

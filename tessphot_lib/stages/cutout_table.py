@@ -99,7 +99,7 @@ def run_cutout_table(
         ccd_id,
         wcs=_wcs_text(wcs),
         image_header={key: value for key, value in header.items() if _is_plain(value)},
-        attributes=provenance({"input": {"on_bad_image": on_bad_image}}),
+        attributes=provenance({"input": {"on_bad_image": on_bad_image}}, [output]),
     )
     log.info(
         "%s: %d cutouts, %d of them used, of %d images", ccd_id, len(rows), len(good), len(images)

@@ -248,7 +248,7 @@ def run_cutouts(
         flux_sum=cubes.flux_sum,
         flux_count=cubes.flux_count,
         motion_stars=cubes.motion_stars,
-        attributes=provenance(settings),
+        attributes=provenance(settings, [cutout_table, ffi_table, catalog]),
         patches={
             "windows": np.array([window.as_list() for window in cubes.patches.windows]),
             "index": cubes.patches.index,

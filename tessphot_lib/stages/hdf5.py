@@ -121,7 +121,7 @@ def run_hdf5(
         grid=_grid_arrays(grid, blocks[0]),
         pixel_flags=pixel_flags(blocks, [one["n_images"] for one in about], known),
         attributes={
-            **provenance(settings),
+            **provenance(settings, [average_image, jitter, catalog, spacecraft]),
             "cadence_seconds": cadence_seconds(images["time"], images["exposure_time"]),
             "bad_quality": int(settings["bad_quality"]),
             "box_size": background.box_size,

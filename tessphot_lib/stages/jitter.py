@@ -73,7 +73,7 @@ def run_jitter(
         error=error,
         n_stars=n_used,
         source=source,
-        attributes=provenance(settings),
+        attributes=provenance(settings, blocks),
     )
 
 

@@ -103,6 +103,9 @@ def run_targets(
         table["lightcurve"] = [
             None if name is None else f"{output.name}/{name}" for name in table["lightcurve"]
         ]
-        made_by = provenance({"photometry": dict(settings), "output": dict(output_settings)})
+        made_by = provenance(
+            {"photometry": dict(settings), "output": dict(output_settings)},
+            [pixels, catalog, todo, prf, *([trends] if trends is not None else [])],
+        )
         write_diagnostics_table(folder / DIAGNOSTICS_NAME, table, ccd_id, attributes=made_by)
     log.info("%s: %s", ccd_id, count_statuses(table))

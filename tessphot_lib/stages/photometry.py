@@ -74,7 +74,10 @@ def run_photometry(
         None if name is None else f"{light_curves.parent.name}/{light_curves.name}/{name}"
         for name in table["lightcurve"]
     ]
-    made_by = provenance({"photometry": dict(settings), "output": dict(output_settings)})
+    made_by = provenance(
+        {"photometry": dict(settings), "output": dict(output_settings)},
+        [pixels, catalog, todo, prf, *([trends] if trends is not None else [])],
+    )
     write_diagnostics_table(diagnostics, table, ccd_id, attributes=made_by)
     log.info("%s tile %s: %s", ccd_id, tile, count_statuses(table))
 

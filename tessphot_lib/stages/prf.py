@@ -40,18 +40,19 @@ def run_prf(
     InputDataError
         If the mission's files are asked for and not found, or cannot be read.
     """
-    wanted = PrfSettings.from_mapping(settings)
+    wanted, inputs = PrfSettings.from_mapping(settings), [pixels, catalog]
     if wanted.source == "spoc":
-        paths = find_spoc_prf(Path(str(wanted.folder)).expanduser(), ccd_id)
+        inputs = paths = find_spoc_prf(Path(str(wanted.folder)).expanduser(), ccd_id)
         read = read_spoc_prf(paths)
         source = f"spoc: {paths[0].name}"[:68]
         prf = prf_from_samples(read.row, read.column, read.samples, read.per_pixel, source=source)
     elif wanted.source == "generic":
-        prf = generic_prf()
+        prf, inputs = generic_prf(), []
     else:
         prf = _from_data(pixels, catalog, wanted)
     log.info("%s: PRF from %s, zero point %.3f mag", ccd_id, prf.source, prf.zeropoint)
-    write_prf(output, prf, ccd_id, attributes=provenance({"prf": dict(settings)}))
+    made_by = provenance({"prf": dict(settings)}, inputs)
+    write_prf(output, prf, ccd_id, attributes=made_by)
 
 
 def _from_data(pixels: Path, catalog: Path, settings: PrfSettings) -> Prf:

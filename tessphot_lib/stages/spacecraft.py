@@ -12,6 +12,7 @@ from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.ephemeris import read_ephemeris
 from tessphot_lib.io.ffi_table import read_ffi_table
 from tessphot_lib.io.spacecraft_ecsv import SpacecraftPath, write_spacecraft
+from tessphot_lib.provenance import provenance
 from tessphot_lib.spacecraft import (
     EPHEMERIS_ERROR,
     Projections,
@@ -73,7 +74,8 @@ def run_spacecraft(
     log.info(
         "sector %d: %s, good to %s ms per axis", sector, spacecraft.description, error.round(2)
     )
-    write_spacecraft(output, spacecraft, sector)
+    made_by = provenance({}, ffi_tables if ephemeris is None else [*ffi_tables, ephemeris])
+    write_spacecraft(output, spacecraft, sector, attributes=made_by)
 
 
 def _usable(path: Path) -> dict[str, NDArray]:

@@ -121,7 +121,10 @@ def run_todo(
     create_todo(
         output,
         stars,
-        info=provenance({"todo": _with_text_keys(settings), "photometry": dict(photometry)}),
+        info=provenance(
+            {"todo": _with_text_keys(settings), "photometry": dict(photometry)},
+            [pixels, catalog, prf, *([cutouts] if cutouts is not None else [])],
+        ),
         apertures={
             priority: _stored(aperture, method, is_automatic=automatic)
             for priority, method, automatic, aperture in zip(

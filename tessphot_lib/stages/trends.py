@@ -71,7 +71,9 @@ def run_trends(
             {name: getattr(found, name) for name in ARRAYS},
             cadenceno=cube.cadenceno,
             remark=found.remark,
-            attributes=provenance({"correction": dict(settings["correction"])}),
+            attributes=provenance(
+                {"correction": dict(settings["correction"])}, [pixels, catalog, todo, prf]
+            ),
         )
     log.info(
         "%s: %d trends in common of %d quiet stars among %d%s",
