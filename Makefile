@@ -10,7 +10,7 @@ DEMO := demo-run
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo test test-faults test-slurm fuzz lint benchmark clean
+.PHONY: help demo test test-faults test-same test-slurm fuzz lint benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -29,13 +29,17 @@ test: $(VENV)/installed-for-development ## all tests
 	@$(BIN)/python -m pytest --quiet --numprocesses $(CORES)
 
 test-faults: $(VENV)/installed-for-development ## kills, full disks and other faults in whole runs (minutes)
-	@$(BIN)/python -m pytest --quiet tests/slow/check_faults.py
+	@$(BIN)/python -m pytest --quiet tests/slow/check_faults.py tests/slow/check_orphans.py \
+		tests/slow/check_surroundings.py
+
+test-same: $(VENV)/installed-for-development ## whole runs with other cores, blocks and tiles: the same result (minutes)
+	@$(BIN)/python -m pytest --quiet tests/slow/check_same_result.py
 
 test-slurm: $(VENV)/installed-for-development ## the cluster profiles on a real Slurm (installs Debian's packages)
 	@tests/slurm/install
 	@$(BIN)/python -m pytest --quiet tests/slurm/check_slurm.py
 
-fuzz: $(VENV)/installed-for-development ## 12,000 damaged inputs
+fuzz: $(VENV)/installed-for-development ## 12,000 damaged or changed inputs
 	@$(BIN)/python -W ignore tests/fuzz.py --cases 12000
 
 lint: $(VENV)/installed-for-development ## style of the Python and Snakemake files

@@ -90,12 +90,12 @@ class Run:
         known = {key: value for key, value in os.environ.items() if key != "TESSPHOT_INPUT"}
         return known | {"XDG_CACHE_HOME": str(self.home / "cache")} | variables
 
-    def start(self, *arguments, said=subprocess.DEVNULL):
+    def start(self, *arguments, said=subprocess.DEVNULL, **variables):
         """Start Snakemake as the leader of a process group of its own."""
         return subprocess.Popen(
             self.command(*arguments),
             cwd=self.home,
-            env=self.environment(),
+            env=self.environment(**variables),
             stdout=said,
             stderr=said,
             start_new_session=True,

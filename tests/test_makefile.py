@@ -34,6 +34,7 @@ def test_help_names_the_targets():
         "demo",
         "test",
         "test-faults",
+        "test-same",
         "test-slurm",
         "fuzz",
         "lint",

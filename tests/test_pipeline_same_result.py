@@ -1,6 +1,7 @@
 """The same light curves however they are asked for, and however the work is cut."""
 
 import gzip
+import itertools
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from pipeline_run import (
     CCD,
     CONFIG,
@@ -42,6 +44,24 @@ def apertures(path):
                 " FROM apertures JOIN todolist USING (priority)"
             )
         )
+
+
+def listed(path):
+    """What a todo list with diagnostics says of each star, but for times and floating numbers."""
+    of_interest = (
+        "SELECT priority, starid, tmag, status, cbv_area, mask_size, method_used, errors"
+        " FROM todolist LEFT JOIN diagnostics USING (priority) ORDER BY priority"
+    )
+    with sqlite3.connect(path) as connection:
+        return connection.execute(of_interest).fetchall()
+
+
+def methods_by_turns(run):
+    """Every third star by `linpsf`, every third by `psf`, the saturated one by `halo`."""
+    turns = itertools.cycle(["linpsf", "psf", None])
+    asked = dict(zip(sorted(run.light_curves), turns, strict=False))
+    asked[SHOWCASE["saturated"]] = "halo"
+    return {tic_id: method for tic_id, method in asked.items() if method}
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +106,7 @@ def test_own_files_and_other_blocks_give_the_same_light_curves(own_files, small_
 
 def test_own_files_and_other_blocks_give_the_same_lists(own_files, small_run):
     assert apertures(own_files.ccd / "todo.sqlite") == apertures(small_run.ccd / "todo.sqlite")
-    of_interest = (
-        "SELECT priority, starid, tmag, status, cbv_area, mask_size, method_used, errors"
-        " FROM todolist LEFT JOIN diagnostics USING (priority) ORDER BY priority"
-    )
-    lists = []
-    for run in (own_files, small_run):
-        with sqlite3.connect(run.results / "todo.sqlite") as connection:
-            lists.append(connection.execute(of_interest).fetchall())
+    lists = [listed(run.results / "todo.sqlite") for run in (own_files, small_run)]
     assert lists[0] == lists[1]
 
 
@@ -122,6 +135,27 @@ def test_other_tiles_give_the_same_light_curves(small_run, tmp_path):
     with sqlite3.connect(run.results / "todo.sqlite") as connection:
         listed = [row[0] for row in connection.execute("SELECT lightcurve FROM diagnostics")]
     assert {path.split("/")[2] for path in listed} == tiles
+
+
+def test_all_methods_give_the_same_in_other_tiles(small_run, tmp_path):
+    """Two tiles by two jobs at a time, and four by one; all variations: make test-same."""
+    methods = {"methods": methods_by_turns(small_run)}
+    runs = []
+    for cores, tiles in ((2, [16, 1]), (1, [19, 9])):
+        home = tmp_path / str(cores)
+        home.mkdir()
+        run = small_run.copy(
+            home, todo=methods, photometry={"tiles": tiles}, output={"pictures": False}
+        )
+        shutil.rmtree(run.ccd / "lightcurves")
+        run.finish(cores=cores)
+        runs.append(run)
+    first, second = runs
+    used = [fits.getheader(path)["PHOTMET"] for path in first.light_curves.values()]
+    assert used.count("halo") == 1
+    assert min(used.count(method) for method in ("aperture", "linpsf", "psf")) > 10
+    assert_same_light_curves(second, first, rtol=1e-6)
+    assert listed(second.results / "todo.sqlite") == listed(first.results / "todo.sqlite")
 
 
 def test_one_star_is_the_same_by_its_path_and_by_its_number(small_run, tmp_path):
