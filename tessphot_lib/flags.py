@@ -103,7 +103,7 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         CadenceFlag.INSUFFICIENT_TARGETS: "too few targets for error correction",
         CadenceFlag.NO_DATA: "image missing, unreadable, or without light (tessphot)",
         CadenceFlag.BAD_BACKGROUND: "background could not be fitted (tessphot)",
-        CadenceFlag.STRAYLIGHT_MEASURED: "background far above its quiet level (tessphot)",
+        CadenceFlag.STRAYLIGHT_MEASURED: "scattered light somewhere on the CCD (tessphot)",
         CadenceFlag.NO_WCS: "no usable WCS in the header (tessphot)",
         CadenceFlag.NO_MOTION: "image motion could not be measured (tessphot)",
         CadenceFlag.COARSE_MEASURED: "displaced from the images around it (tessphot)",
@@ -157,7 +157,8 @@ DEFAULT_BAD_CADENCE = (
     | CadenceFlag.STRAYLIGHT_MEASURED
     | CadenceFlag.COARSE_MEASURED
 )
-# What this software finds wrong with an image always counts as bad.
+# What this software finds wrong with an image always counts as bad where whole images are used:
+# averages, the mean motion. A star has its own stray light, see `tessphot_lib.quality`.
 OWN_BAD_CADENCE = (
     CadenceFlag.NO_DATA
     | CadenceFlag.BAD_BACKGROUND

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from tessphot_lib.flags import OWN_BAD_CADENCE, CadenceFlag, LightCurveFlag, PixelFlag
 
 QUIET_QUANTILE = 0.2  # of the images are taken to have a quiet sky at a star
+BAD_FOR_ALL_STARS = OWN_BAD_CADENCE & ~CadenceFlag.STRAYLIGHT_MEASURED
 LEAST_SKY = 1.0  # [e-/s per pixel] a quiet sky is not taken to be fainter
 
 # Bit of the star's pixels -> bit of the light curve
@@ -36,10 +37,12 @@ def star_quality(
     flux : (n_stars, n_cadences) array
         NaN where a pixel of the star is missing.
     sky : (n_stars, n_cadences) array
-        Background at the star [e-/s per pixel]; NaN: unknown, not flagged.
+        Background at the star [e-/s per pixel]; NaN: unknown.
     bad_quality : int
         `CadenceFlag` bits with which an image is bad, besides those that this
-        software sets (`OWN_BAD_CADENCE`).
+        software sets (`OWN_BAD_CADENCE`). STRAYLIGHT_MEASURED, which tells of
+        the brightest place of the CCD, does not count: what counts is the sky
+        at the star, and only where that is unknown the bit of the image.
     straylight_factor : float
         Multiple of the quiet sky at a star, above which there is stray light.
 
@@ -49,16 +52,16 @@ def star_quality(
         `LightCurveFlag`. An image that is bad, or has stray light at the star,
         has FLAGGED_BAD; the other bits stand by themselves.
     """
-    is_bad = cadence_quality & (bad_quality | int(OWN_BAD_CADENCE)) != 0
+    is_bad = cadence_quality & (bad_quality | int(BAD_FOR_ALL_STARS)) != 0
     quality = np.zeros(flux.shape, dtype=np.int32)
     quality[:, is_bad] |= int(LightCurveFlag.FLAGGED_BAD)
     is_manual = cadence_quality & int(CadenceFlag.MANUAL_EXCLUDE) != 0
     quality[:, is_manual] |= int(LightCurveFlag.MANUAL_EXCLUDE)
     for pixel_flag, flag in FROM_PIXELS.items():
         quality[pixel_flags & int(pixel_flag) != 0] |= int(flag)
-    quality[has_straylight_at_star(sky, straylight_factor)] |= int(
-        LightCurveFlag.FLAGGED_BAD | LightCurveFlag.STRAYLIGHT
-    )
+    in_light = cadence_quality & int(CadenceFlag.STRAYLIGHT_MEASURED) != 0
+    is_bright = has_straylight_at_star(sky, straylight_factor) | (in_light & ~np.isfinite(sky))
+    quality[is_bright] |= int(LightCurveFlag.FLAGGED_BAD | LightCurveFlag.STRAYLIGHT)
     quality[~np.isfinite(flux)] |= int(LightCurveFlag.MISSING_PIXELS)
     return quality
 

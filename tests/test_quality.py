@@ -79,6 +79,19 @@ def test_stray_light_is_measured_by_the_star_s_own_quiet_sky():
     assert faint[2, 2] != 0
 
 
+def test_stray_light_in_a_corner_does_not_cost_all_stars_the_image():
+    in_corner = CadenceFlag.STRAYLIGHT_MEASURED
+    result = quality(cadence={6: in_corner, 7: in_corner}, sky={(0, 6): 401.0, (1, 7): np.nan})
+    assert result[0, 6] == BAD | LightCurveFlag.STRAYLIGHT  # the light is at this star,
+    assert result[1, 7] == BAD | LightCurveFlag.STRAYLIGHT  # and may be at this one
+    assert np.count_nonzero(result) == 2
+
+
+def test_other_faults_of_images_are_those_of_all_stars():
+    for own in (CadenceFlag.NO_DATA, CadenceFlag.BAD_BACKGROUND, CadenceFlag.COARSE_MEASURED):
+        assert (quality(cadence={3: own})[:, 3] == BAD).all()
+
+
 def test_unknown_sky_is_not_flagged():
     sky = np.full((2, 5), np.nan)
     sky[1, :2] = 100.0
