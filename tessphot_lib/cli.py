@@ -25,6 +25,7 @@ WORDS = {
     Status.ABORT: "aborted",
     Status.SKIPPED: "left to a brighter neighbor",
     Status.STARTED: "begun",
+    None: "not on the todo list",
 }
 METHODS = ("aperture", "linpsf", "psf")
 EXAMPLES = """examples:
@@ -95,7 +96,7 @@ def _show(options: argparse.Namespace) -> int:
     drawn = [star for star in stars if star.light_curve is not None]
     if not drawn:
         raise TessphotError(
-            f"TIC {options.tic_id} has no light curve: {WORDS[stars[0].status]} {stars[0].remark}"
+            f"TIC {options.tic_id} has no light curve: {WORDS[stars[0].status]} ({stars[0].remark})"
         )
     for star in drawn:
         output = options.output or Path(f"tic{star.tic_id}-{star.ccd_id}.png")
@@ -110,7 +111,11 @@ def _show(options: argparse.Namespace) -> int:
 def _star(options: argparse.Namespace) -> int:
     """Measure a star again."""
     config = _settings(options.config)
-    for star in find_star(_todo(options), options.tic_id):
+    stars = find_star(_todo(options), options.tic_id)
+    listed = [star for star in stars if star.status is not None]
+    if not listed:
+        raise TessphotError(f"TIC {options.tic_id} has no aperture: {stars[0].remark}")
+    for star in listed:
         sys.stdout.write(f"{_measure(options, star, config)}\n")
     return 0
 

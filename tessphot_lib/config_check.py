@@ -6,7 +6,7 @@ All that is wrong is told at once, one line each, before any job is run.
 import difflib
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a downl
 INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable in place of input.ffi_dir
 DEFAULT_FFI_DIR = "data/ffi"
 CATALOG_SUFFIXES = (".csv", ".csv.gz", ".ecsv", ".fits", ".fits.gz", ".parquet")
+FITTING = {"auto", "linpsf", "psf"}  # methods by which stars may be fitted
 TYPE_NAMES = {
     "integer": "a whole number",
     "number": "a number",
@@ -49,8 +50,32 @@ def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
     """
     problems = schema_problems(config, schema) or list(_contradictions(config))
     if problems:
-        count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
-        raise ConfigError("\n".join([f"{count} in the configuration:", *problems]))
+        raise _refusal(problems)
+
+
+def check_fits(config: Mapping[str, Any], listed: Collection[str]) -> None:
+    """Check that stars that may be fitted are free in the fits.
+
+    Parameters
+    ----------
+    config : mapping
+        Checked by `check_config`.
+    listed : collection of str
+        Methods that ``todo.methods`` names, whatever file it stands in.
+
+    Raises
+    ------
+    ConfigError
+        If ``photometry.linpsf.free_limit`` is brighter than ``todo.faint_limit``.
+    """
+    free_limit = config["photometry"]["linpsf"]["free_limit"]
+    faint_limit = config["todo"]["faint_limit"]
+    if {config["photometry"]["method"], *listed} & FITTING and free_limit < faint_limit:
+        problem = (
+            f"photometry.linpsf.free_limit: {free_limit} is brighter than todo.faint_limit, "
+            f"{faint_limit}: fainter stars are not fitted"
+        )
+        raise _refusal([problem])
 
 
 def read_values(config: Any, schema: Mapping[str, Any], root: Mapping | None = None) -> Any:
@@ -121,6 +146,12 @@ def stars_before_images(config: Mapping[str, Any]) -> bool:
     return catalog["source"] in STAR_SERVICES and catalog["footprint"] == "pointing"
 
 
+def _refusal(problems: list[str]) -> ConfigError:
+    """Error that tells all problems, a line each."""
+    count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+    return ConfigError("\n".join([f"{count} in the configuration:", *problems]))
+
+
 def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is wrong between keys, and with the files they name."""
     try:
@@ -172,15 +203,6 @@ def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         yield "prf.folder: must name a folder, since prf.source is 'spoc'"
     elif folder is not None and not Path(folder).expanduser().is_dir():
         yield f"prf.folder: there is no folder {folder!r}"
-    free_limit = config["photometry"]["linpsf"]["free_limit"]
-    listed = config["todo"]["methods"]
-    named = {"linpsf"} if isinstance(listed, str) else set(map(str, listed.values()))
-    is_fitted = ({config["photometry"]["method"]} | named) & {"auto", "linpsf", "psf"}
-    if is_fitted and free_limit < config["todo"]["faint_limit"]:
-        yield (
-            f"photometry.linpsf.free_limit: {free_limit} is brighter than todo.faint_limit, "
-            f"{config['todo']['faint_limit']}: fainter stars are not fitted"
-        )
     if config["todo"]["faint_limit"] > config["catalog"]["faint_limit"]:
         yield (
             f"todo.faint_limit: {config['todo']['faint_limit']} is fainter than "

@@ -81,6 +81,9 @@ def test_star_measures_the_same_again_and_by_another_method(small_run, tmp_path)
         np.testing.assert_allclose(again[name], first[name], rtol=1e-9)
     fitted = tmp_path / f"tic{tic_id}-s0014-cam3-ccd4-linpsf.fits.gz"
     assert fits.getheader(fitted)["PHOTMET"] == "linpsf"
+    # By which rules the method was chosen is told where it was.
+    assert fits.getheader(small_run.light_curves[tic_id])["AUTO_CON"] == 0.25
+    assert not [key for key in fits.getheader(fitted) if key.startswith("AUTO_")]
     assert np.isnan(fits.getdata(fitted, 1)["FLUX_CORR"]).all()
 
 

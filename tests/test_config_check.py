@@ -8,6 +8,7 @@ import yaml
 
 from tessphot_lib.config_check import (
     check_config,
+    check_fits,
     ffi_folder,
     known_keys,
     read_values,
@@ -120,6 +121,30 @@ def test_all_mistakes_are_told_at_once(config):
         "prepare.background.boxsize: unknown key; did you mean prepare.background.box_size?",
         "todo.faint_limit: 'bright' must be a number",
     ]
+
+
+@pytest.mark.parametrize(
+    ("method", "listed", "is_refused"),
+    [
+        ("aperture", set(), False),
+        ("halo", {"aperture", "halo"}, False),
+        ("aperture", {"halo", "psf"}, True),
+        ("aperture", {"linpsf"}, True),
+        ("linpsf", set(), True),
+        ("psf", set(), True),
+        ("auto", {"aperture"}, True),
+    ],
+)
+def test_stars_that_may_be_fitted_must_be_free(config, method, listed, is_refused):
+    config["photometry"]["method"] = method
+    config["photometry"]["linpsf"]["free_limit"] = 15.0  # as todo.faint_limit
+    check_fits(config, listed)
+    config["photometry"]["linpsf"]["free_limit"] = 14.9
+    if not is_refused:
+        check_fits(config, listed)
+        return
+    with pytest.raises(ConfigError, match=r"free_limit: 14\.9 is brighter than .*limit, 15\.0:"):
+        check_fits(config, listed)
 
 
 def test_folder_of_cutouts_may_come_with_them(config):

@@ -24,7 +24,9 @@ def targets(*by_method):
     stars = pd.DataFrame({"tic_id": 10 + np.arange(n_stars), "method": by_method})
     aperture = Aperture(Window(0, 3, 0, 2), np.ones((3, 2), dtype=bool), is_minimum=False)
     nobody = [None] * n_stars
-    return StarList(stars, [aperture] * n_stars, nobody, pd.DataFrame(), generic_prf())
+    return StarList(
+        stars, [aperture] * n_stars, nobody, [True] * n_stars, pd.DataFrame(), generic_prf()
+    )
 
 
 def method(factor):
@@ -89,3 +91,12 @@ def test_stars_as_they_were_measured():
 def test_pixels_of_another_shape_than_their_window_are_refused():
     with pytest.raises(ValueError, match=r"mask is \(3, 2\), the window \(2, 3\)"):
         StarPixels(Window(4, 6, 7, 10), np.ones((3, 2), dtype=bool))
+
+
+def test_stars_measured_by_another_method_than_the_rules_chose():
+    stars = targets("aperture", "halo")
+    other = stars.measured_by("psf")
+    assert other.stars["method"].tolist() == ["psf", "psf"]
+    assert other.by_rules == [False, False]
+    assert stars.stars["method"].tolist() == ["aperture", "halo"]
+    assert stars.take([1]).by_rules == [True]

@@ -19,7 +19,13 @@ from tessphot_lib.io.todo_sqlite import (
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.prf_fit import generic_prf
 from tessphot_lib.stages.ccd_apertures import _on_data
-from tessphot_lib.stages.todo import _as_not_measured, _excluded, _left_to_brighter, run_todo
+from tessphot_lib.stages.todo import (
+    BY_RULES,
+    _as_not_measured,
+    _excluded,
+    _left_to_brighter,
+    run_todo,
+)
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(240, 300, 500, 590)  # over the borders of tiles of 256 x 512
@@ -272,6 +278,11 @@ def test_listed_methods_go_first(tmp_path):
     remarks = read_apertures(auto)
     assert remarks[found["priority"][20]].errors is None  # nobody switched it
     assert remarks[found["priority"][30]].errors == "Automatically switched to Halo photometry"
+    by_rules = {
+        star: bool(remarks[found["priority"][star]].flags & BY_RULES) for star in found.index
+    }
+    assert by_rules == {10: False, 20: False, 30: True}
+    assert not any(aperture.flags for aperture in read_apertures(forced).values())
     named = run(tmp_path / "3", stars, methods={30: "aperture"})
     assert set(read_todo(named)["method"]) == {"aperture"}
 

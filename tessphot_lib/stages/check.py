@@ -93,12 +93,19 @@ def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
     }
     lines = [f"{len(stars)} stars:"]
     lines += [f"  {int(counts.get(int(status), 0)):8d} {name}" for status, name in words.items()]
-    missing = sorted(set(tic_ids) - set(stars["tic_id"]))
+    excluded = read_excluded_stars(todo)
+    unlisted = set(tic_ids) - set(stars["tic_id"])
+    out = sorted(unlisted & set(excluded["tic_id"]))
+    if out:
+        lines.append(f"  {len(out):8d} excluded by todo.exclude: {_shorten(out)}")
+    missing = sorted(unlisted - set(out))
     if missing:
-        lines.append(f"  {len(missing):8d} on no CCD of this run: {_shorten(missing)}")
+        lines.append(
+            f"  {len(missing):8d} on no CCD of this run, or fainter than todo.faint_limit: "
+            f"{_shorten(missing)}"
+        )
     lines.append("median scatter over 1 h (ppm) and from point to point (ppm):")
     lines += [_precision_line(stars, tmag) for tmag in SUMMARY_TMAG]
-    excluded = read_excluded_stars(todo)
     if len(excluded):
         lines.append(f"excluded by todo.exclude, see table 'excluded' there: {len(excluded)}")
     example = stars[stars["lightcurve"].notna()]

@@ -9,7 +9,7 @@ from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_folder
 from tessphot_lib.io.diagnostics_ecsv import write_diagnostics_table
 from tessphot_lib.io.pixels_hdf5 import PixelCube
-from tessphot_lib.io.todo_sqlite import Status, read_skipped, read_todo
+from tessphot_lib.io.todo_sqlite import Status, read_excluded_stars, read_skipped, read_todo
 from tessphot_lib.model import CcdId
 from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.measure import measure_stars
@@ -44,7 +44,9 @@ def run_light_curve(
     """
     stars = read_todo(todo, tic_ids=[tic_id])
     if stars.empty:
-        raise InputDataError(f"{todo}: TIC {tic_id} is not on the list of {ccd_id}")
+        excluded = read_excluded_stars(todo).set_index("tic_id")["reason"]
+        why = f": {excluded[tic_id]}" if tic_id in excluded.index else ""
+        raise InputDataError(f"{todo}: TIC {tic_id} is not on the list of {ccd_id}{why}")
     # A star that is still to be measured has no status (NA).
     if stars["status"].fillna(int(Status.UNKNOWN)).iloc[0] == int(Status.SKIPPED):
         skipped = read_skipped(todo).set_index("priority")["skipped_by"]
@@ -54,12 +56,11 @@ def run_light_curve(
             f"{todo}: TIC {tic_id} lies in the aperture of the brighter TIC {brighter}, "
             "ask for that one"
         )
-    if method is not None:
-        stars = stars.assign(method=method)
+    target = star_list(stars, todo, catalog, prf)
     with PixelCube(pixels) as cube:
         table = measure_stars(
             cube,
-            star_list(stars, todo, catalog, prf),
+            target if method is None else target.measured_by(method),
             None,
             settings=settings,
             output_settings=output_settings,

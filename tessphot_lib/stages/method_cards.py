@@ -1,9 +1,15 @@
-"""Keywords of light curves that tell with which settings of its method a star was measured."""
+"""Keywords of light curves that tell with which settings a star was measured, and why so."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from tessphot_lib.config import ApertureSettings, HaloSettings, LinpsfSettings, PsfSettings
+from tessphot_lib.config import (
+    ApertureSettings,
+    AutoSettings,
+    HaloSettings,
+    LinpsfSettings,
+    PsfSettings,
+)
 
 
 def method_cards(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,3 +44,14 @@ def method_cards(method: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         psf = PsfSettings.from_mapping(settings["psf"])
         cards |= {"PSF_PLAC": float(psf.place_limit), "PSF_IMAG": float(psf.image_limit)}
     return cards
+
+
+def choice_cards(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the rules that the method of a star was chosen by, if it was; by keyword."""
+    rules = AutoSettings.from_mapping(settings["auto"])
+    return {
+        "AUTO_TMG": float(rules.halo_always),
+        "AUTO_LIM": float(rules.halo_limit),
+        "AUTO_EDG": float(rules.halo_edge),
+        "AUTO_CON": float(rules.linpsf_contamination),
+    }

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from tessphot_lib.affine import displacement
 from tessphot_lib.apertures import aperture_flags, edge_flux
 from tessphot_lib.barycenter import star_time_correction
-from tessphot_lib.config import AutoSettings
 from tessphot_lib.diagnostics import CDPP_HOURS, cdpp, light_curve_diagnostics
 from tessphot_lib.errors import MeasurementError
 from tessphot_lib.flags import LightCurveFlag
@@ -30,7 +29,7 @@ from tessphot_lib.model import LightCurve, Stamp, StarFluxes, Window
 from tessphot_lib.quality import star_pixel_quality, star_quality
 from tessphot_lib.stages.corrections import Correction
 from tessphot_lib.stages.failures import attempt
-from tessphot_lib.stages.method_cards import method_cards
+from tessphot_lib.stages.method_cards import choice_cards, method_cards
 from tessphot_lib.stages.regions import tile_region
 from tessphot_lib.stages.star_list import StarList
 from tessphot_lib.starmask import star_mask
@@ -164,6 +163,7 @@ class Products:
             method=star["method"],
             method_settings={
                 **method_cards(star["method"], self.settings),
+                **(choice_cards(self.settings) if self.targets.by_rules[index] else {}),
                 **note.header,
                 **{CDPP_KEYWORDS[key]: noise[key] for key in noise},
             },
@@ -238,7 +238,6 @@ class StarFrame:
 
 def make_template(
     cube: PixelCube,
-    settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
     correction: Correction,
 ) -> LightCurveTemplate:
@@ -259,22 +258,8 @@ def make_template(
             "TIMEERR": float(f"{cube.attributes['time_error']:.3g}"),
             "TIMESHFT": round(float(cube.attributes["time_shift"]), 4),
             **correction.cards(),
-            **_choice_cards(settings),
         },
     )
-
-
-def _choice_cards(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """By which rules the method of each star was chosen; nothing where one is forced."""
-    if settings["method"] != "auto":
-        return {}
-    rules = AutoSettings.from_mapping(settings["auto"])
-    return {
-        "AUTO_TMG": float(rules.halo_always),
-        "AUTO_LIM": float(rules.halo_limit),
-        "AUTO_EDG": float(rules.halo_edge),
-        "AUTO_CON": float(rules.linpsf_contamination),
-    }
 
 
 def quality_of(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> NDArray:

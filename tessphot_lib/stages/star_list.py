@@ -1,7 +1,7 @@
 """The stars that are measured together, with what the todo list and the catalog know of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from tessphot_lib.io.catalog_sqlite import read_catalog_window
 from tessphot_lib.io.prf_fits import read_prf
 from tessphot_lib.io.todo_sqlite import Status, read_apertures
 from tessphot_lib.model import Prf, StarNotes, Window
-from tessphot_lib.stages.todo import DEFAULT_METHOD, MINIMUM_APERTURE
+from tessphot_lib.stages.todo import BY_RULES, DEFAULT_METHOD, MINIMUM_APERTURE
 
 NEIGHBOR_MARGIN = 160  # [pixels] around the stamps in which catalog stars count as neighbors
 
@@ -29,6 +29,8 @@ class StarList:
     apertures : list of Aperture
     remarks : list of str or None
         What the todo list has to say of them; makes their status a warning.
+    by_rules : list of bool
+        Whether their method was chosen by the rules of ``photometry.auto``.
     neighbors : DataFrame
         Catalog of the region: tic_id, row, column, tmag.
     prf : Prf
@@ -38,6 +40,7 @@ class StarList:
     stars: pd.DataFrame
     apertures: list[Aperture]
     remarks: list[str | None]
+    by_rules: list[bool]
     neighbors: pd.DataFrame
     prf: Prf
 
@@ -50,6 +53,7 @@ class StarList:
             self.stars.iloc[members].reset_index(drop=True),
             [self.apertures[index] for index in members],
             [self.remarks[index] for index in members],
+            [self.by_rules[index] for index in members],
             self.neighbors,
             self.prf,
         )
@@ -73,7 +77,13 @@ class StarList:
             for note, remark in zip(notes, self.remarks, strict=True)
         ]
         stars = self.stars.assign(method=pd.Series(methods, index=self.stars.index, dtype=object))
-        return StarList(stars, apertures, remarks, self.neighbors, self.prf)
+        return replace(self, stars=stars, apertures=apertures, remarks=remarks)
+
+    def measured_by(self, method: str) -> "StarList":
+        """Return the stars with another method than the todo list has for them."""
+        return replace(
+            self, stars=self.stars.assign(method=method), by_rules=[False] * len(self.stars)
+        )
 
 
 def star_list(stars: pd.DataFrame, todo: Path, catalog: Path, prf: Path) -> StarList:
@@ -99,12 +109,13 @@ def star_list(stars: pd.DataFrame, todo: Path, catalog: Path, prf: Path) -> Star
         for one in (stored[priority] for priority in stars["priority"])
     ]
     remarks = [stored[priority].errors for priority in stars["priority"]]
+    by_rules = [bool(stored[priority].flags & BY_RULES) for priority in stars["priority"]]
     region = _around([aperture.stamp for aperture in apertures])
     neighbors = read_catalog_window(catalog, *region)
     columns = ["tic_id", "ra", "dec", "ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "teff"]
     joined = stars.merge(neighbors[columns], on="tic_id", how="left", validate="one_to_one")
     table = joined.reset_index(drop=True)
-    return StarList(table, apertures, remarks, neighbors, read_prf(prf))
+    return StarList(table, apertures, remarks, by_rules, neighbors, read_prf(prf))
 
 
 def _around(stamps: list[Window]) -> tuple[float, float, float, float]:

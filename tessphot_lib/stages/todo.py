@@ -30,6 +30,7 @@ from tessphot_lib.tiles import tile_of
 log = logging.getLogger(__name__)
 
 DEFAULT_METHOD = "aperture"
+BY_RULES = 1  # bit of `StarAperture.flags`: the rules of photometry.auto chose the method
 MINIMUM_APERTURE = "Using minimum aperture."  # downstream packages look for these two texts
 SWITCHED_TO_HALO = "Automatically switched to Halo photometry"
 LIMITED_APERTURE = "Aperture limited by missing pixels."
@@ -259,6 +260,7 @@ def _stored(aperture: Aperture, method: str, *, is_automatic: bool) -> StarApert
     return StarAperture(
         aperture.stamp,
         aperture.mask,
+        flags=BY_RULES if is_automatic else 0,
         errors=" ".join(remarks) or None,
         crowdsap=aperture.light.crowdsap,
         flfrcsap=aperture.light.flfrcsap,

@@ -19,6 +19,7 @@ os.environ.update(
 from tessphot_lib.config_check import (
     STAR_SERVICES,
     check_config,
+    check_fits,
     stars_before_images,
     read_values,
     ffi_folder,
@@ -426,7 +427,7 @@ if workflow.is_main_process:
     try:
         check_config(config, schema)
         read_excluded(config["todo"]["exclude"])
-        read_methods(config["todo"]["methods"])
+        check_fits(config, set(read_methods(config["todo"]["methods"]).values()))
     except TessphotError as error:
         stop(error)
 
