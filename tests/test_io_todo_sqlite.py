@@ -8,22 +8,19 @@ import pandas as pd
 import pytest
 
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.io import sqlite_tables
+from tessphot_lib.io.todo_apertures import StarAperture, read_apertures
+from tessphot_lib.io.todo_merge import merge_todos
 from tessphot_lib.io.todo_sqlite import (
-    StarAperture,
-    Status,
     create_todo,
-    merge_todos,
-    read_apertures,
     read_diagnostics,
     read_excluded_stars,
     read_info,
     read_skipped,
     read_todo,
     with_priority,
-    write_apertures,
-    write_diagnostics,
-    write_skipped,
 )
+from tessphot_lib.io.todo_tables import Status
 from tessphot_lib.model import Window
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -115,7 +112,8 @@ def test_stars_of_a_tile_a_window_or_a_list(path):
     assert found(priorities=[1, 2], window=Window(0, 1, 100, 101)) == [100]
 
 
-def test_diagnostics_come_back_and_set_the_status(path):
+def test_diagnostics_come_back_and_set_the_status(tmp_path):
+    path = tmp_path / "todo.sqlite"
     table = diagnostics(
         priority=np.array([3, 1], dtype=np.int32),
         lightcurve=["lightcurves/r3c5/b.fits.gz", None],
@@ -125,7 +123,7 @@ def test_diagnostics_come_back_and_set_the_status(path):
         errors=[None, "Using minimum aperture."],
         status=[Status.OK, Status.WARNING],
     )
-    write_diagnostics(path, table)
+    create_todo(path, stars(), diagnostics=table)
     read = read_diagnostics(path)
     assert read["priority"].tolist() == [1, 3]
     assert read["lightcurve"].tolist() == [None, "lightcurves/r3c5/b.fits.gz"]
@@ -140,29 +138,38 @@ def test_diagnostics_come_back_and_set_the_status(path):
     assert read_todo(path)["status"].tolist() == [3, pd.NA, 1, pd.NA]
 
 
-def test_diagnostics_written_again_replace_the_first(path):
-    write_diagnostics(path, diagnostics(priority=[1, 2], mean_flux=[1.0, 2.0]))
-    write_diagnostics(path, diagnostics(priority=[2], mean_flux=[3.0], status=[1]))
-    assert read_diagnostics(path)["mean_flux"].tolist() == [1.0, 3.0]
+def test_diagnostics_of_some_stars(tmp_path):
+    path = tmp_path / "todo.sqlite"
+    create_todo(path, stars(), diagnostics=diagnostics(priority=[1, 2, 4], mean_flux=[1.0, 2, 4]))
+    assert read_diagnostics(path, [4, 3, 1])["mean_flux"].tolist() == [1.0, 4.0]
+    assert len(read_diagnostics(path, [])) == 0
 
 
-def test_a_wrong_row_leaves_the_list_as_it_was(path):
-    write_diagnostics(path, diagnostics(priority=[1], mean_flux=[1.0]))
-    with pytest.raises(InputDataError, match=r"todo\.sqlite: FOREIGN KEY"):
-        write_diagnostics(path, diagnostics(priority=[1, 99], status=[1, 1]))
-    with pytest.raises(InputDataError, match=r"todo\.sqlite: CHECK.*method_used"):
-        write_diagnostics(path, diagnostics(priority=[2], method_used=["magic"], status=[1]))
+def test_a_wrong_row_leaves_no_list(tmp_path):
+    path = tmp_path / "todo.sqlite"
     same = ["lightcurves/a.fits.gz"] * 2
-    with pytest.raises(InputDataError, match=r"UNIQUE.*lightcurve"):
-        write_diagnostics(path, diagnostics(priority=[1, 2], lightcurve=same, status=[1, 1]))
+    for columns, message in (
+        ({"priority": [1, 99]}, r"todo\.sqlite: FOREIGN KEY"),
+        ({"priority": [2], "method_used": ["magic"]}, r"todo\.sqlite: CHECK.*method_used"),
+        ({"priority": [1, 2], "lightcurve": same}, r"UNIQUE.*lightcurve"),
+    ):
+        with pytest.raises(InputDataError, match=message):
+            create_todo(path, stars(), diagnostics=diagnostics(**columns))
     with pytest.raises(ValueError, match="table diagnostics has no columns tic_id"):
-        write_diagnostics(path, diagnostics(priority=[2], tic_id=[100]))
-    assert read_diagnostics(path)["mean_flux"].tolist() == [1.0]
-    assert read_todo(path)["status"].isna().all()
+        create_todo(path, stars(), diagnostics=diagnostics(priority=[2], tic_id=[100]))
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_skipped_stars(path):
-    write_skipped(path, pd.DataFrame({"priority": [3, 2], "skipped_by": [1, 1]}))
+def test_many_rows_are_written_piece_by_piece(tmp_path, monkeypatch):
+    monkeypatch.setattr(sqlite_tables, "ROWS_AT_ONCE", 3)
+    create_todo(tmp_path / "todo.sqlite", stars(tmags=np.arange(7.0)[::-1]))
+    assert read_todo(tmp_path / "todo.sqlite")["tmag"].tolist() == list(range(7))
+
+
+def test_skipped_stars(tmp_path):
+    path = tmp_path / "todo.sqlite"
+    skipped = pd.DataFrame({"priority": [3, 2], "skipped_by": [1, 1]})
+    create_todo(path, stars(), skipped=skipped)
     assert read_skipped(path).to_numpy().tolist() == [[2, 1], [3, 1]]
     assert read_todo(path)["status"].tolist() == [pd.NA, 5, 5, pd.NA]
 
@@ -183,18 +190,17 @@ def same_aperture(a, b):
     )
 
 
-def test_apertures_come_back(path):
+def test_apertures_come_back(tmp_path):
+    path = tmp_path / "todo.sqlite"
     apertures = {np.int64(priority): random_aperture(priority) for priority in (4, 1, 2)}
-    write_apertures(path, apertures)
+    create_todo(path, stars(), apertures=apertures)
     read = read_apertures(path)
     assert list(read) == [1, 2, 4]
     assert all(same_aperture(read[priority], apertures[priority]) for priority in read)
     assert read[1].mask.dtype == bool
     assert list(read_apertures(path, [4, 3])) == [4]
-    write_apertures(path, {2: random_aperture(9)})
-    assert same_aperture(read_apertures(path, [2])[2], random_aperture(9))
     with pytest.raises(InputDataError, match="FOREIGN KEY"):
-        write_apertures(path, {99: random_aperture(1)})
+        create_todo(path, stars(), apertures={99: random_aperture(1)})
 
 
 def test_everything_in_one_go(tmp_path):
@@ -239,7 +245,11 @@ def test_merging_renumbers_and_everything_follows(tmp_path):
     output = tmp_path / "results" / "todo.sqlite"
     # priorities 1..4: 102, 100, 103, 101 and 1..3: 201, 200, 202
     create_todo(first, stars(ccd=1), info={"from": "x"}, apertures={1: random_aperture(1)})
-    create_todo(second, stars(ccd=2, first_id=200, tmags=(8.0, 6.5, 9.5)))
+    create_todo(
+        second,
+        stars(ccd=2, first_id=200, tmags=(8.0, 6.5, 9.5)),
+        skipped=pd.DataFrame({"priority": [3], "skipped_by": [1]}),
+    )
     before = first.read_bytes(), second.read_bytes()
     found = {
         first: diagnostics(
@@ -252,8 +262,8 @@ def test_merging_renumbers_and_everything_follows(tmp_path):
             priority=[2], lightcurve=["lightcurves/r0c0/a.fits.gz"], mean_flux=[200.0], status=[3]
         ),
     }
-    left = {second: pd.DataFrame({"priority": [3], "skipped_by": [1]})}
-    merge_todos([first, second], output, diagnostics=found, skipped=left)
+    pieces = {path: iter([table[1:], table[:1]]) for path, table in found.items()}
+    merge_todos([first, second], output, diagnostics=pieces)
 
     todo = read_todo(output)
     assert todo["priority"].tolist() == list(range(1, 8))
@@ -289,10 +299,34 @@ def test_merging_the_same_list_twice_is_refused(tmp_path, path):
         merge_todos([path, path], tmp_path / "todo.sqlite")
     with pytest.raises(InputDataError, match="no todo lists"):
         merge_todos([], tmp_path / "todo.sqlite")
-    wrong = {path: diagnostics(priority=[99])}
+    wrong = {path: [diagnostics(priority=[99], lightcurve=None)]}
     with pytest.raises(InputDataError, match="no star has the priority 99"):
         merge_todos([path], tmp_path / "todo.sqlite", diagnostics=wrong)
     assert not (tmp_path / "todo.sqlite").exists()
+
+
+def test_merging_joins_the_excluded_stars_and_the_apertures_stay(tmp_path):
+    names = ("tic_id", "sector", "camera", "ccd", "tmag", "reason")
+    rows = {
+        1: [(7, 14, 2, 1, 11.5, "excluded: a planet"), (9, 14, 2, 1, np.nan, "excluded")],
+        2: [],
+        3: [(7, 14, 2, 3, 8.25, "excluded: a planet")],
+    }
+    paths = [tmp_path / f"ccd{ccd}" / "todo.sqlite" for ccd in rows]
+    for path, (ccd, excluded) in zip(paths, rows.items(), strict=True):
+        table = stars(ccd, 100 * ccd)[: 0 if ccd == 2 else None]  # a CCD without any star, too
+        create_todo(
+            path,
+            table,
+            excluded=pd.DataFrame(excluded, columns=names),
+            apertures={1: random_aperture(3)} if len(table) else {},
+        )
+    merge_todos(paths, tmp_path / "todo.sqlite")
+    joined = read_excluded_stars(tmp_path / "todo.sqlite")
+    expected = pd.DataFrame([rows[1][1], rows[3][0], rows[1][0]], columns=names)
+    pd.testing.assert_frame_equal(joined, expected, check_dtype=False)
+    assert len(read_todo(tmp_path / "todo.sqlite")) == 8
+    assert read_apertures(tmp_path / "todo.sqlite") == {}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -305,9 +339,10 @@ def test_merging_keeps_every_star(tmp_path, seed):
         create_todo(path, table)
         todo = read_todo(path).sample(30, random_state=rng)
         names = "lc/" + todo["tic_id"].astype(str)
-        found[path] = diagnostics(
+        table = diagnostics(
             priority=todo["priority"], mean_flux=todo["tic_id"], lightcurve=names, status=1
         )
+        found[path] = [table]
         paths.append(path)
     merge_todos(paths, tmp_path / "todo.sqlite", diagnostics=found)
     todo = read_todo(tmp_path / "todo.sqlite")
@@ -337,6 +372,4 @@ def test_file_of_another_version_is_named_with_what_it_lacks(path):
 def test_unreadable_files_are_named(tmp_path):
     with pytest.raises(InputDataError, match=r"nowhere\.sqlite: unable to open"):
         read_todo(tmp_path / "nowhere.sqlite")
-    with pytest.raises(InputDataError, match=r"nowhere\.sqlite: unable to open"):
-        write_diagnostics(tmp_path / "nowhere.sqlite", diagnostics(priority=[1]))
     assert list(tmp_path.iterdir()) == []

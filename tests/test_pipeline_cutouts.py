@@ -14,7 +14,8 @@ from tessphot_lib.flags import ApertureFlag
 from tessphot_lib.io.cutout_files import find_cutouts
 from tessphot_lib.io.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.pixels_hdf5 import PixelCube
-from tessphot_lib.io.todo_sqlite import read_apertures, read_todo
+from tessphot_lib.io.todo_apertures import read_apertures
+from tessphot_lib.io.todo_sqlite import read_todo
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.simulation.schedule import ffi_names
 from tessphot_lib.simulation.settings import SimulationSettings

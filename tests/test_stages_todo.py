@@ -10,12 +10,8 @@ from tessphot_lib.io.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, read_identity,
 from tessphot_lib.io.catalog_sqlite import write_catalog
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.prf_fits import write_prf
-from tessphot_lib.io.todo_sqlite import (
-    read_apertures,
-    read_excluded_stars,
-    read_skipped,
-    read_todo,
-)
+from tessphot_lib.io.todo_apertures import read_apertures
+from tessphot_lib.io.todo_sqlite import read_excluded_stars, read_skipped, read_todo
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.prf_fit import generic_prf
 from tessphot_lib.stages.ccd_apertures import _on_data

@@ -5,7 +5,7 @@ turned into plain Python values here, and nowhere else.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ import pandas as pd
 
 from tessphot_lib.errors import InputDataError, OutputError, TessphotError
 from tessphot_lib.io.atomic import complete_file
+
+ROWS_AT_ONCE = 50_000  # as Python values, which take several times the memory of a table
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,12 @@ def insert(
     present = [column for column in columns if column.key in rows.columns]
     names = ", ".join(f'"{column.sql_name}"' for column in present)
     marks = ", ".join("?" * len(present))
-    values = [python_values(rows[column.key]) for column in present]
-    connection.executemany(
-        f"INSERT INTO {table} ({names}) VALUES ({marks})", zip(*values, strict=True)
-    )
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        some = rows.iloc[first : first + ROWS_AT_ONCE]
+        values = [python_values(some[column.key]) for column in present]
+        connection.executemany(
+            f"INSERT INTO {table} ({names}) VALUES ({marks})", zip(*values, strict=True)
+        )
 
 
 def select(
@@ -100,6 +104,12 @@ def select(
     ).fetchall()
     frame = pd.DataFrame(found, columns=[column.key for column in columns])
     return frame.astype({column.key: column.dtype for column in columns})
+
+
+def among(column: str, values: Iterable[int]) -> tuple[str, str]:
+    """Condition that an integer column has one of any number of values."""
+    listed = ",".join(str(int(value)) for value in values)
+    return f"{column} IN (SELECT value FROM json_each(?))", f"[{listed}]"
 
 
 def _check_columns(
@@ -139,15 +149,6 @@ def new_database(path: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA foreign_keys = ON")
         yield connection
         connection.commit()
-
-
-@contextmanager
-def changed_database(path: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection that changes a file: all of the block, or nothing."""
-    with _told_of(path), closing(sqlite3.connect(_uri(path, "rw"), uri=True)) as connection:
-        connection.execute("PRAGMA foreign_keys = ON")
-        with connection:
-            yield connection
 
 
 @contextmanager

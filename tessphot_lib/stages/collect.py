@@ -2,12 +2,13 @@
 
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from tessphot_lib.io.diagnostics_ecsv import read_diagnostics_table
-from tessphot_lib.io.todo_sqlite import merge_todos
+from tessphot_lib.io.todo_merge import merge_todos
 from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.lightcurve import DIAGNOSTICS_NAME
 
@@ -26,20 +27,22 @@ def run_collect(todos: list[Path], diagnostics: list[Path], output: Path) -> Non
     output : Path
         ``todo.sqlite`` of the run; paths in it are relative to its folder.
     """
-    by_folder: dict[Path, list[pd.DataFrame]] = {todo.parent: [] for todo in todos}
+    by_folder: dict[Path, list[Path]] = {todo.parent: [] for todo in todos}
     for path in diagnostics:
-        folder, table_path = path.parent.parent, path
-        if path.suffix != ".ecsv":
-            folder, table_path = path.parent, path / DIAGNOSTICS_NAME
-        table = read_diagnostics_table(table_path)
-        if len(table):
-            by_folder[folder].append(table.drop(columns="tic_id"))
-    joined = {
-        todo: pd.concat(by_folder[todo.parent], ignore_index=True)
-        for todo in todos
-        if by_folder[todo.parent]
-    }
+        is_table = path.suffix == ".ecsv"
+        folder = path.parent.parent if is_table else path.parent
+        by_folder[folder].append(path if is_table else path / DIAGNOSTICS_NAME)
     lists = json.dumps([f"{todo.parent.name}/{todo.name}" for todo in todos])
-    merge_todos(todos, output, diagnostics=joined, info=provenance({}) | {"inputs": lists})
-    n_stars = sum(len(table) for table in joined.values())
-    log.info("%d CCDs, %d stars with diagnostics", len(todos), n_stars)
+    merge_todos(
+        todos,
+        output,
+        diagnostics={todo: _read_each(by_folder[todo.parent]) for todo in todos},
+        info=provenance({}) | {"inputs": lists},
+    )
+    log.info("%d CCDs, %d tables of diagnostics", len(todos), len(diagnostics))
+
+
+def _read_each(tables: list[Path]) -> Iterator[pd.DataFrame]:
+    """Diagnostics of one tile after the other."""
+    for path in tables:
+        yield read_diagnostics_table(path).drop(columns="tic_id")

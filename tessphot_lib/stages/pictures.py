@@ -10,7 +10,8 @@ from tessphot_lib.flags import ApertureFlag, LightCurveFlag
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.average_fits import read_average_image
 from tessphot_lib.io.lightcurve_fits import read_light_curve
-from tessphot_lib.io.todo_sqlite import read_apertures, read_diagnostics, read_todo
+from tessphot_lib.io.todo_apertures import read_apertures
+from tessphot_lib.io.todo_sqlite import read_diagnostics, read_todo
 from tessphot_lib.model import CcdId, Window
 
 matplotlib.use("Agg")

@@ -10,7 +10,8 @@ from tessphot_lib.apertures import Aperture
 from tessphot_lib.crowding import ApertureLight
 from tessphot_lib.io.catalog_sqlite import read_catalog_window
 from tessphot_lib.io.prf_fits import read_prf
-from tessphot_lib.io.todo_sqlite import Status, read_apertures
+from tessphot_lib.io.todo_apertures import read_apertures
+from tessphot_lib.io.todo_tables import Status
 from tessphot_lib.model import Prf, StarNotes, Window
 from tessphot_lib.stages.todo import BY_RULES, DEFAULT_METHOD, MINIMUM_APERTURE
 

@@ -20,7 +20,8 @@ from tessphot_lib.io.not_measured_ecsv import write_not_measured
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.prf_fits import read_prf
 from tessphot_lib.io.star_lists import in_sector, read_excluded, read_methods
-from tessphot_lib.io.todo_sqlite import StarAperture, create_todo, with_priority
+from tessphot_lib.io.todo_apertures import StarAperture
+from tessphot_lib.io.todo_sqlite import create_todo, with_priority
 from tessphot_lib.method_choice import HALO, choose_methods, is_left_out
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.provenance import provenance

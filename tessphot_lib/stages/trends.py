@@ -11,7 +11,9 @@ import pandas as pd
 from tessphot_lib.config import CorrectionSettings
 from tessphot_lib.io.catalog_sqlite import read_catalog
 from tessphot_lib.io.pixels_hdf5 import PixelCube
-from tessphot_lib.io.todo_sqlite import Status, read_apertures, read_todo
+from tessphot_lib.io.todo_apertures import read_apertures
+from tessphot_lib.io.todo_sqlite import read_todo
+from tessphot_lib.io.todo_tables import Status
 from tessphot_lib.io.trends_hdf5 import ARRAYS, write_trends
 from tessphot_lib.model import CcdId
 from tessphot_lib.motion import select_motion_stars
