@@ -1,6 +1,7 @@
 """The command ``tessphot``: looks at a finished run, and measures single stars of it anew."""
 
 import argparse
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ import yaml
 
 import tessphot_lib
 from tessphot_lib.config_check import schema_problems
-from tessphot_lib.errors import ConfigError, TessphotError
+from tessphot_lib.errors import ConfigError, InputDataError, TessphotError
 from tessphot_lib.io.todo_sqlite import Status
 from tessphot_lib.stages.find import FoundStar, find_star
 from tessphot_lib.stages.lightcurve import run_light_curve
@@ -63,7 +64,8 @@ def parser() -> argparse.ArgumentParser:
         "star",
         help="measure one star again, with other settings",
         description="Measure one star again from the pixels of the run. Its aperture stays that "
-        "of the todo list; settings of photometry.linpsf, psf, correction and the like count.",
+        "of the todo list; settings of photometry.linpsf, psf, correction and the like count: "
+        "those of the run (results/run.json), where --config does not say otherwise.",
     )
     for command, run in ((find, _find), (show, _show), (star, _star)):
         command.set_defaults(run=run)
@@ -73,7 +75,9 @@ def parser() -> argparse.ArgumentParser:
         )
     show.add_argument("--output", type=Path, help="PNG file (default: tic<TIC>-<ccd>.png here)")
     star.add_argument("--method", choices=METHODS, help="(default: that of the todo list)")
-    star.add_argument("--config", type=Path, help="YAML file with settings that differ")
+    star.add_argument(
+        "--config", type=Path, help="YAML file with settings that differ from the run's"
+    )
     star.add_argument("--output", type=Path, default=Path("trials"), help="folder for the result")
     return top
 
@@ -110,7 +114,7 @@ def _show(options: argparse.Namespace) -> int:
 
 def _star(options: argparse.Namespace) -> int:
     """Measure a star again."""
-    config = _settings(options.config)
+    config = _settings(options.directory / "results" / "run.json", options.config)
     stars = find_star(_todo(options), options.tic_id)
     listed = [star for star in stars if star.status is not None]
     if not listed:
@@ -142,28 +146,45 @@ def _todo(options: argparse.Namespace) -> Path:
     return options.directory / "results" / "todo.sqlite"
 
 
-def _settings(path: Path | None) -> dict[str, Any]:
-    """Defaults, overridden by the user's file; checked."""
-    defaults = PROJECT / "config" / "config.yaml"
-    if not defaults.is_file():
-        raise ConfigError(f"{defaults} is missing: tessphot star needs the project's folder")
-    config = yaml.safe_load(defaults.read_text(encoding="utf-8"))
+def _settings(run: Path, path: Path | None) -> dict[str, Any]:
+    """Settings of the run, overridden by the user's file; checked."""
+    config = _settings_of_run(run)
     if path is None:
         return config
     try:
         own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(own, dict):
         raise ConfigError(f"{path}: sections with keys are expected")
     merged = _merged(config, own)
-    schema = yaml.safe_load(
-        (PROJECT / "workflow" / "schemas" / "config.schema.yaml").read_text(encoding="utf-8")
-    )
-    problems = schema_problems(merged, schema)
+    problems = schema_problems(merged, _read_of_project("workflow/schemas/config.schema.yaml"))
     if problems:
         raise ConfigError(f"{path}: {problems[0]}")
     return merged
+
+
+def _settings_of_run(run: Path) -> dict[str, Any]:
+    """What ``run.json`` has; the defaults, told so, if no run has come to its end."""
+    try:
+        return json.loads(run.read_text(encoding="utf-8"))["settings"]
+    except FileNotFoundError:
+        sys.stderr.write(f"tessphot: {run} is not there, the defaults count in place of it\n")
+        return _read_of_project("config/config.yaml")
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputDataError(f"{run}: not the record of a run: {error}") from error
+
+
+def _read_of_project(name: str) -> dict[str, Any]:
+    """A YAML file that lies beside the package."""
+    path = PROJECT / name
+    if not path.is_file():
+        raise ConfigError(
+            f"{path} is missing: the project's folder is needed; pip install --editable <folder>"
+        )
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The command tessphot on a finished run."""
 
+import json
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from astropy.io import fits
 from matplotlib import image
 from pipeline_run import SHOWCASE
 
+from tessphot_lib import cli
 from tessphot_lib.cli import main
 from tessphot_lib.io.todo_sqlite import Status, read_todo
 
@@ -85,6 +87,50 @@ def test_star_measures_the_same_again_and_by_another_method(small_run, tmp_path)
     assert fits.getheader(small_run.light_curves[tic_id])["AUTO_CON"] == 0.25
     assert not [key for key in fits.getheader(fitted) if key.startswith("AUTO_")]
     assert np.isnan(fits.getdata(fitted, 1)["FLUX_CORR"]).all()
+
+
+def test_star_takes_the_settings_of_the_run(small_run, tmp_path, capsys):
+    tic_id = SHOWCASE["transit"]
+    (tmp_path / "results").mkdir()
+    for path in small_run.results.iterdir():
+        (tmp_path / "results" / path.name).symlink_to(path)
+    record = tmp_path / "results" / "run.json"
+    settings = json.loads(record.read_text())["settings"]
+    settings["photometry"]["correction"]["method"] = "none"
+    settings["todo"]["methods"] = {"5": "psf"}  # JSON has texts for keys
+    settings["output"]["version"] = 7
+    record.unlink()
+    record.write_text(json.dumps({"settings": settings}))
+    star = ["star", str(tic_id), "--directory", str(tmp_path), "--output", str(tmp_path)]
+    assert main(star) == 0
+    measured = tmp_path / f"tic{tic_id}-s0014-cam3-ccd4-todo.fits.gz"
+    header = fits.getheader(measured)
+    assert (header["CORRMETH"], header["VERSION"]) == ("none", 7)
+    config = tmp_path / "mine.yaml"
+    config.write_text("photometry: {correction: {method: motion}}\n")
+    assert main([*star, "--config", str(config)]) == 0
+    header = fits.getheader(measured)
+    assert (header["CORRMETH"], header["VERSION"]) == ("motion", 7)
+    assert capsys.readouterr().err == ""
+    record.unlink()
+    assert main(star) == 0
+    assert fits.getheader(measured)["VERSION"] == 1
+    assert "run.json is not there, the defaults count" in capsys.readouterr().err
+    record.write_text("[]")
+    assert main(star) == 1
+    assert "run.json: not the record of a run" in capsys.readouterr().err
+
+
+def test_star_without_the_project_says_how_to_install(small_run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    config = tmp_path / "mine.yaml"
+    star = ["star", str(SHOWCASE["transit"]), "--directory", str(small_run.results.parent)]
+    star += ["--config", str(config)]
+    assert main(star) == 1
+    assert "mine.yaml: cannot be read: No such file" in capsys.readouterr().err
+    config.write_text("photometry: {method: auto}\n")
+    assert main(star) == 1
+    assert "pip install --editable" in capsys.readouterr().err
 
 
 def test_as_a_module(tmp_path):

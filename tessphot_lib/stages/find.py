@@ -64,7 +64,7 @@ def find_star(todo: Path, tic_id: int) -> list[FoundStar]:
     excluded = excluded[excluded["tic_id"] == tic_id].to_dict("records")
     if stars.empty and not excluded:
         raise InputDataError(f"{todo}: TIC {tic_id} is not on the list: {_why(todo, tic_id)}")
-    diagnostics = read_diagnostics(todo).set_index("priority")
+    diagnostics = read_diagnostics(todo, stars["priority"]).set_index("priority")
     found = [_found(todo, star, diagnostics) for star in stars.to_dict("records")]
     found += [
         FoundStar(tic_id, star["tmag"], _ccd_of(star), None, None, star["reason"])

@@ -12,6 +12,7 @@ import pandas as pd
 
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.ffi_table import read_ffi_table
+from tessphot_lib.model import CcdId
 from tessphot_lib.provenance import software_version
 
 PACKAGES = ("astropy", "h5py", "hdf5plugin", "isal", "numpy", "pandas", "scipy", "snakemake")
@@ -54,28 +55,29 @@ def write_run_record(
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
-        "ccds": dict(_counts(table, stars) for table in sorted(ffi_tables)),
+        "ccds": _counts(ffi_tables, stars),
         "settings": dict(config),
     }
     with complete_file(path) as partial:
         partial.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
 
 
-def _counts(table_path: Path, stars: pd.DataFrame) -> tuple[str, dict[str, int]]:
-    """Name of a CCD, and the numbers of its images and stars."""
-    table = read_ffi_table(table_path)
-    name = str(table.meta["ccd"])
-    names = [
-        f"s{sector:04d}-cam{camera}-ccd{ccd}"
-        for sector, camera, ccd in stars[["sector", "camera", "ccd"]].itertuples(index=False)
-    ]
-    own = stars[[one == name for one in names]]
-    return name, {
-        "images": len(table),
-        "images_used": sum(str(status) == "ok" for status in table["status"]),
-        "stars": len(own),
-        "light_curves": int(own["lightcurve"].notna().sum()),
-    }
+def _counts(ffi_tables: Sequence[Path], stars: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Numbers of images and stars, by the name of the CCD."""
+    by_ccd = stars.groupby(["sector", "camera", "ccd"])["lightcurve"].agg(["size", "count"])
+    counted = {str(CcdId(*key)): row for key, *row in by_ccd.itertuples(name=None)}
+    counts = {}
+    for path in sorted(ffi_tables):
+        table = read_ffi_table(path)
+        name = str(table.meta["ccd"])
+        n_stars, n_light_curves = counted.get(name, (0, 0))
+        counts[name] = {
+            "images": len(table),
+            "images_used": sum(str(status) == "ok" for status in table["status"]),
+            "stars": int(n_stars),
+            "light_curves": int(n_light_curves),
+        }
+    return counts
 
 
 def _iso(timestamp: float) -> str:
