@@ -53,7 +53,7 @@ CORE_MARGIN = 10  # [pixels] beyond, where stars still give light from their cor
 BOX_HALF = 2  # [pixels] 5 x 5 pixels whose flags and background are a star's
 FULL_SHARE = 0.8  # of a full well in the average image: fuller pixels are not used
 AROUND_FULL = np.ones((7, 3), dtype=bool)  # pixels beside them may hold their charge
-OFFSET_ERRORS = 1.0  # the background may be wrong by so many times its error
+OFFSET_ERRORS = 0.25  # the background may be wrong by so many times its error from image to image
 CONFUSION = 0.2  # [e-/s] error of the average image from stars that nobody knows
 N_PLACE_ROUNDS = 3
 SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is told
@@ -207,7 +207,7 @@ def _prepare(
     places: PsfSettings | None,
 ) -> _Group:
     """Fit the average image of a cell and its margin, and factor the fit of single images."""
-    prf, region = targets.prf, widened(cell, MARGIN).intersect(cube.window)
+    prf, region = targets.prf, _region_around(cube, cell)
     stars = _KnownStars.around(cube, targets, region)
     near = stars.near(region, CORE_MARGIN)
     everybody = np.arange(len(stars.row))
@@ -219,6 +219,7 @@ def _prepare(
     free |= np.isin(stars.tic_id[near], targets.stars["tic_id"].iloc[members])
     fixed = scene_derivatives(prf, region, *stars.at(near[~free]), with_wings=False)
     fixed[0] += wings
+    fixed[0] += _unexplained(cube, region, design, stars.flux[near], wings)
     columns = np.flatnonzero(free)
     free = near[free]
     fit = prepare_fit(
@@ -226,12 +227,19 @@ def _prepare(
         stars.flux[free],
         fixed.reshape(len(fixed), -1),
         noise.ravel(),
-        offset_pull=_offset_pull(cube, region),
+        offset_pull=_offset_pull(cube, cell.intersect(cube.window)),
         moving=None if places is None else np.flatnonzero(stars.tmag[free] <= places.image_limit),
     )
     wanted = targets.stars["tic_id"].iloc[members].to_numpy()
     index = np.searchsorted(stars.tic_id[free], wanted)
     return _Group(region, members, index, stars.row[free], stars.column[free], fit)
+
+
+def _region_around(cube: PixelCube, cell: Window) -> Window:
+    """Pixels that are fitted together: the cell and a margin; of patches, which each have
+    a background of their own, nothing beside them."""
+    margin = MARGIN if cube.patches is None else 0
+    return widened(cell, margin).intersect(cube.window)
 
 
 def _usable_noise(cube: PixelCube, region: Window) -> NDArray:
@@ -269,11 +277,24 @@ def _fit_average(
     return design if refined is None else Design.of(prf, region, *stars.at(near))
 
 
-def _offset_pull(cube: PixelCube, region: Window) -> float:
-    """How wrong the background of a region may be in an image [e-/s per pixel]."""
+def _unexplained(
+    cube: PixelCube, region: Window, design: Design, flux: NDArray, wings: NDArray | float
+) -> NDArray:
+    """What the average image has more than its fit, (n_rows, n_columns) [e-/s]; 0 where unknown.
+
+    Stars that no catalog knows, and what the PRF is wrong by, are in each image,
+    too: with them taken off only changes are fitted there, and no star gets a
+    share of them that depends on the weights of single images.
+    """
+    model = (design.matrices[0] @ flux).reshape(region.shape) + wings
+    return np.nan_to_num(cube.average_image(region).astype(float) - model)
+
+
+def _offset_pull(cube: PixelCube, cell: Window) -> float:
+    """How wrong the background of a cell may be in an image [e-/s per pixel]."""
     middle = [
         np.array([0.5 * (first + last - 1)])
-        for first, last in ((region.row0, region.row1), (region.column0, region.column1))
+        for first, last in ((cell.row0, cell.row1), (cell.column0, cell.column1))
     ]
     error = cube_grid(cube).error_at(cube.background_error, *middle)
     known = error[np.isfinite(error)]
