@@ -1,5 +1,7 @@
 """Cutouts through all steps: the same light curves as from the images they were cut from."""
 
+import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from astropy.io import fits
 from cutout_files import read_images, write_cutout
 from pipeline_run import PROJECT, by_tic_id
 
+from benchmarks.realdata import METHODS, compare, measure
 from tessphot_lib.flags import ApertureFlag
 from tessphot_lib.io.cutout_files import find_cutouts
 from tessphot_lib.io.not_measured_ecsv import read_not_measured
@@ -192,6 +195,34 @@ def test_same_light_curves_as_from_the_images(sector, many):
     assert np.median(offset) == pytest.approx(1, abs=0.02)
     assert np.quantile(np.abs(np.array(offset) - 1), 0.8) < 0.06  # other apertures
     assert np.median(shape) < 0.7  # differences in time are less than the noise
+
+
+def test_fits_of_single_images_agree_with_that_of_the_average(many, tmp_path):
+    """Whatever else shines in a cutout, also in one on the edge of the smallest window of all."""
+    home, _ = many
+    todo, settings = tmp_path / "todo.sqlite", PHOTOMETRY | {"correction": {"method": "none"}}
+    shutil.copy(home / "todo.sqlite", todo)
+    with sqlite3.connect(todo) as connection:
+        connection.execute("UPDATE todolist SET method = 'linpsf'")
+    connection.close()
+    inputs = home / "pixels.hdf5", home / "catalog.sqlite", todo, home / "prf.fits"
+    curves = tmp_path / "lightcurves" / "r0c0"
+    output = {"version": 1, "origin": "TASOC/Aarhus"}
+    common = {"tile": "r0c0", "settings": settings, "output_settings": output, "threads": 1}
+    run_photometry(*inputs, curves, tmp_path / "r0c0.ecsv", CCD, **common)
+    offs = []
+    for path in by_tic_id(tmp_path / "lightcurves").values():
+        with fits.open(path) as hdus:
+            table, mean = hdus[1].data, hdus[0].header.get("PSF_MEAN")
+        good = (table["QUALITY"] == 0) & np.isfinite(table["FLUX_RAW"])
+        if hdus[0].header["TESSMAG"] > 13 or mean is None or not good.any():
+            continue
+        error = np.median(table["FLUX_RAW_ERR"][good]) / np.sqrt(good.sum())
+        offs.append(
+            np.abs(np.median(table["FLUX_RAW"][good]) - mean) / np.hypot(error, 2e-3 * mean)
+        )
+    assert len(offs) >= 5
+    assert np.quantile(offs, 0.8) < 3, offs
 
 
 def test_scattered_light_is_taken_off(many):
@@ -469,3 +500,11 @@ def test_real_scattered_light_does_not_show(real_run):
             difference -= np.median(table["FLUX_RAW"][good & quiet])
             off.append(difference / n_pixels / np.median(level[scattered] - np.median(level)))
     assert np.median(np.abs(off)) < 0.01  # of the scattered light in the aperture's pixels
+
+
+@pytest.mark.realdata
+def test_real_prf_fits_scatter_no_more_than_apertures(real_run):
+    tables = {name: measure(real_run, CcdId(8, 3, 4), name, DEFAULTS) for name in METHODS[:2]}
+    stars = compare(tables)
+    assert len(stars) > 15
+    assert (stars["linpsf", "relative"] / stars["aperture", "relative"]).median() < 1

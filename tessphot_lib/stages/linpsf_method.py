@@ -54,6 +54,7 @@ BOX_HALF = 2  # [pixels] 5 x 5 pixels whose flags and background are a star's
 FULL_SHARE = 0.8  # of a full well in the average image: fuller pixels are not used
 AROUND_FULL = np.ones((7, 3), dtype=bool)  # pixels beside them may hold their charge
 OFFSET_ERRORS = 0.25  # the background may be wrong by so many times its error from image to image
+PIXEL_CHANGE = 0.0004  # of the light in a pixel: what motion and PRF err by from image to image
 CONFUSION = 0.2  # [e-/s] error of the average image from stars that nobody knows
 N_PLACE_ROUNDS = 3
 SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is told
@@ -207,12 +208,12 @@ def _prepare(
     places: PsfSettings | None,
 ) -> _Group:
     """Fit the average image of a cell and its margin, and factor the fit of single images."""
-    prf, region = targets.prf, _region_around(cube, cell)
+    prf, region = targets.prf, widened(cell, MARGIN).intersect(cube.window)
     stars = _KnownStars.around(cube, targets, region)
     near = stars.near(region, CORE_MARGIN)
     everybody = np.arange(len(stars.row))
     wings = wing_image(prf, region, *stars.at(everybody)) if len(prf.wing_share) else 0.0
-    noise = _usable_noise(cube, region)
+    noise = _usable_noise(cube, region, cell)
     error = model_error(prf, region, *stars.at(near))
     design = _fit_average(cube, prf, region, stars, near, wings, noise, error, places)
     free = np.isin(near, stars.near(region, FREE_MARGIN)) & (stars.tmag[near] <= free_limit)
@@ -226,7 +227,7 @@ def _prepare(
         Design(tuple(matrix[:, columns] for matrix in design.matrices)),
         stars.flux[free],
         fixed.reshape(len(fixed), -1),
-        noise.ravel(),
+        np.hypot(noise, PIXEL_CHANGE * _bright(cube, region)).ravel(),
         offset_pull=_offset_pull(cube, cell.intersect(cube.window)),
         moving=None if places is None else np.flatnonzero(stars.tmag[free] <= places.image_limit),
     )
@@ -235,19 +236,20 @@ def _prepare(
     return _Group(region, members, index, stars.row[free], stars.column[free], fit)
 
 
-def _region_around(cube: PixelCube, cell: Window) -> Window:
-    """Pixels that are fitted together: the cell and a margin; of patches, which each have
-    a background of their own, nothing beside them."""
-    margin = MARGIN if cube.patches is None else 0
-    return widened(cell, margin).intersect(cube.window)
+def _usable_noise(cube: PixelCube, region: Window, cell: Window) -> NDArray:
+    """Error of the pixels in a typical image; NaN where they are not to be used.
 
-
-def _usable_noise(cube: PixelCube, region: Window) -> NDArray:
-    """Error of the pixels in a typical image; NaN beside full ones, whose charge is elsewhere."""
+    Beside full ones, whose charge is elsewhere, and beside a patch, since each
+    patch has a background of its own.
+    """
     noise, image = typical_noise(cube, region), cube.average_image(region)
     with np.errstate(invalid="ignore"):
         is_full = image > FULL_SHARE * FULL_WELL_RATE
     noise[ndimage.binary_dilation(is_full, AROUND_FULL)] = np.nan
+    if cube.patches is not None:
+        beside = np.ones(region.shape, dtype=bool)
+        beside[cell.slices_in(region)] = False
+        noise[beside] = np.nan
     return noise
 
 
@@ -275,6 +277,11 @@ def _fit_average(
         stars.row[near] += d_row
         stars.column[near] += d_column
     return design if refined is None else Design.of(prf, region, *stars.at(near))
+
+
+def _bright(cube: PixelCube, region: Window) -> NDArray:
+    """Light of the average image, (n_rows, n_columns) [e-/s]; 0 where there is none."""
+    return np.maximum(np.nan_to_num(cube.average_image(region)).astype(float), 0.0)
 
 
 def _unexplained(
