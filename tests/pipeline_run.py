@@ -4,15 +4,23 @@ import copy
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import yaml
 from astropy.io import fits
+
+from tessphot_lib.io.diagnostics_ecsv import read_diagnostics_table
+from tessphot_lib.io.todo_sqlite import read_todo
+from tessphot_lib.model import CcdId
+from tessphot_lib.stages.photometry import run_photometry
 
 PROJECT = Path(__file__).resolve().parent.parent
 CCD = "s0014-cam3-ccd4"
@@ -191,3 +199,37 @@ def assert_same_light_curves(run, expected, *, rtol=0.0):
     assert len(run.light_curves) > 50
     for tic_id, path in run.light_curves.items():
         assert_same_light_curve(path, expected.light_curves[tic_id], rtol=rtol)
+
+
+def measure_anew(run, folder, method, tic_ids=None):
+    """Measure stars of a finished run by another method: whole tiles, without correction.
+
+    Of ``tic_ids`` the method is changed and the tiles are measured; None: all stars. Returns the
+    files of the run that are needed for one star, the settings and the diagnostics.
+    """
+    todo = folder / "todo.sqlite"
+    shutil.copy(run.ccd / "todo.sqlite", todo)
+    stars = read_todo(todo, tic_ids=tic_ids)
+    with closing(sqlite3.connect(todo)) as connection, connection:
+        connection.executemany(
+            "UPDATE todolist SET method = ? WHERE starid = ?",
+            [(method, tic_id) for tic_id in stars["tic_id"].tolist()],
+        )
+    settings = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())["photometry"]
+    settings["tiles"] = run.config["photometry"]["tiles"]
+    settings["correction"]["method"] = "none"
+    files = run.ccd / "pixels.hdf5", run.ccd / "catalog.sqlite", todo, run.ccd / "prf.fits"
+    tables = []
+    for tile in sorted(set(stars["tile"])):
+        run_photometry(
+            *files,
+            folder / "lightcurves" / tile,
+            folder / f"{tile}.ecsv",
+            CcdId.from_string(CCD),
+            tile=tile,
+            settings=settings,
+            output_settings={"version": 1, "origin": "TASOC/Aarhus"},
+            threads=1,
+        )
+        tables.append(read_diagnostics_table(folder / f"{tile}.ecsv"))
+    return files, settings, pd.concat(tables, ignore_index=True)

@@ -349,6 +349,19 @@ def test_damaged_pixels_are_not_returned(copy):
             cube.read("flux", Window(1000, 1002, 300, 310))
 
 
+@pytest.mark.parametrize("name", ["average_image", "common_flags"])
+def test_damaged_images_of_the_file_are_named(copy, name):
+    with h5py.File(copy) as file:
+        chunk = file[name].id.get_chunk_info(0)
+    content = bytearray(copy.read_bytes())
+    content[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
+    copy.write_bytes(content)
+    with PixelCube(copy) as cube:
+        message = rf"pixels\.hdf5: {name} cannot be read .* snakemake \.\.\. "
+        with pytest.raises(InputDataError, match=message):
+            cube.average_image() if name == "average_image" else cube.flags()
+
+
 def test_not_a_cube(copy, tmp_path):
     with pytest.raises(InputDataError, match=r"none\.hdf5: cannot be read"):
         PixelCube(tmp_path / "none.hdf5")

@@ -1,23 +1,16 @@
 """Halo photometry on the small simulated CCD: what the files of its stars hold."""
 
-import shutil
-import sqlite3
-
 import numpy as np
 import pytest
-import yaml
 from astropy.io import fits
 
 from tessphot_lib.flags import ApertureFlag
-from tessphot_lib.io.diagnostics_ecsv import read_diagnostics_table
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.prf_fits import read_prf
 from tessphot_lib.io.todo_sqlite import read_todo
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.stages.lightcurve import run_light_curve
-from tessphot_lib.stages.photometry import run_photometry
-from tests.conftest import PROJECT
-from tests.pipeline_run import SHOWCASE
+from tests.pipeline_run import SHOWCASE, measure_anew
 
 CCD = CcdId(14, 3, 4)
 OUTPUT = {"version": 1, "origin": "TASOC/Aarhus"}
@@ -28,35 +21,10 @@ SATURATED, FAINT = SHOWCASE["saturated"], SHOWCASE["faint pulsation"]
 def measured(small_run, tmp_path_factory):
     """Light curves of the saturated star and of a faint one, both to be measured by halo."""
     folder = tmp_path_factory.mktemp("halo")
-    todo = folder / "todo.sqlite"
-    shutil.copy(small_run.ccd / "todo.sqlite", todo)
-    with sqlite3.connect(todo) as connection:
-        connection.execute(
-            "UPDATE todolist SET method = 'halo' WHERE starid IN (?, ?)", (SATURATED, FAINT)
-        )
-    connection.close()
-    settings = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())["photometry"]
-    settings["tiles"] = small_run.config["photometry"]["tiles"]
-    settings["correction"]["method"] = "none"
-    files = small_run.ccd / "pixels.hdf5", small_run.ccd / "catalog.sqlite", todo
-    files = *files, small_run.ccd / "prf.fits"
-    stars = read_todo(todo).set_index("tic_id")
-    tables = {}
-    for tile in {stars["tile"][SATURATED], stars["tile"][FAINT]}:
-        folder_of_tile = folder / "lightcurves" / tile
-        run_photometry(
-            *files,
-            folder_of_tile,
-            folder / f"{tile}.ecsv",
-            CCD,
-            tile=tile,
-            settings=settings,
-            output_settings=OUTPUT,
-            threads=1,
-        )
-        table = read_diagnostics_table(folder / f"{tile}.ecsv").set_index("tic_id")
-        tables |= {tic_id: table.loc[tic_id] for tic_id in table.index}
-    return folder, files, settings, tables, stars
+    files, settings, table = measure_anew(small_run, folder, "halo", [SATURATED, FAINT])
+    table = table.set_index("tic_id")
+    tables = {tic_id: table.loc[tic_id] for tic_id in table.index}
+    return folder, files, settings, tables, read_todo(folder / "todo.sqlite").set_index("tic_id")
 
 
 def test_file_of_a_saturated_star_tells_its_weights(measured, small_run):

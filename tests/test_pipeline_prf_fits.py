@@ -1,20 +1,13 @@
 """PRF fits on the small simulated CCD: the same from any tile, and true fluxes."""
 
-import shutil
-import sqlite3
-
 import numpy as np
 import pytest
-import yaml
 from astropy.io import fits
 
-from tessphot_lib.io.diagnostics_ecsv import read_diagnostics_table
-from tessphot_lib.io.todo_sqlite import read_todo
 from tessphot_lib.model import CcdId
 from tessphot_lib.simulation.truth_file import read_scene
 from tessphot_lib.stages.lightcurve import run_light_curve
-from tessphot_lib.stages.photometry import run_photometry
-from tests.conftest import PROJECT
+from tests.pipeline_run import measure_anew
 
 CCD = CcdId(14, 3, 4)
 OUTPUT = {"version": 1, "origin": "TASOC/Aarhus"}
@@ -24,47 +17,23 @@ OUTPUT = {"version": 1, "origin": "TASOC/Aarhus"}
 def measured(request, small_run, tmp_path_factory):
     """Folder with the light curves of all tiles, all stars measured by one method."""
     folder = tmp_path_factory.mktemp(request.param)
-    todo = folder / "todo.sqlite"
-    shutil.copy(small_run.ccd / "todo.sqlite", todo)
-    with sqlite3.connect(todo) as connection:
-        connection.execute("UPDATE todolist SET method = ?", (request.param,))
-    connection.close()
-    settings = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())["photometry"]
-    settings["tiles"] = small_run.config["photometry"]["tiles"]
-    settings["correction"]["method"] = "none"
-    files = small_run.ccd / "pixels.hdf5", small_run.ccd / "catalog.sqlite", todo
-    files = *files, small_run.ccd / "prf.fits"
-    tables = []
-    for tile in sorted(set(read_todo(todo)["tile"])):
-        run_photometry(
-            *files,
-            folder / "lightcurves" / tile,
-            folder / f"{tile}.ecsv",
-            CCD,
-            tile=tile,
-            settings=settings,
-            output_settings=OUTPUT,
-            threads=1,
-        )
-        tables.append(read_diagnostics_table(folder / f"{tile}.ecsv"))
-    return request.param, folder, files, settings, tables
+    return request.param, folder, *measure_anew(small_run, folder, request.param)
 
 
 def test_all_stars_are_measured_with_their_own_light(measured, small_run):
-    method, _, _, _, tables = measured
+    method, _, _, _, table = measured
     scene = read_scene(small_run.ccd / "truth.hdf5")
     ratios = []
-    for table in tables:
-        for star in table.itertuples():
-            assert star.method_used == method, star.errors
-            ratios.append(star.mean_flux / scene.stars.flux[scene.star_index(star.tic_id)])
+    for star in table.itertuples():
+        assert star.method_used == method, star.errors
+        ratios.append(star.mean_flux / scene.stars.flux[scene.star_index(star.tic_id)])
     assert len(ratios) > 20
     assert np.median(ratios) == pytest.approx(1, abs=0.02)
 
 
 def test_one_star_is_the_same_as_in_its_tile(measured):
-    method, folder, files, settings, tables = measured
-    star = next(one for one in tables[-1].itertuples() if one.status == 1)
+    method, folder, files, settings, table = measured
+    star = next(one for one in table[::-1].itertuples() if one.status == 1)
     path = folder / "star.fits.gz"
     run_light_curve(
         *files, path, CCD, tic_id=star.tic_id, settings=settings, output_settings=OUTPUT

@@ -2,6 +2,7 @@
 
 import json
 import platform
+import shutil
 import sqlite3
 from datetime import datetime, timedelta
 
@@ -11,11 +12,13 @@ import lightkurve
 import numpy as np
 import pytest
 from astropy.io import fits
+from matplotlib import image
 from pipeline_run import CCD, SHOWCASE
 
 import tessphot_lib
 from tessphot_lib.io.ffi_table import read_ffi_table
 from tessphot_lib.provenance import software_version
+from tessphot_lib.stages.pictures import run_pictures
 
 # Column, type and whether NULL is forbidden, as TASOC's programs know them.
 TODOLIST = {
@@ -367,3 +370,15 @@ def test_average_image_is_that_of_the_good_images(small_run):
     # In the bleed column of the star of Tmag 6, at (0.70, 0.25) of the window.
     assert abs(column - 0.25 * 111) <= 1
     assert abs(row - 0.70 * 95) < 12
+
+
+def test_pictures_of_a_run_without_light_curves(small_run, tmp_path):
+    (tmp_path / CCD).mkdir()
+    for name in ("todo.sqlite", "average_image.fits"):
+        (tmp_path / CCD / name).symlink_to(small_run.ccd / name)
+    shutil.copy(small_run.ccd / "todo.sqlite", tmp_path / "todo.sqlite")  # no diagnostics in it
+    average, curve = tmp_path / "average_image.png", tmp_path / "light_curve.png"
+    run_pictures(tmp_path / "todo.sqlite", average, curve)
+    picture = image.imread(curve)
+    assert 0 < (picture[..., 0] < 0.5).mean() < 0.1  # some words on white
+    assert image.imread(average).shape[0] > 500

@@ -228,7 +228,7 @@ class PixelCube:
         except KeyError as err:
             self.close()
             raise InputDataError(f"{path}: not a pixels.hdf5 of this version: {err}") from err
-        except InputDataError:
+        except BaseException:
             self.close()
             raise
 
@@ -275,10 +275,7 @@ class PixelCube:
             for block, _ in self._blocks():
                 with open_block(block) as file:  # tells which one is damaged
                     _ = file[name][:, rows, columns] if name in file else None
-            raise InputDataError(
-                f"{self.path}: {name} of {region.as_list()} cannot be read ({err}); "
-                f"delete it and make it again: snakemake ... {self.path}"
-            ) from err
+            raise self._damaged(f"{name} of {region.as_list()}", err) from err
 
     def flags(self, region: Window | None = None, cadences: slice = slice(None)) -> NDArray:
         """All bits of `PixelFlag` of some pixels, (n_cadences, n_rows, n_columns) uint8.
@@ -287,12 +284,12 @@ class PixelCube:
         """
         region = self.window if region is None else region
         changing = self.read("pixel_flags", region, cadences)
-        return changing | self._file["common_flags"][region.slices_in(self.window)]
+        return changing | self._part("common_flags", region.slices_in(self.window))
 
     def average_image(self, region: Window | None = None) -> NDArray:
         """Average image of a region, (n_rows, n_columns) [e-/s]; NaN without pixels."""
         region = self.window if region is None else region
-        return self._file["average_image"][region.slices_in(self.window)]
+        return self._part("average_image", region.slices_in(self.window))
 
     def background_in(self, region: Window, cadences: slice = slice(None)) -> NDArray:
         """Background in a region, (n_cadences, n_rows, n_columns) float64 [e-/s per pixel].
@@ -357,7 +354,7 @@ class PixelCube:
         self.ccd_id = CcdId.from_string(str(self.attributes["ccd"]))
         self.window = Window(*map(int, self.attributes["window"]))
         for name in PER_IMAGE:
-            setattr(self, name, self._file[name][()])
+            setattr(self, name, self._part(name))
         self.n_cadences = len(self.time)
         self.image_name = self._file["image_name"].asstr()[()]
         self.patches = None
@@ -368,6 +365,19 @@ class PixelCube:
         else:
             self.patches = {name: data[()] for name, data in self._file["patches"].items()}
             self.grid = Patches.from_arrays(self.window, self.patches)
+
+    def _part(self, name: str, where: tuple[slice, ...] = ()) -> NDArray:
+        """Read a dataset of this file, not of the blocks."""
+        try:
+            return self._file[name][where]
+        except OSError as err:
+            raise self._damaged(name, err) from err
+
+    def _damaged(self, what: str, err: OSError) -> InputDataError:
+        return InputDataError(
+            f"{self.path}: {what} cannot be read ({err}); "
+            f"delete it and make it again: snakemake ... {self.path}"
+        )
 
     def _blocks(self) -> Iterator[tuple[Path, tuple[int, str]]]:
         """Path of each block, and the size and digest that it must have."""

@@ -21,7 +21,7 @@ from tessphot_lib.io.jitter_ecsv import read_jitter
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.mesh import Mesh
-from tessphot_lib.model import CcdId
+from tessphot_lib.model import CcdId, Window
 from tessphot_lib.motion import is_displaced
 from tessphot_lib.patches import Patches
 from tessphot_lib.provenance import provenance
@@ -65,31 +65,15 @@ def run_hdf5(
         If the blocks do not belong together or the motion is not of their images.
     """
     background = BackgroundSettings.from_mapping(settings["background"])
-    about = [read_identity(block) for block in blocks]
-    window = about[0]["window"]
-    for identity in about:
-        if identity["window"] != window or identity["ccd"] != str(ccd_id):
-            raise InputDataError(
-                f"{identity['name']}: it is of {identity['ccd']}, window "
-                f"{identity['window'].as_list()}; expected {ccd_id}, {window.as_list()}"
-            )
-    images = _read_all(blocks)
-    offset = read_sky_offset(average_image)
-    if offset.size:
-        images["background"] -= offset.astype(np.float32)
+    identities, window = _identities(blocks, ccd_id)
     motion = read_jitter(jitter)
+    images = _read_all(blocks)
     if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
         raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
     images["motion"], images["motion_error"] = motion["motion"], motion["error"]
-    flags = FlagSettings.from_mapping(settings["flags"])
-    in_patches = read_patches(blocks[0]) is not None
-    brightest = brightest_level(
-        images["background"][..., 0] if in_patches else images["background"],
-        images["background_level"],
+    _finish_backgrounds(
+        images, motion, settings, read_sky_offset(average_image), in_patches=_in_patches(blocks)
     )
-    images["quality"] = _last_flags(images, motion, brightest, flags)
-    hours = SmoothingSettings.from_mapping(settings["smoothing"]).hours
-    _smooth(images, hours, int(settings["bad_quality"]), in_patches=in_patches)
     path = read_spacecraft(spacecraft)
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
@@ -105,31 +89,69 @@ def run_hdf5(
     flagged = (images["quality"] != 0).sum()
     counts = len(images["time"]), len(blocks), int(flagged)
     log.info("%s: %d images in %d blocks, %d flagged", ccd_id, *counts)
-    sky = read_catalog_settings(catalog)
     write_pixels(
         output,
         ccd_id,
         window,
         blocks=blocks,
-        identities=[
-            BlockIdentity(one["name"], one["size"], one["digest"], one["n_images"]) for one in about
-        ],
+        identities=identities,
         images={name: images[name] for name in PER_IMAGE},
         names=images["name"],
         average_image=average,
         average_count=count,
         grid=_grid_arrays(grid, blocks[0]),
-        pixel_flags=pixel_flags(blocks, [one["n_images"] for one in about], known),
+        pixel_flags=pixel_flags(blocks, [one.n_images for one in identities], known),
         attributes={
             **provenance(settings, [average_image, jitter, catalog, spacecraft]),
             "cadence_seconds": cadence_seconds(images["time"], images["exposure_time"]),
             "bad_quality": int(settings["bad_quality"]),
             "box_size": background.box_size,
             "mask_radius_scale": background.mask_radius_scale,
-            **{key: sky[key] for key in SKY_ATTRIBUTES},
-            **_about_times(path, sky, ccd_id),
+            **_about_sky_and_times(read_catalog_settings(catalog), path, ccd_id),
         },
     )
+
+
+def _identities(blocks: list[Path], ccd_id: CcdId) -> tuple[list[BlockIdentity], Window]:
+    """What the blocks are, and the window that they share."""
+    about = [read_identity(block) for block in blocks]
+    window = about[0]["window"]
+    for one in about:
+        if one["window"] != window or one["ccd"] != str(ccd_id):
+            raise InputDataError(
+                f"{one['name']}: it is of {one['ccd']}, window {one['window'].as_list()}; "
+                f"expected {ccd_id}, {window.as_list()}"
+            )
+    identities = [
+        BlockIdentity(one["name"], one["size"], one["digest"], one["n_images"]) for one in about
+    ]
+    return identities, window
+
+
+def _in_patches(blocks: list[Path]) -> bool:
+    """Whether the backgrounds are those of patches, as with cutouts."""
+    return read_patches(blocks[0]) is not None
+
+
+def _finish_backgrounds(
+    images: dict[str, np.ndarray],
+    motion: dict[str, np.ndarray],
+    settings: Mapping[str, Any],
+    offset: np.ndarray,
+    *,
+    in_patches: bool,
+) -> None:
+    """Take off the offset of the backgrounds, set the last flags, and smooth in time."""
+    if offset.size:
+        images["background"] -= offset.astype(np.float32)
+    brightest = brightest_level(
+        images["background"][..., 0] if in_patches else images["background"],
+        images["background_level"],
+    )
+    flags = FlagSettings.from_mapping(settings["flags"])
+    images["quality"] = _last_flags(images, motion, brightest, flags)
+    hours = SmoothingSettings.from_mapping(settings["smoothing"]).hours
+    _smooth(images, hours, int(settings["bad_quality"]), in_patches=in_patches)
 
 
 def _against_average(motion: np.ndarray, is_averaged: np.ndarray) -> np.ndarray:
@@ -138,12 +160,17 @@ def _against_average(motion: np.ndarray, is_averaged: np.ndarray) -> np.ndarray:
     return motion - used.mean(axis=0) if len(used) else motion
 
 
-def _about_times(path: SpacecraftPath, sky: Mapping[str, Any], ccd_id: CcdId) -> dict[str, Any]:
-    """Where the positions of TESS are from, their error on this CCD, and shifts of the times."""
+def _about_sky_and_times(
+    sky: Mapping[str, Any], path: SpacecraftPath, ccd_id: CcdId
+) -> dict[str, Any]:
+    """What the catalog says of the CCD; where the positions of TESS are from, and their error.
+
+    With the shift of the times, which early data releases have wrong.
+    """
     corners = unit_vector(*np.array(sky["footprint"], dtype=float).T)
     header = json.loads(str(sky["image_header"] or "{}"))
     shifts = timestamp_shifts(header.get("DATA_REL"), header.get("PROCVER"), ccd_id)
-    return {
+    return {key: sky[key] for key in SKY_ATTRIBUTES} | {
         "position_source": path.description,
         "time_error": error_along(path.covariance, corners),
         "time_shift": 0.5 * sum(shifts),

@@ -40,9 +40,20 @@ def run_pictures(todo: Path, output_average: Path, output_light_curve: Path) -> 
         _draw_average(folder, ccd_id, partial)
     measured = stars[stars["lightcurve"].notna()]
     bright = measured[measured["tmag"] < FAINT_LIMIT]
-    chosen = (bright if len(bright) else measured).sort_values("variability").iloc[-1]
     with complete_file(output_light_curve) as partial:
-        _draw_light_curve(todo.parent / chosen["lightcurve"], chosen, partial)
+        if measured.empty:
+            _draw_nothing("no star of this run has a light curve", partial)
+        else:
+            chosen = (bright if len(bright) else measured).sort_values("variability").iloc[-1]
+            _draw_light_curve(todo.parent / chosen["lightcurve"], chosen, partial)
+
+
+def _draw_nothing(why: str, output: Path) -> None:
+    """A picture that says why there is none."""
+    figure = plt.figure(figsize=(6, 2))
+    figure.text(0.5, 0.5, why, ha="center", va="center")
+    figure.savefig(output, dpi=120, format="png")
+    plt.close(figure)
 
 
 def _draw_average(folder: Path, ccd_id: CcdId, output: Path) -> None:
@@ -118,6 +129,7 @@ def _draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:
     lines = LineCollection(outlines(mask.astype(int), window), colors="tab:red", linewidths=1)
     axes["stamp"].add_collection(lines)
     axes["stamp"].set(xlabel="column", ylabel="row", title="average image, aperture")
+    axes["stamp"].locator_params(integer=True, nbins=6)
     figure.savefig(output, dpi=130, format="png")
     plt.close(figure)
 

@@ -72,22 +72,19 @@ def run_todo(
         If no star is bright enough.
     """
     known, about = read_catalog(catalog)
-    row, column = (known[name].to_numpy(dtype=float) for name in ("row", "column"))
     model = read_prf(prf)
+    faint_limit = float(settings["faint_limit"])
     with PixelCube(pixels) as cube:
         window = cube.window
         cadence_seconds = int(cube.attributes["cadence_seconds"])
+        aperture_settings = ApertureSettings.from_mapping(photometry["aperture"])
         found, on_data = ccd_apertures(
-            cube,
-            known,
-            model,
-            ApertureSettings.from_mapping(photometry["aperture"]),
-            faint_limit=float(settings["faint_limit"]),
+            cube, known, model, aperture_settings, faint_limit=faint_limit
         )
     out = in_sector(read_excluded(settings["exclude"]), ccd_id.sector)
     excluded = _excluded(known, sorted(found), out, ccd_id)
     if cutouts is not None and not_measured is not None:
-        left_out = _not_measured(known, on_data, float(settings["faint_limit"]), cutouts)
+        left_out = _not_measured(known, on_data, faint_limit, cutouts)
         left_out = pd.concat([left_out, _as_not_measured(known, excluded)]).sort_values("tmag")
         write_not_measured(not_measured, left_out, ccd_id)
         for reason, count in left_out["reason"].value_counts().items():
@@ -98,28 +95,17 @@ def run_todo(
             f"{catalog}: no star that is not in todo.exclude and brighter than todo.faint_limit "
             f"{settings['faint_limit']} lies on the pixels of {ccd_id}, window {window.as_list()}"
         )
-    apertures = [found[index] for index in chosen.tolist()]
-    stars = known.iloc[chosen][["tic_id", "tmag", "row", "column"]].reset_index(drop=True)
-    stars["sector"], stars["camera"], stars["ccd"] = ccd_id.sector, ccd_id.camera, ccd_id.ccd
-    stars["datasource"], stars["cadence_seconds"] = "ffi", cadence_seconds
+    stars = _placed(known.iloc[chosen], about, ccd_id, photometry["tiles"])
+    stars["cadence_seconds"] = cadence_seconds
+    stars["aperture"] = pd.Series([found[index] for index in chosen.tolist()], dtype=object)
     listed = stars["tic_id"].map(in_sector(read_methods(settings["methods"]), ccd_id.sector))
-    stars["is_listed"] = listed.notna()
-    methods = _methods(stars["tmag"].to_numpy(), apertures, model.zeropoint, photometry)
-    stars["method"] = np.where(stars["is_listed"], listed, methods)
-    centre = float(about["camera_centre_ra"]), float(about["camera_centre_dec"])
-    ra, dec = (known[name].to_numpy(dtype=float)[chosen] for name in ("ra", "dec"))
-    stars["cbv_area"] = cbv_area(ccd_id.camera, ccd_id.ccd, ra, dec, centre)
-    grid = photometry["tiles"]
-    stars["tile"] = [
-        tile_of(at_row, at_column, grid)
-        for at_row, at_column in zip(row[chosen], column[chosen], strict=True)
-    ]
-    stars["index"] = np.arange(len(stars))
+    methods = _methods(stars, model.zeropoint, photometry)
+    stars["method"] = np.where(listed.notna(), listed, methods)
+    stars["is_automatic"] = listed.isna() & (photometry["method"] == "auto")
     stars = with_priority(stars)
-    by_priority = [apertures[index] for index in stars.pop("index")]
-    is_chosen = photometry["method"] == "auto"
-    is_automatic = [is_chosen and not is_listed for is_listed in stars.pop("is_listed")]
-    skipped = _left_to_brighter(stars, by_priority)
+    apertures, is_automatic = stars.pop("aperture").tolist(), stars.pop("is_automatic").tolist()
+    skipped = _left_to_brighter(stars, apertures)
+    stored = map(_stored, apertures, stars["method"], is_automatic)
     create_todo(
         output,
         stars,
@@ -127,12 +113,7 @@ def run_todo(
             {"todo": _with_text_keys(settings), "photometry": dict(photometry)},
             [pixels, catalog, prf, *([cutouts] if cutouts is not None else [])],
         ),
-        apertures={
-            priority: _stored(aperture, method, is_automatic=automatic)
-            for priority, method, automatic, aperture in zip(
-                stars["priority"].tolist(), stars["method"], is_automatic, by_priority, strict=True
-            )
-        },
+        apertures=dict(zip(stars["priority"].tolist(), stored, strict=True)),
         skipped=skipped,
         excluded=excluded,
     )
@@ -143,11 +124,32 @@ def run_todo(
         len(stars),
         settings["faint_limit"],
         len(skipped),
-        sum(aperture.is_minimum for aperture in by_priority),
-        sum(aperture.is_limited for aperture in by_priority),
+        sum(aperture.is_minimum for aperture in apertures),
+        sum(aperture.is_limited for aperture in apertures),
         ", ".join(f"{n} {method}" for method, n in stars["method"].value_counts().items()),
         len(excluded),
         int(listed.notna().sum()),
+    )
+
+
+def _placed(
+    stars: pd.DataFrame, about: Mapping[str, Any], ccd_id: CcdId, tiles: list[int]
+) -> pd.DataFrame:
+    """Stars of the catalog as rows of the todo list: with CCD, area and tile."""
+    centre = float(about["camera_centre_ra"]), float(about["camera_centre_dec"])
+    ra, dec = (stars[name].to_numpy(dtype=float) for name in ("ra", "dec"))
+    places = zip(stars["row"].tolist(), stars["column"].tolist(), strict=True)
+    return (
+        stars[["tic_id", "tmag", "row", "column"]]
+        .assign(
+            sector=ccd_id.sector,
+            camera=ccd_id.camera,
+            ccd=ccd_id.ccd,
+            datasource="ffi",
+            cbv_area=cbv_area(ccd_id.camera, ccd_id.ccd, ra, dec, centre),
+            tile=[tile_of(row, column, tiles) for row, column in places],
+        )
+        .reset_index(drop=True)
     )
 
 
@@ -181,10 +183,9 @@ def _as_not_measured(known: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFram
     return table.assign(reason=EXCLUDED, detail=np.array(details, dtype=object))
 
 
-def _methods(
-    tmag: NDArray, apertures: list[Aperture], zeropoint: float, photometry: Mapping[str, Any]
-) -> NDArray:
+def _methods(stars: pd.DataFrame, zeropoint: float, photometry: Mapping[str, Any]) -> NDArray:
     """Method of each star: the one that ``photometry.method`` forces, or the one that suits it."""
+    tmag, apertures = stars["tmag"].to_numpy(), stars["aperture"].tolist()
     if photometry["method"] != "auto":
         return np.full(len(tmag), photometry["method"], dtype=object)
     contamination = np.array([1 - aperture.light.crowdsap for aperture in apertures])
@@ -251,7 +252,7 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
     return pd.DataFrame({"priority": priority[left], "skipped_by": skipped_by[left]})
 
 
-def _stored(aperture: Aperture, method: str, *, is_automatic: bool) -> StarAperture:
+def _stored(aperture: Aperture, method: str, is_automatic: bool) -> StarAperture:
     """An aperture as the todo list keeps it, with what is to be said of the star."""
     if method == HALO:
         remarks = [SWITCHED_TO_HALO] * is_automatic
