@@ -15,10 +15,10 @@ from tessphot_lib.errors import InputDataError
 from tessphot_lib.flags import ApertureFlag
 from tessphot_lib.io.lightcurve_fits import (
     light_curve_name,
-    light_curve_template,
     read_light_curve,
     write_light_curve,
 )
+from tessphot_lib.io.lightcurve_template import light_curve_template
 from tessphot_lib.model import CcdId, LightCurve, Stamp, Window
 
 pytestmark = pytest.mark.filterwarnings("error")

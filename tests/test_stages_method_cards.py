@@ -3,7 +3,7 @@
 import pytest
 
 from tessphot_lib.errors import ConfigError
-from tessphot_lib.io.lightcurve_fits import _COMMENTS
+from tessphot_lib.io.lightcurve_template import COMMENTS
 from tessphot_lib.stages.method_cards import choice_cards, method_cards
 from tessphot_lib.stages.methods import METHODS
 
@@ -37,13 +37,13 @@ def test_each_method_has_its_own_settings():
 def test_keywords_fit_and_are_explained(method):
     for key in method_cards(method, SETTINGS):
         assert len(key) <= 8
-        assert 0 < len(_COMMENTS[key]) <= 47  # what is left beside a number
+        assert 0 < len(COMMENTS[key]) <= 47  # what is left beside a number
 
 
 def test_rules_of_the_choice_are_explained():
     cards = choice_cards({"auto": {"halo_limit": 5}})
     assert cards == {"AUTO_TMG": 2.0, "AUTO_LIM": 5.0, "AUTO_EDG": 0.01, "AUTO_CON": 0.25}
-    assert all(0 < len(_COMMENTS[key]) <= 47 for key in cards)
+    assert all(0 < len(COMMENTS[key]) <= 47 for key in cards)
 
 
 def test_unknown_setting():

@@ -17,12 +17,8 @@ from tessphot_lib.barycenter import star_time_correction
 from tessphot_lib.diagnostics import CDPP_HOURS, cdpp, light_curve_diagnostics
 from tessphot_lib.errors import MeasurementError
 from tessphot_lib.flags import LightCurveFlag
-from tessphot_lib.io.lightcurve_fits import (
-    LightCurveTemplate,
-    light_curve_name,
-    light_curve_template,
-    write_light_curve,
-)
+from tessphot_lib.io.lightcurve_fits import light_curve_name, write_light_curve
+from tessphot_lib.io.lightcurve_template import LightCurveTemplate, light_curve_template
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_sqlite import Status
 from tessphot_lib.model import LightCurve, Stamp, StarFluxes, Window
