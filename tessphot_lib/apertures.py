@@ -1,12 +1,9 @@
 """Which pixels are summed for which star, decided once for a whole CCD.
 
 Every pixel belongs to the catalog star that is expected to give it the most
-light; a star's aperture is the part of its pixels that stands out of the
-local sky and is connected to the star. Light that no single star dominates is
-shared honestly: it goes to one of them, never to two. What a star is expected
-to give falls off with distance as a Moffat profile, which is only there to
-divide pixels between stars; whose light an aperture holds, and which pixels are
-the best, is decided with the PRF (`tessphot_lib.crowding`).
+light (`tessphot_lib.pixel_owners`); a star's aperture is the part of its pixels
+that stands out of the local sky and is connected to the star. Light that no
+single star dominates is shared honestly: it goes to one of them, never to two.
 
 Arrays cover the window of the CCD; positions are science pixels.
 """
@@ -17,37 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tessphot_lib.constants import SATURATION_TMAG, TMAG_ZEROPOINT
+from tessphot_lib.aperture_sizes import size_limits, stamp_window
+from tessphot_lib.average_sky import sky_noise
+from tessphot_lib.constants import SATURATION_TMAG
 from tessphot_lib.crowding import ApertureLight, KnownLight, aperture_light
 from tessphot_lib.flags import ApertureFlag
 from tessphot_lib.model import Window
-from tessphot_lib.starmask import FULL_WELL_RATE, bleed_half_length
+from tessphot_lib.pixel_owners import claim_bleeds, pixel_owners
+from tessphot_lib.starmask import FULL_WELL_RATE
 
-# Broader than the PRF: 47, 69 and 82 % of the light in the best 4, 9 and 16 pixels, where
-# TESS's has some 60, 81 and 90-95 % (TESS_FACTS; the mission's PRFs).
-MOFFAT_RADIUS = 1.6  # [pixels]
-MOFFAT_POWER = 2.6
-SKY_CELL = 64  # [pixels] side of the cells in which the noise of the average image is measured
-MIN_CELL = 50  # pixels of sky that a cell needs
-MIN_SKY = 8  # and the whole image; with fewer the faintest pixels count as sky
-FAINTEST_SHARE = 0.3
 BLEED_SHARE = 0.5  # of a full well: pixels above it in a saturated star's columns are its own
-MAX_MOVE = 4  # [rows] beyond full pixels that the end of a bleed trail may reach
-TRAIL_END = np.ones((2 * MAX_MOVE + 1, 1), dtype=bool)
 MIN_CORE = 1  # [pixels] half side of the smallest aperture, 3 x 3 pixels
 NEIGHBORS = np.ones((3, 3), dtype=bool)
 OPTIMAL_TMAG = 7.0  # brighter stars keep all their significant pixels: their noise is not photons
 NEIGHBOR_NOISE = 0.01  # of the neighbors' light in a pixel counts as noise: motion, variability
-# Sizes that data validation accepts (TESS_FACTS section 7).
-SMALLEST_TMAG = np.array([4.0, 5.5, 6.8, 7.6, 8.4, 9.1, 10.0, 10.5, 11.0, 11.5, 11.6])
-SMALLEST_SIZE = np.array([30, 29, 27, 26, 23, 21, 16, 12, 9, 6, 5])
-LARGEST_TMAG = np.array([2.0, 3.5, 4.8, 6.8, 7.6, 8.4, 9.1, 10.0, 11.0, 12.0, 13.3, 14.5, 16.0])
-LARGEST_SIZE = np.array([3200, 1400, 900, 470, 260, 200, 170, 130, 100, 86, 67, 54, 50])
-MAX_STAMP_HALF = 1024  # [pixels]
-# Half sizes of a stamp by Tmag (rows, columns); TESS_FACTS section 9, halved.
-STAMP_TMAG = np.array([0.0, 1.05, 2.1, 3.2, 4.2, 5.3, 6.3, 8.0, 10.0])
-STAMP_HALF_ROWS = np.array([416, 172, 74, 34, 18, 12, 9, 8, 7])
-STAMP_HALF_COLUMNS = np.array([79, 50, 33, 23, 17, 12, 9, 8, 7])
 
 
 @dataclass(frozen=True)
@@ -77,86 +57,6 @@ class Aperture:
     is_limited: bool = False
     light: ApertureLight | None = None
     cut_flux: float = 0.0
-
-
-def expected_light(tmag: NDArray, distance: NDArray) -> NDArray:
-    """Light that a star is expected to give to a pixel [e-/s], by distance [pixels]."""
-    flux = 10 ** (0.4 * (TMAG_ZEROPOINT - tmag))
-    peak = (MOFFAT_POWER - 1) / (np.pi * MOFFAT_RADIUS**2)
-    return flux * peak * (1 + (distance / MOFFAT_RADIUS) ** 2) ** -MOFFAT_POWER
-
-
-def reach(tmag: NDArray, max_radius: float) -> NDArray:
-    """Largest distance of an aperture's pixel from its star [pixels].
-
-    Three pixels for the faintest, growing by a tenth of a dex per magnitude;
-    ``max_radius`` at Tmag 5, and beyond it for brighter stars.
-    """
-    return np.maximum(3.0, max_radius * 10 ** (0.1 * (5.0 - np.asarray(tmag))))
-
-
-def pixel_owners(
-    window: Window, row: NDArray, column: NDArray, tmag: NDArray, *, max_radius: float
-) -> NDArray:
-    """Find the star that gives each pixel the most light.
-
-    Parameters
-    ----------
-    window : Window
-    row, column, tmag : (n_stars,) arrays
-        All known stars, also those that are not measured; NaN owns nothing.
-    max_radius : float
-        See `reach`.
-
-    Returns
-    -------
-    (n_rows, n_columns) int32 array
-        Index of the star; -1 where none reaches.
-    """
-    owner = np.full(window.shape, -1, dtype=np.int32)
-    pixels, light, stars = _expected_pixels(window, row, column, tmag, max_radius)
-    order = np.argsort(light, kind="stable")  # the brightest is written last and stays
-    owner.ravel()[pixels[order]] = stars[order]
-    return owner
-
-
-def sky_noise(
-    average_image: NDArray, sky: NDArray, elsewhere: NDArray | None = None
-) -> tuple[NDArray, NDArray]:
-    """Local level and scatter of the average image outside stars.
-
-    Parameters
-    ----------
-    average_image : (n_rows, n_columns) array
-        [e-/s]; NaN pixels do not count.
-    sky : (n_rows, n_columns) bool array
-        True outside stars.
-    elsewhere : (n,) array, optional
-        Sky pixels of other parts of the CCD.
-
-    Returns
-    -------
-    level, noise : (n_rows, n_columns) float64 arrays
-        Median, and 1.4826 x median absolute deviation, of each cell of
-        `SKY_CELL` pixels; where a cell shows no sky of the whole image and
-        ``elsewhere``, or, without any, of the faintest pixels.
-    """
-    level, noise = np.full(average_image.shape, np.nan), np.full(average_image.shape, np.nan)
-    usable = sky & np.isfinite(average_image)
-    values = average_image[usable]
-    if elsewhere is not None:
-        values = np.concatenate([values, elsewhere])
-    if values.size < MIN_SKY and np.isfinite(average_image).any():
-        faintest = np.sort(average_image[np.isfinite(average_image)])
-        values = faintest[: max(1, round(FAINTEST_SHARE * len(faintest)))]
-    everywhere = _median_and_mad(values)
-    for row in range(0, average_image.shape[0], SKY_CELL):
-        for column in range(0, average_image.shape[1], SKY_CELL):
-            cell = slice(row, row + SKY_CELL), slice(column, column + SKY_CELL)
-            values = average_image[cell][usable[cell]]
-            found = _median_and_mad(values) if values.size >= MIN_CELL else everywhere
-            level[cell], noise[cell] = found
-    return level, noise
 
 
 def find_apertures(
@@ -196,7 +96,7 @@ def find_apertures(
     min_pixels : int
         Smaller apertures are replaced by the 3 x 3 pixels around the star.
     max_radius : float
-        See `reach`.
+        See `tessphot_lib.aperture_sizes.reach`.
     noise : (n_rows, n_columns) array, optional
         1-sigma error of the pixels in one image [e-/s]. With it and
         ``known_light`` an aperture is made of those of the star's significant
@@ -222,7 +122,7 @@ def find_apertures(
     with np.errstate(invalid="ignore"):
         significant = average_image > level + threshold * scatter
         full = average_image > BLEED_SHARE * FULL_WELL_RATE
-    _claim_bleeds(owner, full, window, row, column, tmag)
+    claim_bleeds(owner, full, window, row, column, tmag)
     finite = np.isfinite(average_image)
     apertures = []
     for index, star in enumerate(measured):
@@ -264,32 +164,6 @@ def find_apertures(
     return apertures
 
 
-def size_limits(tmag: float) -> tuple[int, int]:
-    """Smallest and largest number of pixels that downstream validation accepts at a Tmag."""
-    smallest = np.interp(tmag, SMALLEST_TMAG, SMALLEST_SIZE)
-    largest = 10 ** np.interp(tmag, LARGEST_TMAG, np.log10(LARGEST_SIZE))
-    return int(np.ceil(smallest)), int(largest)
-
-
-def stamp_window(
-    row: float, column: float, tmag: float, window: Window, max_radius: float
-) -> Window:
-    """Pixels around a star that are looked at and kept in its file, cut at the window."""
-    half_rows = np.interp(tmag, STAMP_TMAG, STAMP_HALF_ROWS)
-    half_columns = np.interp(tmag, STAMP_TMAG, STAMP_HALF_COLUMNS)
-    radius = float(reach(tmag, max_radius))
-    bleed = float(bleed_half_length(tmag)) if tmag < SATURATION_TMAG else 0.0
-    half_rows = int(min(max(half_rows, np.ceil(radius), np.ceil(bleed)), MAX_STAMP_HALF))
-    half_columns = int(max(half_columns, np.ceil(radius)))
-    centre_row, centre_column = round(float(row)), round(float(column))
-    return Window(
-        max(centre_row - half_rows, window.row0),
-        min(centre_row + half_rows + 1, window.row1),
-        max(centre_column - half_columns, window.column0),
-        min(centre_column + half_columns + 1, window.column1),
-    )
-
-
 def aperture_flags(aperture: Aperture, average_image: NDArray, sky: NDArray) -> NDArray:
     """Image of `ApertureFlag` bits of a stamp.
 
@@ -328,36 +202,6 @@ def lies_in(aperture: Aperture, row: NDArray, column: NDArray) -> NDArray:
     stamp_column = np.floor(column[near] + 0.5).astype(int) - aperture.stamp.column0
     result[near] = aperture.mask[stamp_row, stamp_column]
     return result
-
-
-def _expected_pixels(
-    window: Window, row: NDArray, column: NDArray, tmag: NDArray, max_radius: float
-) -> tuple[NDArray, NDArray, NDArray]:
-    """All pairs of a pixel and a star that reaches it: flat pixel index, light [e-/s], star."""
-    known = np.flatnonzero(np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag))
-    radius = reach(tmag[known], max_radius)
-    size = np.ceil(radius).astype(int)
-    pixels, light, stars = [], [], []
-    for half in np.unique(size):
-        same = known[size == half]
-        offsets = np.arange(-half, half + 1)
-        rows = np.round(row[same]).astype(int)[:, None, None] + offsets[:, None]
-        columns = np.round(column[same]).astype(int)[:, None, None] + offsets
-        distance = np.hypot(rows - row[same, None, None], columns - column[same, None, None])
-        inside = (
-            (distance <= radius[size == half][:, None, None])
-            & (rows >= window.row0)
-            & (rows < window.row1)
-            & (columns >= window.column0)
-            & (columns < window.column1)
-        )
-        flat = (rows - window.row0) * window.shape[1] + (columns - window.column0)
-        pixels.append(flat[inside])
-        light.append(expected_light(tmag[same, None, None], distance)[inside])
-        stars.append(np.broadcast_to(same[:, None, None], distance.shape)[inside])
-    if not pixels:
-        return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64)
-    return np.concatenate(pixels), np.concatenate(light), np.concatenate(stars)
 
 
 def _best_pixels(
@@ -418,40 +262,11 @@ def _pixels_beyond(mask: NDArray, stamp: Window, finite: NDArray, window: Window
     return beside & ~known
 
 
-def _median_and_mad(values: NDArray) -> tuple[float, float]:
-    """Median and scaled median absolute deviation; (0, 0) of nothing."""
-    if values.size == 0:
-        return 0.0, 0.0
-    median = np.median(values)
-    return float(median), float(1.4826 * np.median(np.abs(values - median)))
-
-
-def _claim_bleeds(
-    owner: NDArray, full: NDArray, window: Window, row: NDArray, column: NDArray, tmag: NDArray
-) -> None:
-    """Give full pixels that hang together with a saturated star's core to that star.
-
-    Where it bleeds, also what lies beyond the ends of its trails, which come and go
-    with the motion of the image and the brightness of the star.
-    """
-    labels, _ = ndimage.label(full)
-    boxes = ndimage.find_objects(labels)
-    with np.errstate(invalid="ignore"):
-        saturated = np.flatnonzero((tmag < SATURATION_TMAG + 0.5) & window.contains(row, column))
-    for star in saturated[np.argsort(-tmag[saturated])]:  # the brightest last
-        at_row, at_column = round(row[star]) - window.row0, round(column[star]) - window.column0
-        around = labels[max(at_row - 1, 0) : at_row + 2, max(at_column - 1, 0) : at_column + 2]
-        for label in np.unique(around[around > 0]):
-            rows, columns = boxes[label - 1]
-            box = slice(max(rows.start - MAX_MOVE, 0), rows.stop + MAX_MOVE), columns
-            own = labels[box] == label
-            if tmag[star] < SATURATION_TMAG:
-                own = ndimage.binary_dilation(own, structure=TRAIL_END)
-            owner[box][own] = star
-
-
 def _connected(mask: NDArray, row: int, column: int) -> NDArray:
-    """Part of a mask that touches the 3 x 3 pixels around a position; all False if none does."""
+    """Part of a mask that holds a position or else, the parts that touch the 3 x 3 pixels around.
+
+    All False if none does.
+    """
     labels, n_labels = ndimage.label(mask, structure=NEIGHBORS)
     if n_labels == 0:
         return mask

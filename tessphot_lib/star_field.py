@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from tessphot_lib.apertures import sky_noise
+from tessphot_lib.average_sky import sky_noise
 from tessphot_lib.model import Window
 from tessphot_lib.starmask import star_mask
 

@@ -3,19 +3,20 @@
 import numpy as np
 import pytest
 
+from tessphot_lib.aperture_sizes import reach, stamp_window
 from tessphot_lib.apertures import (
     Aperture,
+    _best_pixels,
     aperture_flags,
     edge_flux,
     find_apertures,
     lies_in,
-    pixel_owners,
-    sky_noise,
-    stamp_window,
 )
+from tessphot_lib.average_sky import sky_noise
 from tessphot_lib.crowding import KnownLight
 from tessphot_lib.flags import ApertureFlag
 from tessphot_lib.model import Window
+from tessphot_lib.pixel_owners import claim_bleeds, pixel_owners
 from tessphot_lib.prf import prf_stamps
 from tessphot_lib.prf_fit import generic_prf
 from tessphot_lib.scene import scene_image
@@ -330,3 +331,80 @@ def test_flux_on_the_edge_of_the_stamp():
     assert edge_flux(APERTURE, image) == 17.0  # only the pixel in the last row
     image[3, 2] = np.nan
     assert edge_flux(APERTURE, image) == 0.0
+
+
+def test_reach_and_stamps_by_magnitude():
+    assert reach(np.array([5.0, 0.0, 10.0, 14.0]), 13.0) == pytest.approx(
+        [13.0, 13 * 10**0.5, 13 / 10**0.5, 3.0]
+    )
+    everywhere = Window()
+    # The trail of Tmag 3.2: 0.4 of the flux in full wells on each side, and 5 pixels.
+    trail = int(np.ceil(0.4 * 10 ** (0.4 * (20.44 - 1.5)) / 9e4 + 5))
+    assert trail > 172
+    assert stamp_window(1000.2, 900.6, 1.5, everywhere, 13.0).shape[0] == 2 * trail + 1
+    assert stamp_window(1000.2, 900.6, 12.0, everywhere, 13.0) == Window(993, 1008, 894, 909)
+
+
+def test_trail_belongs_to_the_brightest_with_what_lies_beyond_its_ends():
+    row, column = np.array([540.0, 552.0]), np.array([950.0, 950.0])
+    full = np.zeros(WINDOW.shape, dtype=bool)
+    full[20:61, 50] = True  # rows 520 to 560
+    for tmag in ([3.5, 5.0], [5.0, 3.5]):
+        owner = np.full(WINDOW.shape, -1)
+        claim_bleeds(owner, full, WINDOW, row, column, np.array(tmag))
+        brighter = int(np.argmin(tmag))
+        assert (owner[20:61, 50] == brighter).all()
+        assert (owner[16:20, 50] == brighter).all()
+        assert (owner[61:65, 50] == brighter).all()
+        assert np.count_nonzero(owner != -1) == 41 + 8
+    # One that is nearly full does not bleed.
+    owner = np.full(WINDOW.shape, -1)
+    claim_bleeds(owner, full, WINDOW, row[:1], column[:1], np.array([7.1]))
+    assert np.count_nonzero(owner != -1) == 41
+
+
+def test_scatter_of_the_sky_is_that_of_a_normal_distribution():
+    image = 10 + 3 * np.random.default_rng(4).standard_normal((128, 128))
+    level, noise = sky_noise(image, np.ones(image.shape, dtype=bool))
+    assert level.mean() == pytest.approx(10.0, abs=0.1)
+    assert noise.mean() == pytest.approx(3.0, rel=0.03)
+
+
+def test_best_pixels_by_hand():
+    mask = np.ones((1, 4), dtype=bool)
+    own = np.array([[100.0, 50.0, 10.0, 1.0]])
+    still, noise = np.zeros((2, 1, 4)), np.full((1, 4), 10.0)
+    # Signal to noise 10, 150 / sqrt(200) = 10.6, 160 / sqrt(300) = 9.2, …
+    assert _best_pixels(mask, own, own, noise, still, 1, 4).tolist() == [[True, True, False, False]]
+    assert _best_pixels(mask, own, own, noise, still, 3, 4).sum() == 3  # not fewer than so many
+    assert _best_pixels(mask, own, own, noise, still, 1, 1).sum() == 1  # nor more
+    # The third pixel takes back what moves out of the second.
+    moved = np.zeros((2, 1, 4))
+    moved[0, 0] = [0.0, 30.0, -30.0, 0.0]
+    assert _best_pixels(mask, own, own, noise, moved, 1, 4).sum() == 1
+    moved[0, 0] = [30.0, -25.0, 0.0, 0.0]
+    assert _best_pixels(mask, own, own, noise, moved, 1, 4).sum() == 2
+    moved[1, 0] = [0.0, 60.0, -60.0, 0.0]
+    assert _best_pixels(mask, own, own, noise, moved, 1, 4).sum() == 3
+
+
+def test_as_many_pixels_as_are_needed_are_enough():
+    image = np.zeros(WINDOW.shape)
+    image[30, 40:44] = 50.0  # four pixels beside each other stand out
+    (aperture,) = apertures_of(image, [530.0], [941.0], [12.0])
+    assert (aperture.is_minimum, aperture.mask.sum()) == (False, 4)
+    (aperture,) = apertures_of(image, [530.0], [941.0], [12.0], min_pixels=5)
+    assert (aperture.is_minimum, aperture.mask.sum()) == (True, 9)
+
+
+def test_flux_beside_missing_pixels_is_that_of_a_cut_aperture():
+    row, column, tmag = [530.0], [940.0], [9.0]
+    image = sky_with(row, column, tmag)
+    (whole,) = apertures_of(image, row, column, tmag)
+    assert (whole.is_limited, whole.cut_flux) == (False, 0.0)
+    image[:, 42:] = np.nan  # from column 942 on: two beside the star
+    (cut,) = apertures_of(image, row, column, tmag)
+    assert cut.is_limited
+    in_column = [pixel for pixel in pixels(cut) if pixel[1] == 941]
+    expected = sum(image[at_row - 500, at_column - 900] for at_row, at_column in in_column)
+    assert cut.cut_flux == pytest.approx(expected)

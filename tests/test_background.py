@@ -1,5 +1,7 @@
 """The background: known surfaces are found again, stars do not matter, errors are right."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from photutils.background import Background2D
@@ -392,3 +394,23 @@ def test_brightest_level_by_hand():
     nodes[5] += 30.0
     np.testing.assert_allclose(brightest_level(nodes, level), [100, 100, 100, 350, np.nan, 130])
     assert np.isnan(brightest_level(np.full((2, 3, 3), np.nan), np.full(2, np.nan))).all()
+
+
+def test_nodes_are_in_the_middle_of_the_pixels_of_their_cells():
+    """What rises evenly with row and column is the same again, cells cut by the edge included."""
+    window = Window(70, 310, 30, 500)
+    mesh = Mesh.over(window, 64)
+
+    def plane(row, column):
+        return 100 + 0.3 * np.asarray(row, dtype=float) - 0.2 * np.asarray(column, dtype=float)
+
+    rows, columns = (
+        np.array([np.arange(first, last).mean() for first, last in pairwise(edges)])
+        for edges in (mesh.row_edges, mesh.column_edges)
+    )
+    model = plane(rows[:, None], columns)
+    region = Window(70, 310, 100, 500)
+    at_row, at_column = np.mgrid[70:310, 100:500]
+    np.testing.assert_allclose(
+        evaluate_background(model, mesh, region), plane(at_row, at_column), rtol=1e-12
+    )

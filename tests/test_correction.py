@@ -145,3 +145,27 @@ def test_few_points_are_shown_without_a_fit():
     np.testing.assert_allclose(found, 1e6 * (flux / np.median(flux) - 1), atol=1e-6)
     np.testing.assert_allclose(error, 1e6 * NOISE * 2000 / np.median(flux))
     assert (coefficients == 0).all()
+
+
+def test_error_is_scaled_as_the_flux_is():
+    time = 1683.0 + np.arange(40) * CADENCE
+    values = np.zeros((40, 1))
+    values[7] = 2.0
+    known = Regressors(values, np.array([0.25]), np.array([0.0]))  # as if it were known
+    flux = 1000.0 * (1 + 0.25 * values[:, 0])
+    found, error, coefficients = correct_flux(
+        time, flux, np.full(40, 3.0), np.ones(40, dtype=bool), known
+    )
+    np.testing.assert_allclose(found, 0.0, atol=1e-6)
+    assert coefficients.tolist() == [0.25]
+    assert error[6] == pytest.approx(3000.0)
+    assert error[7] == pytest.approx(3000.0 / 1.5)
+
+
+def test_outliers_hardly_count():
+    rng, time, pos_row, pos_column = sector()
+    flux, _ = light_curve(rng, time, pos_row, pos_column)
+    spoilt = flux.copy()
+    spoilt[np.argsort(pos_row)[-12:]] *= 1.02  # a hundredth of the points, where it pulls most
+    clean, pulled = (corrected(time, one, pos_row, pos_column)[2][0] for one in (flux, spoilt))
+    assert abs(pulled - clean) < 0.005

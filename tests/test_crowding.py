@@ -45,6 +45,16 @@ def test_empty_aperture_holds_nothing():
     assert light.flfrcsap == 0
 
 
+def test_shares_are_never_more_than_all():
+    # Light of the others that is negative by rounding, and a PRF that sums to a little more.
+    own = one_pixel((1, 4), 1.001)
+    images = np.zeros((6, *SHAPE))
+    images[0] = 100 * own - 0.5
+    light = aperture_light(mask_of((1, 4), (2, 4)), own, 100.0, images)
+    assert (light.crowdsap, light.flfrcsap) == (1.0, 1.0)
+    assert aperture_light(mask_of((1, 4)), -own, 100.0, images).flfrcsap == 0.0
+
+
 def test_arrays_of_other_shapes_are_refused():
     with pytest.raises(ValueError, match=r"mask is \(4, 6\), the PRF \(6, 4\)"):
         aperture_light(mask_of(), np.zeros((6, 4)), 1.0, np.zeros((6, *SHAPE)))

@@ -147,3 +147,13 @@ def test_cdpp_of_nothing_is_unknown(flux):
     flux = np.array(flux)
     result = cdpp(2000.0 + np.arange(len(flux)) / 48, flux, np.ones(len(flux), dtype=bool))
     assert all(np.isnan(value) for value in result.values())
+
+
+def test_cdpp_needs_half_of_the_points_of_a_window():
+    time = 2000.0 + np.arange(400) / 48
+    flux = 1000 + np.random.default_rng(1).normal(0, 1, 400)
+    # Of each 6 h, 12 cadences, the last 7 are bad: no window has half of its points.
+    good = np.arange(400) % 12 < 5
+    assert np.isnan(cdpp(time, flux, good)["cdpp_6h"])
+    good = np.arange(400) % 12 < 6
+    assert np.isfinite(cdpp(time, flux, good)["cdpp_6h"])

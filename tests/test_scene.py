@@ -1,11 +1,13 @@
 """The image of known stars is the sum of what each gives."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tessphot_lib.model import Window
 from tessphot_lib.prf import DERIVATIVES, prf_stamps
-from tessphot_lib.scene import scene_derivatives, scene_image
+from tessphot_lib.scene import model_error, scene_derivatives, scene_image
 from tests.test_prf import lopsided
 
 WINDOW = Window(300, 350, 400, 470)
@@ -50,3 +52,16 @@ def test_derivatives_tell_what_motion_does(axis):
     change = step * first + 0.5 * step**2 * second
     still = np.abs(moved - images[0]).max()
     assert np.abs(moved - images[0] - change).max() < 2e-3 * still
+
+
+def test_errors_of_the_model_add_up_in_squares():
+    prf = replace(lopsided(), error=np.array([[0.0, 0, 0], [0, 0.02, 0.01], [0, 0, 0]]))
+    # The pixel of one is beside that of the other; the third stands on the edge.
+    row, column = np.array([310.4, 309.6, 300.0]), np.array([420.0, 420.6, 469.0])
+    found = model_error(prf, WINDOW, row, column, np.array([100.0, 300.0, 50.0]))
+    expected = np.zeros(WINDOW.shape)
+    expected[10, 20] = 2.0
+    expected[10, 21] = np.hypot(1.0, 6.0)
+    expected[10, 22] = 3.0
+    expected[0, 69] = 1.0
+    np.testing.assert_allclose(found, expected, atol=1e-12)

@@ -117,3 +117,20 @@ def test_what_stands_out_of_an_image():
     assert np.flatnonzero(found).tolist() == [50, 51, 200]
     np.testing.assert_allclose(found[[50, 51, 200]], [5, 6, -4], atol=0.6)
     assert found.dtype == np.float32
+
+
+def test_median_of_a_column_with_a_bright_third():
+    image = np.zeros((30, 3))
+    image[::3, 1] = 50.0  # light that is no strap
+    image[:, 2] = np.arange(30)
+    rows = np.tile(np.arange(30), (3, 1))
+    assert column_excess(image, np.zeros((30, 3)), rows).tolist() == [0.0, 0.0, 15.0]
+
+
+def test_columns_that_only_scatter_have_no_response():
+    light = light_of(np.linspace(100, 3000, N_IMAGES))
+    rng = np.random.default_rng(7)
+    slopes = 2e-4 * rng.standard_normal(WINDOW.shape[1])
+    slopes[50] = 0.01
+    found = fit_straps(light * slopes + rng.normal(0, 0.05, light.shape), light)
+    assert np.flatnonzero(found).tolist() == [50]

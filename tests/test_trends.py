@@ -107,3 +107,11 @@ def test_a_star_does_not_tell_about_itself():
     with_itself = found.regressors_at(*at, 0)
     without = found.regressors_at(*at, star)
     assert with_itself.prior_mean[0] != without.prior_mean[0]
+
+
+def test_trends_are_unknown_where_most_stars_are():
+    data, _, _ = stars()
+    data["good"][: int(0.7 * N_STARS), 200:205] = False
+    found = find_trends(**data, max_trends=4)
+    assert np.isnan(found.vectors[200:205]).all()
+    assert np.isfinite(found.vectors[205:]).all()

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tessphot_lib.apertures import Aperture, find_apertures, stamp_window
+from tessphot_lib.aperture_sizes import stamp_window
+from tessphot_lib.apertures import Aperture, find_apertures
 from tessphot_lib.config import ApertureSettings
 from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.crowding import KnownLight

@@ -16,7 +16,6 @@ import pandas as pd
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from tessphot_lib.apertures import expected_light
 from tessphot_lib.config import AverageSettings, MotionSettings
 from tessphot_lib.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.flags import CadenceFlag, PixelFlag
@@ -30,6 +29,7 @@ from tessphot_lib.model import CcdId, Window
 from tessphot_lib.motion import HALF_STAMP, measure_stamps
 from tessphot_lib.patch_background import fit_patch_background
 from tessphot_lib.patches import N_TERMS, Patches
+from tessphot_lib.pixel_owners import expected_light
 from tessphot_lib.provenance import provenance
 from tessphot_lib.starmask import FULL_WELL_RATE
 

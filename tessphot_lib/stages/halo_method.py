@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from tessphot_lib.apertures import expected_light
 from tessphot_lib.config import HaloSettings
 from tessphot_lib.errors import MeasurementError
 from tessphot_lib.flags import PixelFlag
@@ -24,6 +23,7 @@ from tessphot_lib.halo import (
 )
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.model import StarFluxes, StarNotes, StarPixels, Window
+from tessphot_lib.pixel_owners import expected_light
 from tessphot_lib.prf import REACH
 from tessphot_lib.scene import scene_image
 from tessphot_lib.stages.aperture_method import measure_apertures

@@ -15,7 +15,9 @@ from tessphot_lib.io.todo_tables import Status
 from tessphot_lib.model import Prf, StarNotes, Window
 from tessphot_lib.stages.todo import BY_RULES, DEFAULT_METHOD, MINIMUM_APERTURE
 
-NEIGHBOR_MARGIN = 160  # [pixels] around the stamps in which catalog stars count as neighbors
+# [pixels] around the stamps in which catalog stars count as neighbors: as far as light of theirs
+# may reach any pixel that is fitted together with a star, in the largest patch of cutouts.
+NEIGHBOR_MARGIN = 320
 
 
 @dataclass(frozen=True)
