@@ -95,8 +95,9 @@ def correct_flux(
     coefficients = regressors.prior_mean
     if usable.sum() >= MIN_POINTS:
         fast = high_pass(time[usable], np.column_stack([relative, centred]))
-        least = np.nanmedian(flux_err[usable]) / median
-        coefficients = _fit(fast[:, 1:], fast[:, 0], regressors, least if least > 0 else 0.0)
+        errors = flux_err[usable & np.isfinite(flux_err)]
+        least = float(np.median(errors)) / median if errors.size else 0.0
+        coefficients = _fit(fast[:, 1:], fast[:, 0], regressors, least)
     factor = 1 + centred @ coefficients
     factor = np.where(factor > 0, factor, np.nan)
     corrected, error = unknown, unknown.copy()

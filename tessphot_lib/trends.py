@@ -154,7 +154,8 @@ def _quiet_stars(
     relative: NDArray, flux: NDArray, flux_err: NDArray, good: NDArray
 ) -> tuple[NDArray, NDArray]:
     """Indices of the stars that scatter no more than is usual for their errors; their scatter."""
-    known = np.flatnonzero(np.isfinite(relative).any(axis=1))
+    has_errors = (good & np.isfinite(flux_err)).any(axis=1)
+    known = np.flatnonzero(np.isfinite(relative).any(axis=1) & has_errors)
     if known.size == 0:
         return known, np.zeros(0)
     values = relative[known]

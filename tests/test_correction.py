@@ -162,6 +162,16 @@ def test_error_is_scaled_as_the_flux_is():
     assert error[7] == pytest.approx(3000.0 / 1.5)
 
 
+def test_flux_without_errors_is_corrected_all_the_same():
+    rng, time, pos_row, pos_column = sector()
+    flux, _ = light_curve(rng, time, pos_row, pos_column)
+    regressors = motion_regressors(pos_row, pos_column)
+    good, unknown = np.ones(len(time), dtype=bool), np.full(len(time), np.nan)
+    found, error, _ = correct_flux(time, flux, unknown, good, regressors)
+    np.testing.assert_allclose(found, corrected(time, flux, pos_row, pos_column)[0], atol=1.0)
+    assert np.isnan(error).all()
+
+
 def test_outliers_hardly_count():
     rng, time, pos_row, pos_column = sector()
     flux, _ = light_curve(rng, time, pos_row, pos_column)

@@ -109,6 +109,14 @@ def test_a_star_does_not_tell_about_itself():
     assert with_itself.prior_mean[0] != without.prior_mean[0]
 
 
+def test_stars_without_errors_tell_no_trends():
+    data, _, _ = stars()
+    data["flux_err"][:20] = np.nan
+    assert not set(find_trends(**data, max_trends=4).tic_id) & set(range(1000, 1020))
+    data["flux_err"][:] = np.nan
+    assert find_trends(**data, max_trends=4).remark.startswith("0 quiet stars")
+
+
 def test_trends_are_unknown_where_most_stars_are():
     data, _, _ = stars()
     data["good"][: int(0.7 * N_STARS), 200:205] = False
