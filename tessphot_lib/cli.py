@@ -114,11 +114,11 @@ def _show(options: argparse.Namespace) -> int:
 
 def _star(options: argparse.Namespace) -> int:
     """Measure a star again."""
-    config = _settings(options.directory / "results" / "run.json", options.config)
     stars = find_star(_todo(options), options.tic_id)
     listed = [star for star in stars if star.status is not None]
     if not listed:
         raise TessphotError(f"TIC {options.tic_id} has no aperture: {stars[0].remark}")
+    config = _settings(options.directory / "results" / "run.json", options.config)
     for star in listed:
         sys.stdout.write(f"{_measure(options, star, config)}\n")
     return 0
