@@ -45,12 +45,13 @@ CORE_ERROR = 0.03  # of the light of cores, that they are taken off with
 N_POOR_ROUNDS = 2
 MAX_ZEROPOINT_ERROR = 0.3  # [mag] of the catalog; fits that give more have gone astray
 N_STEPS = 12  # of the conjugate gradients in each round
-MODEL_ERROR = 0.01  # of a pixel's light, that the fit may be wrong for reasons of its own
+MODEL_ERROR = 0.005  # of a pixel's light, that the fit may be wrong for reasons of its own
 FLUX_ERROR = 5e-5  # of a star's light in any pixel: no single bright star decides
 NEIGHBOR_ERROR = 0.1  # of the neighbors' light
-CLIP = 6.0  # [sigma] pixels off by more show an unknown star
-MAX_MISFIT = 10.0  # of the median star's, from which a star is left out
+CLIP = 4.0  # [sigma] pixels off by more show an unknown star
+MAX_MISFIT, POOR_MISFIT = 3.0, 10.0  # of the median star's, from which a star is left out
 MAX_FLUX_OFF = 0.3  # [ln] of a star's flux from the catalog's, as others are
+N_HARMONICS = 2  # of the place within a pixel, that offsets may not depend on
 MAX_OFFSET = 0.3  # [pixels] from the catalog's position
 RIDGE = 1e-3  # keeps what no pixel shows at its last value
 FEW_STARS, FEW_STARS_RADIUS = 10, 4.0  # [pixels] so many stars show the PRF as far as this
@@ -206,13 +207,16 @@ def fit_prf(
             + (NEIGHBOR_ERROR * np.maximum(others, 0)) ** 2
         )
         # A poor PRF is no reason to leave out pixels.
-        limit = CLIP * sigma if number >= N_POOR_ROUNDS else np.inf
+        is_poor = number < N_POOR_ROUNDS
+        limit = np.inf if is_poor else CLIP * sigma
         usable = np.isfinite(light) & np.isfinite(sigma)
         with np.errstate(invalid="ignore"):
             usable &= np.abs(light - own) < limit
         weight = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
         light = np.where(usable, light, own)
-        weight[~_are_like_others(light - own, sigma, fit.flux / all_flux[stars])] = 0.0
+        misfit = POOR_MISFIT if is_poor else MAX_MISFIT
+        like = _are_like_others(light - own, sigma, fit.flux / all_flux[stars], misfit)
+        weight[~like] = 0.0
         fit = _fit_stars(prf, field, stars, fit, light, weight, terms)
         unknowns = _fit_coefficients(unknowns, prf, terms, field, stars, fit, light, weight)
         prf = replace(prf, coefficients=terms.to_nodes(unknowns))
@@ -330,7 +334,9 @@ def _own_light(prf: Prf, field: StarField, stars: NDArray, fit: _StarFits) -> ND
     return fit.flux[:, None, None] * _shapes(prf, field, stars, fit)
 
 
-def _are_like_others(residual: NDArray, sigma: NDArray, ratio: NDArray) -> NDArray:
+def _are_like_others(
+    residual: NDArray, sigma: NDArray, ratio: NDArray, max_misfit: float
+) -> NDArray:
     """Tell which stars fit about as well, and are about as bright by the catalog, as most do.
 
     The others stand beside stars that the catalog lacks or has wrong.
@@ -339,7 +345,7 @@ def _are_like_others(residual: NDArray, sigma: NDArray, ratio: NDArray) -> NDArr
     pull = (residual / sigma)[:, middle, middle] ** 2
     misfit = np.nanmean(pull, axis=(1, 2))
     off = np.abs(np.log(ratio / np.median(ratio)))
-    return (misfit <= MAX_MISFIT * np.median(misfit)) & (off < MAX_FLUX_OFF)
+    return (misfit <= max_misfit * np.median(misfit)) & (off < MAX_FLUX_OFF)
 
 
 def _fit_stars(
@@ -364,8 +370,15 @@ def _fit_stars(
     right = np.einsum("npi,np->ni", design, w * values)
     normal += np.eye(3) * (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-30)[:, None, None]
     solution = np.linalg.solve(normal, right[..., None])[..., 0]
-    # The offset may be the star's own, not that of the field: this belongs to the PRF.
-    smooth = terms.at(field.row[stars], field.column[stars])
+    # The offset may be the star's own, not that of the field, nor of a place within pixels:
+    # these belong to the PRF.
+    smooth = np.column_stack(
+        [
+            terms.at(field.row[stars], field.column[stars]),
+            _phases(field.row[stars]),
+            _phases(field.column[stars]),
+        ]
+    )
     offsets = []
     for old, step in ((fit.d_row, solution[:, 1]), (fit.d_column, solution[:, 2])):
         new = np.clip(old + step, -MAX_OFFSET, MAX_OFFSET)
@@ -373,6 +386,12 @@ def _fit_stars(
         offsets.append(np.clip(new - trend, -MAX_OFFSET, MAX_OFFSET))
     flux = fit.flux * np.where(solution[:, 0] > 0, solution[:, 0], 1.0)
     return _StarFits(flux, *offsets)
+
+
+def _phases(position: NDArray) -> NDArray:
+    """What changes with the place within a pixel, and is on average zero, (n, 2 N_HARMONICS)."""
+    angle = 2 * np.pi * position[:, None] * np.arange(1, N_HARMONICS + 1)
+    return np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
 
 
 def _fit_coefficients(

@@ -13,6 +13,8 @@ from tessphot_lib.starmask import star_mask
 HALF = 8  # [pixels] stamps of 17 x 17
 SEEN_HALF = 3  # [pixels] 7 x 7 pixels of a star must be there
 MAX_STARS = 3000
+# Unknown stars disturb bright ones less: fainter ones are taken only where there are too few.
+BRIGHT_TMAG, ENOUGH_STARS = 11.0, 300
 ISOLATION = 5.0  # [pixels] in which no neighbor may be brighter than so many magnitudes less
 ISOLATION_TMAG = 2.0
 
@@ -60,6 +62,8 @@ def choose_prf_stars(
 ) -> NDArray:
     """Choose isolated stars, the brightest first, with all pixels in their middle.
 
+    Those fainter than `BRIGHT_TMAG` are chosen until there are `ENOUGH_STARS`.
+
     Returns
     -------
     (n_chosen,) int array
@@ -86,7 +90,9 @@ def choose_prf_stars(
     candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
     middle = slice(HALF - SEEN_HALF, HALF + SEEN_HALF + 1)
     seen = np.isfinite(stamps_of(field.image, field, candidates)[:, middle, middle])
-    return candidates[seen.all(axis=(1, 2))][:max_stars]
+    chosen = candidates[seen.all(axis=(1, 2))]
+    n_bright = int((tmag[chosen] <= BRIGHT_TMAG).sum())
+    return chosen[: min(max(n_bright, ENOUGH_STARS), max_stars)]
 
 
 def corners(field: StarField, stars: NDArray) -> tuple[NDArray, NDArray]:
