@@ -7,13 +7,13 @@ from tessphot_lib.constants import SATURATION_TMAG
 from tessphot_lib.model import Window
 from tessphot_lib.starmask import bleed_half_length
 
-# Sizes that data validation accepts (TESS_FACTS section 7).
+# Sizes that data validation accepts of TASOC.
 SMALLEST_TMAG = np.array([4.0, 5.5, 6.8, 7.6, 8.4, 9.1, 10.0, 10.5, 11.0, 11.5, 11.6])
 SMALLEST_SIZE = np.array([30, 29, 27, 26, 23, 21, 16, 12, 9, 6, 5])
 LARGEST_TMAG = np.array([2.0, 3.5, 4.8, 6.8, 7.6, 8.4, 9.1, 10.0, 11.0, 12.0, 13.3, 14.5, 16.0])
 LARGEST_SIZE = np.array([3200, 1400, 900, 470, 260, 200, 170, 130, 100, 86, 67, 54, 50])
 MAX_STAMP_HALF = 1024  # [pixels]
-# Half sizes of a stamp by Tmag (rows, columns); TESS_FACTS section 9, halved.
+# Half sizes of a stamp by Tmag (rows, columns), as TASOC has them, halved.
 STAMP_TMAG = np.array([0.0, 1.05, 2.1, 3.2, 4.2, 5.3, 6.3, 8.0, 10.0])
 STAMP_HALF_ROWS = np.array([416, 172, 74, 34, 18, 12, 9, 8, 7])
 STAMP_HALF_COLUMNS = np.array([79, 50, 33, 23, 17, 12, 9, 8, 7])

@@ -142,7 +142,7 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
     },
 }
 
-# TESS_FACTS: bits that keep a cadence out of averages and metrics.
+# Bits that keep a cadence out of averages and metrics.
 DEFAULT_BAD_CADENCE = (
     CadenceFlag.ATTITUDE_TWEAK
     | CadenceFlag.SAFE_MODE

@@ -15,7 +15,7 @@ from tessphot_lib.constants import SATURATION_TMAG, TMAG_ZEROPOINT
 from tessphot_lib.model import Window
 
 # Broader than the PRF: 47, 69 and 82 % of the light in the best 4, 9 and 16 pixels, where
-# TESS's has some 60, 81 and 90-95 % (TESS_FACTS; the mission's PRFs).
+# TESS's has some 60, 81 and 90-95 % (the mission's PRFs).
 MOFFAT_RADIUS = 1.6  # [pixels]
 MOFFAT_POWER = 2.6
 MAX_MOVE = 4  # [rows] beyond full pixels that the end of a bleed trail may reach

@@ -18,24 +18,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from tessphot_lib.constants import TMAG_ZEROPOINT
-from tessphot_lib.model import Prf, Window
+from tessphot_lib.generic_prf import GENERIC_ERROR, N_SPLINES, SPACING, generic_prf
+from tessphot_lib.model import Prf
 from tessphot_lib.prf import (
     DERIVATIVES,
     evenly_normalized,
-    field_weights,
     prf_stamps,
     spline_matrix,
     total_light,
 )
+from tessphot_lib.prf_terms import Terms, coefficients_of_terms, on_nodes
 from tessphot_lib.scene import scene_derivatives, scene_image, wing_image
 from tessphot_lib.star_field import HALF, SEEN_HALF, StarField, corners, stamps_of
 from tessphot_lib.wings import USUAL_WINGS, WING_RADIUS, fit_wings
 
-SPACING = 0.5  # [pixels] of the splines
-N_SPLINES = 33  # the core reaches 9 pixels
 CORE_HALF = 2  # [pixels] 5 x 5 pixels give a star's flux and offset
 MIN_STARS = 10  # with fewer nothing is fitted
 STARS_FOR_ORDER = (0, 120, 500, 2000)  # that polynomials of order 0, 1, 2, 3 take
@@ -51,42 +49,9 @@ NEIGHBOR_ERROR = 0.1  # of the neighbors' light
 CLIP = 4.0  # [sigma] pixels off by more show an unknown star
 MAX_MISFIT, POOR_MISFIT = 3.0, 10.0  # of the median star's, from which a star is left out
 MAX_FLUX_OFF = 0.3  # [ln] of a star's flux from the catalog's, as others are
-N_HARMONICS = 2  # of the place within a pixel, that offsets may not depend on
 MAX_OFFSET = 0.3  # [pixels] from the catalog's position
 RIDGE = 1e-3  # keeps what no pixel shows at its last value
 FEW_STARS, FEW_STARS_RADIUS = 10, 4.0  # [pixels] so many stars show the PRF as far as this
-N_NODES = 5  # per axis, that polynomials of the place are tabulated on
-# Round Gaussians, integrated over the pixels, with the average PRF's share of the light in 4, 9
-# and 16 pixels (TESS_FACTS: 60, 81 and 95 %; the mission's PRFs: 57-67, 79-82, 89-90 %).
-GENERIC_SHARE = np.array([0.74, 0.21, 0.05])
-GENERIC_WIDTH = np.array([0.64, 1.25, 3.3])  # [pixels]
-GENERIC_ERROR = 0.02  # of the star's light in each pixel
-
-
-def generic_prf() -> Prf:
-    """A round PRF like the average of all cameras', for fields that show none of their own."""
-    offset = (np.arange(4 * N_SPLINES + 1) - 2 * N_SPLINES) * SPACING / 4
-    edges = [(offset[:, None] + side) / (GENERIC_WIDTH * np.sqrt(2)) for side in (-0.5, 0.5)]
-    profiles = 0.5 * (erf(edges[1]) - erf(edges[0]))
-    wanted = np.einsum("k,rk,ck->rc", GENERIC_SHARE, profiles, profiles)
-    design = spline_matrix(offset, N_SPLINES, SPACING)
-    inside = np.abs(offset) <= (N_SPLINES // 2 - 1) * SPACING
-    inverse = np.linalg.pinv(design[inside])
-    coefficients = inverse @ wanted[np.ix_(inside, inside)] @ inverse.T
-    side = 2 * HALF + 1
-    prf = Prf(
-        node_row=np.zeros(1),
-        node_column=np.zeros(1),
-        coefficients=coefficients[None, None],
-        spacing=SPACING,
-        interpolation="cubic",
-        wing_radius=np.zeros(0),
-        wing_share=np.zeros(0),
-        error=np.full((side, side), GENERIC_ERROR),
-        zeropoint=TMAG_ZEROPOINT,
-        source="generic",
-    )
-    return evenly_normalized(prf)
 
 
 @dataclass(frozen=True)
@@ -120,7 +85,7 @@ def fit_field(field: StarField, stars: NDArray, *, n_passes: int = 2) -> FieldFi
         From `choose_prf_stars`; with fewer than `MIN_STARS` the PRF is the generic one,
         and the sky 0.
     n_passes : int
-        How often.
+        How often PRF, and wings and sky, are fitted in turn.
     """
     prf, sky = generic_prf(), 0.0
     cores = _draw_cores(prf, field)
@@ -186,42 +151,28 @@ def fit_prf(
     if len(stars) < MIN_STARS:
         return prf
     order = int(np.flatnonzero(len(stars) >= np.array(STARS_FOR_ORDER))[-1])
-    terms = _Terms.over(field.window, order)
+    terms = Terms.over(field.window, order)
     if scene is None:
         scene = scene_image(prf, field.window, field.row, field.column, _fluxes(prf, field))
     drawn, zeropoint = _light_of_others(scene, prf, field, stars), prf.zeropoint
     wing_share = prf.wing_share * 10 ** (0.4 * (prf.zeropoint - TMAG_ZEROPOINT))
-    prf = _on_nodes(prf, terms)
+    prf = on_nodes(prf, terms)
     all_flux = 10 ** (0.4 * (TMAG_ZEROPOINT - field.tmag))
     fit = _StarFits(flux=all_flux[stars], d_row=np.zeros(len(stars)), d_column=np.zeros(len(stars)))
-    unknowns = _coefficients_of_terms(prf, terms)
+    unknowns = coefficients_of_terms(prf, terms)
     for number in range(n_rounds):
-        own = _own_light(prf, field, stars, fit)
         others = drawn * 10 ** (0.4 * (prf.zeropoint - zeropoint))
-        light = stamps_of(field.image, field, stars) - others
-        noise = stamps_of(field.noise, field, stars)
-        sigma = np.sqrt(
-            noise**2
-            + (MODEL_ERROR * own) ** 2
-            + (FLUX_ERROR * fit.flux[:, None, None]) ** 2
-            + (NEIGHBOR_ERROR * np.maximum(others, 0)) ** 2
-        )
-        # A poor PRF is no reason to leave out pixels.
+        own = _own_light(prf, field, stars, fit)
         is_poor = number < N_POOR_ROUNDS
-        limit = np.inf if is_poor else CLIP * sigma
-        usable = np.isfinite(light) & np.isfinite(sigma)
-        with np.errstate(invalid="ignore"):
-            usable &= np.abs(light - own) < limit
-        weight = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
-        light = np.where(usable, light, own)
+        light, sigma, usable = _light_of_stars(field, stars, fit, own, others, is_poor=is_poor)
         misfit = POOR_MISFIT if is_poor else MAX_MISFIT
         like = _are_like_others(light - own, sigma, fit.flux / all_flux[stars], misfit)
-        weight[~like] = 0.0
+        weight = np.where(usable & like[:, None, None], 1 / sigma**2, 0.0)
         fit = _fit_stars(prf, field, stars, fit, light, weight, terms)
         unknowns = _fit_coefficients(unknowns, prf, terms, field, stars, fit, light, weight)
         prf = replace(prf, coefficients=terms.to_nodes(unknowns))
         prf, fit = _normalized(prf, fit, all_flux[stars], wing_share)
-        unknowns = _coefficients_of_terms(prf, terms)
+        unknowns = coefficients_of_terms(prf, terms)
     if abs(prf.zeropoint - TMAG_ZEROPOINT) > MAX_ZEROPOINT_ERROR:
         return start or generic_prf()
     residual = (light - _own_light(prf, field, stars, fit)) / fit.flux[:, None, None]
@@ -229,6 +180,35 @@ def fit_prf(
     seen[0][np.isnan(seen).all(axis=0)] = GENERIC_ERROR
     error = 1.4826 * np.nanmedian(seen, axis=0)
     return replace(prf, error=error, source=f"data: {len(stars)} stars, order {order}")
+
+
+def _light_of_stars(
+    field: StarField,
+    stars: NDArray,
+    fit: "_StarFits",
+    own: NDArray,
+    others: NDArray,
+    *,
+    is_poor: bool,
+) -> tuple[NDArray, NDArray, NDArray]:
+    """What is left of the stars' stamps without their neighbors; its error; which pixels count.
+
+    Pixels that do not count have the light of the model, and an error of 1 e-/s.
+    """
+    light = stamps_of(field.image, field, stars) - others
+    noise = stamps_of(field.noise, field, stars)
+    sigma = np.sqrt(
+        noise**2
+        + (MODEL_ERROR * own) ** 2
+        + (FLUX_ERROR * fit.flux[:, None, None]) ** 2
+        + (NEIGHBOR_ERROR * np.maximum(others, 0)) ** 2
+    )
+    # A poor PRF is no reason to leave out pixels.
+    limit = np.inf if is_poor else CLIP * sigma
+    usable = np.isfinite(light) & np.isfinite(sigma)
+    with np.errstate(invalid="ignore"):
+        usable &= np.abs(light - own) < limit
+    return np.where(usable, light, own), np.where(usable, sigma, 1.0), usable
 
 
 def _light_of_others(scene: NDArray, prf: Prf, field: StarField, stars: NDArray) -> NDArray:
@@ -244,72 +224,6 @@ class _StarFits:
     flux: NDArray
     d_row: NDArray
     d_column: NDArray
-
-
-@dataclass(frozen=True)
-class _Terms:
-    """Polynomials of the place on the CCD, and the nodes that they are tabulated on."""
-
-    window: Window
-    order: int
-    node_row: NDArray
-    node_column: NDArray
-
-    @classmethod
-    def over(cls, window: Window, order: int) -> "_Terms":
-        n_nodes = N_NODES if order else 1
-        return cls(
-            window,
-            order,
-            _spread(window.row0, window.row1, n_nodes),
-            _spread(window.column0, window.column1, n_nodes),
-        )
-
-    def at(self, row: NDArray, column: NDArray) -> NDArray:
-        """Legendre polynomials up to the total order, (n, n_terms)."""
-        window = self.window
-        down = 2 * (row - window.row0) / max(window.shape[0] - 1, 1) - 1
-        along = 2 * (column - window.column0) / max(window.shape[1] - 1, 1) - 1
-        by_row = np.polynomial.legendre.legvander(down, self.order)
-        by_column = np.polynomial.legendre.legvander(along, self.order)
-        pairs = [(i, j) for i in range(self.order + 1) for j in range(self.order + 1 - i)]
-        return np.column_stack([by_row[:, i] * by_column[:, j] for i, j in pairs])
-
-    def to_nodes(self, unknowns: NDArray) -> NDArray:
-        """Coefficients of the terms (n_terms, n, n) -> at the nodes (rows, columns, n, n)."""
-        row, column = np.meshgrid(self.node_row, self.node_column, indexing="ij")
-        values = np.tensordot(self.at(row.ravel(), column.ravel()), unknowns, axes=1)
-        return values.reshape(*row.shape, *unknowns.shape[1:])
-
-
-def _spread(first: int, last: int, n_nodes: int) -> NDArray:
-    """Nodes over the pixels first to last - 1; the middle for one node."""
-    if n_nodes == 1:
-        return np.array([0.5 * (first + last - 1)])
-    return np.linspace(first, last - 1, n_nodes)
-
-
-def _on_nodes(prf: Prf, terms: _Terms) -> Prf:
-    """The same PRF, given on the nodes of the terms."""
-    by_row = field_weights(prf.node_row, terms.node_row, prf.interpolation)
-    by_column = field_weights(prf.node_column, terms.node_column, prf.interpolation)
-    values = np.einsum("ap,bq,pqij->abij", by_row, by_column, prf.coefficients)
-    return replace(
-        prf,
-        node_row=terms.node_row,
-        node_column=terms.node_column,
-        coefficients=values,
-        interpolation="cubic",
-    )
-
-
-def _coefficients_of_terms(prf: Prf, terms: _Terms) -> NDArray:
-    """What `_Terms.to_nodes` gives these coefficients for, (n_terms, n, n)."""
-    row, column = np.meshgrid(terms.node_row, terms.node_column, indexing="ij")
-    design = terms.at(row.ravel(), column.ravel())
-    size = prf.coefficients.shape[2]
-    flat = prf.coefficients.reshape(-1, size * size)
-    return np.linalg.lstsq(design, flat, rcond=None)[0].reshape(-1, size, size)
 
 
 def _shapes(
@@ -355,7 +269,7 @@ def _fit_stars(
     fit: _StarFits,
     light: NDArray,
     weight: NDArray,
-    terms: _Terms,
+    terms: Terms,
 ) -> _StarFits:
     """Flux and offset of each star with the PRF as it is."""
     core = slice(HALF - CORE_HALF, HALF + CORE_HALF + 1)
@@ -370,15 +284,8 @@ def _fit_stars(
     right = np.einsum("npi,np->ni", design, w * values)
     normal += np.eye(3) * (1e-9 * np.trace(normal, axis1=1, axis2=2) + 1e-30)[:, None, None]
     solution = np.linalg.solve(normal, right[..., None])[..., 0]
-    # The offset may be the star's own, not that of the field, nor of a place within pixels:
-    # these belong to the PRF.
-    smooth = np.column_stack(
-        [
-            terms.at(field.row[stars], field.column[stars]),
-            _phases(field.row[stars]),
-            _phases(field.column[stars]),
-        ]
-    )
+    # The offset may be the star's own, not that of the field: this belongs to the PRF.
+    smooth = terms.at(field.row[stars], field.column[stars])
     offsets = []
     for old, step in ((fit.d_row, solution[:, 1]), (fit.d_column, solution[:, 2])):
         new = np.clip(old + step, -MAX_OFFSET, MAX_OFFSET)
@@ -388,16 +295,10 @@ def _fit_stars(
     return _StarFits(flux, *offsets)
 
 
-def _phases(position: NDArray) -> NDArray:
-    """What changes with the place within a pixel, and is on average zero, (n, 2 N_HARMONICS)."""
-    angle = 2 * np.pi * position[:, None] * np.arange(1, N_HARMONICS + 1)
-    return np.concatenate([np.sin(angle), np.cos(angle)], axis=1)
-
-
 def _fit_coefficients(
     unknowns: NDArray,
     prf: Prf,
-    terms: _Terms,
+    terms: Terms,
     field: StarField,
     stars: NDArray,
     fit: _StarFits,

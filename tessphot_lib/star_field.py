@@ -96,7 +96,10 @@ def choose_prf_stars(
 
 
 def corners(field: StarField, stars: NDArray) -> tuple[NDArray, NDArray]:
-    """First row and column of the stamp of each star."""
+    """Return the first row and column of the stamp of each star, (n,) ints [science pixels].
+
+    ``stars`` are indices into the catalog, (n,); their places must be finite.
+    """
     return (
         np.floor(field.row[stars] + 0.5).astype(int) - HALF,
         np.floor(field.column[stars] + 0.5).astype(int) - HALF,
@@ -104,7 +107,10 @@ def corners(field: StarField, stars: NDArray) -> tuple[NDArray, NDArray]:
 
 
 def stamps_of(image: NDArray, field: StarField, stars: NDArray) -> NDArray:
-    """Pixels around the stars, (n, 17, 17); NaN off the window."""
+    """Cut the pixels around stars out of an image of the window, (n, 17, 17); NaN off it.
+
+    ``stars`` are indices into the catalog, (n,); their places must be finite.
+    """
     first_row, first_column = corners(field, stars)
     offsets = np.arange(2 * HALF + 1)
     rows = (first_row - field.window.row0)[:, None, None] + offsets[:, None]

@@ -71,16 +71,15 @@ def fit_wings(
     for _ in range(N_CLIPS):
         solution = _solve(design[kept], values[kept], error[kept])
         pull = np.abs(values - design @ solution) / error
-        kept = pull < CLIP * 1.4826 * np.median(pull[kept])
+        kept = pull <= CLIP * 1.4826 * np.median(pull[kept])
     return solution[:-1] * USUAL_WINGS, float(solution[-1])
 
 
 def _solve(design: NDArray, values: NDArray, error: NDArray) -> NDArray:
-    """Least squares, all unknowns but the last at least 0 and believed to be 1 to a factor of 2."""
+    """Least squares, all unknowns but the last at least 0, and believed to be 1 +- 1 before."""
     weighted = design / error.astype(np.float32)[:, None] ** 2
     normal = (weighted.T @ design).astype(float)
     right = (weighted.T @ values).astype(float)
-    normal[-1, -1] += 1e-30
     wings = slice(0, -1)
     # The sky is free: for any wings, it is what is left.
     to_sky = normal[-1, wings] / normal[-1, -1]

@@ -15,10 +15,10 @@ from tessphot_lib.apertures import (
 from tessphot_lib.average_sky import sky_noise
 from tessphot_lib.crowding import KnownLight
 from tessphot_lib.flags import ApertureFlag
+from tessphot_lib.generic_prf import generic_prf
 from tessphot_lib.model import Window
 from tessphot_lib.pixel_owners import claim_bleeds, pixel_owners
 from tessphot_lib.prf import prf_stamps
-from tessphot_lib.prf_fit import generic_prf
 from tessphot_lib.scene import scene_image
 from tessphot_lib.starmask import star_mask
 

@@ -8,11 +8,11 @@ from astropy.io import fits
 from scipy.io import savemat
 
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.generic_prf import generic_prf
 from tessphot_lib.io.prf_fits import read_prf, write_prf
 from tessphot_lib.io.prf_spoc import find_spoc_prf, read_spoc_prf
 from tessphot_lib.model import CcdId
 from tessphot_lib.prf import prf_from_samples, prf_stamps
-from tessphot_lib.prf_fit import generic_prf
 from tests.test_prf import lopsided
 
 CCD = CcdId(14, 3, 4)

@@ -84,7 +84,7 @@ def test_numbers_of_early_sectors_follow_from_the_time(tmp_path, images):
     one, other = read_cutout(first, CCD).cadenceno, read_cutout(later, CCD).cadenceno
     assert np.diff(one).tolist() == [1] * 11
     assert one[4:].tolist() == other.tolist()
-    # Number 4697 is in the middle of TSTART 1325.317..., 1800 s each (TESS_FACTS).
+    # Number 4697 is in the middle of TSTART 1325.317..., 1800 s each.
     assert one[0] == 4697 + round((1683.35 + 900 / 86400 - 1325.32352) * 48)
 
 

@@ -1,4 +1,4 @@
-"""The excludes that are known by hand, against the numbers of TESS_FACTS section 4."""
+"""The excludes that are known by hand, against the published numbers."""
 
 import numpy as np
 import pytest

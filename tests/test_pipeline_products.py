@@ -82,7 +82,7 @@ SETTINGS = {
     "camera_centre_dec": "REAL",
     "footprint": "TEXT",
 }
-# TESS_FACTS section 8, in this order.
+# The columns of TASOC files, in this order.
 LIGHT_CURVE = {
     "TIME": "D",
     "TIMECORR": "E",

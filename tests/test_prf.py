@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.generic_prf import generic_prf
 from tessphot_lib.model import Prf
 from tessphot_lib.prf import (
     DERIVATIVES,
@@ -17,7 +18,6 @@ from tessphot_lib.prf import (
     total_light,
     wing_light,
 )
-from tessphot_lib.prf_fit import generic_prf
 
 
 def lopsided(seed=0, n_rows=2, n_columns=3):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tessphot_lib.constants import TMAG_ZEROPOINT
+from tessphot_lib.generic_prf import generic_prf
 from tessphot_lib.model import Window
 from tessphot_lib.prf import prf_stamps
-from tessphot_lib.prf_fit import fit_field, fit_prf, generic_prf
+from tessphot_lib.prf_fit import fit_field, fit_prf
 from tessphot_lib.simulation.prf import prf_stamp
 from tessphot_lib.star_field import StarField, choose_prf_stars
 

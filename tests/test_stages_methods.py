@@ -9,8 +9,8 @@ import pytest
 
 from tessphot_lib.apertures import Aperture
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.generic_prf import generic_prf
 from tessphot_lib.model import CcdId, StarFluxes, StarNotes, StarPixels, Window
-from tessphot_lib.prf_fit import generic_prf
 from tessphot_lib.stages import methods
 from tessphot_lib.stages.star_list import StarList
 

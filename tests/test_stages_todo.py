@@ -6,6 +6,7 @@ import pytest
 
 from tessphot_lib.apertures import Aperture
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.generic_prf import generic_prf
 from tessphot_lib.io.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, read_identity, write_block
 from tessphot_lib.io.catalog_sqlite import write_catalog
 from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
@@ -13,7 +14,6 @@ from tessphot_lib.io.prf_fits import write_prf
 from tessphot_lib.io.todo_apertures import read_apertures
 from tessphot_lib.io.todo_sqlite import read_excluded_stars, read_skipped, read_todo
 from tessphot_lib.model import CcdId, Window
-from tessphot_lib.prf_fit import generic_prf
 from tessphot_lib.stages.ccd_apertures import _on_data
 from tessphot_lib.stages.todo import (
     BY_RULES,

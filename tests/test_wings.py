@@ -76,3 +76,11 @@ def test_without_stars_or_pixels_wings_are_the_usual_ones():
     share, sky = fit_wings(np.full(WINDOW.shape, np.nan), level, WINDOW, *[nan_star] * 3)
     np.testing.assert_allclose(share, USUAL_WINGS)
     assert sky == 0.0
+
+
+def test_an_exact_image_leaves_nothing_to_clip():
+    row, column, flux, _, _ = crowd(60)
+    dark = np.zeros(WINDOW.shape)
+    share, sky = fit_wings(dark, dark + 1e6, WINDOW, row, column, 0 * flux)
+    np.testing.assert_allclose(share, USUAL_WINGS)  # no light: nothing is seen
+    assert sky == 0.0

@@ -32,7 +32,7 @@ FITS_BLOCK = 2880
 MAX_EXTRA_BYTES = 10_000_000  # of the table of cosmic rays behind the images
 
 # The cadence number of early images (before sector 6, 1800 s) follows from their
-# uncorrected mid-time: number 4697 at this one (TESS_FACTS; sector 1).
+# uncorrected mid-time: number 4697 at this one (sector 1).
 ANCHOR_CADENCENO = 4697
 ANCHOR_TIME = 0.5 * (1325.317007851970 + 1325.337841177751) - 3.9072474e-3  # [d]
 ANCHOR_CADENCE = 1800.0 / SECONDS_PER_DAY  # [d]

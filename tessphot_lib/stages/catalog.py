@@ -36,8 +36,8 @@ CATALOG_EPOCH = 2000.0  # [year] of the positions in the TIC
 MAS_PER_DEGREE = 3.6e6
 CHUNK_STARS = 200_000  # whose places are computed at once
 ROUNDING = 1e-5  # [deg] 0.04 arcsec; the inverse of a WCS is no better
-# Science pixel (row, column) of a CCD that the camera's axis falls beside, to about 10 px
-# (TESS_FACTS). RA_NOM and DEC_NOM of real headers are the spacecraft's axis, 18-54 deg away.
+# Science pixel (row, column) of a CCD that the camera's axis falls beside, to about 10 px.
+# RA_NOM and DEC_NOM of real headers are the spacecraft's axis, 18-54 deg away.
 CAMERA_CENTRE = {1: (2097.0, 2105.0), 2: (2099.0, -59.0), 3: (2097.0, 2105.0), 4: (2099.0, -59.0)}
 # Keywords that describe all images of a CCD, kept for the headers of its light curves.
 IMAGE_KEYWORDS = (

@@ -104,7 +104,7 @@ def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
             f"  {len(missing):8d} on no CCD of this run, or fainter than todo.faint_limit: "
             f"{_shorten(missing)}"
         )
-    lines.append("median scatter over 1 h (ppm) and from point to point (ppm):")
+    lines.append("median scatter over 1 h (ppm) and from point to point (ppm), variables included:")
     lines += [_precision_line(stars, tmag) for tmag in SUMMARY_TMAG]
     if len(excluded):
         lines.append(f"excluded by todo.exclude, see table 'excluded' there: {len(excluded)}")

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from tessphot_lib.config import PrfSettings
+from tessphot_lib.generic_prf import generic_prf
 from tessphot_lib.io.catalog_sqlite import read_catalog
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.prf_fits import write_prf
 from tessphot_lib.io.prf_spoc import find_spoc_prf, read_spoc_prf
 from tessphot_lib.model import CcdId, Prf
 from tessphot_lib.prf import prf_from_samples
-from tessphot_lib.prf_fit import fit_field, fit_prf, generic_prf
+from tessphot_lib.prf_fit import fit_field, fit_prf
 from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.average_places import average_places
 from tessphot_lib.star_field import StarField, choose_prf_stars
