@@ -144,8 +144,8 @@ def fit_prf(
     Returns
     -------
     Prf
-        ``start`` itself where there are fewer than `MIN_STARS` stars, or where the fit
-        goes astray: the zero point tells, if stars stand in light that no catalog knows.
+        ``start`` itself where there are fewer than `MIN_STARS` stars that are alike, or where
+        the fit goes astray: the zero point tells, if stars stand in light that no catalog knows.
     """
     prf = start or generic_prf()
     if len(stars) < MIN_STARS:
@@ -171,6 +171,8 @@ def fit_prf(
         fit = _fit_stars(prf, field, stars, fit, light, weight, terms)
         unknowns = _fit_coefficients(unknowns, prf, terms, field, stars, fit, light, weight)
         prf = replace(prf, coefficients=terms.to_nodes(unknowns))
+        if like.sum() < MIN_STARS or not (total_light(prf) > 0).all():
+            return start or generic_prf()
         prf, fit = _normalized(prf, fit, all_flux[stars], wing_share)
         unknowns = coefficients_of_terms(prf, terms)
     if abs(prf.zeropoint - TMAG_ZEROPOINT) > MAX_ZEROPOINT_ERROR:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from tessphot_lib.average_sky import sky_noise
+from tessphot_lib.constants import TMAG_ZEROPOINT
 from tessphot_lib.model import Window
 from tessphot_lib.starmask import star_mask
 
@@ -17,6 +18,7 @@ MAX_STARS = 3000
 BRIGHT_TMAG, ENOUGH_STARS = 11.0, 300
 ISOLATION = 5.0  # [pixels] in which no neighbor may be brighter than so many magnitudes less
 ISOLATION_TMAG = 2.0
+MAX_LIGHT_OFF = 1.0  # [mag] of the light in their middle from the catalog's
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def choose_prf_stars(
 ) -> NDArray:
     """Choose isolated stars, the brightest first, with all pixels in their middle.
 
+    Stars beside brighter ones that the catalog lacks show by the light in their middle.
     Those fainter than `BRIGHT_TMAG` are chosen until there are `ENOUGH_STARS`.
 
     Returns
@@ -89,8 +92,10 @@ def choose_prf_stars(
     candidates = candidates[np.array(alone, dtype=bool)]
     candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
     middle = slice(HALF - SEEN_HALF, HALF + SEEN_HALF + 1)
-    seen = np.isfinite(stamps_of(field.image, field, candidates)[:, middle, middle])
-    chosen = candidates[seen.all(axis=(1, 2))]
+    light = stamps_of(field.image, field, candidates)[:, middle, middle].sum(axis=(1, 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        off = tmag[candidates] - TMAG_ZEROPOINT + 2.5 * np.log10(light)
+        chosen = candidates[np.abs(off) <= MAX_LIGHT_OFF]
     n_bright = int((tmag[chosen] <= BRIGHT_TMAG).sum())
     return chosen[: min(max(n_bright, ENOUGH_STARS), max_stars)]
 

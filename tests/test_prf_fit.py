@@ -17,6 +17,10 @@ WINDOW = Window(1500, 1740, 300, 600)  # far from the camera's centre, not squar
 CCD = 1
 
 
+def flux_of(tmag):
+    return 10 ** (0.4 * (TMAG_ZEROPOINT - tmag))
+
+
 def field_of(n_stars=500, seed=3, *, width=1.0, noise=0.3):
     """Image of stars on a regular grid, jostled: known positions, magnitudes 8 to 13."""
     rng = np.random.default_rng(seed)
@@ -113,6 +117,9 @@ def test_choice_of_stars():
     column = np.array([400.0, 403.0, 450.0, 450.0, 500.0, 400.0, 550.0])
     tmag = np.array([10.0, 11.0, 9.0, 9.0, 14.0, 9.0, 11.0])
     image = np.zeros(WINDOW.shape)
+    for at_row, at_column, star in zip(row, column, tmag, strict=True):
+        if np.isfinite(at_row):
+            image[round(at_row) - 1500, round(at_column) - 300] = flux_of(star)
     field = StarField(image, image + 1, WINDOW, row, column, tmag)
     chosen = choose_prf_stars(field, bright_limit=7.5, faint_limit=12.0)
     # The first two disturb each other, one is at the edge, one too faint, one nowhere.
@@ -120,6 +127,31 @@ def test_choice_of_stars():
     image[150, 150] = np.nan  # on the brightest: no pixel, no use
     assert choose_prf_stars(field, bright_limit=7.5, faint_limit=12.0).tolist() == [6]
     assert choose_prf_stars(field, bright_limit=1.0, faint_limit=2.0).tolist() == []
+
+
+@pytest.mark.parametrize(("light", "chosen"), [(0.9, [0]), (3.0, []), (0.3, []), (-1.0, [])])
+def test_stars_of_another_light_than_the_catalogs_are_not_chosen(light, chosen):
+    """One that the catalog lacks stands beside them, or they are not there."""
+    image = np.zeros(WINDOW.shape)
+    image[62, 205] = light * flux_of(10.0)
+    field = StarField(
+        image, image + 1, WINDOW, np.array([1560.0]), np.array([505.0]), np.array([10.0])
+    )
+    assert choose_prf_stars(field, bright_limit=7.5, faint_limit=12.0).tolist() == chosen
+
+
+def test_a_catalog_without_bright_stars_leaves_the_generic_prf():
+    """Cutouts come with lists of their targets only: what stands beside these is unknown."""
+    field = field_of(n_stars=60)
+    bright = np.argsort(field.tmag)[:48]
+    rng = np.random.default_rng(4)
+    moved = (field.row[bright] + rng.normal(0, 2, 48), field.column[bright] + 1.5)
+    wrong = StarField(field.image, field.noise, WINDOW, *moved, np.linspace(12.6, 15.0, 48))
+    assert choose_prf_stars(wrong, bright_limit=7.5, faint_limit=15.0).size < 10
+    # Even where they are taken, the fit tells that it went astray.
+    fitted = fit_field(wrong, np.arange(12))
+    assert fitted.prf.source == "generic"
+    assert np.isfinite(fitted.scene).all()
 
 
 def test_prf_of_a_crowd_on_an_unknown_sky():
