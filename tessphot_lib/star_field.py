@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
+from tessphot_lib.apertures import BLEED_SHARE
 from tessphot_lib.average_sky import sky_noise
 from tessphot_lib.constants import TMAG_ZEROPOINT
 from tessphot_lib.model import Window
-from tessphot_lib.starmask import star_mask
+from tessphot_lib.pixel_owners import TRAIL_END
+from tessphot_lib.starmask import FULL_WELL_RATE, star_mask
 
 HALF = 8  # [pixels] stamps of 17 x 17
 SEEN_HALF = 3  # [pixels] 7 x 7 pixels of a star must be there
@@ -29,7 +32,7 @@ class StarField:
     ----------
     image, noise : (n_rows, n_columns) arrays
         Background-subtracted mean and its 1-sigma error, unknown stars included
-        [e-/s]; NaN where there is no pixel.
+        [e-/s]; NaN where there is no pixel, and in the trails of saturated stars.
     window : Window
     row, column, tmag : (n,) arrays
         The catalog; places as in the mean image [science pixels].
@@ -53,7 +56,10 @@ class StarField:
         *,
         mask_radius_scale: float,
     ) -> "StarField":
-        """Take the noise from the scatter between the masks of the stars."""
+        """Leave out what is full; take the noise from the scatter between the masks of the stars."""
+        with np.errstate(invalid="ignore"):
+            full = image > BLEED_SHARE * FULL_WELL_RATE
+        image = np.where(ndimage.binary_dilation(full, structure=TRAIL_END), np.nan, image)
         mask = star_mask(window, row, column, tmag, radius_scale=mask_radius_scale)
         _, noise = sky_noise(image, ~mask)
         return cls(image, noise, window, row, column, tmag)

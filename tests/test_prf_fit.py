@@ -12,6 +12,7 @@ from tessphot_lib.prf import prf_stamps
 from tessphot_lib.prf_fit import fit_field, fit_prf
 from tessphot_lib.simulation.prf import prf_stamp
 from tessphot_lib.star_field import StarField, choose_prf_stars
+from tessphot_lib.starmask import FULL_WELL_RATE
 
 WINDOW = Window(1500, 1740, 300, 600)  # far from the camera's centre, not square
 CCD = 1
@@ -186,3 +187,20 @@ def test_prf_of_a_crowd_on_an_unknown_sky():
     stamp = prf_stamps(found, *at, rows[:1], columns[:1], (21, 21))[0]
     assert np.abs(stamp - true).max() < 0.005
     assert stamp.sum() == pytest.approx(true.sum(), abs=0.005)
+
+
+def test_bleed_trails_do_not_change_the_prf(field, prf):
+    """Full columns cross the field; no model has their light."""
+    image = field.image.copy()
+    image[20:200, [60, 61, 180]] = FULL_WELL_RATE
+    image[18:20, 60] = 0.3 * FULL_WELL_RATE  # the end of a trail is not full
+    places = field.row, field.column, field.tmag
+    trails = StarField.of_image(image, WINDOW, *places, mask_radius_scale=1.0)
+    stars = choose_prf_stars(trails, bright_limit=8.0, faint_limit=12.5)
+    near = np.abs(field.column[stars, None] - 300 - np.array([60, 61, 180])).min(axis=1) < 8
+    assert near.any()  # some stand beside a trail
+    found = fit_prf(trails, stars)
+    corner = np.array([1616]), np.array([446]), (9, 9)
+    place = np.array([1620.3]), np.array([450.2])
+    without = prf_stamps(prf, *place, *corner)[0]
+    np.testing.assert_allclose(prf_stamps(found, *place, *corner)[0], without, atol=1e-3)
