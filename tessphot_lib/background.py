@@ -17,6 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from tessphot_lib.mesh import Mesh, interpolation_matrix
 
@@ -28,7 +29,9 @@ OFFSET_SEED = 1  # of the noise that is added to the average image, to clip it l
 N_CLIPS = 3
 MIN_SHARE = 0.01  # of a cell's pixels must be free of stars, at least MIN_PIXELS
 MIN_PIXELS = 12
+MIN_CELLS = 3  # along each axis, for a cell to be compared with its neighbors
 MAX_PIXELS = 1400  # of a cell are used; more do not make its mean better than the confusion
+STANDS_OUT = 3.0  # times the scatter of its neighbors: a cell that is brighter and more uneven
 ALIKE, ALIKE_SHARE = 0.3, 0.001  # [e-/s/pixel], of the level: rms difference of alike skies
 
 
@@ -109,7 +112,8 @@ def fit_background(image: NDArray, sampler: SkySampler) -> tuple[NDArray, NDArra
     if not np.isfinite(level).any():
         return np.full(shape, np.nan), np.full(shape, np.nan)
     error = np.where(np.isfinite(error), error, np.nanmax(error))
-    level = _fill(level)
+    scatter = error * np.sqrt(np.maximum(sampler.counts, 1)).reshape(shape)
+    level = _without_patches(_fill(level), scatter)
     return _nodes(level - _gradient_correction(level, sampler), sampler.mesh), error
 
 
@@ -277,6 +281,30 @@ def _fill(level: NDArray) -> NDArray:
         new = np.isnan(level) & (count > 0)
         level[new] = total[new] / count[new]
     return level
+
+
+def _without_patches(level: NDArray, scatter: NDArray) -> NDArray:
+    """Give cells in which more is lit than dark the level that their neighbors have there.
+
+    Where stars leave little sky, a reflection or the like may lie on most of it: no
+    clipping finds it then, but such a cell is uneven, and brighter than those around it.
+    """
+    if min(level.shape) < MIN_CELLS:
+        return level
+    # Beyond the edges the level goes on as it came, so that each cell has neighbors on all sides.
+    padded = np.pad(level, 1, mode="reflect", reflect_type="odd")
+    n_rows, n_columns = level.shape
+    between = [
+        0.5
+        * (
+            padded[1 + d_row : 1 + d_row + n_rows, 1 + d_column : 1 + d_column + n_columns]
+            + padded[1 - d_row : 1 - d_row + n_rows, 1 - d_column : 1 - d_column + n_columns]
+        )
+        for d_row, d_column in ((0, 1), (1, 0), (1, 1), (1, -1))
+    ]
+    expected = np.median(between, axis=0)
+    usual = STANDS_OUT * ndimage.median_filter(scatter, size=3, mode="nearest")
+    return np.where((scatter > usual) & (level - expected > usual), expected, level)
 
 
 def _gradient_correction(level: NDArray, sampler: SkySampler) -> NDArray:

@@ -179,6 +179,42 @@ def test_cell_without_sky_is_filled_from_its_neighbors():
     assert (error[blind] == error.max()).all()
 
 
+def test_ring_on_most_of_the_sky_that_stars_leave_is_not_background():
+    """One cell is nearly all stars; a reflection lies on what is left of it."""
+    row, column = positions(WINDOW)
+    sky = 100 + 0.03 * (row - 100) + 0.02 * (column - 1000)
+    image = sky + np.random.default_rng(6).normal(0, 1.5, WINDOW.shape)
+    mask = no_mask(WINDOW)
+    mask[117:164, 152:216] = True
+    ring = 150 * np.exp(-0.5 * ((row - 205) / 6.0) ** 2)
+    *_, background = fitted(image + ring, WINDOW, mask)
+    assert np.abs(background - sky).max() < 12  # the ring is clipped in all cells but one
+    *_, open_sky = fitted(image + ring, WINDOW)
+    near = slice(70, 190), slice(130, 240)
+    assert np.abs(background - open_sky)[near].max() < 6
+
+
+@pytest.mark.parametrize("width", [120.0, 200.0])
+def test_uneven_scattered_light_is_background_all_the_same(width):
+    """A bump of some cells, on one side of the window."""
+    row, column = positions(WINDOW)
+    bump = 3000 * np.exp(-0.5 * ((row - 110) ** 2 + (column - 1100) ** 2) / width**2)
+    image = 100 + bump + np.random.default_rng(7).normal(0, 2, WINDOW.shape)
+    *_, background = fitted(image, WINDOW)
+    mesh = Mesh.over(WINDOW, 64)
+    means = [
+        image[a - 100 : b - 100, c - 1000 : d - 1000].mean()
+        for a, b in pairwise(mesh.row_edges)
+        for c, d in pairwise(mesh.column_edges)
+    ]
+    found = [
+        background[a - 100 : b - 100, c - 1000 : d - 1000].mean()
+        for a, b in pairwise(mesh.row_edges)
+        for c, d in pairwise(mesh.column_edges)
+    ]
+    np.testing.assert_allclose(found, means, rtol=0.02, atol=3)
+
+
 @pytest.mark.parametrize("what", ["all masked", "all missing"])
 def test_no_sky_at_all(what):
     image, mask = np.full(WINDOW.shape, 5.0), no_mask(WINDOW)
