@@ -56,7 +56,7 @@ class StarField:
         *,
         mask_radius_scale: float,
     ) -> "StarField":
-        """Leave out what is full; take the noise from the scatter between the masks of the stars."""
+        """Leave out what is full; take the noise from the scatter between the stars."""
         with np.errstate(invalid="ignore"):
             full = image > BLEED_SHARE * FULL_WELL_RATE
         image = np.where(ndimage.binary_dilation(full, structure=TRAIL_END), np.nan, image)
