@@ -165,7 +165,7 @@ def samples(folder):
             "pmDEC": [0.0, -2.5, np.nan, 3.0],
             "Tmag": [10.1, 12.5, 14.2, 9.8],
             "Teff": [5000.0, np.nan, 4300.0, 6100.0],
-            "disposition": ["", "", "SPLIT", ""],
+            "disposition": ["", "", "ARTIFACT", ""],
         }
     )
     made = {}

@@ -21,7 +21,7 @@ MAST = """ID,ra,dec,pmRA,pmDEC,Tmag,Teff,objType,disposition
 33,359.999,12.5,3.0,4.0,,4000.0,STAR,DUPLICATE
 44,200.25,-12.5,3.0,4.0,,4000.0,EXTENDED,
 22,0.0,90.0,,,12.5,,STAR,
-55,not a number,-12.5,3.0,4.0,,4000.0,STAR,SPLIT
+55,not a number,-12.5,3.0,4.0,,4000.0,STAR,ARTIFACT
 """
 
 
@@ -70,6 +70,20 @@ def test_position_at_j2000_is_preferred_to_the_original_one(tmp_path):
     stars = read_tic(write_text(tmp_path / "v.csv", text))
     assert stars.iloc[0][["ra_j2000", "dec_j2000"]].tolist() == [1.0, 2.0]
     assert np.isnan(stars["teff"][0])
+
+
+@pytest.mark.parametrize("split", ["SPLIT", "Split "])
+def test_of_a_star_that_gaia_splits_one_row_is_kept(tmp_path, split):
+    """In the TIC the first row has place and magnitude of the brightest, which is repeated."""
+    text = f"""ID,ra,dec,pmRA,pmDEC,Tmag,disposition
+1,10.0,20.0,0,0,9.5,{split}
+2,10.0,20.0,0,0,9.5,DUPLICATE
+3,10.0005,20.0,0,0,11.5,
+4,10.001,20.0,0,0,8.5,ARTIFACT
+"""
+    stars = read_tic(write_text(tmp_path / "tic.csv", text))
+    assert stars["tic_id"].tolist() == [1, 3]
+    assert stars.attrs["n_phantoms"] == 2
 
 
 def mast_table():

@@ -116,7 +116,7 @@ def sky_around(wcs, window, seed, count=12_000):
 
 def truth(stars, wcs, window, buffer, epoch):
     """TIC numbers that have to be in, and those that may be, found the slow way."""
-    good = stars[(stars["disposition"] == "") & (stars["Tmag"] <= FAINT_LIMIT)]
+    good = stars[(stars["disposition"] != "DUPLICATE") & (stars["Tmag"] <= FAINT_LIMIT)]
     ours = {"ra": "ra_j2000", "dec": "dec_j2000", "pmRA": "pm_ra", "pmDEC": "pm_dec"}
     ra, dec = at_epoch(good.rename(columns=ours), epoch)
     corner = np.array([window.row0, window.row1]), np.array([window.column0, window.column1])
@@ -394,8 +394,8 @@ def test_what_is_left_out_is_told(archives, tmp_path, caplog):
     stars.to_csv(tmp_path / "tic.csv", index=False)
     write_image(tmp_path, wcs)
     catalog(tmp_path, window=PART, tic="tic.csv")
-    n_phantoms = (stars["disposition"] != "").sum()
-    good = stars[stars["disposition"] == ""]
+    is_phantom = stars["disposition"] == "DUPLICATE"
+    n_phantoms, good = is_phantom.sum(), stars[~is_phantom]
     told = f"{len(stars)} rows in {tmp_path / 'tic.csv'}: {n_phantoms} phantoms, 0 repeated, "
     told += f"{good['Tmag'].isna().sum()} without Tmag, {(good['Tmag'] > 16).sum()} fainter than 16"
     assert told in caplog.text
@@ -424,7 +424,7 @@ def test_footprint_by_pointing(archives, tmp_path, sector):
     stars = some_stars(ra, dec)
     archives(stars)
     fetch(tmp_path, window=PART, ffi_table=None, ccd_id=ccd_id)
-    inside = (stars["Tmag"] <= FAINT_LIMIT) & (stars["disposition"] == "")
+    inside = (stars["Tmag"] <= FAINT_LIMIT) & (stars["disposition"] != "DUPLICATE")
     inside &= footprint.distance(ra, dec, row, column) < BUFFER
     assert inside.sum() > 500
     assert set(stars["ID"][inside]) <= set(read_tic(tmp_path / "tic.fits")["tic_id"])

@@ -54,6 +54,9 @@ FITS_COLUMNS = (
 )
 REGION_COLUMNS = ("dec_low", "dec_high", "ra_low", "ra_high")  # [deg]
 _MISSING = {"", "nan", "null", "none", "--", "n/a", "<na>"}
+# Disposition of a star that 2MASS took for one and Gaia for several: its row has the position and
+# the magnitude of the brightest of them, whose own row is a DUPLICATE (Paegert et al. 2021).
+SPLIT = "split"
 
 
 def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
@@ -74,7 +77,7 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
         included), ``pm_dec`` [mas/yr], ``tmag``, ``teff`` [K] (float64, NaN
         where missing), in the order of the file. ``attrs`` has ``n_rows`` of
         the file, and of those left out ``n_phantoms``: rows that have a
-        disposition (SPLIT, DUPLICATE, ARTIFACT), ``n_repeated``: rows whose
+        disposition (DUPLICATE, ARTIFACT) other than SPLIT, ``n_repeated``: rows whose
         ``tic_id`` an earlier one has, ``n_faint``, and ``n_without_tmag``.
 
     Raises
@@ -178,7 +181,7 @@ def _stars_of(
     stars.index = pd.RangeIndex(counts["n_rows"], counts["n_rows"] + len(stars))
     counts["n_rows"] += len(stars)
     if "disposition" in stars:
-        phantom = ~_is_missing(stars.pop("disposition"))
+        phantom = _is_phantom(stars.pop("disposition"))
         counts["n_phantoms"] += int(phantom.sum())
         stars = stars[~phantom]
     columns = {name: _numbers(path, stars[name], names) for name in stars}
@@ -212,6 +215,12 @@ def _is_missing(values: pd.Series) -> np.ndarray:
     if values.dtype.kind in "iufb":
         return values.isna().to_numpy()
     return (values.isna() | values.astype(str).str.strip().str.lower().isin(_MISSING)).to_numpy()
+
+
+def _is_phantom(disposition: pd.Series) -> np.ndarray:
+    """Rows that stand for no star, or for one that has another row."""
+    is_split = disposition.astype(str).str.strip().str.lower() == SPLIT
+    return ~_is_missing(disposition) & ~is_split.to_numpy()
 
 
 def _numbers(path: Path, values: pd.Series, names: dict[str, str]) -> pd.Series:

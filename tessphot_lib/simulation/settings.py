@@ -31,7 +31,7 @@ class SimulationSettings(Settings):
     variable_limit: float = 15.0  # [Tmag] fainter stars are constant
     showcase: bool = False  # add to the window a star of Tmag 6 and variables of Tmag 8.5 to 11.5
     missing_fraction: float = 0.02  # of the catalog rows lack proper motion or temperature
-    phantom_fraction: float = 0.01  # rows per star that are no stars (SPLIT, DUPLICATE, ARTIFACT)
+    phantom_fraction: float = 0.01  # rows per star that are no stars (DUPLICATE, ARTIFACT)
 
     prf_width: float = 1.0  # scales the core of the PRF
     prf_field_change: float = 1.0  # scales how much the PRF changes over the field

@@ -44,7 +44,7 @@ from tessphot_lib.simulation.stars import (
 TIC_COLUMNS = (
     "ID", "ra", "dec", "pmRA", "pmDEC", "plx", "Tmag", "Teff", "GAIA", "objType", "disposition",
 )  # fmt: skip
-PHANTOM_KINDS = ("SPLIT", "DUPLICATE", "ARTIFACT")
+PHANTOM_KINDS = ("DUPLICATE", "DUPLICATE", "ARTIFACT")  # the star of the first kind is SPLIT
 FIRST_PHANTOM = 9_500_000  # after the identifiers of the stars
 
 
@@ -84,6 +84,8 @@ def write_tic(path: Path, scene: Scene) -> None:
         row[2] = float(np.clip(row[2] + rng.normal(0, 1e-3), -90, 90))
         row[-1] = PHANTOM_KINDS[number % len(PHANTOM_KINDS)]
         rows.append(tuple(row))
+        if number % len(PHANTOM_KINDS) == 0:
+            rows[i] = (*rows[i][:-1], "SPLIT")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with open(partial, "w", newline="", encoding="utf-8") as file:
