@@ -10,13 +10,17 @@ import pytest
 from astropy.io import fits
 
 from tessphot_lib.errors import DownloadError
+from tessphot_lib.io.download import Web
+from tessphot_lib.io.tesscut_service import TicStar, tic_stars
 from tessphot_lib.model import CcdId
 from tessphot_lib.stages.fetch_cutouts import run_fetch_cutouts
 from tests.archive import Archive, serving
 from tests.test_io_ffi import REALDATA, needs_realdata
 
 CCD = CcdId(8, 3, 4)
-STARS = {93549226: (129.5, -53.25), 7: (130.125, -52.0)}
+STARS = {93549226: (129.5, -53.25, 12.0, None), 7: (130.125, -52.0, None, None)}
+STARS[325554331] = (80.0, 60.0, -3000.0, 4000.0)  # 5 arcsec per year
+STARS |= {index: (90.0, -45.0, 0.0, 0.0) for index in range(10_000, 11_200)}
 SECTOR, CUT, TIC = "/tesscut/api/v0.1/sector", "/tesscut/api/v0.1/astrocut", "/api/v0/invoke"
 
 
@@ -73,11 +77,14 @@ def say_cutouts(query, _):
 def say_stars(_, form):
     asked = json.loads(form["request"][0])
     (wanted,) = asked["params"]["filters"]
+    keys = asked["params"]["columns"].split(",")
+    assert keys == ["ID", "ra", "dec", "pmRA", "pmDEC"]
     rows = [
-        {"ID": int(one), "ra": STARS[int(one)][0], "dec": STARS[int(one)][1]}
+        dict(zip(keys, (int(one), *STARS[int(one)]), strict=True))
         for one in wanted["values"]
         if int(one) in STARS
     ]
+    rows = rows[: int(asked.get("pagesize", 1000))]
     return json.dumps({"status": "COMPLETE", "msg": "", "data": rows[::-1]}).encode()
 
 
@@ -126,6 +133,38 @@ def test_stars_and_positions(fetch, tmp_path):
     assert len(names(tmp_path)) == 3
     for _, ra, dec, _, path in rows:
         assert fits.getdata(path, 1)["FLUX"][0, 0, 0] == np.float32(ra + dec + 4)
+
+
+def test_star_that_has_moved_is_in_the_middle(fetch):
+    """19 years after 2000 in sector 8, 21 in sector 35, 57 arcsec west and 76 north in 19."""
+    moved = fetch([325554331, 7], ccd_ids=(CCD, CcdId(35, 3, 4)))
+    assert [row[0] for row in moved] == ["325554331", "325554331", "7", "7"]
+    for (_, ra, dec, ccd_id, path), epoch in zip(moved[:2], (2019.12, 2021.14), strict=True):
+        years = epoch - 2000
+        assert (ra - 80.0) * np.cos(np.radians(60.0)) * 3600 == pytest.approx(-3 * years, abs=0.3)
+        assert (dec - 60.0) * 3600 == pytest.approx(4 * years, abs=0.3)
+        assert f"_{ra:.6f}_{dec:.6f}_" in path
+        assert fits.getdata(path, 1)["FLUX"][0, 0, 0] == np.float32(ra + dec + 4)
+        assert CcdId.from_string(ccd_id).sector in (8, 35)
+    assert [row[1:3] for row in moved[2:]] == [(130.125, -52.0)] * 2
+
+
+def test_question_that_is_being_executed_is_asked_again(fetch, archive):
+    said = [b'{"status": "EXECUTING", "msg": "", "data": []}'] * 2
+    archive.answers[TIC] = lambda query, form: said.pop() if said else say_stars(query, form)
+    assert [row[0] for row in fetch([7])] == ["7"]
+    archive.answers[TIC] = lambda *_: b'{"status": "EXECUTING"}'
+    with pytest.raises(DownloadError, match=r"/invoke: the server has not done yet \(tried 3"):
+        fetch([7])
+
+
+def test_more_stars_than_mast_gives_at_once(archive):
+    web = Web(retries=0)
+    wanted = [7, *range(10_000, 11_200), 7]
+    stars = tic_stars(web, archive.url, wanted)
+    assert list(stars) and set(stars) == set(wanted)
+    assert stars[7] == TicStar(130.125, -52.0, 0.0, 0.0)
+    assert tic_stars(web, archive.url, []) == {}
 
 
 def test_position_on_two_ccds_and_in_two_sectors(fetch, archive, tmp_path):

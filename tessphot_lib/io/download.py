@@ -132,7 +132,12 @@ class Web:
             self._persist(url, receive)
 
     def read(
-        self, url: str, *, n_bytes: int | None = None, form: dict[str, str] | None = None
+        self,
+        url: str,
+        *,
+        n_bytes: int | None = None,
+        form: dict[str, str] | None = None,
+        is_ready: Callable[[bytes], bool] | None = None,
     ) -> bytes:
         """Fetch the content of a small file, or the beginning of a large one.
 
@@ -143,6 +148,8 @@ class Web:
             No more than so many bytes, from the start.
         form : dict, optional
             Fields of a form to send (POST).
+        is_ready : callable, optional
+            Tells whether an answer is the final one; else the same is asked again.
 
         Raises
         ------
@@ -161,7 +168,10 @@ class Web:
                         break
                 else:
                     _check_length(len(content), _announced(response))
-            return bytes(content[:n_bytes])
+            answer = bytes(content[:n_bytes])
+            if is_ready is not None and not is_ready(answer):
+                raise _PassingError("the server has not done yet")
+            return answer
 
         return self._persist(url, receive)
 

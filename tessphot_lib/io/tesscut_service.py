@@ -2,16 +2,19 @@
 
 ``/tesscut/api/v0.1/sector?ra=…&dec=…`` names sectors and CCDs;
 ``/tesscut/api/v0.1/astrocut?ra=…&dec=…&y=…&x=…&units=px&sector=…`` gives a zip
-file with one cutout per CCD; ``/api/v0/invoke`` looks stars up in the TIC. More
-than five questions a second are answered by 503, which is tried again.
+file with one cutout per CCD; ``/api/v0/invoke`` looks stars up in the TIC, and
+says EXECUTING while it does, which means to ask the same again. More than five
+questions a second are answered by 503, which is tried again, too.
 """
 
 import json
+import math
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from tessphot_lib.errors import DownloadError, InputDataError
@@ -21,10 +24,20 @@ from tessphot_lib.io.fits_checksum import verify_fits
 from tessphot_lib.model import CcdId
 
 TESSCUT = "tesscut/api/v0.1"
-TIC_SERVICE = "Mast.Catalogs.Filtered.Tic"
+TIC_SERVICE = "Mast.Catalogs.Filtered.Tic.Rows"
+STARS_AT_ONCE = 500  # looked up in one question; MAST gives 1000 rows where no number is said
 MEMBER = re.compile(r"(?:.*/)?tess-s(\d{4})-([1-4])-([1-4])_.*\.fits")
 CUTOUT_HDUS = 3  # primary, pixels, aperture
 N_WORDS = 200  # [characters] of an answer that is not what was asked for
+
+
+class TicStar(NamedTuple):
+    """Where a star of the TIC is and how it moves: ICRS, epoch 2000 [deg], [mas/yr]."""
+
+    ra: float
+    dec: float
+    pm_ra: float = 0.0  # cos(dec) included; zero where it is not known
+    pm_dec: float = 0.0
 
 
 def cutout_name(ccd_id: CcdId, ra: float, dec: float, size: int) -> str:
@@ -33,33 +46,19 @@ def cutout_name(ccd_id: CcdId, ra: float, dec: float, size: int) -> str:
     return f"{where}_{size}x{size}_astrocut.fits"
 
 
-def tic_positions(web: Web, mast: str, tic_ids: Iterable[int]) -> dict[int, tuple[float, float]]:
-    """Look up where stars of the TIC are: (ra, dec) [deg], ICRS, epoch 2000.
+def tic_stars(web: Web, mast: str, tic_ids: Iterable[int]) -> dict[int, TicStar]:
+    """Look up where stars of the TIC are.
 
     Raises
     ------
     DownloadError
         If a number is not in the TIC, or MAST gives no proper answer.
     """
-    tic_ids = list(tic_ids)
-    if not tic_ids:
-        return {}
+    tic_ids = list(dict.fromkeys(tic_ids))
     url = f"{mast}/api/v0/invoke"
-    request = {
-        "service": TIC_SERVICE,
-        "format": "json",
-        "params": {
-            "columns": "ID,ra,dec",
-            "filters": [{"paramName": "ID", "values": [str(tic_id) for tic_id in tic_ids]}],
-        },
-    }
-    answer = _json(web, url, form={"request": json.dumps(request)})
-    try:
-        if answer["status"] != "COMPLETE":
-            raise DownloadError(f"{url}: {answer['status']}: {answer.get('msg', 'no message')}")
-        found = {int(row["ID"]): (float(row["ra"]), float(row["dec"])) for row in answer["data"]}
-    except (KeyError, TypeError, ValueError) as error:
-        raise DownloadError(f"{url}: the answer is none of the TIC: {error!r}") from None
+    found: dict[int, TicStar] = {}
+    for first in range(0, len(tic_ids), STARS_AT_ONCE):
+        found |= _tic_rows(web, url, tic_ids[first : first + STARS_AT_ONCE])
     unknown = [str(tic_id) for tic_id in tic_ids if tic_id not in found]
     if unknown:
         raise DownloadError(f"{url}: not in the TIC: {', '.join(unknown)}", permanent=True)
@@ -134,9 +133,53 @@ def fetch_cutouts(
     return list(paths.values())
 
 
-def _json(web: Web, url: str, form: dict[str, str] | None = None) -> dict:
+def _tic_rows(web: Web, url: str, tic_ids: list[int]) -> dict[int, TicStar]:
+    """Ask for some stars of the TIC; those that it does not have are left out."""
+    request = {
+        "service": TIC_SERVICE,
+        "format": "json",
+        "pagesize": len(tic_ids) + 1,
+        "params": {
+            "columns": "ID,ra,dec,pmRA,pmDEC",
+            "filters": [{"paramName": "ID", "values": [str(tic_id) for tic_id in tic_ids]}],
+        },
+    }
+    answer = _json(web, url, {"request": json.dumps(request)}, is_ready=_is_executed)
+    try:
+        if answer["status"] != "COMPLETE":
+            raise DownloadError(f"{url}: {answer['status']}: {answer.get('msg', 'no message')}")
+        return {
+            int(row["ID"]): TicStar(
+                float(row["ra"]), float(row["dec"]), *map(_motion, (row["pmRA"], row["pmDEC"]))
+            )
+            for row in answer["data"]
+        }
+    except (KeyError, TypeError, ValueError) as error:
+        raise DownloadError(f"{url}: the answer is none of the TIC: {error!r}") from None
+
+
+def _motion(value: float | str | None) -> float:
+    """Proper motion [mas/yr], zero where it is not known."""
+    motion = 0.0 if value in (None, "") else float(value)
+    return motion if math.isfinite(motion) else 0.0
+
+
+def _is_executed(content: bytes) -> bool:
+    """Tell whether MAST has done with a question."""
+    try:
+        return json.loads(content)["status"] != "EXECUTING"
+    except (ValueError, KeyError, TypeError):
+        return True  # something else that is told as it is
+
+
+def _json(
+    web: Web,
+    url: str,
+    form: dict[str, str] | None = None,
+    is_ready: Callable[[bytes], bool] | None = None,
+) -> dict:
     """Ask a service that answers with JSON."""
-    content = web.read(url, form=form)
+    content = web.read(url, form=form, is_ready=is_ready)
     try:
         return json.loads(content)
     except ValueError:

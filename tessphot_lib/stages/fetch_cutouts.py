@@ -3,19 +3,27 @@
 import csv
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from tessphot_lib.errors import DownloadError
 from tessphot_lib.io.atomic import complete_file
-from tessphot_lib.io.tesscut_service import ccds_at, fetch_cutouts, tic_positions
+from tessphot_lib.io.tesscut_service import TicStar, ccds_at, fetch_cutouts, tic_stars
 from tessphot_lib.model import CcdId
+from tessphot_lib.stages.catalog import CATALOG_EPOCH, MAS_PER_DEGREE, at_epoch
 from tessphot_lib.stages.fetch import web_of
 
 log = logging.getLogger(__name__)
 
 COLUMNS = ("target", "ra", "dec", "ccd_id", "path")
+FIRST_SECTOR = 2018.6  # [year] middle of sector 1
+SECTOR_YEARS = 27.3 / 365.25  # from one sector to the next
+SMALL_MOTION = 5.0 / 3600  # [deg] since 2000: a quarter of a pixel
 
 
 def run_fetch_cutouts(
@@ -28,6 +36,8 @@ def run_fetch_cutouts(
     settings: Mapping[str, Any],
 ) -> None:
     """Fetch a cutout of each target on each of the wanted CCDs that saw it.
+
+    Its middle is where the star was in the sector: some have gone 10 pixels since 2000.
 
     Parameters
     ----------
@@ -53,9 +63,11 @@ def run_fetch_cutouts(
     if not targets:
         raise DownloadError("input.cutouts.targets: there are none", permanent=True)
     web, mast = web_of(settings), settings["servers"]["mast"]
-    known = tic_positions(web, mast, [target for target in targets if isinstance(target, int)])
-    positions = [known[one] if isinstance(one, int) else (one[0], one[1]) for one in targets]
-    seen = web.each(lambda position: ccds_at(web, mast, *position), positions)
+    known = tic_stars(web, mast, [target for target in targets if isinstance(target, int)])
+    stars = [known[one] if isinstance(one, int) else TicStar(*one) for one in targets]
+    sectors = [ccd_id.sector for ccd_id in ccd_ids]
+    typical = partial(position_in, sector=float(np.mean(sectors)))
+    seen = web.each(lambda star: ccds_at(web, mast, *typical(star)), stars)
     wanted = [[ccd_id for ccd_id in found if ccd_id in ccd_ids] for found in seen]
     if not any(wanted):
         raise DownloadError(
@@ -68,25 +80,38 @@ def run_fetch_cutouts(
         for _, group in groupby(found, key=lambda ccd_id: ccd_id.sector)
     ]
     fetched = web.each(
-        lambda task: fetch_cutouts(web, mast, folder, task[1], *positions[task[0]], size), tasks
+        lambda task: fetch_cutouts(
+            web, mast, folder, task[1], *position_in(stars[task[0]], task[1][0].sector), size
+        ),
+        tasks,
     )
     rows = [
-        (index, str(ccd_id), str(path))
+        (index, *position_in(stars[index], ccd_id.sector), str(ccd_id), str(path))
         for (index, group), paths in zip(tasks, fetched, strict=True)
         for ccd_id, path in zip(group, paths, strict=True)
     ]
     for index, found in enumerate(wanted):
         if not found:
             log.warning("target %s: no CCD of the configuration saw it", targets[index])
-            rows.append((index, "", ""))
-    _write(output, sorted(rows), targets, positions)
-    log.info("%d targets, %d cutouts", len(targets), sum(bool(path) for _, _, path in rows))
+            rows.append((index, *typical(stars[index]), "", ""))
+    _write(output, sorted(rows, key=lambda row: (row[0], row[3])), targets)
+    log.info("%d targets, %d cutouts", len(targets), sum(bool(row[-1]) for row in rows))
 
 
-def _write(path: Path, rows: list, targets: Sequence, positions: Sequence) -> None:
+def position_in(star: TicStar, sector: float) -> tuple[float, float]:
+    """Where a star is in a sector, (ra, dec) [deg]; where it was in 2000 if it hardly moves."""
+    years = FIRST_SECTOR + (sector - 1) * SECTOR_YEARS - CATALOG_EPOCH
+    if np.hypot(star.pm_ra, star.pm_dec) / MAS_PER_DEGREE * years < SMALL_MOTION:
+        return star.ra, star.dec
+    row = pd.DataFrame([star._asdict()]).rename(columns={"ra": "ra_j2000", "dec": "dec_j2000"})
+    ra, dec = at_epoch(row, CATALOG_EPOCH + years)
+    return float(ra[0]), float(dec[0])
+
+
+def _write(path: Path, rows: list, targets: Sequence) -> None:
     with complete_file(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        for index, ccd_id, cutout in rows:
+        for index, *of_cutout in rows:
             target = targets[index] if isinstance(targets[index], int) else ""
-            writer.writerow((target, *positions[index], ccd_id, cutout))
+            writer.writerow((target, *of_cutout))
