@@ -15,7 +15,7 @@ from tessphot_lib.errors import ConfigError, InputDataError, TessphotError
 from tessphot_lib.io.todo_sqlite import Status
 from tessphot_lib.stages.find import FoundStar, find_star
 from tessphot_lib.stages.lightcurve import run_light_curve
-from tessphot_lib.stages.star_picture import draw_star
+from tessphot_lib.stages.star_picture import draw_star, picture_format
 
 PROJECT = Path(tessphot_lib.__file__).parent.parent
 WORDS = {
@@ -73,7 +73,11 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
         )
-    show.add_argument("--output", type=Path, help="PNG file (default: tic<TIC>-<ccd>.png here)")
+    show.add_argument(
+        "--output",
+        type=Path,
+        help="picture, .png, .pdf or .svg (default: tic<TIC>-<ccd>.png here)",
+    )
     star.add_argument("--method", choices=METHODS, help="(default: that of the todo list)")
     star.add_argument(
         "--config", type=Path, help="YAML file with settings that differ from the run's"
@@ -96,6 +100,8 @@ def _find(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     """Draw a star, once for each CCD it was on."""
+    if options.output:
+        picture_format(options.output)  # an unknown one is refused before anything is read
     stars = find_star(_todo(options), options.tic_id)
     drawn = [star for star in stars if star.light_curve is not None]
     if not drawn:

@@ -63,6 +63,29 @@ def test_show_draws_a_picture(small_run, tmp_path, capsys):
     assert np.std(picture[..., :3]) > 0.05
 
 
+@pytest.mark.parametrize(
+    ("name", "start"), [("star.pdf", b"%PDF-"), ("star.svg", b"<?xml"), ("star.PNG", b"\x89PNG")]
+)
+def test_show_writes_the_format_of_the_suffix(small_run, tmp_path, name, start):
+    output = tmp_path / name
+    tic_id = str(SHOWCASE["saturated"])
+    folder = ["--directory", str(small_run.results.parent)]
+    assert main(["show", tic_id, *folder, "--output", str(output)]) == 0
+    assert output.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"), [("star.jpg", ".jpg"), ("star", ""), ("a.pdf.gz", ".gz")]
+)
+def test_show_refuses_other_formats_before_it_reads_anything(tmp_path, capsys, name, suffix):
+    output = tmp_path / name
+    nowhere = ["--directory", str(tmp_path / "no run")]
+    assert main(["show", "5", *nowhere, "--output", str(output)]) == 1
+    known = "a picture's name ends in one of .png, .pdf, .svg"
+    assert capsys.readouterr().err == f"tessphot: error: {output}: {known}, not in '{suffix}'\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_star_measures_the_same_again_and_by_another_method(small_run, tmp_path):
     tic_id = SHOWCASE["transit"]
     config = tmp_path / "mine.yaml"

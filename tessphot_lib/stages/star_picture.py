@@ -6,6 +6,7 @@ import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.errors import ConfigError
 from tessphot_lib.flags import ApertureFlag
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.catalog_sqlite import read_catalog_window
@@ -18,6 +19,7 @@ import matplotlib.pyplot as plt
 from matplotlib.collections import LineCollection
 
 NEIGHBOR_TMAG = 5.0  # [mag] neighbors this much fainter are not shown
+FORMATS = ("png", "pdf", "svg")
 
 
 def draw_star(light_curve: Path, catalog: Path, output: Path) -> None:
@@ -30,8 +32,14 @@ def draw_star(light_curve: Path, catalog: Path, output: Path) -> None:
     catalog : Path
         Of its CCD, for the neighbors.
     output : Path
-        PNG file.
+        Picture; its suffix tells the format, see `picture_format`.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is not known.
     """
+    file_format = picture_format(output)
     curve, stamp, header = read_light_curve(light_curve)
     figure, axes = plt.subplot_mosaic(
         [["stamp", "corr"], ["stamp", "raw"], ["facts", "centroid"]],
@@ -59,8 +67,25 @@ def draw_star(light_curve: Path, catalog: Path, output: Path) -> None:
     sector = f"sector {header['SECTOR']}, camera {header['CAMERA']}, CCD {header['CCD']}"
     figure.suptitle(f"TIC {curve.tic_id}, Tmag {header['TESSMAG']:.2f}: {sector}")
     with complete_file(output) as partial:
-        figure.savefig(partial, dpi=120, format="png")
+        figure.savefig(partial, dpi=120, format=file_format)
     plt.close(figure)
+
+
+def picture_format(path: Path) -> str:
+    """Format of a picture by the suffix of its name, in small or capital letters.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of `FORMATS`, or there is no suffix.
+    """
+    suffix = path.suffix.removeprefix(".")
+    if suffix.lower() not in FORMATS:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        raise ConfigError(
+            f"{path}: a picture's name ends in one of {known}, not in '{path.suffix}'"
+        )
+    return suffix.lower()
 
 
 def _draw_stamp(axes: plt.Axes, curve: LightCurve, stamp: Stamp, catalog: Path) -> None:
