@@ -66,77 +66,113 @@ def write_cutout(
     change : keywords to set, or to remove (None); ``name`` sets the file's name, ``columns``
         maps names of columns to functions of their values (None removes the column).
     """
-    headers, names = images["header"][use], images["name"][use]
+    images = images | {key: images[key][use] for key in ("flux", "flux_err", "header", "name")}
+    name, columns = change.pop("name", None), _columns(images, window, rounded, numbered)
+    for column, function in change.pop("columns", {}).items():
+        form, values = columns.pop(column)
+        if function is not None:
+            columns[column] = form, function(np.array(values))
+    headers = images["header"]
+    middle = headers[len(headers) // 2]
+    wcs = linear_wcs(next(one for one in [middle, *headers] if has_wcs(one)), window)
+    centre = wcs.all_pix2world((window[3] - window[2] - 1) / 2, (window[1] - window[0] - 1) / 2, 0)
+    primary = _primary_hdu(images, middle, *map(float, centre))
+    table = _pixel_hdu(images, middle, window, columns)
+    shape = window[1] - window[0], window[3] - window[2]
+    aperture = fits.ImageHDU(np.ones(shape, dtype=np.int32), name="APERTURE")
+    aperture.header.update(wcs.to_header())
+    _change(primary.header, table.header, change)
+    path = Path(folder) / (name or _name(images, middle, centre, shape))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fits.HDUList([primary, table, aperture]).writeto(path, overwrite=True)
+    return path
+
+
+def _columns(images, window, rounded, numbered):
+    """Columns of the pixel table: name to format, of one element, and values."""
+    headers = images["header"]
+    time = 0.5 * (_keywords(headers, "TSTART") + _keywords(headers, "TSTOP"))
     flux, flux_err = (
-        _padded(images[key][use], images["window"], window) for key in ("flux", "flux_err")
+        _padded(images[key], images["window"], window) for key in ("flux", "flux_err")
     )
-    start, stop, correction = (
-        np.array([header[key] for header in headers]) for key in ("TSTART", "TSTOP", "BARYCORR")
-    )
-    time = 0.5 * (start + stop)
-    columns = {
+    return {
         "TIME": ("D", time.astype(np.float32) if rounded else time),
-        "TIMECORR": ("E", correction),
+        "TIMECORR": ("E", _keywords(headers, "BARYCORR")),
         "CADENCENO": ("J", [header["FFIINDEX"] * numbered for header in headers]),
         "FLUX": ("E", flux),
         "FLUX_ERR": ("E", flux_err),
-        "QUALITY": ("J", [header["DQUALITY"] for header in headers]),
-        "FFI_FILE": ("60A", names),
+        "QUALITY": ("J", _keywords(headers, "DQUALITY")),
+        "FFI_FILE": ("60A", images["name"]),
     }
-    for name, function in change.pop("columns", {}).items():
-        form, values = columns.pop(name)
-        if function is not None:
-            columns[name] = form, function(np.array(values))
-    size = flux.shape[1] * flux.shape[2]
+
+
+def _keywords(headers, key):
+    return np.array([header[key] for header in headers])
+
+
+def _pixel_hdu(images, middle, window, columns):
+    """The extension PIXELS, with the place of the window on the CCD."""
     table = fits.BinTableHDU.from_columns(
-        [
-            fits.Column(
-                name, f"{size}{form}", dim=f"({flux.shape[2]}, {flux.shape[1]})", array=values
-            )
-            if np.ndim(values) == 3
-            else fits.Column(name, form, array=values)
-            for name, (form, values) in columns.items()
-        ],
+        [_fits_column(name, form, values) for name, (form, values) in columns.items()],
         name="PIXELS",
     )
     number = list(columns).index("FLUX") + 1 if "FLUX" in columns else 4
     table.header[f"1CRV{number}P"] = window[2] + FIRST_COLUMN + 1
     table.header[f"2CRV{number}P"] = window[0] + 1
-    middle = headers[len(headers) // 2]
-    wcs = linear_wcs(next(one for one in [middle, *headers] if has_wcs(one)), window)
-    centre = wcs.all_pix2world((window[3] - window[2] - 1) / 2, (window[1] - window[0] - 1) / 2, 0)
-    primary = fits.PrimaryHDU()
-    primary.header["CREATOR"] = "astrocut"
-    primary.header["SECTOR"] = int(names[0].split("-s")[1][:4])
-    # At the telescope, as in the primary headers of full-frame images.
-    primary.header["TSTART"] = start[0] - correction[0]
-    primary.header["TSTOP"] = stop[-1] - correction[-1]
-    primary.header["RA_OBJ"], primary.header["DEC_OBJ"] = map(float, centre)
-    primary.header["FFIINDEX"] = headers[0]["FFIINDEX"]
-    for key in ("CAMERA", "CCD", *KEYWORDS):
-        if key in middle:
-            primary.header[key] = middle[key]
     for key in IMAGE_KEYWORDS:
         if key in middle:
             table.header[key] = middle[key]
+    names, headers = images["name"], images["header"]
     table.header["WCS_FFI"] = f"{names[len(names) // 2]}.fits"
-    table.header["TIMEDEL"] = float(np.median(stop - start))
-    aperture = fits.ImageHDU(np.ones(flux.shape[1:], dtype=np.int32), name="APERTURE")
-    aperture.header.update(wcs.to_header())
-    name = change.pop("name", None) or (
-        f"tess-s{primary.header['SECTOR']:04d}-{middle['CAMERA']}-{middle['CCD']}_"
-        f"{float(centre[0]):.6f}_{float(centre[1]):.6f}_{flux.shape[2]}x{flux.shape[1]}_astrocut.fits"
+    length = _keywords(headers, "TSTOP") - _keywords(headers, "TSTART")
+    table.header["TIMEDEL"] = float(np.median(length))
+    return table
+
+
+def _fits_column(name, form, values):
+    """A column of numbers, or of images."""
+    if np.ndim(values) != 3:
+        return fits.Column(name, form, array=values)
+    _, n_rows, n_columns = np.shape(values)
+    return fits.Column(
+        name, f"{n_rows * n_columns}{form}", dim=f"({n_columns}, {n_rows})", array=values
     )
+
+
+def _primary_hdu(images, middle, ra, dec):
+    """What is known of all images, and of the middle of the window."""
+    first, last = images["header"][0], images["header"][-1]
+    primary = fits.PrimaryHDU()
+    primary.header["CREATOR"] = "astrocut"
+    primary.header["SECTOR"] = int(images["name"][0].split("-s")[1][:4])
+    # At the telescope, as in the primary headers of full-frame images.
+    primary.header["TSTART"] = first["TSTART"] - first["BARYCORR"]
+    primary.header["TSTOP"] = last["TSTOP"] - last["BARYCORR"]
+    primary.header["RA_OBJ"], primary.header["DEC_OBJ"] = ra, dec
+    primary.header["FFIINDEX"] = first["FFIINDEX"]
+    for key in ("CAMERA", "CCD", *KEYWORDS):
+        if key in middle:
+            primary.header[key] = middle[key]
+    return primary
+
+
+def _change(primary, table, change):
+    """Set keywords, or remove them (None), in the header where they are."""
     for key, value in change.items():
-        hdu = table if key in table.header else primary
+        header = table if key in table else primary
         if value is None:
-            hdu.header.remove(key)
+            header.remove(key)
         else:
-            hdu.header[key] = value
-    folder.mkdir(parents=True, exist_ok=True)
-    path = Path(folder) / name
-    fits.HDUList([primary, table, aperture]).writeto(path, overwrite=True)
-    return path
+            header[key] = value
+
+
+def _name(images, middle, centre, shape):
+    """The name that TESScut gives; its place is the middle of the window."""
+    sector = images["name"][0].split("-s")[1][:4]
+    return (
+        f"tess-s{sector}-{middle['CAMERA']}-{middle['CCD']}_{float(centre[0]):.6f}_"
+        f"{float(centre[1]):.6f}_{shape[1]}x{shape[0]}_astrocut.fits"
+    )
 
 
 def has_wcs(header):

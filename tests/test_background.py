@@ -6,13 +6,9 @@ import numpy as np
 import pytest
 from photutils.background import Background2D
 
-from tessphot_lib.background import SkySampler, fit_background, smooth_in_time
-from tessphot_lib.config import FlagSettings
-from tessphot_lib.mesh import Mesh, evaluate_background, evaluate_background_at
-from tessphot_lib.model import CcdId, Window
-from tessphot_lib.simulation.diffuse import diffuse_light, scattered_level
-from tessphot_lib.simulation.settings import SimulationSettings
-from tessphot_lib.straylight import brightest_level, has_straylight
+from tessphot_lib.background import SkySampler, fit_background
+from tessphot_lib.mesh import Mesh, evaluate_background
+from tessphot_lib.model import Window
 
 # Not square, and not aligned with the cells of 64 pixels.
 WINDOW = Window(100, 390, 1000, 1477)
@@ -40,23 +36,6 @@ def fitted(image, window, mask=None, box_size=64):
     sampler = SkySampler.from_mask(mesh, no_mask(window) if mask is None else mask)
     model, error = fit_background(image.astype(np.float32), sampler)
     return model, error, evaluate_background(model, mesh, window)
-
-
-@pytest.mark.parametrize("window", WINDOWS, ids=str)
-@pytest.mark.parametrize("box_size", [16, 64, 100])
-def test_cells_cover_the_window_once_and_are_not_slivers(window, box_size):
-    mesh = Mesh.over(window, box_size)
-    for edges, first, last in (
-        (mesh.row_edges, window.row0, window.row1),
-        (mesh.column_edges, window.column0, window.column1),
-    ):
-        assert (edges[0], edges[-1]) == (first, last)
-        assert (edges[1:-1] % box_size == 0).all()
-        sizes = np.diff(edges)
-        assert (sizes > 0).all()
-        assert (sizes <= 1.5 * box_size).all()
-        if len(sizes) > 1:
-            assert (sizes >= box_size // 2).all()
 
 
 @pytest.mark.parametrize("window", WINDOWS, ids=str)
@@ -287,100 +266,6 @@ def test_mask_must_fit_the_window():
         SkySampler.from_mask(Mesh.over(WINDOW, 64), np.zeros((477, 290), dtype=bool))
 
 
-def test_evaluation_in_a_region_and_at_positions_is_that_of_the_whole():
-    rng = np.random.default_rng(0)
-    mesh = Mesh.over(WINDOW, 64)
-    models = rng.normal(100, 10, (3, *mesh.shape))
-    whole = evaluate_background(models, mesh, WINDOW)
-    region = Window(333, 340, 1100, 1111)
-    np.testing.assert_allclose(
-        evaluate_background(models, mesh, region), whole[:, *region.slices_in(WINDOW)]
-    )
-    row, column = np.array([100, 389, 205]), np.array([1003, 1476, 1234])
-    np.testing.assert_allclose(
-        evaluate_background_at(models, mesh, row, column), whole[:, row - 100, column - 1000]
-    )
-    models[1] = np.nan
-    assert np.isnan(evaluate_background(models, mesh, region)[1]).all()
-    assert np.isfinite(evaluate_background(models, mesh, region)[::2]).all()
-
-
-# -- in time ------------------------------------------------------------------------------------
-
-CADENCE = 1800 / 86400
-
-
-def noisy_models(n_images, seed=0, sigma=0.02, level=100.0):
-    rng = np.random.default_rng(seed)
-    return level + rng.normal(0, sigma, (n_images, 3, 4))
-
-
-def test_like_images_are_averaged():
-    models, time = noisy_models(400), np.arange(400) * CADENCE
-    before = models.copy()
-    smoothed, gain = smooth_in_time(models, time, np.ones(400, dtype=bool), width=3.2 * CADENCE)
-    np.testing.assert_allclose(gain[1:-1], 3.0, rtol=0.02)
-    np.testing.assert_allclose(smoothed[5], models[4:7].mean(axis=0), atol=2e-3)
-    assert smoothed.std() == pytest.approx(models.std() / np.sqrt(3), rel=0.05)
-    np.testing.assert_allclose(gain[[0, -1]], 2.0, rtol=0.02)
-    np.testing.assert_array_equal(models, before)
-
-
-def test_images_across_a_gap_do_not_meet():
-    time = np.concatenate([np.arange(5), 40 + np.arange(5)]) * CADENCE
-    models = np.concatenate([noisy_models(5), noisy_models(5, level=100.3)])
-    smoothed, gain = smooth_in_time(models, time, np.ones(10, dtype=bool), width=3.2 * CADENCE)
-    np.testing.assert_allclose(gain[4:6], 2.0, rtol=0.02)
-    np.testing.assert_allclose(smoothed[4], models[3:5].mean(axis=0), atol=2e-3)
-
-
-def test_bad_images_neither_change_nor_give():
-    models, time = noisy_models(7), np.arange(7) * CADENCE
-    models[2] += 0.4
-    models[5] = np.nan
-    good = np.ones(7, dtype=bool)
-    good[2] = False
-    smoothed, gain = smooth_in_time(models, time, good, width=3.2 * CADENCE)
-    np.testing.assert_array_equal(smoothed[[2, 5]], models[[2, 5]])
-    np.testing.assert_array_equal(gain[[2, 5]], 1.0)
-    np.testing.assert_allclose(smoothed[3], models[3:5].mean(axis=0), atol=2e-3)
-    assert np.isfinite(np.delete(smoothed, 5, axis=0)).all()
-
-
-def test_image_beside_strong_stray_light_keeps_its_own():
-    models, time = noisy_models(9), np.arange(9) * CADENCE
-    models[4] += 500.0
-    # ... and one of the same level but another shape:
-    models[7, :, :2] += 30.0
-    models[7, :, 2:] -= 30.0
-    smoothed, gain = smooth_in_time(models, time, np.ones(9, dtype=bool), width=3.2 * CADENCE)
-    np.testing.assert_allclose(smoothed[[4, 7]], models[[4, 7]], rtol=1e-9)
-    np.testing.assert_allclose(gain[[4, 7]], 1.0)
-    np.testing.assert_allclose(smoothed[3], models[2:4].mean(axis=0), atol=2e-3)
-
-
-@pytest.mark.parametrize("width", [0.0, -1.0])
-def test_no_width_no_smoothing(width):
-    models = noisy_models(4)
-    smoothed, gain = smooth_in_time(
-        models, np.arange(4) * CADENCE, np.ones(4, dtype=bool), width=width
-    )
-    np.testing.assert_array_equal(smoothed, models)
-    assert (gain == 1).all()
-    smoothed, gain = smooth_in_time(models[:0], np.zeros(0), np.zeros(0, dtype=bool), width=1.0)
-    assert len(smoothed) == len(gain) == 0
-
-
-def test_stray_light():
-    level = np.array([100.0, 90, 110, 95, 105, 100, 970, 1100, np.nan, 3000])
-    # The quiet level is that of the darkest fifth, 98.
-    assert np.flatnonzero(has_straylight(level, 10.0)).tolist() == [7, 9]
-    assert np.flatnonzero(has_straylight(level, 9.8)).tolist() == [6, 7, 9]
-    assert not has_straylight(np.full(3, np.nan), 10.0).any()
-    # A dark sky (oversubtracted) does not make everything stray light:
-    assert has_straylight(np.array([-3.0, 0.1, 5.0, 20.0]), 10.0).tolist() == [False] * 3 + [True]
-
-
 def test_agrees_with_photutils():
     """An independent estimate of the same sky, as good as that is between its cells."""
     window = Window(0, 512, 0, 448)
@@ -398,55 +283,3 @@ def test_agrees_with_photutils():
     inner = (slice(64, -64), slice(64, -64))
     assert np.std((ours - truth)[inner]) < np.std((theirs - truth)[inner])
     np.testing.assert_allclose(ours[inner], theirs[inner], atol=1.0)
-
-
-@pytest.mark.parametrize("camera", [1, 2, 3, 4])
-@pytest.mark.parametrize("ccd", [1, 2, 3, 4])
-def test_scattered_light_from_any_side_is_told_by_its_strength(camera, ccd):
-    """All images with over 10 times the sky at the brightest place, none below 3 times."""
-    settings = SimulationSettings(scattered_every=40, scattered_images=30, n_images=200)
-    ccd_id = CcdId(14, camera, ccd)
-    mesh = Mesh.over(Window(), 64)
-    at = 0.5 * (mesh.row_edges[:-1] + mesh.row_edges[1:] - 1)
-    nodes = np.stack(
-        [diffuse_light(ccd_id, index, index / 48, at, at, settings) for index in range(200)]
-    )
-    strength = np.array([scattered_level(ccd_id, index, settings) for index in range(200)])
-    brightest = brightest_level(nodes, np.median(nodes, axis=(1, 2)))
-    flagged = has_straylight(brightest, FlagSettings().straylight_factor)
-    assert (strength > 10 * settings.sky_level).sum() > 5
-    assert flagged[strength > 10 * settings.sky_level].all()
-    assert not flagged[strength < 3 * settings.sky_level].any()
-
-
-def test_brightest_level_by_hand():
-    """A corner that always glows does not count; unknown images and cells do not either."""
-    nodes = np.full((6, 2, 50), 100.0)
-    nodes[:, 0, :10] = 400.0  # glow
-    nodes[3, 1, 20:30] += 250.0
-    nodes[4] = np.nan
-    nodes[:, 1, 49] = np.nan
-    level = np.array([100.0, 100.0, 100.0, 100.0, np.nan, 130.0])
-    nodes[5] += 30.0
-    np.testing.assert_allclose(brightest_level(nodes, level), [100, 100, 100, 350, np.nan, 130])
-    assert np.isnan(brightest_level(np.full((2, 3, 3), np.nan), np.full(2, np.nan))).all()
-
-
-def test_nodes_are_in_the_middle_of_the_pixels_of_their_cells():
-    """What rises evenly with row and column is the same again, cells cut by the edge included."""
-    window = Window(70, 310, 30, 500)
-    mesh = Mesh.over(window, 64)
-
-    def plane(row, column):
-        return 100 + 0.3 * np.asarray(row, dtype=float) - 0.2 * np.asarray(column, dtype=float)
-
-    rows, columns = (
-        np.array([np.arange(first, last).mean() for first, last in pairwise(edges)])
-        for edges in (mesh.row_edges, mesh.column_edges)
-    )
-    model = plane(rows[:, None], columns)
-    region = Window(70, 310, 100, 500)
-    at_row, at_column = np.mgrid[70:310, 100:500]
-    np.testing.assert_allclose(
-        evaluate_background(model, mesh, region), plane(at_row, at_column), rtol=1e-12
-    )

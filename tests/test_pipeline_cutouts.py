@@ -2,48 +2,40 @@
 
 import shutil
 import sqlite3
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from astropy.io import fits
 from cutout_files import read_images, write_cutout
-from pipeline_run import PROJECT, by_tic_id
+from cutout_run import (
+    CCD,
+    FAINT_LIMIT,
+    PHOTOMETRY,
+    PREPARE,
+    SIMULATION,
+    WINDOW,
+    catalog,
+    finish,
+    inside,
+    light_curves,
+    run_cut,
+)
+from pipeline_run import by_tic_id
 
-from benchmarks.realdata import METHODS, compare, measure
 from tessphot_lib.flags import ApertureFlag
-from tessphot_lib.io.cutout_files import find_cutouts
 from tessphot_lib.io.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.todo_apertures import read_apertures
 from tessphot_lib.io.todo_sqlite import read_todo
-from tessphot_lib.model import CcdId, Window
+from tessphot_lib.model import Window
 from tessphot_lib.simulation.schedule import ffi_names
 from tessphot_lib.simulation.settings import SimulationSettings
-from tessphot_lib.stages.average_image import run_average_image
 from tessphot_lib.stages.backgrounds import run_backgrounds
-from tessphot_lib.stages.catalog import run_catalog
-from tessphot_lib.stages.cutout_table import run_cutout_table
-from tessphot_lib.stages.cutouts import run_cutouts
 from tessphot_lib.stages.ffi_table import run_ffi_table
-from tessphot_lib.stages.hdf5 import run_hdf5
-from tessphot_lib.stages.jitter import run_jitter
 from tessphot_lib.stages.photometry import run_photometry
-from tessphot_lib.stages.prf import run_prf
 from tessphot_lib.stages.simulate import run_simulate, run_simulate_scene
-from tessphot_lib.stages.spacecraft import run_spacecraft
-from tessphot_lib.stages.todo import LIMITED_APERTURE, run_todo
-
-CCD = CcdId(14, 3, 4)
-WINDOW = Window(1744, 1840, 204, 316)
-DEFAULTS = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
-PREPARE, PHOTOMETRY = DEFAULTS["prepare"], DEFAULTS["photometry"] | {"tiles": [1, 1]}
-SIMULATION = DEFAULTS["simulation"] | {"seed": 9, "n_images": 30, "gap_after": 20, "gap_days": 0.1}
-SIMULATION |= {"scattered_every": 30, "scattered_images": 8, "reflection_level": 0}
-SIMULATION |= {f"{kind}_every": 0 for kind in ("dump", "coarse", "zero", "nan", "failed_wcs")}
-FAINT_LIMIT = 14.5
+from tessphot_lib.stages.todo import LIMITED_APERTURE
 
 
 @pytest.fixture(scope="module")
@@ -74,86 +66,6 @@ def sector(tmp_path_factory):
     )
     finish(home, blocks)
     return {"tic": tic, "images": images, "home": home}
-
-
-def catalog(home, tic, cutouts, ccd_id=CCD):
-    settings = {"buffer": 0.2, "faint_limit": 18.0}
-    window = WINDOW if cutouts is None else Window()
-    output = home / "catalog.sqlite"
-    run_catalog(
-        home / "ffis.ecsv", tic, output, ccd_id, settings=settings, window=window, cutouts=cutouts
-    )
-
-
-def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
-    """The steps that images and cutouts share."""
-    stars = home / "catalog.sqlite"
-    average, jitter, path = (home / name for name in ("a.fits", "jitter.ecsv", "spacecraft.ecsv"))
-    run_average_image(blocks, stars, average, ccd_id, settings=PREPARE)
-    run_jitter(blocks, jitter, ccd_id, settings=PREPARE)
-    run_spacecraft([home / "ffis.ecsv"], path, ccd_id.sector, ephemeris=None)
-    pixels, todo = home / "pixels.hdf5", home / "todo.sqlite"
-    run_hdf5(blocks, average, jitter, stars, path, pixels, ccd_id, settings=PREPARE)
-    run_prf(pixels, stars, home / "prf.fits", ccd_id, settings={})
-    run_todo(
-        pixels,
-        stars,
-        home / "prf.fits",
-        todo,
-        ccd_id,
-        settings={"faint_limit": faint_limit, "exclude": [], "methods": {}},
-        photometry=PHOTOMETRY,
-        cutouts=cutouts,
-        not_measured=None if cutouts is None else home / "not_measured.ecsv",
-    )
-    run_photometry(
-        pixels,
-        stars,
-        todo,
-        home / "prf.fits",
-        home / "lightcurves" / "r0c0",
-        home / "r0c0.ecsv",
-        ccd_id,
-        tile="r0c0",
-        settings=PHOTOMETRY | {"correction": {"method": "motion"}},
-        output_settings={"version": 1, "origin": "TASOC/Aarhus"},
-        threads=1,
-    )
-
-
-def run_cut(home, folder, tic, faint_limit=FAINT_LIMIT, ccd_id=CCD):
-    """All steps over the cutouts in a folder."""
-    paths = [Path(found.path) for found in find_cutouts(folder)[ccd_id]]
-    table, ffis = home / "cutouts.ecsv", home / "ffis.ecsv"
-    run_cutout_table(paths, table, ffis, ccd_id, on_bad_image="error")
-    catalog(home, tic, table, ccd_id)
-    blocks = [home / "blocks" / "cutouts.hdf5"]
-    stars = home / "catalog.sqlite"
-    run_cutouts(table, ffis, stars, blocks[0], ccd_id, settings=PREPARE)
-    finish(home, blocks, table, faint_limit, ccd_id)
-    return home
-
-
-def light_curves(home):
-    """By TIC number: the table, good, and TESSMAG, as plain arrays."""
-    result = {}
-    for tic_id, path in by_tic_id(home / "lightcurves").items():
-        with fits.open(path) as hdus:
-            table = {name: np.array(hdus[1].data[name]) for name in hdus[1].data.names}
-            aperture = np.array(hdus["APERTURE"].data)
-            result[tic_id] = table | {"aperture": aperture}
-            result[tic_id]["tmag"] = hdus[0].header["TESSMAG"]
-            result[tic_id]["time_error"] = float(hdus[0].header["TIMEERR"])
-    return result
-
-
-def inside(todo, window, margin):
-    """Stars of a todo list that lie well inside a window."""
-    row0, row1, column0, column1 = window
-    return todo[
-        todo["row"].between(row0 + margin, row1 - 1 - margin)
-        & todo["column"].between(column0 + margin, column1 - 1 - margin)
-    ]
 
 
 @pytest.fixture(scope="module")
@@ -410,101 +322,3 @@ def test_cutouts_of_another_ccd_only(sector, tmp_path, snakemake):
     assert "no image of s0014-cam3-ccd4 in" in output
     assert "there are images of s0015-cam1-ccd2" in output
     assert "Traceback" not in output
-
-
-# -- real data ----------------------------------------------------------------------------------
-
-REALDATA = PROJECT.parent / "shared" / "realdata"
-STAMPS, REAL_STARS = REALDATA / "tesscut_s0008_cam3_ccd4", REALDATA / "tic_ic2391.csv"
-
-
-@pytest.fixture(scope="module")
-def real_run(tmp_path_factory):
-    """The 60 real stamps of IC 2391, of which two carry the WCS of another CCD."""
-    if not STAMPS.is_dir():
-        pytest.skip(f"no real data: {STAMPS} is absent")
-    home = tmp_path_factory.mktemp("real")
-    return run_cut(home, STAMPS, REAL_STARS, faint_limit=16.0, ccd_id=CcdId(8, 3, 4))
-
-
-@pytest.fixture(scope="module")
-def real_stars(real_run):
-    """What is asked of the real stars, one row each."""
-    todo = read_todo(real_run / "todo.sqlite").set_index("tic_id")
-    rows = []
-    for tic_id, path in by_tic_id(real_run / "lightcurves").items():
-        with fits.open(path) as hdus:
-            table, tmag = hdus[1].data, hdus[0].header["TESSMAG"]
-            average, bits = np.array(hdus["SUMIMAGE"].data), np.array(hdus["APERTURE"].data)
-        good = (table["QUALITY"] == 0) & np.isfinite(table["FLUX_RAW"])
-        flux = np.array(table["FLUX_RAW"][good], dtype=float)
-        # Second differences: what a rotating spotted star does in an hour is no noise.
-        second = flux[2:] - 2 * flux[1:-1] + flux[:-2]
-        noise = 1.4826 * np.median(np.abs(second)) / np.sqrt(6)
-        in_aperture = bits & int(ApertureFlag.IN_APERTURE) != 0
-        centroid = [np.nanmedian(table[name][good]) for name in ("MOM_CENTR2", "MOM_CENTR1")]
-        off = np.hypot(
-            centroid[0] - todo.loc[tic_id, "row"], centroid[1] - todo.loc[tic_id, "column"]
-        )
-        rows.append(
-            {
-                "tmag": tmag,
-                "n_good": int(good.sum()),
-                "zero_point": tmag + 2.5 * np.log10(np.median(flux)),
-                "excess": noise / np.median(table["FLUX_RAW_ERR"][good]),
-                "is_isolated": off < 0.7 and np.nanmax(average[in_aperture]) == np.nanmax(average),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-@pytest.mark.realdata
-def test_real_stars_are_measured_or_have_a_reason(real_run):
-    wanted = set(pd.read_csv(REAL_STARS)["ID"])
-    measured = set(by_tic_id(real_run / "lightcurves"))
-    left_out = set(read_not_measured(real_run / "not_measured.ecsv")["tic_id"])
-    assert len(measured) == 54
-    assert measured | left_out == wanted
-    assert not measured & left_out
-
-
-@pytest.mark.realdata
-def test_real_zero_point_and_noise(real_stars):
-    # Isolated: nothing brighter in the stamp, and the light is where the catalog says.
-    isolated = real_stars[real_stars["is_isolated"]]
-    assert len(isolated) >= 5
-    assert isolated["zero_point"].median() == pytest.approx(20.44, abs=0.15)
-    bright = real_stars[real_stars["tmag"] < 13]
-    assert len(bright) >= 10
-    assert bright["excess"].median() < 1.5
-    assert (real_stars["n_good"] > 900).all()
-
-
-@pytest.mark.realdata
-def test_real_scattered_light_does_not_show(real_run):
-    """Faint stars, which are sky for the most part: flagged, or as bright as at other times."""
-    with PixelCube(real_run / "pixels.hdf5") as cube:
-        level = cube.background_level
-    quiet = level < 1.05 * np.median(level)
-    scattered = (level > 2 * np.median(level)) & ~quiet
-    assert scattered.sum() > 20
-    off = []
-    for path in by_tic_id(real_run / "lightcurves").values():
-        with fits.open(path) as hdus:
-            table, bits = hdus[1].data, hdus["APERTURE"].data
-            n_pixels = int((bits & int(ApertureFlag.IN_APERTURE) != 0).sum())
-            if hdus[0].header["TESSMAG"] < 14:
-                continue
-            good = (table["QUALITY"] == 0) & np.isfinite(table["FLUX_RAW"])
-            difference = np.median(table["FLUX_RAW"][good & scattered])
-            difference -= np.median(table["FLUX_RAW"][good & quiet])
-            off.append(difference / n_pixels / np.median(level[scattered] - np.median(level)))
-    assert np.median(np.abs(off)) < 0.01  # of the scattered light in the aperture's pixels
-
-
-@pytest.mark.realdata
-def test_real_prf_fits_scatter_no_more_than_apertures(real_run):
-    tables = {name: measure(real_run, CcdId(8, 3, 4), name, DEFAULTS) for name in METHODS[:2]}
-    stars = compare(tables)
-    assert len(stars) > 15
-    assert (stars["linpsf", "relative"] / stars["aperture", "relative"]).median() < 1
