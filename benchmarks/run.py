@@ -139,7 +139,7 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
         written = results / "lightcurves" / tile, diagnostics[-1]
         yield Step.of("photometry", *made, *written, ccd_id, tile=tile, **of_tile)
     yield Step.of("collect", [todo], diagnostics, run_todo)
-    of_run = {"tic_ids": [], "ffi_tables": [ffis], "config": config}
+    of_run = {"tic_ids": [], "ffi_tables": [ffis], "pixels": [pixels], "config": config}
     yield Step.of("check", run_todo, summary, results.parent / "run.json", **of_run)
 
 

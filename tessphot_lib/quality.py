@@ -52,7 +52,7 @@ def star_quality(
         `LightCurveFlag`. An image that is bad, or has stray light at the star,
         has FLAGGED_BAD; the other bits stand by themselves.
     """
-    is_bad = cadence_quality & (bad_quality | int(BAD_FOR_ALL_STARS)) != 0
+    is_bad = is_bad_for_all_stars(cadence_quality, bad_quality)
     quality = np.zeros(flux.shape, dtype=np.int32)
     quality[:, is_bad] |= int(LightCurveFlag.FLAGGED_BAD)
     is_manual = cadence_quality & int(CadenceFlag.MANUAL_EXCLUDE) != 0
@@ -64,6 +64,11 @@ def star_quality(
     quality[is_bright] |= int(LightCurveFlag.FLAGGED_BAD | LightCurveFlag.STRAYLIGHT)
     quality[~np.isfinite(flux)] |= int(LightCurveFlag.MISSING_PIXELS)
     return quality
+
+
+def is_bad_for_all_stars(cadence_quality: NDArray, bad_quality: int) -> NDArray:
+    """Tell which images are bad wherever a star lies, (n_cadences,) bool; see `star_quality`."""
+    return cadence_quality & (bad_quality | int(BAD_FOR_ALL_STARS)) != 0
 
 
 def star_pixel_quality(cadence_quality: NDArray, pixel_flags: NDArray) -> NDArray:

@@ -20,7 +20,13 @@ from tessphot_lib.io.block_hdf5 import (
     saturation_flags,
     write_block,
 )
-from tessphot_lib.io.pixels_hdf5 import PER_IMAGE, BlockIdentity, PixelCube, write_pixels
+from tessphot_lib.io.pixels_hdf5 import (
+    PER_IMAGE,
+    BlockIdentity,
+    PixelCube,
+    read_image_quality,
+    write_pixels,
+)
 from tessphot_lib.model import CcdId, Window
 
 CCD = CcdId(14, 2, 3)
@@ -101,7 +107,7 @@ def make_cube(folder):
             "mesh/row_edges": np.array([1000, 1064, 1070]),
             "mesh/column_edges": np.array([300, 341]),
         },
-        attributes={"cadence_seconds": 1800, "wcs": "CRVAL1  = 1.0"},
+        attributes={"cadence_seconds": 1800, "bad_quality": 4335, "wcs": "CRVAL1  = 1.0"},
     )
     return folder / "pixels.hdf5"
 
@@ -362,9 +368,21 @@ def test_damaged_images_of_the_file_are_named(copy, name):
             cube.average_image() if name == "average_image" else cube.flags()
 
 
+def test_quality_of_the_images_needs_no_blocks(copy):
+    with PixelCube(copy) as cube:
+        expected = cube.quality
+    for block in copy.parent.rglob("b*.hdf5"):
+        block.unlink()
+    quality, bad_quality = read_image_quality(copy)
+    np.testing.assert_array_equal(quality, expected)
+    assert bad_quality == 4335
+
+
 def test_not_a_cube(copy, tmp_path):
     with pytest.raises(InputDataError, match=r"none\.hdf5: cannot be read"):
         PixelCube(tmp_path / "none.hdf5")
+    with pytest.raises(InputDataError, match=r"none\.hdf5: cannot be read"):
+        read_image_quality(tmp_path / "none.hdf5")
     with h5py.File(copy, "r+") as file:
         del file["motion"]
     with pytest.raises(InputDataError, match=r"pixels\.hdf5: not a pixels.hdf5 of this version"):

@@ -1,6 +1,7 @@
 """Mistakes of users and faults of files: what stands on the terminal, and when."""
 
 import gzip
+import json
 import os
 import shutil
 
@@ -291,6 +292,9 @@ def test_bad_images_are_left_out_where_that_is_asked_for(small_run, tmp_path):
         table = fits.getdata(path, "LIGHTCURVE")
         assert len(table) == N_IMAGES
         assert np.isfinite(table["FLUX_RAW"]).all()
+    counts = json.loads((run.results / "run.json").read_text())["ccds"][CCD]
+    images = [counts[f"images{which}"] for which in ("", "_left_out", "_flagged", "_used")]
+    assert images == [5, 2, 0, N_IMAGES]
 
 
 @pytest.fixture

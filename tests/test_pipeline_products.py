@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from matplotlib import image
-from pipeline_run import CCD, SHOWCASE
+from pipeline_run import CCD, COARSE, DUMPS, NAN, SHOWCASE, ZERO
 
 import tessphot_lib
 from tessphot_lib.io.ffi_table import read_ffi_table
@@ -141,8 +141,12 @@ def test_record_of_the_run(small_run):
     assert record["software"].startswith(f"tessphot {tessphot_lib.__version__}")
     assert record["packages"]["numpy"] == np.__version__
     stars = len(small_run.light_curves)
-    assert record["ccds"][CCD]["images"] == record["ccds"][CCD]["images_used"] == 24
-    assert record["ccds"][CCD]["light_curves"] == stars <= record["ccds"][CCD]["stars"]
+    counts = record["ccds"][CCD]
+    flagged = len({*DUMPS, COARSE, NAN, ZERO})
+    images = counts["images"], counts["images_left_out"], counts["images_flagged"]
+    assert images == (24, 0, flagged)
+    assert counts["images_used"] == 24 - flagged
+    assert counts["light_curves"] == stars <= counts["stars"]
     assert record["settings"]["simulation"]["seed"] == small_run.config["simulation"]["seed"]
     assert record["settings"]["photometry"]["tiles"] == [16, 1]
     began, ended = (datetime.fromisoformat(record[key]) for key in ("began", "ended"))

@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from tessphot_lib.flags import CadenceFlag, LightCurveFlag, PixelFlag
-from tessphot_lib.quality import has_straylight_at_star, star_pixel_quality, star_quality
+from tessphot_lib.quality import (
+    has_straylight_at_star,
+    is_bad_for_all_stars,
+    star_pixel_quality,
+    star_quality,
+)
 
 N_STARS, N_CADENCES = 3, 10
 BAD = LightCurveFlag.FLAGGED_BAD
@@ -105,3 +110,10 @@ def test_a_saturated_star_is_good_and_told_of():
     full = int(CadenceFlag.SATURATED_STAR)
     assert star_pixel_quality(image, flags).tolist() == [32, full, 32 + full]
     assert star_pixel_quality(image, np.zeros((2, 3), dtype=np.uint8)).tolist() == [[32, 0, 32]] * 2
+
+
+def test_images_are_bad_for_all_stars_but_not_by_light_on_a_part_of_the_ccd():
+    images = [0, CadenceFlag.MOMENTUM_DUMP, CadenceFlag.COARSE_POINT]
+    images += [CadenceFlag.NO_DATA, CadenceFlag.STRAYLIGHT_MEASURED, CadenceFlag.COARSE_MEASURED]
+    is_bad = is_bad_for_all_stars(np.array(images, dtype=np.int32), CadenceFlag.MOMENTUM_DUMP)
+    assert is_bad.tolist() == [False, True, False, True, False, True]

@@ -180,6 +180,28 @@ def _write_flags(
             flags[(cadences, *region.slices_in(window))] = values
 
 
+def read_image_quality(path: Path) -> tuple[NDArray, int]:
+    """Read what is wrong with the images; neither looks at the blocks nor needs them.
+
+    Returns
+    -------
+    quality : (n_cadences,) int array
+        Bits of `tessphot_lib.flags.CadenceFlag`.
+    bad_quality : int
+        Those with which an image is bad, by ``prepare.bad_quality``.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return file["quality"][()], int(file.attrs["bad_quality"])
+    except (OSError, KeyError) as err:
+        raise InputDataError(f"{path}: cannot be read: {err}") from err
+
+
 class PixelCube:
     """All images of a CCD, read as far as they are needed.
 

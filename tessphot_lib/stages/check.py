@@ -36,6 +36,7 @@ def run_check(
     tic_ids: list[int],
     not_measured: Sequence[Path] = (),
     ffi_tables: Sequence[Path] = (),
+    pixels: Sequence[Path] = (),
     config: Mapping[str, Any],
     began: Path | None = None,
 ) -> None:
@@ -51,7 +52,7 @@ def run_check(
         Stars that were asked for; empty: all.
     not_measured : sequence of Path
         ``not_measured.ecsv`` of each CCD of cutouts.
-    ffi_tables, config, began
+    ffi_tables, pixels, config, began
         See `tessphot_lib.stages.run_record.write_run_record`.
 
     Raises
@@ -68,7 +69,8 @@ def run_check(
     if tic_ids:
         stars = stars[stars["tic_id"].isin(tic_ids)]
     text = summary(stars, todo, tic_ids) + "".join(map(_not_measured_lines, not_measured))
-    write_run_record(output_record, stars, ffi_tables=ffi_tables, config=config, began=began)
+    of_run = {"ffi_tables": ffi_tables, "pixels": pixels, "config": config, "began": began}
+    write_run_record(output_record, stars, **of_run)
     with complete_file(output_summary) as partial:
         partial.write_text(text, encoding="utf-8")
 

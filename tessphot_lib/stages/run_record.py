@@ -12,8 +12,10 @@ import pandas as pd
 
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.ffi_table import read_ffi_table
+from tessphot_lib.io.pixels_hdf5 import read_image_quality
 from tessphot_lib.model import CcdId
 from tessphot_lib.provenance import software_version
+from tessphot_lib.quality import is_bad_for_all_stars
 
 PACKAGES = ("astropy", "h5py", "hdf5plugin", "isal", "numpy", "pandas", "scipy", "snakemake")
 TIMES = ("began", "ended")  # all that differs between equal runs on equal software
@@ -24,6 +26,7 @@ def write_run_record(
     stars: pd.DataFrame,
     *,
     ffi_tables: Sequence[Path],
+    pixels: Sequence[Path],
     config: Mapping[str, Any],
     began: Path | None,
 ) -> None:
@@ -35,8 +38,8 @@ def write_run_record(
         ``run.json``
     stars : DataFrame
         Todo list and diagnostics joined: ``sector``, ``camera``, ``ccd``, ``lightcurve``.
-    ffi_tables : sequence of Path
-        ``ffis.ecsv`` of each CCD.
+    ffi_tables, pixels : sequence of Path
+        ``ffis.ecsv`` and ``pixels.hdf5`` of each CCD, in the same order.
     config : mapping
         The whole configuration, defaults included.
     began : Path or None
@@ -46,7 +49,7 @@ def write_run_record(
     Raises
     ------
     InputDataError
-        If a table cannot be read.
+        If a table or a cube cannot be read.
     """
     record = {
         "software": f"tessphot {software_version()}",
@@ -55,25 +58,34 @@ def write_run_record(
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
-        "ccds": _counts(ffi_tables, stars),
+        "ccds": _counts(ffi_tables, pixels, stars),
         "settings": dict(config),
     }
     with complete_file(path) as partial:
         partial.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
 
 
-def _counts(ffi_tables: Sequence[Path], stars: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Numbers of images and stars, by the name of the CCD."""
+def _counts(
+    ffi_tables: Sequence[Path], pixels: Sequence[Path], stars: pd.DataFrame
+) -> dict[str, dict[str, int]]:
+    """Numbers of images and stars, by the name of the CCD.
+
+    Images are left out (unreadable or twice there: they have no place in the
+    light curves), flagged (``QUALITY`` of every star is bad), or used.
+    """
     by_ccd = stars.groupby(["sector", "camera", "ccd"])["lightcurve"].agg(["size", "count"])
     counted = {str(CcdId(*key)): row for key, *row in by_ccd.itertuples(name=None)}
     counts = {}
-    for path in sorted(ffi_tables):
+    for path, cube in sorted(zip(ffi_tables, pixels, strict=True)):
         table = read_ffi_table(path)
+        is_bad = is_bad_for_all_stars(*read_image_quality(cube))
         name = str(table.meta["ccd"])
         n_stars, n_light_curves = counted.get(name, (0, 0))
         counts[name] = {
             "images": len(table),
-            "images_used": sum(str(status) == "ok" for status in table["status"]),
+            "images_left_out": sum(str(status) != "ok" for status in table["status"]),
+            "images_flagged": int(is_bad.sum()),
+            "images_used": int((~is_bad).sum()),
             "stars": int(n_stars),
             "light_curves": int(n_light_curves),
         }

@@ -33,6 +33,7 @@ rule check:
         todo="results/todo.sqlite",
         not_measured=expand(list(NOT_MEASURED.values()), ccd_id=CCD_IDS),
         ffi_tables=expand("results/{ccd_id}/ffis.ecsv", ccd_id=CCD_IDS),
+        pixels=expand("results/{ccd_id}/pixels.hdf5", ccd_id=CCD_IDS),
     output:
         summary=RUN_SUMMARY,
         record=RUN_RECORD,

@@ -11,6 +11,7 @@ run_check(
     tic_ids=snakemake.params.tic_ids,
     not_measured=[Path(path) for path in snakemake.input.not_measured],
     ffi_tables=[Path(path) for path in snakemake.input.ffi_tables],
+    pixels=[Path(path) for path in snakemake.input.pixels],
     config=snakemake.config,  # no param: what matters has made other steps run again
     began=Path(snakemake.params.began),
 )
