@@ -19,6 +19,7 @@ from tessphot_lib.stages.cutout_table import run_cutout_table
 
 CCD = CcdId(14, 3, 4)
 WINDOW = [100, 109, 200, 212]
+STARTS = ("TSTART", "TSTOP")
 
 
 @pytest.fixture(scope="module")
@@ -67,12 +68,59 @@ def test_rounded_times_are_restored(tmp_path, seconds):
     assert old.cadenceno.tolist() == (5000 + use).tolist()  # counted from the header's
 
 
+def test_rounded_times_follow_a_clock_that_was_set_anew(tmp_path):
+    """The names of the images, good to a second, tell of it."""
+    made = blank_images(60, WINDOW)
+    for header in made["header"][25:]:
+        header["TSTART"], header["TSTOP"] = (header[key] + 140 / 86400 for key in STARTS)
+    made["name"][25:] = [  # 2 min 20 s
+        f"{name[:13]}{int(name[13:17]) + 220:04d}{name[17:]}" for name in made["name"][25:]
+    ]
+    old = read_cutout(write_cutout(tmp_path, made, WINDOW, rounded=True, numbered=False), CCD)
+    assert np.abs(old.time - times(made)).max() * 86400 < 2
+    assert old.cadenceno.tolist() == list(range(5000, 5060))
+
+
 def test_exact_times_stay(tmp_path, images):
     moved = images | {"header": [header.copy() for header in images["header"]]}
     for key in ("TSTART", "TSTOP"):
         moved["header"][3][key] += 0.3 / 86400  # a clock is never that steady
     cutout = read_cutout(write_cutout(tmp_path, moved, WINDOW), CCD)
     np.testing.assert_allclose(cutout.time, times(moved), rtol=0, atol=1e-10)
+
+
+def test_exact_times_stay_whatever_the_clock_does(tmp_path):
+    """After a restart the images come at other times of the half hour."""
+    made = blank_images(60, WINDOW)
+    for header in made["header"][40:]:
+        header["TSTART"], header["TSTOP"] = (header[key] + 0.004 for key in ("TSTART", "TSTOP"))
+    cutout = read_cutout(write_cutout(tmp_path, made, WINDOW), CCD)
+    np.testing.assert_allclose(cutout.time, times(made), rtol=0, atol=1e-10)
+
+
+def test_first_number_is_that_of_the_first_row(tmp_path, images):
+    """FFIINDEX is, whether that row has a time or not."""
+
+    def lose(values):
+        values[:2] = np.nan
+        return values
+
+    path = write_cutout(tmp_path, images, WINDOW, numbered=False, columns={"TIME": lose})
+    assert read_cutout(path, CCD).cadenceno.tolist() == [NO_CADENCE] * 2 + list(range(5002, 5012))
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_image_that_the_cube_has_twice_counts_once(tmp_path, images, numbered):
+    """Cubes that were added to may hold images twice, at the end or side by side."""
+    order = [0, 1, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 11, 5, 6]
+    twice = {key: [images[key][index] for index in order] for key in ("header", "name")}
+    twice |= {key: images[key][order] for key in ("flux", "flux_err")}
+    path = write_cutout(tmp_path, images | twice, WINDOW, numbered=numbered)
+    cutout = read_cutout(path, CCD)
+    assert np.flatnonzero(cutout.cadenceno == NO_CADENCE).tolist() == [4, 13, 14]
+    assert cutout.cadenceno[cutout.cadenceno != NO_CADENCE].tolist() == list(range(5000, 5012))
+    _, ffis = table_of(tmp_path, [path])
+    np.testing.assert_allclose(ffis["time"], times(images), rtol=0, atol=1e-9)
 
 
 def test_numbers_of_early_sectors_follow_from_the_time(tmp_path, images):
@@ -154,6 +202,16 @@ def test_rows_without_an_image(tmp_path, images):
         (
             {"columns": {"FFI_FILE": lambda names: ["x"] * len(names)}},
             "FFI_FILE does not name full",
+        ),
+        (
+            {
+                "columns": {
+                    "FFI_FILE": lambda names: (
+                        ["hlsp_tica_tess_ffi_s0014-o1-00116470-cam3-ccd4_tess_v01_img"] * len(names)
+                    )
+                }
+            },
+            "FFI_FILE names images of TICA .*, not the mission's calibrated ones",
         ),
         (
             {
@@ -316,6 +374,9 @@ def test_found_by_name_in_all_folders(tmp_path, images):
     [
         ("tess-s0008-3-4_130.75_-53.9_15x12_astrocut.fits", (130.75, -53.9, 15)),
         ("tess-s0008-3-4_82_3_8x9_astrocut.fits.gz", (82, 3, 9)),
+        ("tess-s0008-3-4_83.4063100_-62.4897710_64-x-32_astrocut.fits", (83.40631, -62.489771, 64)),
+        ("tess-s0008-3-4_83.4_+2.5_10.5pixel-x-4pix_astrocut.fits", (83.4, 2.5, 10.5)),
+        ("tess-s0008-3-4_83.4_+2.5_7arcmin-x-84arcsec_astrocut.fits.gz", (83.4, 2.5, 20)),
         ("tess-s0008-3-4_star.fits", (np.nan, np.nan, np.nan)),
     ],
 )

@@ -7,10 +7,15 @@ import numpy as np
 from astropy.table import Table
 from astropy.wcs import WCS
 
+from tessphot_lib.constants import PIXEL_SCALE
 from tessphot_lib.io.ecsv import read_ecsv, write_ecsv
 from tessphot_lib.model import CcdId, Window
 
-TARGET_IN_NAME = re.compile(r"_(\d+(?:\.\d*)?)_(-?\d+(?:\.\d*)?)_(\d+)x(\d+)_")
+# 15x15, or of newer astrocut 15-x-15, 5arcmin-x-4arcmin.
+_NUMBER, _SIZE = r"([-+]?\d+(?:\.\d*)?)", r"(\d+(?:\.\d*)?)([a-z]*)"
+TARGET_IN_NAME = re.compile(rf"_{_NUMBER}_{_NUMBER}_{_SIZE}(?:x|-x-){_SIZE}_")
+UNITS = {"": 1.0, "pix": 1.0, "pixel": 1.0}  # [pixels] of sizes
+UNITS |= {"arcsec": 1 / PIXEL_SCALE, "arcmin": 60 / PIXEL_SCALE, "deg": 3600 / PIXEL_SCALE}
 _WCS_KEYS = ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
 
 
@@ -71,11 +76,12 @@ def read_unused_cutouts(path: Path) -> list[dict]:
 
 
 def target_in_name(name: str) -> tuple[float, float, float]:
-    """Position [deg] and longer side [pixels] that TESScut writes into a file's name, else NaN."""
+    """Position [deg] and longer side [pixels] that astrocut writes into a file's name, else NaN."""
     match = TARGET_IN_NAME.search(name)
     if match is None:
         return np.nan, np.nan, np.nan
-    return float(match[1]), float(match[2]), float(max(int(match[3]), int(match[4])))
+    sides = [float(match[group]) * UNITS.get(match[group + 1], np.nan) for group in (3, 5)]
+    return float(match[1]), float(match[2]), max(sides)
 
 
 def _wcs_values(wcs: WCS | None) -> list[float]:

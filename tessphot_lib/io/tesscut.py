@@ -29,10 +29,11 @@ from tessphot_lib.model import CcdId, Window
 
 COLUMNS = ("TIME", "TIMECORR", "QUALITY", "FLUX", "FLUX_ERR", "FFI_FILE")
 STAMP = re.compile(r"tess(\d{13})-s(\d{4})-([1-4])-([1-4])-\d{4}")
+TICA = "tica"  # in the names of images that another pipeline calibrates: in other units and times
 NO_CADENCE = -1  # number of rows that have no image
-# Old cutouts have their times rounded to float32, steps of 5 to 10 s.
-ROUNDED_TIMES = 0.2  # [s] rms off a steady clock by which they are known
-SAME_CLOCK = 5.0  # [s] by which the header's TSTART may differ from such times
+# Old cutouts have starts and stops rounded to float32, in steps of 11 s or 21 s, and their means.
+ROUNDED_TIME = 2.0**-14  # [d] of which their times are multiples
+SAME_CLOCK = 5.0  # [s] by which the header's TSTART, or names, may differ from a steady clock
 
 
 class UnusableCutoutError(InputDataError):
@@ -58,9 +59,9 @@ class Cutout:
         Full-frame image of each cadence.
     time, timecorr : (n,) float64 arrays
         Mid-times, barycentric for the centre of the CCD [BTJD], and the correction in them
-        [d]; the time of a row without an image is NaN.
+        [d]; the time of a row without an image, or with one that an earlier row has, is NaN.
     cadenceno, quality : (n,) int arrays
-        The number of a row without an image is `NO_CADENCE`.
+        The number of such a row is `NO_CADENCE`.
     """
 
     path: Path
@@ -103,19 +104,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
     target = _number(path, header, "RA_OBJ", np.nan), _number(path, header, "DEC_OBJ", np.nan)
     _check_wcs(path, header, wcs, shape, target, ccd_id)
     wcs.wcs.crpix -= cut[1].start, cut[0].start
-    stamps = _stamps(path, name, ccd_id)
-    usable = np.isfinite(raw["TIME"]) & (raw["TIME"] > 0) & np.array([bool(one) for one in stamps])
-    if not usable.any():
-        raise InputDataError(f"{path}: column TIME has no times")
-    steps, cadence = _steps(path, [one for one, use in zip(stamps, usable, strict=True) if use])
-    time = np.full(len(name), np.nan)
-    at_telescope = _steady(path, (raw["TIME"] - raw["TIMECORR"])[usable], steps, header)
-    time[usable] = at_telescope + raw["TIMECORR"][usable]
-    if (numbers[usable] > 0).all():
-        numbers[~usable] = NO_CADENCE
-    else:
-        numbers[:] = NO_CADENCE
-        numbers[usable] = _first_number(path, header, at_telescope[0], cadence) + steps
+    time, cadenceno = _clock(path, header, _stamps(path, name, ccd_id), raw, numbers)
     return Cutout(
         path=path,
         window=window,
@@ -125,7 +114,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
         name=name,
         time=time,
         timecorr=raw["TIMECORR"],
-        cadenceno=numbers,
+        cadenceno=cadenceno,
         quality=quality,
     )
 
@@ -278,6 +267,11 @@ def _check_wcs(
 def _stamps(path: Path, name: NDArray, ccd_id: CcdId) -> list[str | None]:
     """Time stamp in the name of each image, None where there is none; checks the CCD in it."""
     found = [STAMP.match(text) for text in name]
+    if not any(found) and any(TICA in text.lower() for text in name):
+        raise InputDataError(
+            f"{path}: column FFI_FILE names images of TICA ({name[0]}), "
+            "not the mission's calibrated ones"
+        )
     if not any(found):
         raise InputDataError(f"{path}: column FFI_FILE does not name full-frame images")
     for match in filter(None, found):
@@ -286,6 +280,43 @@ def _stamps(path: Path, name: NDArray, ccd_id: CcdId) -> list[str | None]:
                 f"{path}: column FFI_FILE names images of another CCD: {match.string}"
             )
     return [match and match[1] for match in found]
+
+
+def _clock(
+    path: Path,
+    header: fits.Header,
+    stamps: list[str | None],
+    raw: dict[str, NDArray],
+    numbers: NDArray,
+) -> tuple[NDArray, NDArray]:
+    """Time and cadence number of each row, from what the columns say; see `Cutout`."""
+    usable = _usable(raw["TIME"], stamps)
+    if not usable.any():
+        raise InputDataError(f"{path}: column TIME has no times")
+    steps, cadence = _steps(path, [one for one, use in zip(stamps, usable, strict=True) if use])
+    at_telescope = (raw["TIME"] - raw["TIMECORR"])[usable]
+    if np.all(raw["TIME"][usable] % ROUNDED_TIME == 0):
+        days = np.array([name_btjd(one) for one in np.array(stamps)[usable]])
+        at_telescope = _restored(path, at_telescope, days, steps, header)
+    time, cadenceno = np.full(len(usable), np.nan), np.full(len(usable), NO_CADENCE)
+    time[usable] = at_telescope + raw["TIMECORR"][usable]
+    if (numbers[usable] > 0).all():
+        cadenceno[usable] = numbers[usable]
+    else:
+        lost = name_btjd(stamps[np.argmax(usable)]) - name_btjd(next(filter(None, stamps)))
+        before = round(lost * SECONDS_PER_DAY / cadence)
+        cadenceno[usable] = steps + _first_number(path, header, at_telescope[0], before, cadence)
+    return time, cadenceno
+
+
+def _usable(time: NDArray, stamps: list[str | None]) -> NDArray:
+    """Rows that have a time and an image that no earlier one has, (n,) bool."""
+    usable = np.isfinite(time) & (time > 0) & np.array([bool(one) for one in stamps])
+    seen: set[str | None] = set()
+    for row in np.flatnonzero(usable):
+        usable[row] = stamps[row] not in seen
+        seen.add(stamps[row])
+    return usable
 
 
 def _steps(path: Path, stamps: list[str]) -> tuple[NDArray, int]:
@@ -298,24 +329,34 @@ def _steps(path: Path, stamps: list[str]) -> tuple[NDArray, int]:
     return steps, cadence
 
 
-def _first_number(path: Path, header: fits.Header, at_telescope: float, cadence: int) -> int:
-    """Cadence number of the first image, by the header or, before sector 6, by the clock."""
+def _first_number(
+    path: Path, header: fits.Header, at_telescope: float, before: int, cadence: int
+) -> int:
+    """Cadence number of the first usable image, by the header or, before sector 6, by the clock.
+
+    The header's is that of the first row, ``before`` cadences earlier.
+    """
     number = int(_number(path, header, "FFIINDEX", 0))
     if number > 0:
-        return number
+        return number + before
     if cadence * 1.0 == ANCHOR_CADENCE * SECONDS_PER_DAY:
         return ANCHOR_CADENCENO + round((at_telescope - ANCHOR_TIME) / ANCHOR_CADENCE)
     return round(at_telescope * SECONDS_PER_DAY / cadence)
 
 
-def _steady(path: Path, time: NDArray, steps: NDArray, header: fits.Header) -> NDArray:
-    """Times at the telescope [d]; ones rounded to float32 are put back on the steady clock."""
+def _restored(
+    path: Path, time: NDArray, days: NDArray, steps: NDArray, header: fits.Header
+) -> NDArray:
+    """Rounded times at the telescope [d], put back on the clock, which is steady in a sector.
+
+    If it was set anew in between, by the times in the names of the images (``days``), which are
+    good to a second, these count.
+    """
     if len(time) < 3:
         return time
+    if np.ptp(days - np.polyval(np.polyfit(steps, days, 1), steps)) * SECONDS_PER_DAY > SAME_CLOCK:
+        return days + np.median(time - days)
     slope, start = np.polyfit(steps, time, 1)
-    off = (time - start - slope * steps) * SECONDS_PER_DAY
-    if np.sqrt(np.mean(off**2)) < ROUNDED_TIMES:
-        return time
     if "TSTART" in header and "TSTOP" in header:
         first, last = _number(path, header, "TSTART"), _number(path, header, "TSTOP")
         length = (last - first) / (steps[-1] - steps[0] + 1)
