@@ -32,8 +32,9 @@ SMOOTHNESS = 1e-5  # relative changes well below count by their square, and not 
 MAX_ITERATIONS = 500
 TOLERANCE = 1e-9  # of the objective, at which it is taken to have converged
 NEGLIGIBLE = 0.01  # of the mean share of a group, below which it is left out
-IMAGES_PER_TERM = 20  # good ones, that the effect of motion on a pixel is fitted with
 IMAGES_PER_WEIGHT = 30  # good ones; with more weights a star's own changes are fitted away
+BRIGHT_SKY = 2.0  # times the usual: scattered light, of which backgrounds miss a little
+MIN_CLEAN = 0.3  # of the good images must be without stray light, for the others not to count
 N_SECTORS = 8  # around the star; a group of pixels lies in one of them
 
 
@@ -136,6 +137,29 @@ def time_segments(time: NDArray, good: NDArray, *, gap: float, least: int) -> li
     return [slice(first, last) for first, last in pairwise(edges)]
 
 
+def without_stray_light(reflected: NDArray, sky: NDArray, good: NDArray) -> NDArray:
+    """Leave images with stray light out of the good ones.
+
+    Parameters
+    ----------
+    reflected : (n_cadences,) bool array
+        Images with a reflection or the like on the halo.
+    sky : (n_cadences,) array
+        Background at the star [e-/s]; NaN where unknown.
+    good : (n_cadences,) bool array
+
+    Returns
+    -------
+    (n_cadences,) bool array
+        ``good`` itself where less than `MIN_CLEAN` of them would be left.
+    """
+    if not good.any():
+        return good
+    with np.errstate(invalid="ignore"):
+        clean = good & ~reflected & ~(sky > BRIGHT_SKY * np.nanmedian(sky[good]))
+    return clean if clean.sum() >= MIN_CLEAN * good.sum() else good
+
+
 def total_variation(shares: NDArray, changes: NDArray) -> tuple[float, NDArray]:
     """Mean absolute change of a weighted sum, and its gradient.
 
@@ -201,44 +225,6 @@ def least_variation(changes: NDArray, start: NDArray) -> tuple[NDArray, float]:
     return shares, total_variation(shares, changes)[0]
 
 
-def without_motion(
-    light: NDArray, level: NDArray, good: NDArray, d_row: NDArray, d_column: NDArray
-) -> NDArray:
-    """Take off what the motion of the image does to each pixel.
-
-    A polynomial of second order in the displacement is fitted to the changes of
-    the pixel from one good cadence to the next: slow changes do not count.
-
-    Parameters
-    ----------
-    light : (n_cadences, n_pixels) array
-        [e-/s]
-    level : (n_pixels,) array
-        Typical light, positive [e-/s].
-    good : (n_cadences,) bool array
-        All their pixels must be finite.
-    d_row, d_column : (n_cadences,) arrays
-        Displacement at the star [pixels]; NaN (unknown) is not corrected.
-
-    Returns
-    -------
-    Same kind as ``light``
-        A new array; the same light where the motion does not vary, or where there
-        are fewer than `IMAGES_PER_TERM` good cadences per term of the polynomial.
-    """
-    known = good & np.isfinite(d_row) & np.isfinite(d_column)
-    if known.sum() < IMAGES_PER_TERM * 5:
-        return light
-    down = np.nan_to_num(d_row - np.median(d_row[known]))
-    along = np.nan_to_num(d_column - np.median(d_column[known]))
-    terms = np.stack([down, along, down**2, down * along, along**2], axis=1)
-    scale = terms[known].std(axis=0)
-    terms = terms[:, scale > 0] / scale[scale > 0]
-    changes = np.diff(light[known], axis=0) / level
-    slopes = np.linalg.lstsq(np.diff(terms[known], axis=0), changes, rcond=None)[0]
-    return light - ((terms @ slopes) * level).astype(light.dtype)
-
-
 def pixel_groups(row: NDArray, column: NDArray, information: NDArray, n_groups: int) -> NDArray:
     """Put pixels into groups that share a weight: sectors around the star, cut into rings.
 
@@ -274,6 +260,33 @@ def pixel_groups(row: NDArray, column: NDArray, information: NDArray, n_groups: 
     return np.unique(group, return_inverse=True)[1]
 
 
+def pixel_weights(level: NDArray, noise: NDArray, sky_error: float) -> NDArray:
+    """Weights for the least noise of the weighted sum of pixels, none of them negative.
+
+    Parameters
+    ----------
+    level, noise : (n_pixels,) arrays
+        Typical light of each pixel and its own error, positive [e-/s].
+    sky_error : float
+        Error that all pixels have in common [e-/s].
+
+    Returns
+    -------
+    (n_pixels,) float64 array
+        ``(level - limit) / noise**2``, the best for these errors (generalized least
+        squares), and 0 for pixels fainter than the limit: they would have more of the
+        common error than of the star. Without that error the limit is 0.
+    """
+    used = np.ones(len(level), dtype=bool)
+    while True:
+        weight = 1 / noise[used] ** 2
+        limit = sky_error**2 * (level[used] @ weight) / (1 + sky_error**2 * weight.sum())
+        brighter = level > limit
+        if (used <= brighter).all():
+            return np.where(used, (level - limit) / noise**2, 0.0)
+        used &= brighter
+
+
 def fit_halo(
     light: NDArray,
     time: NDArray,
@@ -284,6 +297,7 @@ def fit_halo(
     *,
     gap: float,
     least: int,
+    sky_error: float = 0.0,
 ) -> HaloWeights:
     """Find the weights of a star's halo.
 
@@ -301,11 +315,13 @@ def fit_halo(
         Distances from the star [pixels].
     gap, least : float, int
         See `time_segments`.
+    sky_error : float
+        By which the background may be off from image to image, for all pixels alike [e-/s].
 
     Notes
     -----
     Pixels of a group (`pixel_groups`, one for `IMAGES_PER_WEIGHT` images) are
-    summed with the weights that are best for white noise, ``level / noise**2``;
+    summed with the weights that are best for their noise (`pixel_weights`);
     what is found is the share of each group.
 
     The weights of each segment are scaled so that its median is that of a sum
@@ -315,13 +331,17 @@ def fit_halo(
     segments = time_segments(time, good, gap=gap, least=least)
     weights = np.zeros((len(segments), len(level)))
     objective = np.zeros(len(segments))
-    information = (level / noise) ** 2
+    weight = pixel_weights(level, noise, sky_error)
+    used = np.flatnonzero(weight > 0)
+    row, column = place
+    information = (weight * level)[used]
     for number, segment in enumerate(segments):
         chosen = light[segment][good[segment]]
-        group = pixel_groups(*place, information, len(chosen) // IMAGES_PER_WEIGHT)
+        n_groups = len(chosen) // IMAGES_PER_WEIGHT
+        group = pixel_groups(row[used], column[used], information, n_groups)
         of_group = np.bincount(group, weights=information)
         collect = np.zeros((len(level), len(of_group)))  # pixels to relative light of groups
-        collect[np.arange(len(level)), group] = level / noise**2 / of_group[group]
+        collect[used, group] = weight[used] / of_group[group]
         changes = np.diff(chosen @ collect, axis=0)
         shares, objective[number] = least_variation(changes, of_group)
         weights[number] = collect @ shares

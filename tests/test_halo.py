@@ -11,12 +11,14 @@ from tessphot_lib.halo import (
     halo_mask,
     least_variation,
     pixel_groups,
+    pixel_weights,
     softmax_objective,
     time_segments,
     total_variation,
     weighted_sum,
-    without_motion,
+    without_stray_light,
 )
+from tessphot_lib.halo_motion import without_motion
 from tessphot_lib.model import Window
 from tessphot_lib.starmask import FULL_WELL_RATE
 
@@ -141,6 +143,41 @@ def test_start_does_not_matter_where_there_is_one_best():
     np.testing.assert_allclose(first, best / best.sum(), atol=0.05)
 
 
+def test_weights_against_an_error_that_all_pixels_share_by_hand():
+    """Errors 1, 1, 2 of their own and 3 in common; the third is too faint to help."""
+    level, noise = np.array([100.0, 60.0, 1.0]), np.array([1.0, 1.0, 2.0])
+    found = pixel_weights(level, noise, 3.0)
+    np.testing.assert_allclose(found, [10.0, 0.0, 0.0])
+
+
+def test_weights_are_the_best_of_all_that_are_not_negative():
+    rng = np.random.default_rng(12)
+    level, noise = 10 ** rng.uniform(0.5, 4, 30), rng.uniform(0.5, 3, 30)
+    covariance = np.diag(noise**2) + 0.3**2
+
+    def noise_of(weight):
+        return np.sqrt(weight @ covariance @ weight) / (weight @ level)
+
+    best = pixel_weights(level, noise, 0.3)
+    assert (best >= 0).all()
+    assert 3 < (best > 0).sum() < 30
+    for _ in range(300):
+        other = np.maximum(best + best.max() * rng.normal(0, 10 ** rng.uniform(-4, -1), 30), 0)
+        assert noise_of(best) <= noise_of(other) * (1 + 1e-12)
+    np.testing.assert_allclose(pixel_weights(level, noise, 0.0), level / noise**2)
+
+
+def test_images_with_stray_light_do_not_count_where_others_are_left():
+    good = np.array([1, 1, 1, 1, 0, 1, 1], dtype=bool)
+    sky = np.array([100.0, 101, 230, 99, 5000, np.nan, 100])
+    reflected = np.array([0, 1, 0, 0, 0, 0, 0], dtype=bool)
+    found = without_stray_light(reflected, sky, good)
+    assert found.tolist() == [True, False, False, True, False, True, True]
+    almost_all = np.array([1, 1, 1, 1, 0, 1, 1], dtype=bool)
+    assert without_stray_light(almost_all, sky, good).tolist() == good.tolist()
+    assert not without_stray_light(reflected, sky, np.zeros(7, dtype=bool)).any()
+
+
 # -- groups -------------------------------------------------------------------------------------
 
 
@@ -207,48 +244,19 @@ def test_pulsation_is_recovered_and_motion_is_not():
     level, _, motion, light = made
     plain = light.sum(axis=1) / light.sum(axis=1).mean()
     good = np.ones(N_CADENCES, dtype=bool)
-    still = without_motion(light, level, good, *motion)
+    noise = SKY_NOISE * np.sqrt(1 + level / 300)
+    still = without_motion(light, level, noise, good, *motion)
     halo = fit(made, still)
     assert [(one.start, one.stop) for one in halo.segments] == [(0, 310), (310, 600)]
     flux = weighted_sum(halo, still)
     assert amplitude(flux) == pytest.approx(5e-4, rel=0.03)
     left = np.std(flux / PULSATION)
-    noise = SKY_NOISE * np.sqrt(1 + level / 300)
     floor = 1 / np.sqrt(((level / noise) ** 2).sum())
     assert left < 1.3 * floor
     assert left < 0.1 * np.std(plain / PULSATION)
     # Without the correction the weights alone make motion smaller.
     unhelped = np.std(weighted_sum(fit(made), light) / PULSATION)
     assert left < unhelped < 0.5 * np.std(plain / PULSATION)
-
-
-def test_motion_is_taken_off_exactly_where_it_is_a_polynomial():
-    rng = np.random.default_rng(7)
-    down, along = rng.normal(0, 0.05, (2, 300))
-    level = np.array([100.0, 2000.0])
-    effect = np.stack([3 * down - along**2, along + 2 * down * along], axis=1)
-    light = level * (1 + effect)
-    good = np.ones(300, dtype=bool)
-    good[[5, 70]] = False
-    light[5], down[70] = np.nan, np.nan
-    still = without_motion(light, level, good, down, along)
-    spread = np.ptp(still[good] / level, axis=0)
-    np.testing.assert_allclose(spread, 0, atol=1e-12)
-    np.testing.assert_allclose(still[good].mean(axis=0), light[good].mean(axis=0), rtol=0.02)
-    assert np.isnan(still[5]).all()
-
-
-def test_motion_is_left_where_there_are_few_images_or_it_is_unknown():
-    light = np.arange(60.0).reshape(30, 2) + 1
-    good = np.ones(30, dtype=bool)
-    level = np.ones(2)
-    assert without_motion(light, level, good, *np.ones((2, 30))) is light
-    unknown = np.full(30, np.nan)
-    assert without_motion(light, level, good, unknown, unknown) is light
-    constant = np.tile(light, (10, 1))
-    good = np.ones(300, dtype=bool)
-    still = without_motion(constant, level, good, np.ones(300), np.ones(300))
-    np.testing.assert_array_equal(still, constant)
 
 
 def test_brighter_and_scaled_stars_have_the_same_relative_flux():
@@ -262,6 +270,24 @@ def test_brighter_and_scaled_stars_have_the_same_relative_flux():
         light * factor, TIME, good, level * factor, noise * factor, place, gap=0.5, least=48
     )
     np.testing.assert_allclose(weighted_sum(other, light * factor), flux, rtol=1e-5)
+
+
+def test_a_background_that_is_off_hardly_matters():
+    """The same error in all pixels of an image; faint ones would have most of it."""
+    made = scene(np.random.default_rng(13), motion_rms=0.0)
+    level, place, _, light = made
+    sky = 3.0 * np.random.default_rng(14).normal(0, 1, N_CADENCES)
+    noise = SKY_NOISE * np.sqrt(1 + level / 300)
+    good = np.ones(N_CADENCES, dtype=bool)
+    left = []
+    for sky_error in (0.0, 3.0):
+        halo = fit_halo(
+            light + sky[:, None], TIME, good, level, noise, place,
+            gap=0.5, least=48, sky_error=sky_error,
+        )  # fmt: skip
+        flux = weighted_sum(halo, light + sky[:, None])
+        left.append(np.std(flux / np.median(flux) / PULSATION))
+    assert left[1] < 0.7 * left[0]
 
 
 def test_bad_images_do_not_count_and_are_measured_all_the_same():

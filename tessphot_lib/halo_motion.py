@@ -1,0 +1,93 @@
+"""What the motion of the image does to the pixels around a star, taken off.
+
+Each pixel sees the motion in its own way, and all of them see the star vary. The
+two are told apart: what a pixel has beyond the mean of all is motion and noise,
+and what the mean has is fitted so that a transit, or a pulsation, does not take
+part in it.
+"""
+
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+IMAGES_PER_TERM = 20  # good ones, that the effect of motion on a pixel is fitted with
+ORDERS = (1, 2, 3)  # of the differences in time: the higher, the less slow variations count
+BETTER = 0.5  # of the error: so much less must come of higher differences for them to be used
+CLIP, N_CLIPS = 3.0, 5  # [sigma] changes of the mean beyond are the star's
+
+
+def without_motion(
+    light: NDArray,
+    level: NDArray,
+    noise: NDArray,
+    good: NDArray,
+    d_row: NDArray,
+    d_column: NDArray,
+) -> NDArray:
+    """Take off what the motion of the image does to each pixel of a star.
+
+    A polynomial of second order in the displacement is fitted to the changes of
+    the pixel from one good cadence to the next.
+
+    Parameters
+    ----------
+    light : (n_cadences, n_pixels) array
+        [e-/s]
+    level, noise : (n_pixels,) arrays
+        Typical light and its error in one image, positive [e-/s].
+    good : (n_cadences,) bool array
+        All their pixels must be finite.
+    d_row, d_column : (n_cadences,) arrays
+        Displacement at the star [pixels]; NaN (unknown) is not corrected.
+
+    Returns
+    -------
+    Same kind as ``light``
+        A new array; the same light where the motion does not vary, or where there
+        are fewer than `IMAGES_PER_TERM` good cadences per term of the polynomial.
+    """
+    known = good & np.isfinite(d_row) & np.isfinite(d_column)
+    if known.sum() < IMAGES_PER_TERM * 5:
+        return light
+    down = np.nan_to_num(d_row - np.median(d_row[known]))
+    along = np.nan_to_num(d_column - np.median(d_column[known]))
+    terms = np.stack([down, along, down**2, down * along, along**2], axis=1)
+    scale = terms[known].std(axis=0)
+    terms = terms[:, scale > 0] / scale[scale > 0]
+    if terms.shape[1] == 0:
+        return light.copy()
+    share = (level / noise) ** 2
+    mean = (light / level) @ (share / share.sum())
+    own = np.diff(light[known] / level - mean[known, None], axis=0)
+    slopes = np.linalg.lstsq(np.diff(terms[known], axis=0), own, rcond=None)[0]
+    of_mean = _slopes_of_mean(mean[known], terms[known])
+    # What motion does is in proportion to the light that the star has at the time.
+    moved = terms @ of_mean
+    still = mean - moved
+    star = np.nan_to_num(mean / (np.median(still[known]) + moved), nan=1.0)
+    effect = (terms @ (slopes + of_mean[:, None])) * star[:, None]
+    return light - (effect * level).astype(light.dtype)
+
+
+def _slopes_of_mean(mean: NDArray, terms: NDArray) -> NDArray:
+    """Fit the mean of a star's pixels (n,) by terms (n, n_terms): their factors, (n_terms,).
+
+    Changes that stand out are the star's. A star that varies smoothly, but fast, is fitted
+    by differences of higher order, which hardly see it.
+    """
+    best, least = np.zeros(terms.shape[1]), np.inf
+    for order in ORDERS:
+        scale = np.sqrt(comb(2 * order, order))  # white noise stays as it is
+        values, design = np.diff(mean, n=order) / scale, np.diff(terms, n=order, axis=0) / scale
+        kept = np.ones(len(values), dtype=bool)
+        for _ in range(N_CLIPS):
+            found = np.linalg.lstsq(design[kept], values[kept], rcond=None)[0]
+            residual = np.abs(values - design @ found)
+            sigma = 1.4826 * np.median(residual)
+            kept = residual <= CLIP * sigma
+        covariance = sigma**2 * np.linalg.pinv(design[kept].T @ design[kept])
+        error = np.sqrt(np.einsum("ni,ij,nj->n", terms, covariance, terms).mean())
+        if error < BETTER * least:
+            best, least = found, error
+    return best
