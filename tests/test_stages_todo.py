@@ -15,13 +15,8 @@ from tessphot_lib.io.todo_apertures import read_apertures
 from tessphot_lib.io.todo_sqlite import read_excluded_stars, read_skipped, read_todo
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.stages.ccd_apertures import _on_data
-from tessphot_lib.stages.todo import (
-    BY_RULES,
-    _as_not_measured,
-    _excluded,
-    _left_to_brighter,
-    run_todo,
-)
+from tessphot_lib.stages.not_measured import _as_not_measured, excluded_stars
+from tessphot_lib.stages.todo import BY_RULES, _left_to_brighter, run_todo
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(240, 300, 500, 590)  # over the borders of tiles of 256 x 512
@@ -253,13 +248,13 @@ def test_excluded_stars_are_recorded_and_change_nothing_else(tmp_path):
 
 def test_excluded_stars_are_listed_as_not_measured():
     known = star_table((10, 1.0, 2.0, 9.0), (20, 3.0, 4.0, 8.0), (30, 5.0, 6.0, 7.0))
-    excluded = _excluded(known, [1, 2], {10: "", 20: "a planet", 30: ""}, CCD)
+    excluded = excluded_stars(known, [1, 2], {10: "", 20: "a planet", 30: ""}, CCD)
     table = _as_not_measured(known, excluded)
     assert table["tic_id"].tolist() == [20, 30]
     assert table["column"].tolist() == [4.0, 6.0]
     assert table["reason"].tolist() == ["excluded by todo.exclude"] * 2
     assert table["detail"].tolist() == ["a planet", ""]
-    assert len(_as_not_measured(known, _excluded(known, [1, 2], {}, CCD))) == 0
+    assert len(_as_not_measured(known, excluded_stars(known, [1, 2], {}, CCD))) == 0
 
 
 def test_listed_methods_go_first(tmp_path):

@@ -66,11 +66,7 @@ def run_hdf5(
     """
     background = BackgroundSettings.from_mapping(settings["background"])
     identities, window = _identities(blocks, ccd_id)
-    motion = read_jitter(jitter)
-    images = _read_all(blocks)
-    if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
-        raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
-    images["motion"], images["motion_error"] = motion["motion"], motion["error"]
+    images, motion = _images_and_motion(blocks, jitter)
     _finish_backgrounds(
         images, motion, settings, read_sky_offset(average_image), in_patches=_in_patches(blocks)
     )
@@ -86,9 +82,9 @@ def run_hdf5(
         _against_average(images["motion"], images["is_averaged"]),
         background.anomaly_limit,
     )
-    flagged = (images["quality"] != 0).sum()
-    counts = len(images["time"]), len(blocks), int(flagged)
-    log.info("%s: %d images in %d blocks, %d flagged", ccd_id, *counts)
+    flagged = int((images["quality"] != 0).sum())
+    n_images = len(images["time"])
+    log.info("%s: %d images in %d blocks, %d flagged", ccd_id, n_images, len(blocks), flagged)
     write_pixels(
         output,
         ccd_id,
@@ -103,13 +99,35 @@ def run_hdf5(
         pixel_flags=pixel_flags(blocks, [one.n_images for one in identities], known),
         attributes={
             **provenance(settings, [average_image, jitter, catalog, spacecraft]),
-            "cadence_seconds": cadence_seconds(images["time"], images["exposure_time"]),
-            "bad_quality": int(settings["bad_quality"]),
-            "box_size": background.box_size,
-            "mask_radius_scale": background.mask_radius_scale,
+            **_constants(images, settings),
             **_about_sky_and_times(read_catalog_settings(catalog), path, ccd_id),
         },
     )
+
+
+def _images_and_motion(
+    blocks: list[Path], jitter: Path
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Image tables of all blocks with the motion in them, and what ``jitter.ecsv`` says."""
+    motion = read_jitter(jitter)
+    images = _read_all(blocks)
+    if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
+        raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
+    images["motion"], images["motion_error"] = motion["motion"], motion["error"]
+    return images, motion
+
+
+def _constants(
+    images: dict[str, np.ndarray], settings: Mapping[str, Any]
+) -> dict[str, int | float]:
+    """Numbers that hold for the whole CCD, for the attributes of the file."""
+    background = BackgroundSettings.from_mapping(settings["background"])
+    return {
+        "cadence_seconds": cadence_seconds(images["time"], images["exposure_time"]),
+        "bad_quality": int(settings["bad_quality"]),
+        "box_size": background.box_size,
+        "mask_radius_scale": background.mask_radius_scale,
+    }
 
 
 def _identities(blocks: list[Path], ccd_id: CcdId) -> tuple[list[BlockIdentity], Window]:

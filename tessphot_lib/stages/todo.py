@@ -15,7 +15,6 @@ from tessphot_lib.config import ApertureSettings, AutoSettings
 from tessphot_lib.constants import SATURATION_TMAG
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.catalog_sqlite import read_catalog
-from tessphot_lib.io.cutout_table import read_unused_cutouts
 from tessphot_lib.io.not_measured_ecsv import write_not_measured
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.io.prf_fits import read_prf
@@ -23,9 +22,10 @@ from tessphot_lib.io.star_lists import in_sector, read_excluded, read_methods
 from tessphot_lib.io.todo_apertures import StarAperture
 from tessphot_lib.io.todo_sqlite import create_todo, with_priority
 from tessphot_lib.method_choice import HALO, choose_methods, is_left_out
-from tessphot_lib.model import CcdId, Window
+from tessphot_lib.model import CcdId
 from tessphot_lib.provenance import provenance
 from tessphot_lib.stages.ccd_apertures import ccd_apertures
+from tessphot_lib.stages.not_measured import excluded_stars, stars_not_measured
 from tessphot_lib.tiles import tile_of
 
 log = logging.getLogger(__name__)
@@ -35,12 +35,6 @@ BY_RULES = 1  # bit of `StarAperture.flags`: the rules of photometry.auto chose 
 MINIMUM_APERTURE = "Using minimum aperture."  # downstream packages look for these two texts
 SWITCHED_TO_HALO = "Automatically switched to Halo photometry"
 LIMITED_APERTURE = "Aperture limited by missing pixels."
-NO_PIXELS = "no pixels of any cutout"
-UNUSED_CUTOUT = "its cutout is not used"
-TOO_FAINT = "fainter than todo.faint_limit"
-EXCLUDED = "excluded by todo.exclude"
-MANY_STARS = 20_000  # in the catalog of a CCD: not those of some cutouts only
-PIXEL_SCALE = 21.0 / 3600  # [deg]
 
 
 def run_todo(
@@ -82,53 +76,59 @@ def run_todo(
             cube, known, model, aperture_settings, faint_limit=faint_limit
         )
     out = in_sector(read_excluded(settings["exclude"]), ccd_id.sector)
-    excluded = _excluded(known, sorted(found), out, ccd_id)
+    excluded = excluded_stars(known, sorted(found), out, ccd_id)
     if cutouts is not None and not_measured is not None:
-        left_out = _not_measured(known, on_data, faint_limit, cutouts)
-        left_out = pd.concat([left_out, _as_not_measured(known, excluded)]).sort_values("tmag")
+        left_out = stars_not_measured(known, on_data, excluded, faint_limit, cutouts)
         write_not_measured(not_measured, left_out, ccd_id)
-        for reason, count in left_out["reason"].value_counts().items():
-            log.info("%s: %d stars are not measured: %s", ccd_id, count, reason)
-    chosen = np.array(sorted(set(found) - set(excluded.index)), dtype=np.int64)
-    if chosen.size == 0:
+    chosen = sorted(set(found) - set(excluded.index))
+    if not chosen:
         raise InputDataError(
             f"{catalog}: no star that is not in todo.exclude and brighter than todo.faint_limit "
             f"{settings['faint_limit']} lies on the pixels of {ccd_id}, window {window.as_list()}"
         )
     stars = _placed(known.iloc[chosen], about, ccd_id, photometry["tiles"])
     stars["cadence_seconds"] = cadence_seconds
-    stars["aperture"] = pd.Series([found[index] for index in chosen.tolist()], dtype=object)
-    listed = stars["tic_id"].map(in_sector(read_methods(settings["methods"]), ccd_id.sector))
-    methods = _methods(stars, model.zeropoint, photometry)
-    stars["method"] = np.where(listed.notna(), listed, methods)
-    stars["is_automatic"] = listed.isna() & (photometry["method"] == "auto")
-    stars = with_priority(stars)
-    apertures, is_automatic = stars.pop("aperture").tolist(), stars.pop("is_automatic").tolist()
+    stars["aperture"] = pd.Series([found[index] for index in chosen], dtype=object)
+    listed = in_sector(read_methods(settings["methods"]), ccd_id.sector)
+    stars = with_priority(_with_methods(stars, listed, model.zeropoint, photometry))
+    about_making = provenance(
+        {"todo": _with_text_keys(settings), "photometry": dict(photometry)},
+        [pixels, catalog, prf, *([cutouts] if cutouts is not None else [])],
+    )
+    _write_list(output, stars, excluded, about_making, ccd_id)
+    n_listed = int(stars["tic_id"].isin(list(listed)).sum())
+    log.info("%s: %d methods are from todo.methods", ccd_id, n_listed)
+
+
+def _write_list(
+    output: Path,
+    stars: pd.DataFrame,
+    excluded: pd.DataFrame,
+    about_making: dict[str, str],
+    ccd_id: CcdId,
+) -> None:
+    """Find out who is left to a brighter neighbor, write all, and tell the numbers."""
+    apertures = stars["aperture"].tolist()
     skipped = _left_to_brighter(stars, apertures)
-    stored = map(_stored, apertures, stars["method"], is_automatic)
+    stored = map(_stored, apertures, stars["method"], stars["is_automatic"].tolist())
     create_todo(
         output,
-        stars,
-        info=provenance(
-            {"todo": _with_text_keys(settings), "photometry": dict(photometry)},
-            [pixels, catalog, prf, *([cutouts] if cutouts is not None else [])],
-        ),
+        stars.drop(columns=["aperture", "is_automatic"]),
+        info=about_making,
         apertures=dict(zip(stars["priority"].tolist(), stored, strict=True)),
         skipped=skipped,
         excluded=excluded,
     )
     log.info(
-        "%s: %d stars to Tmag %s, %d of them left to a brighter neighbor, %d minimum apertures, "
-        "%d limited by missing pixels; %s; %d others excluded, %d methods from todo.methods",
+        "%s: %d stars, %d of them left to a brighter neighbor, %d minimum apertures, "
+        "%d limited by missing pixels; %s; %d others excluded",
         ccd_id,
         len(stars),
-        settings["faint_limit"],
         len(skipped),
         sum(aperture.is_minimum for aperture in apertures),
         sum(aperture.is_limited for aperture in apertures),
         ", ".join(f"{n} {method}" for method, n in stars["method"].value_counts().items()),
         len(excluded),
-        int(listed.notna().sum()),
     )
 
 
@@ -161,26 +161,16 @@ def _with_text_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
     return dict(settings) | {"methods": methods}
 
 
-def _excluded(
-    known: pd.DataFrame, candidates: list[int], reasons: Mapping[int, str], ccd_id: CcdId
+def _with_methods(
+    stars: pd.DataFrame, listed: Mapping[int, str], zeropoint: float, photometry: Mapping[str, Any]
 ) -> pd.DataFrame:
-    """Those of the stars that could be measured which are excluded; indexed as the catalog."""
-    table = known[["tic_id", "tmag"]].reset_index(drop=True).loc[candidates]
-    table = table[table["tic_id"].isin(list(reasons))]
-    texts = [reasons[tic_id] for tic_id in table["tic_id"]]
-    return table.assign(
-        sector=ccd_id.sector,
-        camera=ccd_id.camera,
-        ccd=ccd_id.ccd,
-        reason=[f"{EXCLUDED}: {text}" if text else EXCLUDED for text in texts],
+    """Add each star's ``method``, from ``todo.methods`` or by rule, and whether rules chose it."""
+    own = stars["tic_id"].map(listed)
+    methods = _methods(stars, zeropoint, photometry)
+    return stars.assign(
+        method=np.where(own.notna(), own, methods),
+        is_automatic=own.isna() & (photometry["method"] == "auto"),
     )
-
-
-def _as_not_measured(known: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
-    """Excluded stars as rows of ``not_measured.ecsv``."""
-    table = known.iloc[excluded.index][["tic_id", "tmag", "row", "column"]]
-    details = [text.removeprefix(EXCLUDED).removeprefix(": ") for text in excluded["reason"]]
-    return table.assign(reason=EXCLUDED, detail=np.array(details, dtype=object))
 
 
 def _methods(stars: pd.DataFrame, zeropoint: float, photometry: Mapping[str, Any]) -> NDArray:
@@ -193,33 +183,6 @@ def _methods(stars: pd.DataFrame, zeropoint: float, photometry: Mapping[str, Any
     expected = 10 ** (0.4 * (zeropoint - tmag))
     settings = AutoSettings.from_mapping(photometry["auto"])
     return choose_methods(tmag, contamination, cut / expected, settings)
-
-
-def _not_measured(
-    known: pd.DataFrame, on_data: NDArray, faint_limit: float, cutouts: Path
-) -> pd.DataFrame:
-    """Stars that cutouts were made of, or that lie on the CCD, and get no light curve, and why.
-
-    Of a long list of stars (`MANY_STARS`) those fainter than the limit are left
-    out where there are no pixels of them.
-    """
-    ra, dec = (known[name].to_numpy(dtype=float) for name in ("ra", "dec"))
-    is_bright = known["tmag"].to_numpy(dtype=float) <= faint_limit
-    with np.errstate(invalid="ignore"):
-        on_ccd = Window().contains(known["row"].to_numpy(), known["column"].to_numpy())
-    reason = np.full(len(known), "", dtype=object)
-    detail = np.full(len(known), "", dtype=object)
-    reason[on_ccd & is_bright & ~on_data] = NO_PIXELS
-    reason[~is_bright & (on_data if len(known) > MANY_STARS else on_ccd)] = TOO_FAINT
-    for cutout in read_unused_cutouts(cutouts):
-        east = ((ra - cutout["ra"] + 180) % 360 - 180) * np.cos(np.radians(dec))
-        offset = np.hypot(east, dec - cutout["dec"])
-        lost = ~on_data & (offset < 0.5 * cutout["size"] * PIXEL_SCALE)
-        reason[lost] = UNUSED_CUTOUT
-        detail[lost] = f"{cutout['path'].name}: {cutout['reason']}"
-    listed = reason != ""
-    table = known.loc[listed, ["tic_id", "tmag", "row", "column"]]
-    return table.assign(reason=reason[listed], detail=detail[listed]).sort_values("tmag")
 
 
 def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.DataFrame:
