@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.wcs.utils import fit_wcs_from_points
 from astroquery.mast.discovery_portal import PortalAPI
 from astroquery.vizier import VizierClass
 from fake_archives import Archive, serve, some_stars
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 from tessphot_lib.errors import InputDataError, ServiceError
 from tessphot_lib.io import tic_service
 from tessphot_lib.io.catalog_sqlite import read_catalog
+from tessphot_lib.io.cutout_table import write_cutout_table
 from tessphot_lib.io.ffi import ffi_wcs
 from tessphot_lib.io.tic import read_tic, read_tic_region
 from tessphot_lib.io.tic_service import Patience
@@ -168,7 +170,16 @@ def archives(monkeypatch):
         context.__exit__(None, None, None)
 
 
-def fetch(folder, *, source="mast", window=WHOLE, ffi_table="ffis.ecsv", ccd_id=CCD, **changed):
+def fetch(
+    folder,
+    *,
+    source="mast",
+    window=WHOLE,
+    ffi_table="ffis.ecsv",
+    ccd_id=CCD,
+    cutouts=None,
+    **changed,
+):
     told = {"source": source, "buffer": BUFFER, "faint_limit": FAINT_LIMIT}
     run_tic(
         folder / ffi_table if ffi_table else None,
@@ -177,11 +188,12 @@ def fetch(folder, *, source="mast", window=WHOLE, ffi_table="ffis.ecsv", ccd_id=
         settings=told | {"cache": str(folder / "cache")} | changed,
         window=window,
         patience=SOON,
+        cutouts=cutouts,
     )
     return folder / "tic.fits"
 
 
-def catalog(folder, *, window=WHOLE, buffer=BUFFER, tic="tic.fits"):
+def catalog(folder, *, window=WHOLE, buffer=BUFFER, tic="tic.fits", cutouts=None):
     run_catalog(
         folder / "ffis.ecsv",
         folder / tic,
@@ -189,6 +201,7 @@ def catalog(folder, *, window=WHOLE, buffer=BUFFER, tic="tic.fits"):
         CCD,
         settings={"buffer": buffer, "faint_limit": FAINT_LIMIT},
         window=window,
+        cutouts=cutouts,
     )
     return read_catalog(folder / "catalog.sqlite")
 
@@ -227,6 +240,49 @@ def test_all_stars_of_a_ccd_and_no_other(archives, tmp_path, ra, dec, source, wi
     row, column = wcs.to_pixel(known["ra"].to_numpy(), known["dec"].to_numpy())
     np.testing.assert_allclose(known["row"], row, atol=1e-3)
     np.testing.assert_allclose(known["column"], column, atol=1e-3)
+
+
+def write_cutouts(folder, wcs, windows):
+    """Table of cutouts, each with a linear WCS."""
+    rows = []
+    for window in windows:
+        corners = [window.row0, window.row1 - 1], [window.column0, window.column1 - 1]
+        row, column = (axis.ravel() for axis in np.meshgrid(*np.array(corners, dtype=float)))
+        sky = SkyCoord(*wcs.to_sky(row, column), unit="deg")
+        linear = fit_wcs_from_points((column - window.column0, row - window.row0), sky)
+        path = folder / f"tess-s0014-2-3_{window.row0}.fits"
+        rows.append({"path": path, "status": "ok", "window": window, "wcs": linear})
+    write_cutout_table(folder / "cutouts.ecsv", rows, CCD)
+    return folder / "cutouts.ecsv"
+
+
+@pytest.mark.parametrize(("ra", "dec"), [(0.0, 20.0), (123.0, -90.0)])
+def test_only_the_surroundings_of_cutouts_are_fetched(archives, tmp_path, ra, dec):
+    wcs = optics(ra, dec)
+    windows = [Window(60, 75, 1900, 1915), Window(1200, 1220, 300, 310), Window(64, 80, 1904, 1920)]
+    stars = pd.concat(
+        [sky_around(wcs, window, seed=k, count=4000) for k, window in enumerate(windows[:2])],
+        ignore_index=True,
+    )
+    stars["ID"] = np.arange(len(stars)) + 10_000_000_000
+    archive = archives(stars)
+    write_image(tmp_path, wcs)
+    cutouts = write_cutouts(tmp_path, wcs, windows)
+    fetch(tmp_path, cutouts=cutouts)
+    assert len(archive.asked) < 12  # pages; of the whole CCD some 100
+    told = read_tic(tmp_path / "tic.fits", FAINT_LIMIT)
+    assert len(told) < 0.6 * len(stars)
+    # Nothing is refused, and nothing is missing.
+    known, about = catalog(tmp_path, cutouts=cutouts)
+    found = set(known["tic_id"])
+    for window in windows[:2]:
+        surely, _ = truth(stars, wcs, window, BUFFER, about["epoch"])
+        assert len(surely) > 200
+        assert surely - found == set()
+    # A cutout elsewhere is not in the list.
+    others = write_cutouts(tmp_path, wcs, [*windows, Window(1900, 1915, 1900, 1915)])
+    with pytest.raises(InputDataError, match=r"tic\.fits: made for another piece of the sky"):
+        catalog(tmp_path, cutouts=others)
 
 
 @settings(

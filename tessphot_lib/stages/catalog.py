@@ -27,7 +27,7 @@ from tessphot_lib.io.tic import read_tic, read_tic_region
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.provenance import provenance
 from tessphot_lib.skycells import SkyCell
-from tessphot_lib.stages.footprint import Footprint
+from tessphot_lib.stages.footprint import Footprint, grid_of
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,8 @@ def run_catalog(
     footprint = Footprint(ffi_wcs(header), window)
     patches = read_cutout_table(cutouts) if cutouts is not None else []
     buffer, faint_limit = float(settings["buffer"]), float(settings["faint_limit"])
-    _check_region(tic, footprint, buffer, ccd_id)
+    seen = [Footprint.of_cutout(cutout) for cutout in patches] or [footprint]
+    _check_region(tic, seen, buffer, ccd_id)
     time = 0.5 * (float(header["TSTART"]) + float(header["TSTOP"]))
     epoch = float(Time(julian_date(time), format="jd", scale="tdb").jyear)
     stars = read_tic(tic, faint_limit)
@@ -138,12 +139,12 @@ def _near(
     return stars[near]
 
 
-def _check_region(tic: Path, footprint: Footprint, buffer: float, ccd_id: CcdId) -> None:
+def _check_region(tic: Path, seen: list[Footprint], buffer: float, ccd_id: CcdId) -> None:
     """Raise InputDataError if a downloaded list of stars does not hold all this piece of sky."""
     region = read_tic_region(tic)
     if region is None:
         return
-    ra, dec = footprint.grid(buffer)
+    ra, dec = grid_of(seen, buffer)
     covered = np.zeros(ra.shape, dtype=bool)
     for limits in region:
         covered |= SkyCell(*limits.tolist()).contains(ra, dec)

@@ -4,13 +4,16 @@ Everything is done with directions and distances on the sphere, so that a pole
 or RA = 0 on the CCD is nothing special.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from astropy.wcs import WCS
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
-from tessphot_lib.constants import PIXEL_SCALE
+from tessphot_lib.barycenter import unit_vector
+from tessphot_lib.constants import FIRST_SCIENCE_COLUMN, PIXEL_SCALE
 from tessphot_lib.io.ffi import pixel_to_sky
 from tessphot_lib.model import Window
 from tessphot_lib.skycells import separation
@@ -24,6 +27,13 @@ class Footprint:
 
     wcs: WCS
     window: Window
+
+    @classmethod
+    def of_cutout(cls, cutout: dict) -> "Footprint":
+        """Build from a row of `tessphot_lib.io.cutout_table.read_cutout_table`."""
+        window, wcs = cutout["window"], cutout["wcs"].deepcopy()
+        wcs.wcs.crpix += window.column0 + FIRST_SCIENCE_COLUMN, window.row0
+        return cls(wcs, window)
 
     def corners(self) -> tuple[NDArray, NDArray]:
         """Return ra (0 to 360) and dec [deg] of the outer corners of the four corner pixels.
@@ -77,3 +87,24 @@ class Footprint:
         )
         row_grid, column_grid = np.meshgrid(rows, columns, indexing="ij")
         return pixel_to_sky(self.wcs, row_grid.ravel(), column_grid.ravel())
+
+
+class Surroundings:
+    """The sky on and around some footprints, up to a margin [deg] and a bit more."""
+
+    def __init__(self, footprints: Sequence[Footprint], margin: float) -> None:
+        ra, dec = grid_of(footprints, 0.0)
+        self._tree = cKDTree(unit_vector(ra, dec))
+        self._chord = 2 * np.sin(0.5 * np.radians(margin + GRID_STEP))
+
+    def contain(self, ra: NDArray, dec: NDArray) -> NDArray:
+        """Tell which directions [deg] lie there, (n,) bool."""
+        towards = unit_vector(np.asarray(ra, dtype=float), np.asarray(dec, dtype=float))
+        distance, _ = self._tree.query(towards, distance_upper_bound=self._chord)
+        return np.isfinite(distance)
+
+
+def grid_of(footprints: Sequence[Footprint], margin: float) -> tuple[NDArray, NDArray]:
+    """Return ra, dec [deg] of the points of `Footprint.grid` of all footprints."""
+    grids = [footprint.grid(margin) for footprint in footprints]
+    return tuple(np.concatenate(axis) for axis in zip(*grids, strict=True))

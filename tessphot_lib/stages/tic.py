@@ -11,7 +11,8 @@ import pandas as pd
 
 from tessphot_lib.errors import InputDataError, ServiceError
 from tessphot_lib.io.atomic import complete_file
-from tessphot_lib.io.ffi import ffi_wcs, sky_to_pixel
+from tessphot_lib.io.cutout_table import read_cutout_table
+from tessphot_lib.io.ffi import ffi_wcs
 from tessphot_lib.io.ffi_table import reference_header
 from tessphot_lib.io.pointings import pointing_wcs
 from tessphot_lib.io.tic import read_tic_rows, write_tic
@@ -19,7 +20,7 @@ from tessphot_lib.io.tic_service import TITLES, Cone, Patience, StarService, Too
 from tessphot_lib.model import CcdId, Window
 from tessphot_lib.skycells import SkyCell, cells_at
 from tessphot_lib.stages.catalog import TIC_VERSION
-from tessphot_lib.stages.footprint import GRID_STEP, Footprint
+from tessphot_lib.stages.footprint import GRID_STEP, Footprint, Surroundings, grid_of
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def run_tic(
     settings: Mapping[str, Any],
     window: Window,
     patience: Patience | None = None,
+    cutouts: Path | None = None,
 ) -> None:
     """Download the stars on and around a CCD, cell by cell of a fixed grid on the sky.
 
@@ -56,6 +58,8 @@ def run_tic(
         ``vizier``), ``buffer`` [deg], ``faint_limit`` [mag], ``cache``.
     window : Window
         Science pixels that are used.
+    cutouts : Path, optional
+        ``cutouts.ecsv``: only the stars on and around the cutouts are wanted.
 
     Raises
     ------
@@ -64,13 +68,17 @@ def run_tic(
     """
     margin = float(settings["buffer"]) + FAST_MOVERS
     if ffi_table is None:
-        footprint = Footprint(pointing_wcs(ccd_id), window)
+        footprints = [Footprint(pointing_wcs(ccd_id), window)]
         margin += POINTING_MARGIN
         origin = "pointing"
-    else:
+    elif cutouts is None:
         header, origin = reference_header(ffi_table, ccd_id)
-        footprint = Footprint(ffi_wcs(header), window)
-    cells = cells_at(*footprint.grid(margin + CELL_MARGIN))
+        footprints = [Footprint(ffi_wcs(header), window)]
+    else:
+        footprints = [Footprint.of_cutout(cutout) for cutout in read_cutout_table(cutouts)]
+        origin = cutouts.name
+    cells = cells_at(*grid_of(footprints, margin + CELL_MARGIN))
+    surroundings = Surroundings(footprints, margin)
     faint_limit = float(settings["faint_limit"])
     stock = CellStock(
         StarService(settings["source"], patience),
@@ -80,9 +88,7 @@ def run_tic(
     parts = []
     for number, cell in enumerate(cells, start=1):
         stars = stock.stars(cell)
-        row, column = sky_to_pixel(footprint.wcs, stars["ra"].to_numpy(), stars["dec"].to_numpy())
-        distance = footprint.distance(stars["ra"].to_numpy(), stars["dec"].to_numpy(), row, column)
-        near = stars[distance <= margin]
+        near = stars[surroundings.contain(stars["ra"].to_numpy(), stars["dec"].to_numpy())]
         # A million texts that are nearly all the same need not be a million objects.
         parts.append(near.astype({"objType": "category", "disposition": "category"}))
         log.info("cell %d of %d: %d stars, %d are near", number, len(cells), len(stars), len(near))

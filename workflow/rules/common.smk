@@ -459,6 +459,11 @@ FOOTPRINT_FROM = (
     {}
     if config["catalog"]["footprint"] == "pointing"
     else {"ffi_table": ancient("results/{ccd_id}/ffis.ecsv")}
+    | (
+        {"cutouts": "results/{ccd_id}/cutouts.ecsv"}
+        if config["input"]["source"] == "tesscut"
+        else {}
+    )
 )
 PRODUCT_SETTINGS = {name: config["output"][name] for name in ("version", "origin")}
 RUN_SUMMARY = "results/summary.txt"
