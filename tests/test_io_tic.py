@@ -56,13 +56,56 @@ def test_csv_of_mast(tmp_path, name, change):
     stars = read_tic(write_text(tmp_path / name, f"{change(header)}\n{rows}"))
     check_truth(stars)
     left_out = {"n_phantoms": 2, "n_repeated": 1, "n_faint": 0, "n_without_tmag": 0}
-    assert stars.attrs == {"n_rows": 6} | left_out
+    assert stars.attrs == {"n_rows": 6, "marks_phantoms": True} | left_out
 
 
 def test_names_of_vizier_and_leading_comments(tmp_path):
     header, rows = MAST.split("\n", 1)
     header = "TIC,RAJ2000,DEJ2000,pmRA,pmDE,Tmag,Teff,OType,Disp"
     check_truth(read_tic(write_text(tmp_path / "v.csv", f"# a query\n#\n{header}\n{rows}")))
+
+
+VIZIER = """#
+#   VizieR Astronomical Server vizier.cds.unistra.fr
+#RESOURCE=yCat_4039
+#Column	TIC	(I10)	TESS Input Catalog identifier	[ucd=meta.id;meta.main]
+
+TIC;RAJ2000;DEJ2000;pmRA;pmDE;Tmag;Teff;Disp
+;deg;deg;mas/yr;mas/yr;mag;K;
+----------;----------;----------;--------;--------;-------;------;----------
+0012345678901; 10.5; -89.5;   1.25;  -2.5;10.125;5777.0;
+0000000000022;  0.0;  90.0;       ;      ; 12.5 ;      ;
+0000000000033;359.999;12.5;   3.0 ;   4.0;      ;4000.0;DUPLICATE
+0000000000044;200.25;-12.5;   3.0 ;   4.0;      ;4000.0;
+
+"""
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("v.csv", ";"), ("v.tsv", "\t"), ("v.csv", "|")])
+def test_separated_values_of_vizier(tmp_path, name, delimiter):
+    """With lines of units and of dashes below the names, and another one at the end."""
+    check_truth(read_tic(write_text(tmp_path / name, VIZIER.replace(";", delimiter))))
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_csv_with_other_delimiters(tmp_path, delimiter):
+    check_truth(read_tic(write_text(tmp_path / "tic.csv", MAST.replace(",", delimiter))))
+
+
+def test_votable(tmp_path):
+    mast_table().write(tmp_path / "tic.vot", format="votable")
+    check_truth(read_tic(tmp_path / "tic.vot"))
+
+
+def test_numbers_with_the_name_of_the_catalog(tmp_path):
+    text = "TIC ID,ra,dec,pmRA,pmDEC,Tmag\nTIC 7,1,2,3,4,9\ntic8,1,2,3,4,9\nTIC-9,1,2,3,4,9\n"
+    assert read_tic(write_text(tmp_path / "t.csv", text))["tic_id"].tolist() == [7, 8, 9]
+
+
+@pytest.mark.parametrize(("column", "is_told"), [("", False), (",disposition", True)])
+def test_whether_phantoms_are_marked(tmp_path, column, is_told):
+    text = f"ID,ra,dec,pmRA,pmDEC,Tmag{column}\n7,1,2,3,4,9{',' * is_told}\n"
+    assert read_tic(write_text(tmp_path / "t.csv", text)).attrs["marks_phantoms"] is is_told
 
 
 def test_position_at_j2000_is_preferred_to_the_original_one(tmp_path):
@@ -161,6 +204,8 @@ def test_a_missing_column_is_named(tmp_path):
         ("bad.fits", b"not FITS", "cannot be read"),
         ("bad.parquet", b"not Parquet", "(cannot be read|pyarrow)"),
         ("bad.txt", b"1", "has to end in"),
+        ("bad.vot", b"<VOTABLE></VOTABLE>", "no column for tic_id"),
+        ("bad.vot", b"<VOTABLE><RESOURCE>", "cannot be read"),
     ],
 )
 def test_unreadable_files_are_named(tmp_path, name, content, message):

@@ -1,18 +1,14 @@
 """Rows of the TESS Input Catalog from a file, whoever made it.
 
-CSV, ECSV, FITS or Parquet (CSV also compressed), with the column names of MAST
-or VizieR in upper or lower case.
+With the column names of MAST or VizieR in upper or lower case; `tessphot_lib.io.star_tables`
+reads the formats.
 """
 
-import gzip
-import importlib
 import io
-import itertools
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TextIO
 
 import numpy as np
 import pandas as pd
@@ -22,11 +18,12 @@ from astropy.utils.exceptions import AstropyUserWarning
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.damage import open_fits, told_as_damage
+from tessphot_lib.io.star_tables import native, read_columns
 
 # our name -> names in files, best first; MAST's ra and dec are at epoch 2000.0. VizieR's RAOdeg
 # and DEOdeg (MAST's ra_orig and dec_orig) are at the epoch of another catalog: of no use.
 NAMES = {
-    "tic_id": ("id", "tic", "ticid", "tic_id"),
+    "tic_id": ("id", "tic", "ticid", "tic_id", "tic id"),
     "ra_j2000": ("ra", "raj2000", "ra_j2000", "_raj2000"),
     "dec_j2000": ("dec", "dej2000", "dec_j2000", "_dej2000"),
     "pm_ra": ("pmra", "pm_ra"),
@@ -38,7 +35,7 @@ NAMES = {
 OPTIONAL = {"teff", "disposition"}
 LIMITS = {"tic_id": (1, 2**53), "ra_j2000": (0.0, 360.0), "dec_j2000": (-90.0, 90.0)}
 WANTED = {name for names in NAMES.values() for name in names}
-CHUNK_ROWS = 100_000  # rows that are in memory as they stand in the file
+PREFIX = re.compile(r"^\s*TIC[ _-]*", re.IGNORECASE)  # of numbers: TIC 261136679
 
 # What `write_tic` writes: column, type in the file, unit.
 FITS_COLUMNS = (
@@ -65,8 +62,8 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        A file that ends in ``.csv``, ``.csv.gz``, ``.ecsv``, ``.fits``,
-        ``.fits.gz`` or ``.parquet``.
+        A file that ends in ``.csv``, ``.tsv``, ``.ecsv``, ``.fits``, each maybe with ``.gz``,
+        ``.vot`` or ``.parquet``.
     faint_limit : float
         Fainter stars are left out, and where it is finite those without Tmag.
 
@@ -78,7 +75,8 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
         where missing), in the order of the file. ``attrs`` has ``n_rows`` of
         the file, and of those left out ``n_phantoms``: rows that have a
         disposition (DUPLICATE, ARTIFACT) other than SPLIT, ``n_repeated``: rows whose
-        ``tic_id`` an earlier one has, ``n_faint``, and ``n_without_tmag``.
+        ``tic_id`` an earlier one has, ``n_faint``, and ``n_without_tmag``;
+        ``marks_phantoms`` is False if there is no such column, so that none is left out.
 
     Raises
     ------
@@ -88,8 +86,9 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
     """
     path = Path(path)
     counts = dict.fromkeys(("n_rows", "n_phantoms", "n_faint", "n_without_tmag"), 0)
+    counts["marks_phantoms"] = False
     parts = []
-    for table in _reader(path)(path):
+    for table in read_columns(path, WANTED):
         parts.append(_stars_of(path, table, counts, faint_limit))
     if counts["n_rows"] == 0:
         raise InputDataError(f"{path}: no stars in the file")
@@ -168,7 +167,7 @@ def read_tic_rows(path: Path) -> pd.DataFrame:
             warnings.simplefilter("error", AstropyUserWarning)  # of a wrong checksum
             with fits.open(io.BytesIO(path.read_bytes()), checksum=True) as hdus:
                 data = hdus["TIC"].data
-                return pd.DataFrame({name: _native(data[name]) for name, _, _ in FITS_COLUMNS})
+                return pd.DataFrame({name: native(data[name]) for name, _, _ in FITS_COLUMNS})
     except (OSError, EOFError, KeyError, TypeError, ValueError, AstropyUserWarning) as error:
         raise InputDataError(f"{path} cannot be read: {error}") from error
 
@@ -181,6 +180,7 @@ def _stars_of(
     stars.index = pd.RangeIndex(counts["n_rows"], counts["n_rows"] + len(stars))
     counts["n_rows"] += len(stars)
     if "disposition" in stars:
+        counts["marks_phantoms"] = True
         phantom = _is_phantom(stars.pop("disposition"))
         counts["n_phantoms"] += int(phantom.sum())
         stars = stars[~phantom]
@@ -226,6 +226,8 @@ def _is_phantom(disposition: pd.Series) -> np.ndarray:
 def _numbers(path: Path, values: pd.Series, names: dict[str, str]) -> pd.Series:
     """Convert a column to float64, refusing what is no number or out of its range."""
     missing = _is_missing(values)
+    if values.name == "tic_id" and values.dtype.kind not in "iuf":
+        values = values.astype(str).str.replace(PREFIX, "", regex=True)
     numbers = pd.to_numeric(values.where(~missing), errors="coerce").astype("float64")
     low, high = LIMITS.get(values.name, (-np.inf, np.inf))
     wrong = (numbers.isna() & ~missing) | np.isinf(numbers) | (numbers < low) | (numbers > high)
@@ -240,93 +242,3 @@ def _numbers(path: Path, values: pd.Series, names: dict[str, str]) -> pd.Series:
             f"{values[index]!r} is not possible"
         )
     return numbers
-
-
-def _reader(path: Path) -> Any:
-    """Choose by the name of the file."""
-    name = path.name.lower().removesuffix(".gz")
-    for suffix, reader in _READERS.items():
-        if name.endswith(suffix):
-            return reader
-    raise InputDataError(f"{path}: a star catalog has to end in {', '.join(_READERS)}")
-
-
-def _is_wanted(name: Any) -> bool:
-    return str(name).strip().lower() in WANTED
-
-
-def _read_text(path: Path) -> Iterator[pd.DataFrame]:
-    """Read CSV or ECSV as text, so that a wrong value can be named."""
-    try:
-        with _open_text(path) as file:
-            comments = list(itertools.takewhile(lambda line: line.startswith("#"), file))
-        has_commas = any(re.match(r"#\s*delimiter: *','", line) for line in comments)
-        is_ecsv = comments and comments[0].startswith("# %ECSV")
-        with pd.read_csv(
-            path,
-            sep=" " if is_ecsv and not has_commas else ",",
-            skiprows=len(comments),
-            dtype=str,
-            keep_default_na=False,
-            skipinitialspace=True,
-            usecols=_is_wanted,
-            chunksize=CHUNK_ROWS,
-        ) as chunks:
-            for chunk in chunks:
-                yield chunk.rename(columns=str.strip)
-    except pd.errors.EmptyDataError as error:
-        raise InputDataError(f"{path}: the file is empty") from error
-    except (OSError, EOFError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise InputDataError(f"{path} cannot be read: {error}") from error
-
-
-def _open_text(path: Path) -> TextIO:
-    opener = gzip.open if path.suffix.lower() == ".gz" else open
-    return opener(path, "rt", encoding="utf-8")
-
-
-def _read_fits(path: Path) -> Iterator[pd.DataFrame]:
-    with told_as_damage(path), open_fits(path) as hdus:
-        tables = (hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU))
-        if (hdu := next(tables, None)) is None:
-            raise InputDataError(f"{path}: no table in the file")
-        columns = [column for column in hdu.columns if _is_wanted(column.name)]
-        for first in range(0, max(len(hdu.data), 1), CHUNK_ROWS):
-            rows = hdu.data[first : first + CHUNK_ROWS]
-            yield pd.DataFrame({column.name: _plain(rows, column) for column in columns})
-
-
-def _plain(rows: fits.FITS_rec, column: fits.Column) -> np.ndarray:
-    """Values of a column, NaN where an integer is the one that stands for missing."""
-    values = _native(rows[column.name])
-    if values.dtype.kind in "iu" and isinstance(column.null, int):
-        return np.where(values == column.null, np.nan, values)
-    return values
-
-
-def _native(values: np.ndarray) -> np.ndarray:
-    """Copy to the byte order of the machine, strings to Python's."""
-    if values.dtype.kind in "SU":
-        return np.array(values).astype(str).astype(object)
-    return values.astype(values.dtype.newbyteorder("="))
-
-
-def _read_parquet(path: Path) -> Iterator[pd.DataFrame]:
-    try:
-        parquet = importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise InputDataError(f"{path}: Parquet files need the package pyarrow") from error
-    with told_as_damage(path), parquet.ParquetFile(path) as file:
-        columns = [name for name in file.schema_arrow.names if _is_wanted(name)]
-        yield file.schema_arrow.empty_table().select(columns).to_pandas()
-        for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
-            yield batch.to_pandas()
-
-
-_READERS = {
-    ".ecsv": _read_text,
-    ".csv": _read_text,
-    ".fits": _read_fits,
-    ".fit": _read_fits,
-    ".parquet": _read_parquet,
-}

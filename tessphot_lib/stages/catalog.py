@@ -115,6 +115,8 @@ def run_catalog(
         len(stars) - n_inside,
         buffer,
     )
+    if not counts["marks_phantoms"]:
+        log.warning("%s: no column disposition, so that duplicates in the TIC count as stars", tic)
     if n_inside == 0:
         raise InputDataError(
             f"{tic}: none of its {n_bright} stars brighter than catalog.faint_limit "
