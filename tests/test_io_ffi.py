@@ -216,6 +216,21 @@ def test_truncated_gzipped_file(whole, packed, tmp_path):
             read()
 
 
+def test_gzipped_in_several_pieces(tmp_path):
+    """As bgzip and others do, with an empty piece at the end: its size is not that of the whole."""
+    content = small(tmp_path / "a.fits").read_bytes()
+    pieces = [content[:10_000], content[10_000:20_000], content[20_000:], b""]
+    path = tmp_path / "a.fits.gz"
+    path.write_bytes(b"".join(gzip.compress(piece) for piece in pieces))
+    assert read_ffi_header(path, CCD)["CAMERA"] == 2
+    exposure = read_ffi(path, CCD, Window(30, 40, 0, 16))
+    rows, columns = np.mgrid[30:40, 0:16]
+    np.testing.assert_array_equal(exposure.flux, value_at(rows, columns, n_columns=60))
+    path.write_bytes(b"".join(gzip.compress(piece) for piece in (*pieces[:2], b"")))
+    with pytest.raises(InputDataError, match=r"a.fits.gz: cannot be read: it is truncated"):
+        read_ffi_header(path, CCD)
+
+
 def test_damaged_gzipped_file(packed, tmp_path):
     content = bytearray(packed.read_bytes())
     content[len(content) // 2] ^= 0xFF

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tessphot_lib.errors import InputDataError
+from tessphot_lib.io.cutout_files import find_cutouts
 from tessphot_lib.io.ffi_files import (
     FfiFile,
     block_of,
@@ -119,6 +120,22 @@ def test_folders_are_searched_and_duplicates_marked(tmp_path):
         FfiFile(STAMP, str(tmp_path / "b" / name(end=".gz")), True),
         FfiFile(later, str(tmp_path / name(later)), False),
     ]
+
+
+def test_cutouts_are_searched_as_images_are(tmp_path):
+    """Links to folders are followed, hidden folders left out, and a missing one is named."""
+    name = "tess-s0014-3-4_10.5_-3.25_15x15_astrocut.fits"
+    elsewhere = tmp_path / "elsewhere"
+    for folder in (elsewhere / "deep", tmp_path / "cut" / ".cache"):
+        folder.mkdir(parents=True)
+        (folder / name).touch()
+    (tmp_path / "cut" / "linked").symlink_to(elsewhere)
+    found = find_cutouts(tmp_path / "cut")
+    assert found == {
+        CcdId(14, 3, 4): [FfiFile("", str(tmp_path / "cut" / "linked" / "deep" / name), False)]
+    }
+    with pytest.raises(InputDataError, match="nowhere: cannot be searched"):
+        find_cutouts(tmp_path / "nowhere")
 
 
 def test_folder_that_is_missing_is_named(tmp_path):

@@ -5,9 +5,8 @@ Imported whenever the workflow is read, so it needs the standard library only.
 
 import os
 import re
-from pathlib import Path
 
-from tessphot_lib.io.ffi_files import FfiFile
+from tessphot_lib.io.ffi_files import FfiFile, walk_files
 from tessphot_lib.model import CcdId
 
 CUTOUT_NAME = re.compile(r"tess-s(\d{4})-([1-4])-([1-4])[_-].*\.fits(\.gz)?")
@@ -20,12 +19,17 @@ def find_cutouts(folder: str | os.PathLike) -> dict[CcdId, list[FfiFile]]:
     -------
     dict of CcdId to list of FfiFile
         Sorted by name; ``stamp`` is empty, since a cutout is of many images.
+        Links to folders are followed, hidden folders are left out.
+
+    Raises
+    ------
+    InputDataError
+        If the folder, or one below it, cannot be read.
     """
     found: dict[CcdId, list[FfiFile]] = {}
-    paths = Path(folder).rglob("tess-s*.fits*")
-    for path in sorted(paths, key=lambda path: (path.name, str(path))):
-        match = CUTOUT_NAME.fullmatch(path.name)
+    for name, path in sorted(walk_files(os.fspath(folder))):
+        match = CUTOUT_NAME.fullmatch(name)
         if match is not None and match[1] != "0000":
             ccd_id = CcdId(int(match[1]), int(match[2]), int(match[3]))
-            found.setdefault(ccd_id, []).append(FfiFile("", str(path), False))
+            found.setdefault(ccd_id, []).append(FfiFile("", path, False))
     return found

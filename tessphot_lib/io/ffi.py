@@ -29,6 +29,7 @@ BITPIX = (8, 16, 32, 64, -32, -64)  # FITS Standard 4.0, section 4.4.1.1
 N_IMAGE_BYTES = 4  # float32
 ROWS_AT_ONCE = 64  # of an image that are read
 FITS_BLOCK = 2880
+CHUNK_BYTES = 1 << 20  # that are unpacked at a time
 MAX_EXTRA_BYTES = 10_000_000  # of the table of cosmic rays behind the images
 
 # The cadence number of early images (before sector 6, 1800 s) follows from their
@@ -286,17 +287,27 @@ def _data_bytes(header: fits.Header) -> int:
 def _check_size(path: Path, location: int, header: fits.Header) -> None:
     """Raise OSError where the file is too short for its two images; cheap also if gzipped."""
     wanted = location + 2 * _data_bytes(header)
-    is_strange = False
     if path.suffix == ".gz":
         with path.open("rb") as file:
             file.seek(-4, 2)  # the last four bytes of gzip: the unpacked size modulo 2**32
             size = int.from_bytes(file.read(4), "little")
-        # Of a cut file they are any four bytes, hardly ever whole blocks of a likely number.
-        is_strange = size % FITS_BLOCK != 0 or size > 1.5 * wanted + MAX_EXTRA_BYTES
+        # Of a cut file they are any four bytes, hardly ever whole blocks of a likely number; of
+        # one packed in several pieces they tell the size of the last piece.
+        if size % FITS_BLOCK != 0 or not wanted <= size <= 1.5 * wanted + MAX_EXTRA_BYTES:
+            size = _unpacked_size(path)
     else:
         size = path.stat().st_size
-    if size < wanted or is_strange:
+    if size < wanted:
         raise OSError(f"it is truncated: {size} bytes, its header asks for {wanted}")
+
+
+def _unpacked_size(path: Path) -> int:
+    """Size of what a gzipped file holds; EOFError if it is cut."""
+    size = 0
+    with igzip.open(path, "rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            size += len(chunk)
+    return size
 
 
 def _merge(path: Path, headers: list[fits.Header], ccd_id: CcdId) -> fits.Header:
