@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 # Degree of the distortion of the CCD's WCS by the number of cutouts it is fitted to.
 DEGREE_BY_COUNT = ((24, 3), (12, 2))
 DEFAULT_LENGTH = 1800 / SECONDS_PER_DAY  # [d] of a single image that does not tell
+KEPT_BYTES = 200_000_000  # of the pixels of cutouts that were read last
 SAME_PIXEL = 1e-4  # relative difference up to which overlapping cutouts agree
 # How far from the cutouts their common WCS is good to some tenths of an arcmin [pixels].
 FAR, FAR_WITH_DISTORTION = 400.0, 1000.0
@@ -65,7 +66,7 @@ def run_cutout_table(
     InputDataError
         If a cutout is bad, or none is left.
     """
-    rows, good = [], []
+    rows, good, pixels = [], [], KeptPixels()
     for path in sorted(cutouts, key=lambda path: (path.name, str(path))):
         try:
             cutout = read_cutout(path, ccd_id)
@@ -76,7 +77,7 @@ def run_cutout_table(
             rows.append({"path": path, "status": "unusable", "reason": err})
             continue
         row = {"path": path, "status": "ok", "window": cutout.window, "wcs": cutout.wcs}
-        others = contradicted_by(cutout, good)
+        others = [other for other in good if differ(cutout, other, pixels)]
         if others:
             names = ", ".join(str(one.path) for one in others)
             log.warning("left out: %s: its pixels contradict those of %s", path, names)
@@ -106,25 +107,36 @@ def run_cutout_table(
     )
 
 
-def contradicted_by(cutout: Cutout, others: list[Cutout]) -> list[Cutout]:
-    """Find the cutouts whose pixels differ from those of this one in the same images."""
-    return [other for other in others if _differs(cutout, other)]
+class KeptPixels:
+    """Pixels of cutouts, of which those that were read last are kept: neighbors come together."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Path, NDArray] = {}
+
+    def flux(self, cutout: Cutout) -> NDArray:
+        """Sky included, over the window of the cutout; not to be changed."""
+        flux = self._kept.pop(cutout.path, None)
+        if flux is None:
+            flux, _ = read_cutout_pixels(cutout.path)
+        self._kept[cutout.path] = flux  # as the last one
+        while len(self._kept) > 1 and sum(one.nbytes for one in self._kept.values()) > KEPT_BYTES:
+            del self._kept[next(iter(self._kept))]
+        return flux
 
 
-def _differs(one: Cutout, other: Cutout) -> bool:
-    """Compare the common pixels of two cutouts; NaN agrees with all."""
+def differ(one: Cutout, other: Cutout, pixels: KeptPixels) -> bool:
+    """Tell whether two cutouts have other pixels in the same images; NaN agrees with all."""
     common = one.window.intersect(other.window)
     if common is None:
         return False
     _, first, second = np.intersect1d(one.cadenceno, other.cadenceno, return_indices=True)
     first, second = (rows[one.cadenceno[first] != NO_CADENCE] for rows in (first, second))
-    pixels = []
-    for cutout, rows in ((one, first), (other, second)):
-        flux, _ = read_cutout_pixels(cutout.path)
-        pixels.append(flux[(rows, *common.slices_in(cutout.window))])
+    flux, other_flux = (
+        pixels.flux(cutout)[(rows, *common.slices_in(cutout.window))]
+        for cutout, rows in ((one, first), (other, second))
+    )
     with np.errstate(invalid="ignore"):
-        difference = np.abs(pixels[0] - pixels[1])
-        return bool(np.any(difference > SAME_PIXEL * (1 + np.abs(pixels[0]))))
+        return bool(np.any(np.abs(flux - other_flux) > SAME_PIXEL * (1 + np.abs(flux))))
 
 
 def fit_ccd_wcs(cutouts: list[Cutout]) -> WCS:
