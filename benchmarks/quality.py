@@ -203,7 +203,7 @@ def photometry_quality(folder: Path, *, per_bin: int = 400, seed: int = 1) -> li
     rng = np.random.default_rng(seed)
     rows = []
     alone = stars["contamination"] <= CONTAMINATED
-    for tmag in range(4, 17):
+    for tmag in range(2, 17):
         inside = (stars["tmag"] >= tmag - 0.5) & (stars["tmag"] < tmag + 0.5)
         for name, near in (
             (f"Tmag {tmag}", stars[inside & alone]),
@@ -266,12 +266,12 @@ def _measure(
     floors = _floors(scene, index, sigma)
     if floors is None:
         return None
-    per_hour = _per_hour(scene)
+    per_hour = per_hour_of(scene)
     ptp = 1e6 * 1.4826 * np.median(np.abs(np.diff(own / median))) / np.sqrt(2 * per_hour)
     return {
         "held": float(median / true_flux),
         "bias": float(median / flfrcsap / true_flux) - 1,
-        "scatter": 1e6 * _rms_of_whole_hours(time, own / median - 1, per_hour),
+        "scatter": 1e6 * rms_of_whole_hours(time, own / median - 1, per_hour),
         "floor": 1e6 * floors[0] / true_flux / np.sqrt(per_hour),
         "joint_floor": 1e6 * floors[1] / true_flux / np.sqrt(per_hour),
         "ptp": ptp,
@@ -279,7 +279,7 @@ def _measure(
     }
 
 
-def _rms_of_whole_hours(time: NDArray, relative: NDArray, per_hour: float) -> float:
+def rms_of_whole_hours(time: NDArray, relative: NDArray, per_hour: float) -> float:
     """Robust scatter of means over one hour, of hours that have all their images."""
     hour = np.floor((time - time[0]) / HOUR + 1e-6).astype(int)
     _, inverse, count = np.unique(hour, return_inverse=True, return_counts=True)
@@ -327,7 +327,7 @@ def _floors(scene: Scene, index: int, sigma: NDArray) -> tuple[float, float] | N
     return float(alone), float(np.sqrt(np.linalg.inv(information)[0, 0]))
 
 
-def _per_hour(scene: Scene) -> float:
+def per_hour_of(scene: Scene) -> float:
     """Images in an hour."""
     return 3600.0 / scene.settings.cadence_seconds
 

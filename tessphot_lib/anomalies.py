@@ -18,7 +18,7 @@ MIN_SHARE = 0.5  # of a neighborhood's sky pixels must stand out for a pixel of 
 BRIDGE = 7  # [pixels] stars up to twice as wide are bridged between what is seen on their sides
 MIN_PIXELS = 30  # fewer in an image are no reflection
 RELATIVE_LIMIT = 0.01  # of the background itself: how well it is known in scattered light
-REACH = 16  # [pixels] beside what was seen that is looked at again
+REACH = 40  # [pixels] from what was seen, through what was found: bright stars hide as much
 SIGMA = 2.0  # [pixels] of the Gaussian over which that is averaged
 SURE_STARLIGHT = 100.0  # [e-/s] of a pixel whose residual counts half, brighter ones less
 MARGIN = REACH + int(4 * SIGMA)  # [pixels] around a region that `extend_anomalies` needs
@@ -70,7 +70,8 @@ def extend_anomalies(
 ) -> NDArray:
     """Find the pixels beside those seen by `find_anomalies` that the same light lies on.
 
-    A pixel belongs to it if the mean residual about it exceeds the limit. The
+    A pixel belongs to it if the mean residual about it exceeds the limit, and if
+    such pixels lead to it from what was seen. The
     mean has Gaussian weights, less for bright pixels, whose residual is mostly
     noise, variability and motion: these are decided by what is around them.
 
@@ -88,7 +89,7 @@ def extend_anomalies(
     Returns
     -------
     (n_rows, n_columns) bool array
-        True for ``seen`` and what was found up to `REACH` pixels beside it;
+        True for ``seen`` and what was found within `REACH` steps from it;
         exact except for the outer `MARGIN` pixels. False where nothing was seen.
     """
     if not seen.any():
@@ -98,8 +99,8 @@ def extend_anomalies(
     light = ndimage.gaussian_filter(np.where(known, residual, 0.0) * weight, SIGMA)
     total = ndimage.gaussian_filter(weight, SIGMA)
     excess = np.divide(light, total, out=np.zeros_like(light), where=total > 0)
-    near = ndimage.distance_transform_edt(~seen) <= REACH
-    return seen | (near & (excess > limit))
+    anywhere = np.ones((3, 3), dtype=bool)
+    return ndimage.binary_dilation(seen, anywhere, REACH, mask=seen | (excess > limit))
 
 
 def anomaly_limit(background: NDArray, limit: float) -> NDArray:

@@ -17,25 +17,15 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.optimize import minimize
 
-from tessphot_lib.model import Window
-from tessphot_lib.starmask import FULL_WELL_RATE
+from tessphot_lib.halo_pixels import pixel_groups, pixel_weights
 
-FULL_SHARE = 0.7  # of a full well in the average image, from which a pixel is the core's
-AROUND_CORE = np.ones((7, 1), dtype=bool)  # pixels beside the core that its charge may reach
-OWN_SHARE = 0.8  # of the known light in a pixel must be the star's
-LEAST_SIGNAL = 3.0  # of a pixel's light over its noise in one image
-MISSING_SHARE = 0.02  # of the good images that may lack a pixel, or have it full
 SMOOTHNESS = 1e-5  # relative changes well below count by their square, and not by their size
 MAX_ITERATIONS = 500
 TOLERANCE = 1e-9  # of the objective, at which it is taken to have converged
 NEGLIGIBLE = 0.01  # of the mean share of a group, below which it is left out
 IMAGES_PER_WEIGHT = 30  # good ones; with more weights a star's own changes are fitted away
-BRIGHT_SKY = 2.0  # times the usual: scattered light, of which backgrounds miss a little
-MIN_CLEAN = 0.3  # of the good images must be without stray light, for the others not to count
-N_SECTORS = 8  # around the star; a group of pixels lies in one of them
 
 
 @dataclass(frozen=True)
@@ -55,53 +45,6 @@ class HaloWeights:
     segments: list[slice]
     weights: NDArray
     objective: NDArray
-
-
-def halo_mask(
-    window: Window,
-    average_image: NDArray,
-    row: float,
-    column: float,
-    *,
-    radius: float,
-    own: NDArray,
-    known: NDArray,
-    often_full: NDArray,
-) -> NDArray:
-    """Mark the pixels of a star's halo.
-
-    Parameters
-    ----------
-    window : Window
-        Pixels that the images cover.
-    average_image : (n_rows, n_columns) array
-        Background subtracted [e-/s]; NaN: no pixel.
-    row, column : float
-        Where the star is [science pixels].
-    radius : float
-        How far from it the halo reaches [pixels].
-    own, known : (n_rows, n_columns) arrays
-        Expected light of the star, and of all known stars, this one among them [e-/s].
-    often_full : (n_rows, n_columns) bool array
-        Pixels that are saturated in more than single images.
-
-    Returns
-    -------
-    (n_rows, n_columns) bool array
-        Pixels within the radius that have data, are neither full nor beside a
-        full one, and whose light is the star's but for `OWN_SHARE`.
-    """
-    rows = np.arange(window.row0, window.row1)[:, None] - row
-    columns = np.arange(window.column0, window.column1) - column
-    finite = np.isfinite(average_image)
-    full = often_full | (np.nan_to_num(average_image) > FULL_SHARE * FULL_WELL_RATE)
-    return (
-        (rows**2 + columns**2 <= radius**2)
-        & finite
-        & ~ndimage.binary_dilation(full, structure=AROUND_CORE)
-        & (own > 0)
-        & (own >= OWN_SHARE * known)
-    )
 
 
 def time_segments(time: NDArray, good: NDArray, *, gap: float, least: int) -> list[slice]:
@@ -135,29 +78,6 @@ def time_segments(time: NDArray, good: NDArray, *, gap: float, least: int) -> li
         del bounds[smallest if left <= right else smallest + 1]
     edges = [0, *(int(index[bound]) for bound in bounds[1:-1]), len(time)]
     return [slice(first, last) for first, last in pairwise(edges)]
-
-
-def without_stray_light(reflected: NDArray, sky: NDArray, good: NDArray) -> NDArray:
-    """Leave images with stray light out of the good ones.
-
-    Parameters
-    ----------
-    reflected : (n_cadences,) bool array
-        Images with a reflection or the like on the halo.
-    sky : (n_cadences,) array
-        Background at the star [e-/s]; NaN where unknown.
-    good : (n_cadences,) bool array
-
-    Returns
-    -------
-    (n_cadences,) bool array
-        ``good`` itself where less than `MIN_CLEAN` of them would be left.
-    """
-    if not good.any():
-        return good
-    with np.errstate(invalid="ignore"):
-        clean = good & ~reflected & ~(sky > BRIGHT_SKY * np.nanmedian(sky[good]))
-    return clean if clean.sum() >= MIN_CLEAN * good.sum() else good
 
 
 def total_variation(shares: NDArray, changes: NDArray) -> tuple[float, NDArray]:
@@ -223,68 +143,6 @@ def least_variation(changes: NDArray, start: NDArray) -> tuple[NDArray, float]:
     shares[shares < NEGLIGIBLE / len(shares)] = 0.0
     shares /= shares.sum()
     return shares, total_variation(shares, changes)[0]
-
-
-def pixel_groups(row: NDArray, column: NDArray, information: NDArray, n_groups: int) -> NDArray:
-    """Put pixels into groups that share a weight: sectors around the star, cut into rings.
-
-    Parameters
-    ----------
-    row, column : (n_pixels,) arrays
-        Distances from the star [pixels].
-    information : (n_pixels,) array
-        Squared signal to noise of each.
-    n_groups : int
-        Wanted; at least one for each of `N_SECTORS`.
-
-    Returns
-    -------
-    (n_pixels,) int array
-        Numbers from 0 without gaps. The groups of a sector hold about the same
-        information, so that bright pixels stay alone and faint ones do not.
-        Each pixel is its own group where as many are wanted.
-    """
-    n_pixels = len(row)
-    if n_groups >= n_pixels:
-        return np.arange(n_pixels)
-    n_rings = max(1, n_groups // N_SECTORS)
-    angle = np.arctan2(row, column) / (2 * np.pi) + 0.5 / N_SECTORS
-    sector = np.floor((angle % 1.0) * N_SECTORS).astype(int) % N_SECTORS
-    order = np.lexsort((column, row, row**2 + column**2, sector))
-    group = np.zeros(n_pixels, dtype=int)
-    for number in range(N_SECTORS):
-        members = order[sector[order] == number]
-        before = np.cumsum(information[members]) - 0.5 * information[members]
-        share = before / max(information[members].sum(), 1e-300)
-        group[members] = number * n_rings + np.minimum((share * n_rings).astype(int), n_rings - 1)
-    return np.unique(group, return_inverse=True)[1]
-
-
-def pixel_weights(level: NDArray, noise: NDArray, sky_error: float) -> NDArray:
-    """Weights for the least noise of the weighted sum of pixels, none of them negative.
-
-    Parameters
-    ----------
-    level, noise : (n_pixels,) arrays
-        Typical light of each pixel and its own error, positive [e-/s].
-    sky_error : float
-        Error that all pixels have in common [e-/s].
-
-    Returns
-    -------
-    (n_pixels,) float64 array
-        ``(level - limit) / noise**2``, the best for these errors (generalized least
-        squares), and 0 for pixels fainter than the limit: they would have more of the
-        common error than of the star. Without that error the limit is 0.
-    """
-    used = np.ones(len(level), dtype=bool)
-    while True:
-        weight = 1 / noise[used] ** 2
-        limit = sky_error**2 * (level[used] @ weight) / (1 + sky_error**2 * weight.sum())
-        brighter = level > limit
-        if (used <= brighter).all():
-            return np.where(used, (level - limit) / noise**2, 0.0)
-        used &= brighter
 
 
 def fit_halo(

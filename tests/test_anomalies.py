@@ -107,7 +107,26 @@ def test_second_look_stays_near_to_what_was_seen():
     seen = np.zeros(SHAPE, dtype=bool)
     seen[70, 20] = True
     found = extend_anomalies(np.full(SHAPE, 50.0), np.zeros(SHAPE), seen, limit=12.0)
-    np.testing.assert_array_equal(found, np.hypot(ROW - 70, COLUMN - 20) <= REACH)
+    steps = np.maximum(np.abs(ROW - 70), np.abs(COLUMN - 20))
+    np.testing.assert_array_equal(found, steps <= REACH)
+
+
+def test_second_look_follows_the_light_behind_a_bright_star():
+    """The mask of the star hides 30 pixels; its wings are known, and so is what adds to them."""
+    distance = np.hypot(ROW - 60, COLUMN - 80)
+    starlight = 3e5 * (1 + distance**2) ** -1.5
+    noise = np.random.default_rng(4).normal(0, 1, SHAPE) * (0.5 + 0.002 * starlight)
+    light = ring(60.0)
+    seen = (light > 0) & (distance > 30)
+    found = extend_anomalies(noise + light, starlight, seen, limit=12.0)
+    hidden = (light > 0) & (distance <= 30) & (distance > 5)
+    assert hidden.sum() > 100
+    assert found[hidden].mean() > 0.95
+    # Light beside it to which nothing leads is something else.
+    other = noise + light
+    other[25:31, 37:43] += 500.0
+    away = (light == 0) & (np.hypot(ROW - 28, COLUMN - 40) < 6)
+    assert not extend_anomalies(other, starlight, seen, limit=12.0)[away].any()
 
 
 def test_second_look_where_nothing_was_seen():
@@ -135,7 +154,7 @@ def test_second_look_at_a_part_is_that_at_the_whole():
     light = ring(60.0)
     seen = (light > 0) & (starlight < 5)
     whole = extend_anomalies(noise + light, starlight, seen, limit=12.0)
-    cut = (slice(30, 120), slice(60, 150))
+    cut = (slice(10, 130), slice(40, 165))
     part = extend_anomalies((noise + light)[cut], starlight[cut], seen[cut], limit=12.0)
     inner = (slice(MARGIN, -MARGIN), slice(MARGIN, -MARGIN))
     np.testing.assert_array_equal(part[inner], whole[cut][inner])

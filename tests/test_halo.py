@@ -5,65 +5,15 @@ import pytest
 from scipy.optimize import approx_fprime
 
 from tessphot_lib.halo import (
-    N_SECTORS,
     HaloWeights,
     fit_halo,
-    halo_mask,
     least_variation,
-    pixel_groups,
-    pixel_weights,
     softmax_objective,
     time_segments,
     total_variation,
     weighted_sum,
-    without_stray_light,
 )
 from tessphot_lib.halo_motion import without_motion
-from tessphot_lib.model import Window
-from tessphot_lib.starmask import FULL_WELL_RATE
-
-# -- which pixels -------------------------------------------------------------------------------
-
-WINDOW = Window(100, 121, 40, 57)
-ROW, COLUMN = 109.3, 47.6
-
-
-def mask_of(average=None, **changes):
-    """Halo in `WINDOW`, of pixels with light of 100 e-/s unless told."""
-    values = {
-        "radius": 6.0,
-        "own": np.full(WINDOW.shape, 100.0),
-        "known": np.full(WINDOW.shape, 100.0),
-        "often_full": np.zeros(WINDOW.shape, dtype=bool),
-    } | changes
-    average = np.full(WINDOW.shape, 100.0) if average is None else average
-    return halo_mask(WINDOW, average, ROW, COLUMN, **values)
-
-
-def test_halo_is_a_disk():
-    row, column = np.mgrid[100:121, 40:57]
-    expected = np.hypot(row - ROW, column - COLUMN) <= 6
-    np.testing.assert_array_equal(mask_of(), expected)
-
-
-def test_halo_is_without_full_missing_and_foreign_pixels():
-    average = np.full(WINDOW.shape, 100.0)
-    average[8, 7] = FULL_WELL_RATE  # rows 5 to 11 of its column may get its charge
-    average[9, 10] = np.nan
-    often_full = np.zeros(WINDOW.shape, dtype=bool)
-    often_full[12, 5] = True
-    known = np.full(WINDOW.shape, 100.0)
-    known[9, 11], known[10, 11] = 126.0, 124.0
-    own = np.full(WINDOW.shape, 100.0)
-    own[7, 4] = 0.0
-    found = mask_of(average, often_full=often_full, known=known, own=own)
-    expected = mask_of()
-    expected[5:12, 7] = False
-    expected[9:16, 5] = False
-    for pixel in ((9, 10), (9, 11), (7, 4)):
-        expected[pixel] = False
-    np.testing.assert_array_equal(found, expected)
-
 
 # -- segments -----------------------------------------------------------------------------------
 
@@ -141,65 +91,6 @@ def test_start_does_not_matter_where_there_is_one_best():
     np.testing.assert_allclose(first, second, atol=2e-3)
     best = 1 / np.array([1, 4, 16, 1e4])
     np.testing.assert_allclose(first, best / best.sum(), atol=0.05)
-
-
-def test_weights_against_an_error_that_all_pixels_share_by_hand():
-    """Errors 1, 1, 2 of their own and 3 in common; the third is too faint to help."""
-    level, noise = np.array([100.0, 60.0, 1.0]), np.array([1.0, 1.0, 2.0])
-    found = pixel_weights(level, noise, 3.0)
-    np.testing.assert_allclose(found, [10.0, 0.0, 0.0])
-
-
-def test_weights_are_the_best_of_all_that_are_not_negative():
-    rng = np.random.default_rng(12)
-    level, noise = 10 ** rng.uniform(0.5, 4, 30), rng.uniform(0.5, 3, 30)
-    covariance = np.diag(noise**2) + 0.3**2
-
-    def noise_of(weight):
-        return np.sqrt(weight @ covariance @ weight) / (weight @ level)
-
-    best = pixel_weights(level, noise, 0.3)
-    assert (best >= 0).all()
-    assert 3 < (best > 0).sum() < 30
-    for _ in range(300):
-        other = np.maximum(best + best.max() * rng.normal(0, 10 ** rng.uniform(-4, -1), 30), 0)
-        assert noise_of(best) <= noise_of(other) * (1 + 1e-12)
-    np.testing.assert_allclose(pixel_weights(level, noise, 0.0), level / noise**2)
-
-
-def test_images_with_stray_light_do_not_count_where_others_are_left():
-    good = np.array([1, 1, 1, 1, 0, 1, 1], dtype=bool)
-    sky = np.array([100.0, 101, 230, 99, 5000, np.nan, 100])
-    reflected = np.array([0, 1, 0, 0, 0, 0, 0], dtype=bool)
-    found = without_stray_light(reflected, sky, good)
-    assert found.tolist() == [True, False, False, True, False, True, True]
-    almost_all = np.array([1, 1, 1, 1, 0, 1, 1], dtype=bool)
-    assert without_stray_light(almost_all, sky, good).tolist() == good.tolist()
-    assert not without_stray_light(reflected, sky, np.zeros(7, dtype=bool)).any()
-
-
-# -- groups -------------------------------------------------------------------------------------
-
-
-def test_groups_are_pieces_of_sectors():
-    row, column = (values.ravel() - 5.0 for values in np.mgrid[0:11, 0:11])
-    off = (row != 0) | (column != 0)
-    row, column = row[off], column[off]
-    group = pixel_groups(row, column, np.ones(len(row)), 3 * N_SECTORS)
-    assert sorted(set(group.tolist())) == list(range(3 * N_SECTORS))
-    angle = np.arctan2(row, column)
-    for number in range(3 * N_SECTORS):
-        members = group == number
-        assert np.abs(np.exp(1j * angle[members]).mean()) > np.cos(np.pi / N_SECTORS)
-        assert 3 <= members.sum() <= 8  # of 120 in 24
-
-
-def test_bright_pixels_are_alone():
-    row, column = np.zeros(20), np.arange(1.0, 21.0)
-    group = pixel_groups(row, column, np.array([50.0, 30] + [1] * 18), 2 * N_SECTORS)
-    assert group.tolist() == [0] + [1] * 19
-    assert pixel_groups(row, column, np.ones(20), 20).tolist() == list(range(20))
-    assert set(pixel_groups(row, column, np.ones(20), 0).tolist()) == {0}
 
 
 # -- light curves -------------------------------------------------------------------------------

@@ -12,16 +12,15 @@ from threadpoolctl import threadpool_limits
 from tessphot_lib.config import HaloSettings
 from tessphot_lib.errors import MeasurementError
 from tessphot_lib.flags import PixelFlag
-from tessphot_lib.halo import (
+from tessphot_lib.halo import HaloWeights, fit_halo, weighted_sum
+from tessphot_lib.halo_motion import without_motion
+from tessphot_lib.halo_pixels import (
     LEAST_SIGNAL,
     MISSING_SHARE,
-    HaloWeights,
-    fit_halo,
     halo_mask,
-    weighted_sum,
-    without_stray_light,
+    without_bright_sky,
+    without_reflections,
 )
-from tessphot_lib.halo_motion import without_motion
 from tessphot_lib.io.pixels_hdf5 import PixelCube
 from tessphot_lib.model import StarFluxes, StarNotes, StarPixels, Window
 from tessphot_lib.pixel_owners import expected_light
@@ -126,8 +125,7 @@ def _measure(
     )
     halo, good = _usable(_read(cube, box, mask, own, others), cube.is_good())
     sky, sky_error = cube.background_at(row, column)
-    reflected = (halo.flags & int(PixelFlag.BACKGROUND_ANOMALY) != 0).any(axis=1)
-    good = without_stray_light(reflected, sky, good)
+    good = without_bright_sky(sky, good)
     level, noise = _typical(halo.light, good), _typical(halo.error, good)
     rows, columns = np.nonzero(halo.mask)
     place = rows + box.row0 - row, columns + box.column0 - column
@@ -236,24 +234,35 @@ def _often_full(cube: PixelCube, box: Window) -> NDArray:
 def _usable(halo: _Halo, good: NDArray) -> tuple[_Halo, NDArray]:
     """Leave out pixels that are often missing or drown in noise, and images that lack others.
 
+    The same with reflections on them, see `tessphot_lib.halo.without_reflections`.
+
     Returns
     -------
     halo : _Halo
     good : (n_cadences,) bool array
         Images that have all of the pixels.
     """
-    finite = np.isfinite(halo.light[good]) & np.isfinite(halo.error[good])
-    kept = finite.sum(axis=0) >= (1 - MISSING_SHARE) * max(len(finite), 1)
+    finite = np.isfinite(halo.light) & np.isfinite(halo.error)
+    kept = finite[good].sum(axis=0) >= (1 - MISSING_SHARE) * max(int(good.sum()), 1)
+    signal, noise = (_typical(values[:, kept], good) for values in (halo.light, halo.error))
     with np.errstate(invalid="ignore"):
-        kept[kept] = _typical(halo.light[:, kept], good) > LEAST_SIGNAL * _typical(
-            halo.error[:, kept], good
-        )
+        kept[kept] = signal > LEAST_SIGNAL * noise
+    good = good & finite[:, kept].all(axis=1)
+    halo = _of_pixels(halo, kept)
+    if not kept.any() or not good.any():
+        return halo, good
+    lit = halo.flags & int(PixelFlag.BACKGROUND_ANOMALY) != 0
+    information = (_typical(halo.light, good) / _typical(halo.error, good)) ** 2
+    kept, good = without_reflections(lit, information, good)
+    return _of_pixels(halo, kept), good
+
+
+def _of_pixels(halo: _Halo, kept: NDArray) -> _Halo:
+    """Some of a halo's pixels, (n_pixels,) bool."""
     mask = halo.mask.copy()
     mask[mask] = kept
     arrays = (halo.own, halo.others, halo.light, halo.error, halo.background, halo.flags)
-    halo = _Halo(halo.box, mask, *(values[..., kept] for values in arrays))
-    complete = np.isfinite(halo.light).all(axis=1) & np.isfinite(halo.error).all(axis=1)
-    return halo, good & complete
+    return _Halo(halo.box, mask, *(values[..., kept] for values in arrays))
 
 
 def _typical(values: NDArray, good: NDArray) -> NDArray:
