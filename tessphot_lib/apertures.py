@@ -27,6 +27,8 @@ BLEED_SHARE = 0.5  # of a full well: pixels above it in a saturated star's colum
 MIN_CORE = 1  # [pixels] half side of the smallest aperture, 3 x 3 pixels
 NEIGHBORS = np.ones((3, 3), dtype=bool)
 OPTIMAL_TMAG = 7.0  # brighter stars keep all their significant pixels: their noise is not photons
+UNKNOWN_SHARE = 1.5  # of the known stars' light; 2.5 times as much is a magnitude
+UNKNOWN_SKY = 5.0  # [e-/s per pixel] that the background may be wrong by
 NEIGHBOR_NOISE = 0.01  # of the neighbors' light in a pixel counts as noise: motion, variability
 
 
@@ -49,6 +51,9 @@ class Aperture:
     cut_flux : float
         Flux in the average image of its pixels beyond which it would go on: those
         beside missing pixels, or on the edge of the stamp [e-/s].
+    has_unknown_light : bool
+        There is a magnitude more light in it than the known stars give: some star is
+        not known, or much brighter than it should be.
     """
 
     stamp: Window
@@ -57,6 +62,7 @@ class Aperture:
     is_limited: bool = False
     light: ApertureLight | None = None
     cut_flux: float = 0.0
+    has_unknown_light: bool = False
 
 
 def find_apertures(
@@ -150,18 +156,29 @@ def find_apertures(
         if beyond.any():
             beside = ndimage.binary_dilation(beyond, structure=NEIGHBORS)
             at_edge |= mask & beside[1:-1, 1:-1]
-        light = None
+        light, has_unknown_light = None, False
         if known_light:
+            images = known_light.images[(slice(None), *cut)]
+            has_unknown_light = _has_unknown_light(average_image[cut][mask], images[0][mask])
             light = aperture_light(
                 mask,
                 known_light.own[index],
                 known_light.flux[index],
-                known_light.images[(slice(None), *cut)],
+                images,
                 is_saturated=bool(tmag[star] < SATURATION_TMAG),
             )
         cut_flux = float(average_image[cut][at_edge].sum())
-        apertures.append(Aperture(stamp, mask, is_minimum, bool(beyond.any()), light, cut_flux))
+        is_limited = bool(beyond.any())
+        apertures.append(
+            Aperture(stamp, mask, is_minimum, is_limited, light, cut_flux, has_unknown_light)
+        )
     return apertures
+
+
+def _has_unknown_light(found: NDArray, expected: NDArray) -> bool:
+    """Compare the light in the pixels of an aperture with that of all known stars [e-/s]."""
+    unknown = float(found.sum() - expected.sum())
+    return unknown > max(UNKNOWN_SHARE * float(expected.sum()), UNKNOWN_SKY * found.size)
 
 
 def aperture_flags(aperture: Aperture, average_image: NDArray, sky: NDArray) -> NDArray:

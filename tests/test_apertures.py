@@ -256,6 +256,31 @@ def test_apertures_know_whose_light_they_hold():
     assert (bright.light.motion != 0).all()
 
 
+@pytest.mark.parametrize(
+    ("place", "tmag", "is_told"),
+    [
+        ((541.0, 951.0), 9.0, True),
+        ((541.2, 950.5), 10.5, True),
+        ((540.3, 950.0), 13.5, False),  # less than the star itself
+        ((560.0, 950.0), 7.0, False),  # elsewhere
+    ],
+)
+def test_light_of_a_star_that_nobody_knows_is_told(place, tmag, is_told):
+    row, column, known = np.array([540.0]), np.array([950.0]), np.array([13.0])
+    prf = generic_prf()
+    image = scene_image(prf, WINDOW, *np.array([place]).T, flux_of([tmag]))
+    image += scene_image(prf, WINDOW, row, column, flux_of(known))
+    stamps = [stamp_window(540.0, 950.0, 13.0, WINDOW, 13.0)]
+    light = KnownLight.expected(
+        prf, WINDOW, row, column, known, targets=np.array([0]), stamps=stamps
+    )
+    for settings in ({}, {"noise": np.sqrt(100 + image)}):
+        (aperture,) = apertures_of(image, row, column, known, known_light=light, **settings)
+        assert aperture.has_unknown_light is is_told
+    (aperture,) = apertures_of(image, row, column, known)
+    assert not aperture.has_unknown_light  # without a PRF nobody can tell
+
+
 def test_owner_is_the_star_that_gives_most_light():
     row, column = np.array([540.0, 540.0, np.nan]), np.array([940.0, 944.0, 942.0])
     owner = pixel_owners(WINDOW, row, column, np.array([10.0, 10.0, 1.0]), max_radius=13.0)

@@ -35,6 +35,7 @@ BY_RULES = 1  # bit of `StarAperture.flags`: the rules of photometry.auto chose 
 MINIMUM_APERTURE = "Using minimum aperture."  # downstream packages look for these two texts
 SWITCHED_TO_HALO = "Automatically switched to Halo photometry"
 LIMITED_APERTURE = "Aperture limited by missing pixels."
+UNKNOWN_LIGHT = "More light than the known stars give: is a star missing in the catalog?"
 
 
 def run_todo(
@@ -121,12 +122,13 @@ def _write_list(
     )
     log.info(
         "%s: %d stars, %d of them left to a brighter neighbor, %d minimum apertures, "
-        "%d limited by missing pixels; %s; %d others excluded",
+        "%d limited by missing pixels, %d with the light of unknown stars; %s; %d others excluded",
         ccd_id,
         len(stars),
         len(skipped),
         sum(aperture.is_minimum for aperture in apertures),
         sum(aperture.is_limited for aperture in apertures),
+        sum(aperture.has_unknown_light for aperture in apertures),
         ", ".join(f"{n} {method}" for method, n in stars["method"].value_counts().items()),
         len(excluded),
     )
@@ -222,6 +224,7 @@ def _stored(aperture: Aperture, method: str, is_automatic: bool) -> StarAperture
     else:
         remarks = [MINIMUM_APERTURE] * aperture.is_minimum
         remarks += [LIMITED_APERTURE] * aperture.is_limited
+        remarks += [UNKNOWN_LIGHT] * aperture.has_unknown_light
     return StarAperture(
         aperture.stamp,
         aperture.mask,
