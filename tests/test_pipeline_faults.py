@@ -109,7 +109,7 @@ def assert_told(step, ccd, block, *words):
 def test_block_that_is_not_whole_is_named(ccd, step, damage):
     block = BLOCKS[1]
     damage(ccd / block)
-    assert_told(step, ccd, ccd / block, f"snakemake ... {ccd / block}")
+    assert_told(step, ccd, ccd / block, f"snakemake ... -- {ccd / block}")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_block_that_is_not_whole_is_named(ccd, step, damage):
 def test_damaged_chunk_names_its_block(ccd, step, dataset):
     block = blocks(ccd)[1]
     flip_a_byte(block, dataset)
-    assert_told(step, ccd, block, f"delete it and make it again: snakemake ... {block}")
+    assert_told(step, ccd, block, f"delete it and make it again: snakemake ... -- {block}")
 
 
 @pytest.mark.parametrize("step", [jitter, hdf5, photometry])

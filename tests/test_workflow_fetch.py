@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import yaml
 
 from tests.archive import STAMPS, Archive, ffi_name, fill, serving
 from tests.conftest import PROJECT
@@ -82,6 +83,9 @@ def test_from_the_list_to_the_end(run, config, archive, tmp_path):
     assert 2 <= n_blocks <= 3
     assert planned["backgrounds"] == n_blocks
     assert (planned["fetch_headers"], planned["ffi_table"], planned["photometry"]) == (1, 1, 4)
+    for profile in (PROJECT / "workflow" / "profiles").glob("*/config.yaml"):
+        groups = yaml.safe_load(profile.read_text()).get("groups", [])
+        assert not groups or run("-n", "--groups", *groups)[0] == planned
     done, _ = run()
     assert done == planned
     assert images_in(folder) == [ffi_name(stamp) for stamp in STAMPS]

@@ -40,6 +40,23 @@ def test_other_views_of_the_plan(snakemake, flag):
     assert status == 0, output
 
 
+@pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
+@pytest.mark.parametrize("source", ["file", "mast", "pointing", "simulated"])
+def test_groups_of_the_profiles_fit_every_source(snakemake, images, sector14, profile, source):
+    """A group must not wait for a job outside that waits for another one inside."""
+    images(20)
+    config = DEMO if source == "simulated" else sector14
+    if source == "mast":
+        config["catalog"] = {"source": "mast"}
+    if source == "pointing":
+        config["catalog"] = {"source": "mast", "footprint": "pointing"}
+    path = PROJECT / "workflow" / "profiles" / profile / "config.yaml"
+    groups = yaml.safe_load(path.read_text())["groups"]
+    status, output = snakemake("-n", "--groups", *groups, config=config)
+    assert status == 0, output
+    assert set(jobs(output)) >= {name.split("=")[0] for name in groups}
+
+
 def test_listed_stars_take_the_place_of_tiles(snakemake):
     option = "targets={tic_ids: [1234, 99]}"
     status, output = snakemake("-n", "--config", option, config=DEMO)

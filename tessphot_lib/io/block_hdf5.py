@@ -338,7 +338,7 @@ def open_block(path: Path) -> Iterator[h5py.File]:
 
 def remedy(path: Path) -> str:
     """Say how a block is made again."""
-    return f"delete it and make it again: snakemake ... {path}"
+    return f"delete it and make it again: snakemake ... -- {path}"
 
 
 def _write_cubes(file: h5py.File, cubes: Cubes, digest: blake2b) -> None:

@@ -398,7 +398,7 @@ class PixelCube:
     def _damaged(self, what: str, err: OSError) -> InputDataError:
         return InputDataError(
             f"{self.path}: {what} cannot be read ({err}); "
-            f"delete it and make it again: snakemake ... {self.path}"
+            f"delete it and make it again: snakemake ... -- {self.path}"
         )
 
     def _blocks(self) -> Iterator[tuple[Path, tuple[int, str]]]:
@@ -414,7 +414,7 @@ class PixelCube:
             if not block.is_file():
                 raise InputDataError(
                     f"{self.path}: its block {block} is missing; make it again: "
-                    f"snakemake ... {block}"
+                    f"snakemake ... -- {block}"
                 )
             if block.stat().st_size != size:
                 raise InputDataError(

@@ -151,7 +151,7 @@ def ffis_at_mast(ccd_id):
     """Image files of a CCD as they will be after the download, from the list of `fetch_list`."""
     path = Path(list_at_mast(ccd_id))
     if not path.exists():
-        raise WorkflowError(f"{path} is not there yet: run snakemake ... fetch_list first")
+        raise WorkflowError(f"{path} is not there yet: run snakemake ... -- fetch_list first")
     wanted = config["input"]["mast"]["time_range"]
     listed = read_ffi_list(path)
     ffis = as_files(listed, ffi_folder(config) / str(ccd_id), wanted)

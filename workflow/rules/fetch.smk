@@ -106,7 +106,7 @@ for ccd_id, block, images in fetched_blocks():
             "../scripts/fetch.py"
 
 
-# Targets: snakemake ... fetch_list, snakemake ... fetch
+# Targets: snakemake ... -- fetch_list, snakemake ... -- fetch
 
 
 rule fetch_list:

@@ -1,4 +1,4 @@
-# Cutouts of targets from TESScut, into a folder: snakemake ... fetch_cutouts
+# Cutouts of targets from TESScut, into a folder: snakemake ... -- fetch_cutouts
 
 
 localrules:
