@@ -9,7 +9,7 @@ import pytest
 from tessphot_lib.barycenter import earth_position, star_time_correction, unit_vector
 from tessphot_lib.io.ephemeris import read_ephemeris
 from tessphot_lib.orbit import REFERENCE_STATE, REFERENCE_TIME, Bodies, propagate
-from tessphot_lib.stages.catalog import at_epoch
+from tessphot_lib.proper_motion import at_epoch
 
 REALDATA = Path(__file__).resolve().parents[2] / "shared" / "realdata"
 needs_realdata = pytest.mark.skipif(

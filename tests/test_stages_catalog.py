@@ -14,7 +14,8 @@ from astropy.wcs import WCS
 from tessphot_lib.errors import InputDataError
 from tessphot_lib.io.catalog_sqlite import read_catalog
 from tessphot_lib.model import CcdId, Window
-from tessphot_lib.stages.catalog import at_epoch, run_catalog
+from tessphot_lib.proper_motion import at_epoch
+from tessphot_lib.stages.catalog import run_catalog
 from tessphot_lib.stages.ffi_table import run_ffi_table
 
 REALDATA = Path(__file__).resolve().parents[2] / "shared" / "realdata"

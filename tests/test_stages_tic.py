@@ -27,9 +27,10 @@ from tessphot_lib.io.ffi import ffi_wcs
 from tessphot_lib.io.tic import read_tic, read_tic_region
 from tessphot_lib.io.tic_service import Patience
 from tessphot_lib.model import CcdId, Window
+from tessphot_lib.proper_motion import at_epoch
 from tessphot_lib.simulation.pointing import SIP_SCALE, SIP_TERMS, TanSip, reference_wcs
 from tessphot_lib.skycells import separation
-from tessphot_lib.stages.catalog import at_epoch, run_catalog
+from tessphot_lib.stages.catalog import run_catalog
 from tessphot_lib.stages.ffi_table import run_ffi_table
 from tessphot_lib.stages.footprint import Footprint
 from tessphot_lib.stages.tic import cache_folder, run_tic

@@ -25,6 +25,7 @@ from tessphot_lib.io.ffi import (
 from tessphot_lib.io.ffi_table import reference_header
 from tessphot_lib.io.tic import read_tic, read_tic_region
 from tessphot_lib.model import CcdId, Window
+from tessphot_lib.proper_motion import at_epoch
 from tessphot_lib.provenance import provenance
 from tessphot_lib.skycells import SkyCell
 from tessphot_lib.stages.footprint import Footprint, grid_of
@@ -32,8 +33,6 @@ from tessphot_lib.stages.footprint import Footprint, grid_of
 log = logging.getLogger(__name__)
 
 TIC_VERSION = "8.2"
-CATALOG_EPOCH = 2000.0  # [year] of the positions in the TIC
-MAS_PER_DEGREE = 3.6e6
 CHUNK_STARS = 200_000  # whose places are computed at once
 ROUNDING = 1e-5  # [deg] 0.04 arcsec; the inverse of a WCS is no better
 # Science pixel (row, column) of a CCD that the camera's axis falls beside, to about 10 px.
@@ -155,33 +154,6 @@ def _check_region(tic: Path, seen: list[Footprint], buffer: float, ccd_id: CcdId
             f"{tic}: made for another piece of the sky than {ccd_id} sees, with its buffer of "
             f"{buffer} deg: delete the file, and it is made again"
         )
-
-
-def at_epoch(stars: pd.DataFrame, epoch: float) -> tuple[np.ndarray, np.ndarray]:
-    """Move positions by their proper motions; unknown proper motions count as zero.
-
-    The motion goes along a great circle with the direction and speed at epoch
-    2000, so that it is right at the poles, too.
-
-    Returns
-    -------
-    ra, dec : (n,) float64 arrays
-        At ``epoch`` [deg].
-    """
-    ra, dec = np.radians(stars["ra_j2000"].to_numpy()), np.radians(stars["dec_j2000"].to_numpy())
-    years = epoch - CATALOG_EPOCH
-    east, north = (
-        np.radians(np.nan_to_num(stars[name].to_numpy(dtype=float)) * years / MAS_PER_DEGREE)
-        for name in ("pm_ra", "pm_dec")
-    )
-    zero = np.zeros_like(ra)
-    radial = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
-    to_east = np.stack([-np.sin(ra), np.cos(ra), zero])
-    to_north = np.stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
-    moved = radial + east * to_east + north * to_north
-    new_ra = np.degrees(np.arctan2(moved[1], moved[0])) % 360.0
-    new_dec = np.degrees(np.arctan2(moved[2], np.hypot(moved[0], moved[1])))
-    return new_ra, new_dec
 
 
 def _place_by_cutouts(stars: pd.DataFrame, cutouts: list[dict]) -> None:

@@ -15,7 +15,7 @@ from tessphot_lib.errors import DownloadError
 from tessphot_lib.io.atomic import complete_file
 from tessphot_lib.io.tesscut_service import TicStar, ccds_at, fetch_cutouts, tic_stars
 from tessphot_lib.model import CcdId
-from tessphot_lib.stages.catalog import CATALOG_EPOCH, MAS_PER_DEGREE, at_epoch
+from tessphot_lib.proper_motion import CATALOG_EPOCH, MAS_PER_DEGREE, at_epoch
 from tessphot_lib.stages.fetch import web_of
 
 log = logging.getLogger(__name__)
