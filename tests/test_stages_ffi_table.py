@@ -81,6 +81,28 @@ def test_second_image_of_a_cadence(tmp_path, on_bad_image):
     assert not table["is_reference"][2]
 
 
+def test_the_newer_release_of_an_image_is_used(tmp_path):
+    """Reprocessed images have the names of the old ones, in another folder."""
+    old = [image(tmp_path / "dr01", number, DATA_REL=1) for number in range(4)]
+    new = [image(tmp_path / "dr29", number, DATA_REL=29) for number in (1, 2)]
+    for paths in (old + new, new[::-1] + old):
+        table = listed(paths, tmp_path, "skip")
+        used = table[table["status"] == "ok"]
+        assert used["path"].tolist() == [str(old[0]), str(new[0]), str(new[1]), str(old[3])]
+        left_out = table[table["status"] == "duplicate"]
+        assert left_out["path"].tolist() == [str(old[1]), str(old[2])]
+        assert f"(cadence 11001) as {new[0]}, of a newer data release" in left_out["reason"][0]
+
+
+def test_mixed_releases_are_told(tmp_path, caplog):
+    paths = [image(tmp_path, number, DATA_REL=1 + 28 * (number > 2)) for number in range(5)]
+    listed(paths, tmp_path)
+    assert "images of several data releases, 1 (3 images), 29 (2 images)" in caplog.text
+    caplog.clear()
+    listed(paths[:3], tmp_path)
+    assert "releases" not in caplog.text
+
+
 @pytest.mark.parametrize("bad", ["foreign", "unreadable", "keyword"])
 def test_image_that_does_not_belong(tmp_path, bad):
     good = image(tmp_path, 1)

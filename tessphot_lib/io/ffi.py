@@ -236,6 +236,12 @@ def header_quality(header: fits.Header) -> int:
     return quality if has_valid_wcs(header) else quality | int(CadenceFlag.NO_WCS)
 
 
+def release_of(header: fits.Header) -> int:
+    """Number of the data release; -1 where the header does not tell."""
+    release = header.get("DATA_REL")
+    return release if type(release) is int else -1
+
+
 def utc_of(header: fits.Header, key: str) -> str:
     """Return a keyword as text, empty where it is missing (DATE-OBS and the like)."""
     return str(header.get(key, ""))

@@ -1,6 +1,7 @@
 """Step: headers of the images of a CCD -> ffis.ecsv."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tessphot_lib.io.ffi import (
     has_valid_wcs,
     header_quality,
     read_ffi_header,
+    release_of,
 )
 from tessphot_lib.io.ffi_headers import read_headers
 from tessphot_lib.io.ffi_table import write_ffi_table
@@ -74,6 +76,7 @@ def run_ffi_table(
     good = [row for row in rows if row["status"] == "ok"]
     if not good:
         raise InputDataError(f"{ccd_id}: none of its {len(images)} images can be used")
+    _tell_releases(good, ccd_id)
     _borrow_quality(good, tpfs, ccd_id, on_bad_image)
     rows.sort(key=lambda row: (row.get("time", np.inf), row["path"]))
     reference = _mark_reference(good, ccd_id)
@@ -106,6 +109,7 @@ def _describe(path: Path, ccd_id: CcdId, on_bad_image: str, content: bytes | Non
             "cadenceno": (cadenceno := cadence_number(header, path)),
             "quality": header_quality(header) | _manual_bits(ccd_id, cadenceno),
             "has_wcs": has_valid_wcs(header),
+            "release": release_of(header),
         }
     except InputDataError as err:
         if on_bad_image == "error":
@@ -120,19 +124,30 @@ def _manual_bits(ccd_id: CcdId, cadenceno: int) -> int:
 
 
 def _mark_duplicates(rows: list[dict], on_bad_image: str) -> None:
-    """Keep the first of the images of one cadence; the others are an error, or listed."""
-    seen: dict[int, dict] = {}
-    for row in rows:
-        if row["status"] != "ok":
+    """Keep the newest or first of the images of one cadence; the others are an error, or listed."""
+    kept: dict[int, dict] = {}
+    for row in (row for row in rows if row["status"] == "ok"):
+        other = kept.setdefault(row["cadenceno"], row)
+        if other is row:
             continue
-        first = seen.setdefault(row["cadenceno"], row)
-        if first is row:
-            continue
-        reason = f"{row['path']}: the same time (cadence {row['cadenceno']}) as {first['path']}"
+        is_newer = on_bad_image != "error" and row["release"] > other["release"]
+        worse, better = (other, row) if is_newer else (row, other)
+        reason = f"{worse['path']}: the same time (cadence {row['cadenceno']}) as {better['path']}"
         if on_bad_image == "error":
             raise InputDataError(reason)
+        if better["release"] > worse["release"]:
+            reason += ", of a newer data release"
         log.warning("left out: %s", reason)
-        row.update(status="duplicate", reason=reason)
+        worse.update(status="duplicate", reason=reason)
+        kept[row["cadenceno"]] = better
+
+
+def _tell_releases(good: list[dict], ccd_id: CcdId) -> None:
+    """Warn where images of different calibrations come together."""
+    counts = Counter(row["release"] for row in good)
+    if len(counts) > 1:
+        told = ", ".join(f"{release} ({n} images)" for release, n in sorted(counts.items()))
+        log.warning("%s: images of several data releases, %s: calibrated apart", ccd_id, told)
 
 
 def _mark_stray_wcs(with_wcs: list[dict]) -> None:
