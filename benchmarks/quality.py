@@ -280,10 +280,10 @@ def _measure(
 
 
 def rms_of_whole_hours(time: NDArray, relative: NDArray, per_hour: float) -> float:
-    """Robust scatter of means over one hour, of hours that have all their images."""
+    """Robust scatter of means over one hour, of hours that have 90 % of their images."""
     hour = np.floor((time - time[0]) / HOUR + 1e-6).astype(int)
     _, inverse, count = np.unique(hour, return_inverse=True, return_counts=True)
-    means = (np.bincount(inverse, weights=relative) / count)[count >= round(per_hour)]
+    means = (np.bincount(inverse, weights=relative) / count)[count >= 0.9 * round(per_hour)]
     return float(1.4826 * np.median(np.abs(means - np.median(means)))) if means.size else np.nan
 
 
