@@ -13,6 +13,7 @@ from tessphot_lib.model import CcdId
 from tessphot_lib.stages.check import summary
 from tessphot_lib.stages.find import find_star
 from tessphot_lib.stages.lightcurve import run_light_curve
+from tessphot_lib.stages.todo import MINIMUM_APERTURE, UNKNOWN_LIGHT
 
 CCD = CcdId(14, 2, 3)
 MEASURED, EXCLUDED, EXCLUDED_ONCE, FAINT, CUT = 10, 20, 30, 40, 50
@@ -121,4 +122,11 @@ def test_summary_tells_excluded_targets_from_those_on_no_ccd(run):
     text = summary(stars, run / "results" / "todo.sqlite", [MEASURED, EXCLUDED, 7])
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert f"1 excluded by todo.exclude: {EXCLUDED}" in lines
-    assert "1 on no CCD of this run, or fainter than todo.faint_limit: 7" in lines
+    assert (
+        "1 on no CCD of this run, fainter than todo.faint_limit, without Tmag, or DUPLICATE or "
+        "ARTIFACT in the TIC: 7"
+    ) in lines
+    assert "much more light" not in text
+    stars["errors"] = f"{MINIMUM_APERTURE} {UNKNOWN_LIGHT}"
+    text = summary(stars, run / "results" / "todo.sqlite", [MEASURED])
+    assert " 1 whose aperture holds much more light than the known stars give: does" in text

@@ -20,6 +20,7 @@ from tessphot_lib.io.todo_sqlite import (
 from tessphot_lib.model import CcdId
 from tessphot_lib.stages.failures import UNEXPECTED
 from tessphot_lib.stages.run_record import write_run_record
+from tessphot_lib.stages.todo import UNKNOWN_LIGHT
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +104,14 @@ def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
     missing = sorted(unlisted - set(out))
     if missing:
         lines.append(
-            f"  {len(missing):8d} on no CCD of this run, or fainter than todo.faint_limit: "
-            f"{_shorten(missing)}"
+            f"  {len(missing):8d} on no CCD of this run, fainter than todo.faint_limit, without "
+            f"Tmag, or DUPLICATE or ARTIFACT in the TIC: {_shorten(missing)}"
+        )
+    n_unknown = int(stars["errors"].fillna("").str.contains(UNKNOWN_LIGHT, regex=False).sum())
+    if n_unknown:
+        lines.append(
+            f"  {n_unknown:8d} whose aperture holds much more light than the known stars give: "
+            "does the star list lack bright neighbors?"
         )
     lines.append("median scatter over 1 h (ppm) and from point to point (ppm), variables included:")
     lines += [_precision_line(stars, tmag) for tmag in SUMMARY_TMAG]
