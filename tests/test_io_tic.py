@@ -98,8 +98,38 @@ def test_votable(tmp_path):
 
 
 def test_numbers_with_the_name_of_the_catalog(tmp_path):
-    text = "TIC ID,ra,dec,pmRA,pmDEC,Tmag\nTIC 7,1,2,3,4,9\ntic8,1,2,3,4,9\nTIC-9,1,2,3,4,9\n"
+    text = "TIC ID,ra,dec,pmRA,pmDEC,Tmag\nTIC 7,1,2,3,4,9\ntic8,1,3,3,4,9\nTIC-9,1,4,3,4,9\n"
     assert read_tic(write_text(tmp_path / "t.csv", text))["tic_id"].tolist() == [7, 8, 9]
+
+
+def test_numbers_of_single_precision_are_refused(tmp_path):
+    """They are not those of the stars any more: 1234567891 has become 1234567936."""
+    table = mast_table()
+    table["ID"] = np.array([1234567891, 22, 33, 44, 22], dtype=np.float32)
+    table.write(tmp_path / "tic.fits")
+    with pytest.raises(InputDataError, match=r"tic\.fits: row 1, column ID: 1234567936\.0 is not"):
+        read_tic(tmp_path / "tic.fits")
+    table["ID"] = np.array([16777216, 22, 33, 44, 22], dtype=np.float32)
+    table.write(tmp_path / "small.fits")
+    assert read_tic(tmp_path / "small.fits")["tic_id"].tolist() == [16777216, 22, 44]
+
+
+def test_same_place_and_magnitude_is_the_same_star(tmp_path):
+    """Two real rows, of which the TIC marks the second as a duplicate, where that is not told."""
+    text = """ID,ra,dec,pmRA,pmDEC,Tmag
+836187536,137.044218,-16.013933,,,12.469
+332635808,137.044218,-16.013933,,,12.469
+5,137.044218,-16.013933,,,12.5
+6,137.0,-16.0,,,
+7,137.0,-16.0,,,
+"""
+    stars = read_tic(write_text(tmp_path / "tic.csv", text))
+    assert stars["tic_id"].tolist() == [332635808, 5, 6, 7]
+    assert stars.attrs["n_repeated"] == 1
+    # Where the TIC says that both are stars, they are.
+    lines = text.splitlines()
+    text = "\n".join([f"{lines[0]},disposition", *(f"{line}," for line in lines[1:])])
+    assert len(read_tic(write_text(tmp_path / "tic.csv", text))) == 5
 
 
 @pytest.mark.parametrize(("column", "is_told"), [("", False), (",disposition", True)])
@@ -181,6 +211,7 @@ def test_parquet(tmp_path):
         ("7.5,10,0,0,0,9,", "ID", "'7.5'"),
         (",10,0,0,0,9,", "ID", "''"),
         ("-7,10,0,0,0,9,", "ID", "'-7'"),
+        ("1.2346e+09,10,0,0,0,9,", "ID", r"'1.2346e\+09'"),
     ],
 )
 def test_impossible_values_are_named(tmp_path, row, column, value):

@@ -76,7 +76,9 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
         the file, and of those left out ``n_phantoms``: rows that have a
         disposition (DUPLICATE, ARTIFACT) other than SPLIT, ``n_repeated``: rows whose
         ``tic_id`` an earlier one has, ``n_faint``, and ``n_without_tmag``;
-        ``marks_phantoms`` is False if there is no such column, so that none is left out.
+        ``marks_phantoms`` is False if there is no such column, so that none is left out:
+        then of rows with the same place and ``tmag`` that of the lowest number is kept,
+        as the TIC's duplicates have higher ones, and the others count as repeated.
 
     Raises
     ------
@@ -94,6 +96,8 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
         raise InputDataError(f"{path}: no stars in the file")
     stars = pd.concat(parts, ignore_index=True)
     repeated = stars["tic_id"].duplicated().to_numpy()
+    if not counts["marks_phantoms"]:
+        repeated |= _is_twin(stars)
     if repeated.any():
         stars = stars[~repeated].reset_index(drop=True)
     stars.attrs = counts | {"n_repeated": int(repeated.sum())}
@@ -217,10 +221,26 @@ def _is_missing(values: pd.Series) -> np.ndarray:
     return (values.isna() | values.astype(str).str.strip().str.lower().isin(_MISSING)).to_numpy()
 
 
+def _is_inexact(values: pd.Series, numbers: pd.Series) -> pd.Series:
+    """Numbers of stars that have been rounded: single precision, or 1.2346e+09."""
+    if values.dtype == np.float32:
+        return numbers > 2**24
+    if values.dtype.kind in "iuf":
+        return pd.Series(False, index=values.index)
+    return values.astype(str).str.contains("e", case=False, regex=False)
+
+
 def _is_phantom(disposition: pd.Series) -> np.ndarray:
     """Rows that stand for no star, or for one that has another row."""
     is_split = disposition.astype(str).str.strip().str.lower() == SPLIT
     return ~_is_missing(disposition) & ~is_split.to_numpy()
+
+
+def _is_twin(stars: pd.DataFrame) -> np.ndarray:
+    """Rows of the place and magnitude of one with a lower number."""
+    by_number = stars.sort_values("tic_id", kind="stable")
+    twin = by_number.duplicated(["ra_j2000", "dec_j2000", "tmag"]) & by_number["tmag"].notna()
+    return twin.sort_index().to_numpy()
 
 
 def _numbers(path: Path, values: pd.Series, names: dict[str, str]) -> pd.Series:
@@ -234,11 +254,11 @@ def _numbers(path: Path, values: pd.Series, names: dict[str, str]) -> pd.Series:
     if values.name in LIMITS:
         wrong |= missing
     if values.name == "tic_id":
-        wrong |= numbers % 1 != 0
+        wrong |= (numbers % 1 != 0) | _is_inexact(values, numbers)
     if wrong.any():
         index = wrong.idxmax()
+        value = values[index].item() if isinstance(values[index], np.generic) else values[index]
         raise InputDataError(
-            f"{path}: row {index + 1}, column {names[values.name]}: "
-            f"{values[index]!r} is not possible"
+            f"{path}: row {index + 1}, column {names[values.name]}: {value!r} is not possible"
         )
     return numbers
