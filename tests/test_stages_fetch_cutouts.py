@@ -185,6 +185,27 @@ def test_target_that_was_not_seen_is_listed(fetch):
         fetch([[300.0, 10.0]])
 
 
+def test_ccd_that_gives_no_cutout_is_listed(fetch, archive, caplog):
+    """At the edges of a CCD TESScut's list and what it gives may differ."""
+    wanted = [CcdId(8, 3, 3), CCD, CcdId(35, 3, 4)]
+    archive.answers[CUT] = lambda query, _: packed(
+        [("tess-s0008-3-4_140_-50_5x5.fits", cutout(140.0, -50.0, 5, CCD))]
+        if query["sector"] == "8"
+        else []
+    )
+    rows = fetch([[140.0, -50.0], 7], ccd_ids=wanted)
+    found = {(row[1], row[3]): bool(row[4]) for row in rows}
+    assert found == {
+        (140.0, str(wanted[0])): False,
+        (140.0, str(wanted[1])): True,
+        (140.0, str(wanted[2])): False,
+        (130.125, str(wanted[1])): True,
+        (130.125, str(wanted[2])): False,
+    }
+    assert "target [140.0, -50.0]: TESScut has no cutout of s0008-cam3-ccd3" in caplog.text
+    assert "target 7: TESScut has no cutout of s0035-cam3-ccd4" in caplog.text
+
+
 def test_what_is_there_is_not_fetched_again(fetch, archive, tmp_path):
     fetch([7])
     fetch([7, 93549226])
@@ -210,7 +231,7 @@ def test_what_passes_is_tried_again(fetch, archive, tmp_path):
         (TIC, b'{"status": "COMPLETE", "data": []}', "not in the TIC: 7"),
         (SECTOR, b"[]", r"dec=-52\.0: the answer is none of TESScut"),
         (CUT, b'{"msg": "no cubes"}', r"sector=8: the answer is no zip file: '\{\"msg\": \"no"),
-        (CUT, packed([]), r"the answer has no cutout of s0008-cam3-ccd4"),
+        (CUT, packed([]), r"TESScut gave no cutout of any of the 1 targets"),
         (CUT, packed([("tess-s0008-3-4_1_2_5x5.fits", b"half")]), "it is not FITS: b'half'"),
     ],
 )

@@ -80,7 +80,7 @@ def ccds_at(web: Web, mast: str, ra: float, dec: float) -> list[CcdId]:
 
 def fetch_cutouts(
     web: Web, mast: str, folder: Path, ccd_ids: Iterable[CcdId], ra: float, dec: float, size: int
-) -> list[Path]:
+) -> list[Path | None]:
     """Fetch the cutouts of one position in one sector.
 
     Parameters
@@ -100,8 +100,9 @@ def fetch_cutouts(
 
     Returns
     -------
-    list of Path
-        One per CCD, in the same order.
+    list of Path or None
+        One per CCD, in the same order; None where TESScut gives no cutout, as it does
+        for some positions at the edge of a CCD that it says has seen them.
 
     Raises
     ------
@@ -127,10 +128,7 @@ def fetch_cutouts(
                     missing.remove(ccd_id)
     finally:
         packed.unlink()
-    if missing:
-        names = ", ".join(str(ccd_id) for ccd_id in sorted(missing))
-        raise DownloadError(f"{url}: the answer has no cutout of {names}", permanent=True)
-    return list(paths.values())
+    return [None if ccd_id in missing else path for ccd_id, path in paths.items()]
 
 
 def _tic_rows(web: Web, url: str, tic_ids: list[int]) -> dict[int, TicStar]:

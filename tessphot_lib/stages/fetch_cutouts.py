@@ -13,6 +13,7 @@ import pandas as pd
 
 from tessphot_lib.errors import DownloadError
 from tessphot_lib.io.atomic import complete_file
+from tessphot_lib.io.download import Web
 from tessphot_lib.io.tesscut_service import TicStar, ccds_at, fetch_cutouts, tic_stars
 from tessphot_lib.model import CcdId
 from tessphot_lib.proper_motion import CATALOG_EPOCH, MAS_PER_DEGREE, at_epoch
@@ -43,7 +44,7 @@ def run_fetch_cutouts(
     ----------
     output : Path
         Table (CSV) of targets and files; a target that no wanted CCD saw has a
-        row without a file.
+        row without a file, and so has a CCD that TESScut has no cutout of.
     folder : Path
         Where the cutouts go. Those that are there are not fetched again.
     targets : sequence
@@ -74,28 +75,46 @@ def run_fetch_cutouts(
             f"none of the {len(targets)} targets was seen by a CCD of the configuration",
             permanent=True,
         )
-    tasks = [
-        (index, list(group))
-        for index, found in enumerate(wanted)
-        for _, group in groupby(found, key=lambda ccd_id: ccd_id.sector)
-    ]
-    fetched = web.each(
-        lambda task: fetch_cutouts(
-            web, mast, folder, task[1], *position_in(stars[task[0]], task[1][0].sector), size
-        ),
-        tasks,
-    )
-    rows = [
-        (index, *position_in(stars[index], ccd_id.sector), str(ccd_id), str(path))
-        for (index, group), paths in zip(tasks, fetched, strict=True)
-        for ccd_id, path in zip(group, paths, strict=True)
-    ]
+    rows = _fetch_each(web, mast, folder, stars, wanted, size)
+    for index, _, _, ccd_id, path in rows:
+        if not path:
+            log.warning("target %s: TESScut has no cutout of %s", targets[index], ccd_id)
+    if not any(row[-1] for row in rows):
+        raise DownloadError(
+            f"{mast}: TESScut gave no cutout of any of the {len(targets)} targets", permanent=True
+        )
     for index, found in enumerate(wanted):
         if not found:
             log.warning("target %s: no CCD of the configuration saw it", targets[index])
             rows.append((index, *typical(stars[index]), "", ""))
     _write(output, sorted(rows, key=lambda row: (row[0], row[3])), targets)
     log.info("%d targets, %d cutouts", len(targets), sum(bool(row[-1]) for row in rows))
+
+
+def _fetch_each(
+    web: Web,
+    mast: str,
+    folder: Path,
+    stars: Sequence[TicStar],
+    wanted: Sequence[Sequence[CcdId]],
+    size: int,
+) -> list[tuple[int, float, float, str, str]]:
+    """Fetch the cutouts of all stars: number of the star, ra, dec, CCD and path, maybe empty."""
+    tasks = [
+        (index, list(group))
+        for index, found in enumerate(wanted)
+        for _, group in groupby(found, key=lambda ccd_id: ccd_id.sector)
+    ]
+    places = [position_in(stars[index], group[0].sector) for index, group in tasks]
+    fetched = web.each(
+        lambda task: fetch_cutouts(web, mast, folder, task[0][1], *task[1], size),
+        list(zip(tasks, places, strict=True)),
+    )
+    return [
+        (index, *place, str(ccd_id), str(path or ""))
+        for (index, group), place, paths in zip(tasks, places, fetched, strict=True)
+        for ccd_id, path in zip(group, paths, strict=True)
+    ]
 
 
 def position_in(star: TicStar, sector: float) -> tuple[float, float]:
