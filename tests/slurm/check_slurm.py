@@ -86,7 +86,8 @@ class ClusterRun(Run):
 
     def made(self):
         """What the finished jobs have made, with the time of each."""
-        paths = (self.ccd / "ffis.ecsv", self.ccd / "catalog.sqlite")
+        paths = [self.ccd / "ffis.ecsv", self.ccd / "catalog.sqlite"]
+        paths += self.ccd.glob("blocks/*.hdf5")
         return {path: path.stat().st_mtime_ns for path in paths}
 
 
@@ -105,18 +106,18 @@ def test_killed_jobs_are_tried_again(tmp_path, cluster, small_run):
     cluster.run("scancel", first)
     said = run.end(process)
     ended = run.jobs("all")
-    assert "group_lists" in ended[first]
+    assert "rule_ffi_table" in ended[first]
     assert ended[first].startswith("CANCELLED")
     assert said.count("Trying to restart job") == 2
-    lists = [job for job in ended.values() if "group_lists" in job]
+    lists = [job for job in ended.values() if "rule_ffi_table" in job]
     blocks = [job for job in ended.values() if "group_blocks" in job]
     for failed, retried in (lists, blocks):
         assert not failed.startswith("COMPLETED")
         assert retried.startswith("COMPLETED")
     assert [job.split()[1] for job in blocks] == ["100M", "1000M"]
-    assert [job.split()[1] for job in lists] == ["4000M", "6000M"]
-    # Besides: spacecraft, what is made of a CCD, tiles, collect.
-    assert len(ended) == 4 + 4
+    assert [job.split()[1] for job in lists] == ["1500M", "2250M"]
+    # Besides: catalog, spacecraft, what is made of a CCD, tiles, collect.
+    assert len(ended) == 4 + 5
     assert_same_light_curves(run, small_run)
     assert run.plan() == {}
     assert (run.results / "summary.txt").read_text() in said
@@ -129,11 +130,10 @@ def test_snakemake_killed_and_started_again(tmp_path, cluster, small_run, profil
     process = run.begin("--group-components=blocks_{ccd_id}=1")
 
     def blocks_run_and_wait():
-        left = run.jobs().values()
-        states = {job.split()[0] for job in left}
-        return len(left) == 4 and {"RUNNING", "PENDING"} <= states
+        states = [job.split()[0] for job in run.jobs().values()]  # two at the most before
+        return len(states) == 3 and {"RUNNING", "PENDING"} <= set(states)
 
-    run.wait_until(process, blocks_run_and_wait, "three blocks and spacecraft in the queue")
+    run.wait_until(process, blocks_run_and_wait, "three blocks in the queue")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     left, made = run.jobs(), run.made()
@@ -155,7 +155,8 @@ def test_snakemake_killed_and_started_again(tmp_path, cluster, small_run, profil
     # What was done is not done again.
     counted = jobs(said)
     assert not {"ffi_table", "catalog"} & set(counted)
-    assert counted["backgrounds"] == 3
-    assert {path: run.made()[path] for path in made} == made
+    assert 1 <= counted["backgrounds"] <= 3 - (len(made) - 2)
+    now = run.made()
+    assert {path: now[path] for path in made} == made
     assert_same_light_curves(run, small_run)
     assert run.plan() == {}
