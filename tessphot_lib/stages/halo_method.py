@@ -126,14 +126,14 @@ def _measure(
     halo, good = _usable(_read(cube, box, mask, own, others), cube.is_good())
     sky, sky_error = cube.background_at(row, column)
     good = without_bright_sky(sky, good)
-    level, noise = _typical(halo.light, good), _typical(halo.error, good)
-    rows, columns = np.nonzero(halo.mask)
-    place = rows + box.row0 - row, columns + box.column0 - column
-    n_pixels, n_good = len(level), int(good.sum())
+    n_pixels, n_good = int(halo.mask.sum()), int(good.sum())
     if n_pixels < settings.min_pixels:
         return f"{n_pixels} usable pixels, {settings.min_pixels} are needed"
     if n_good < MIN_IMAGES:
         return f"{n_good} good images with all pixels, {MIN_IMAGES} are needed"
+    level, noise = _typical(halo.light, good), _typical(halo.error, good)
+    rows, columns = np.nonzero(halo.mask)
+    place = rows + box.row0 - row, columns + box.column0 - column
     with threadpool_limits(1):  # the same sums on any machine
         if settings.motion_correction:
             motion = cube.motion_at(row, column)
@@ -234,7 +234,7 @@ def _often_full(cube: PixelCube, box: Window) -> NDArray:
 def _usable(halo: _Halo, good: NDArray) -> tuple[_Halo, NDArray]:
     """Leave out pixels that are often missing or drown in noise, and images that lack others.
 
-    The same with reflections on them, see `tessphot_lib.halo.without_reflections`.
+    The same with reflections on them, see `tessphot_lib.halo_pixels.without_reflections`.
 
     Returns
     -------
@@ -242,6 +242,8 @@ def _usable(halo: _Halo, good: NDArray) -> tuple[_Halo, NDArray]:
     good : (n_cadences,) bool array
         Images that have all of the pixels.
     """
+    if not good.any():
+        return halo, good
     finite = np.isfinite(halo.light) & np.isfinite(halo.error)
     kept = finite[good].sum(axis=0) >= (1 - MISSING_SHARE) * max(int(good.sum()), 1)
     signal, noise = (_typical(values[:, kept], good) for values in (halo.light, halo.error))
