@@ -22,11 +22,11 @@ import yaml
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from benchmarks.probe import probe  # noqa: E402
-from benchmarks.run import Cost, measure  # noqa: E402
-from tessphot_lib.io.catalog_sqlite import read_catalog  # noqa: E402
-from tessphot_lib.io.pixels_hdf5 import PixelCube  # noqa: E402
-from tessphot_lib.model import CcdId, Window  # noqa: E402
+from benchmarks.probe import probe
+from benchmarks.run import Cost, measure
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 
 TIMES = ("time", "time_start", "time_stop")
 STARS_IN_TILE = 1000
@@ -70,7 +70,7 @@ def long_sector(results: Path, scratch: Path, blocks: list[Path]) -> dict[str, C
         "jitter": ("run_jitter", blocks, jitter, ccd_id),
         "hdf5": ("run_hdf5", *all_made),
     }
-    module = "tessphot_lib.stages"
+    module = "tessphot_lib.steps"
     return {
         name: measure(f"{module}.{name}", *call, settings=settings) for name, call in steps.items()
     }

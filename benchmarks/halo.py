@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.quality import all_diagnostics, per_hour_of, rms_of_whole_hours
-from tessphot_lib.io.lightcurve_fits import read_light_curve
-from tessphot_lib.io.pixels_hdf5 import PixelCube
-from tessphot_lib.io.todo_sqlite import read_todo
-from tessphot_lib.model import Window
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.io.products.lightcurve_fits import read_light_curve
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.todo_sqlite import read_todo
 from tessphot_lib.simulation.scene import light_curve_truth
 from tessphot_lib.simulation.stars import CONSTANT, VARIABILITY_NAMES
 from tessphot_lib.simulation.truth_file import read_scene

@@ -13,20 +13,15 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tessphot_lib.affine import displacement
-from tessphot_lib.flags import CadenceFlag, PixelFlag
-from tessphot_lib.io.pixels_hdf5 import PixelCube
-from tessphot_lib.io.todo_sqlite import read_diagnostics, read_todo
-from tessphot_lib.mesh import evaluate_background
+from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.flags import CadenceFlag, PixelFlag
+from tessphot_lib.core.mesh import evaluate_background
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
 from tessphot_lib.simulation.diffuse import scattered_level
 from tessphot_lib.simulation.prf import prf_stamp
 from tessphot_lib.simulation.render import star_image, uncatalogued_light
-from tessphot_lib.simulation.scene import (
-    Scene,
-    background_truth,
-    motion_truth,
-    noise_truth,
-)
+from tessphot_lib.simulation.scene import Scene, background_truth, motion_truth, noise_truth
 from tessphot_lib.simulation.stars import CONSTANT
 from tessphot_lib.simulation.truth_file import read_scene
 

@@ -20,18 +20,18 @@ from astropy.io import fits
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from tessphot_lib.io.cutout_files import find_cutouts  # noqa: E402
-from tessphot_lib.model import CcdId, Window  # noqa: E402
-from tessphot_lib.stages.average_image import run_average_image  # noqa: E402
-from tessphot_lib.stages.catalog import run_catalog  # noqa: E402
-from tessphot_lib.stages.cutout_table import run_cutout_table  # noqa: E402
-from tessphot_lib.stages.cutouts import run_cutouts  # noqa: E402
-from tessphot_lib.stages.hdf5 import run_hdf5  # noqa: E402
-from tessphot_lib.stages.jitter import run_jitter  # noqa: E402
-from tessphot_lib.stages.photometry import run_photometry  # noqa: E402
-from tessphot_lib.stages.prf import run_prf  # noqa: E402
-from tessphot_lib.stages.spacecraft import run_spacecraft  # noqa: E402
-from tessphot_lib.stages.todo import run_todo  # noqa: E402
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.images.cutout_files import find_cutouts
+from tessphot_lib.steps.average_image import run_average_image
+from tessphot_lib.steps.catalog import run_catalog
+from tessphot_lib.steps.cutout_table import run_cutout_table
+from tessphot_lib.steps.cutouts import run_cutouts
+from tessphot_lib.steps.hdf5 import run_hdf5
+from tessphot_lib.steps.jitter import run_jitter
+from tessphot_lib.steps.photometry import run_photometry
+from tessphot_lib.steps.prf import run_prf
+from tessphot_lib.steps.spacecraft import run_spacecraft
+from tessphot_lib.steps.todo import run_todo
 
 METHODS = ("aperture", "linpsf", "psf")
 FAINT_LIMIT = 16.0  # [Tmag] of the stars that are measured

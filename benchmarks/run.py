@@ -22,11 +22,11 @@ import yaml
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from benchmarks.probe import probe  # noqa: E402
-from tessphot_lib.model import CcdId, Window  # noqa: E402
-from tessphot_lib.simulation.schedule import ffi_names  # noqa: E402
-from tessphot_lib.simulation.settings import SimulationSettings  # noqa: E402
-from tessphot_lib.tiles import tiles_in  # noqa: E402
+from benchmarks.probe import probe
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.tiles import tiles_in
+from tessphot_lib.simulation.schedule import ffi_names
+from tessphot_lib.simulation.settings import SimulationSettings
 
 CHILD = """
 import importlib, pickle, sys
@@ -66,7 +66,7 @@ def measure(module: str, function: str, *args: Any, **kwargs: Any) -> Cost:
 
 @dataclass(frozen=True)
 class Step:
-    """One job: a function of a stage, its arguments, and the rule it belongs to."""
+    """One job: a function of a step, its arguments, and the rule it belongs to."""
 
     rule: str
     function: str
@@ -79,7 +79,7 @@ class Step:
 
     def measure(self) -> Cost:
         """Run it in a new Python process."""
-        return measure(f"tessphot_lib.stages.{self.rule}", self.function, *self.args, **self.kwargs)
+        return measure(f"tessphot_lib.steps.{self.rule}", self.function, *self.args, **self.kwargs)
 
 
 def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -> Iterator[Step]:
@@ -106,7 +106,7 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     run_todo, summary = results.parent / "todo.sqlite", results.parent / "summary.txt"
 
     scene = ccd_id, tic, truth
-    yield Step.of("simulate", *scene, function="run_simulate_scene", **simulated)
+    yield Step.of("simulate_scene", *scene, **simulated)
     for group in groups:
         yield Step.of("simulate", ccd_id, group, **simulated)
     yield Step.of("ffi_table", images, ffis, ccd_id, on_bad_image="error")
@@ -151,7 +151,7 @@ def report(folder: Path, ccd_id: CcdId, costs: dict[str, Cost], n_images: int, u
         motion_quality,
         photometry_quality,
     )
-    from tessphot_lib.io.todo_sqlite import read_diagnostics
+    from tessphot_lib.io.products.todo_sqlite import read_diagnostics
 
     results = folder / "results" / str(ccd_id)
     n_stars = len(read_diagnostics(folder / "results" / "todo.sqlite"))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.quality import Row, all_diagnostics
-from tessphot_lib.io.todo_sqlite import read_todo
+from tessphot_lib.io.products.todo_sqlite import read_todo
 from tessphot_lib.simulation.scene import Scene, light_curve_truth, motion_truth
 from tessphot_lib.simulation.stars import VARIABILITY_NAMES
 from tessphot_lib.simulation.truth_file import read_scene

@@ -10,12 +10,12 @@ from typing import Any
 import yaml
 
 import tessphot_lib
-from tessphot_lib.config_check import schema_problems
-from tessphot_lib.errors import ConfigError, InputDataError, TessphotError
-from tessphot_lib.io.todo_sqlite import Status
-from tessphot_lib.stages.find import FoundStar, find_star
-from tessphot_lib.stages.lightcurve import run_light_curve
-from tessphot_lib.stages.star_picture import draw_star, picture_format
+from tessphot_lib.core.config_check import schema_problems
+from tessphot_lib.core.errors import ConfigError, InputDataError, TessphotError
+from tessphot_lib.io.products.todo_sqlite import Status
+from tessphot_lib.report.find import FoundStar, find_star
+from tessphot_lib.report.star_picture import draw_star, picture_format
+from tessphot_lib.steps.lightcurve import run_light_curve
 
 PROJECT = Path(tessphot_lib.__file__).parent.parent
 WORDS = {

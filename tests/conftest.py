@@ -1,17 +1,15 @@
-"""What the tests of the workflow share: a project whose stages only make empty files."""
+"""What the tests of the workflow share: a project whose steps only make empty files."""
 
 import fcntl
 import os
 import subprocess
 import sys
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
 import yaml
+from paths import PROJECT
 from pipeline_run import CONFIG, Run
-
-PROJECT = Path(__file__).resolve().parent.parent
 
 STAND_IN = '''"""Stand-in for a stage: makes its outputs, and tells what it was called with."""
 import logging
@@ -39,25 +37,25 @@ def run(*args, **kwargs):
 
 @pytest.fixture
 def project(tmp_path):
-    """Folder with the workflow and the library, the stages replaced by stand-ins."""
+    """Folder with the workflow and the library, the steps replaced by stand-ins."""
     return make_project(tmp_path / "project")
 
 
 def make_project(folder):
-    """Link all but the stages."""
+    """Link all but the steps."""
     library = folder / "tessphot_lib"
-    (library / "stages").mkdir(parents=True)
+    (library / "steps").mkdir(parents=True)
     for name in ("workflow", "config", "environment.yaml"):
         (folder / name).symlink_to(PROJECT / name)
     for path in (PROJECT / "tessphot_lib").iterdir():
-        if path.name not in ("stages", "__pycache__"):
+        if path.name not in ("steps", "__pycache__"):
             (library / path.name).symlink_to(path)
-    (library / "stages" / "__init__.py").touch()
+    (library / "steps" / "__init__.py").touch()
     for script in (PROJECT / "workflow" / "scripts").glob("*.py"):
         for line in script.read_text().splitlines():
-            if line.startswith("from tessphot_lib.stages."):
+            if line.startswith("from tessphot_lib.steps."):
                 stage = line.split()[1].rsplit(".", 1)[1]
-                (library / "stages" / f"{stage}.py").write_text(STAND_IN)
+                (library / "steps" / f"{stage}.py").write_text(STAND_IN)
     return folder
 
 
@@ -146,7 +144,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory):
-    """Finished run over a small simulated CCD, real stages; made once, not to be changed."""
+    """Finished run over a small simulated CCD, real steps; made once, not to be changed."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
     home = shared / "small_run"

@@ -29,26 +29,26 @@ from astropy.io import fits
 from astropy.table import Table
 
 PROJECT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
+sys.path[:0] = [str(PROJECT), str(PROJECT / "tests" / "helpers")]
 
-from cutout_files import write_cutout  # noqa: E402
-from fuzz_exact import one_value  # noqa: E402
-from test_io_ephemeris import kernel as ephemeris_kernel  # noqa: E402
-from test_io_ephemeris import table as ephemeris_table  # noqa: E402
-from test_io_ffi import small as small_ffi  # noqa: E402
-from test_io_tesscut import CCD as CUTOUT_CCD  # noqa: E402
-from test_io_tesscut import WINDOW as CUTOUT_WINDOW  # noqa: E402
-from test_io_tesscut import blank_images  # noqa: E402
-from test_io_tpf import write_tpf  # noqa: E402
+from cutout_files import write_cutout
+from fuzz_exact import one_value
 
-from tessphot_lib.config_check import check_config, read_values  # noqa: E402
-from tessphot_lib.errors import TessphotError  # noqa: E402
-from tessphot_lib.io.ephemeris import read_ephemeris  # noqa: E402
-from tessphot_lib.io.ffi import read_ffi  # noqa: E402
-from tessphot_lib.io.tesscut import read_cutout, read_cutout_pixels  # noqa: E402
-from tessphot_lib.io.tic import read_tic  # noqa: E402
-from tessphot_lib.io.tpf import read_tpf_cadences  # noqa: E402
-from tessphot_lib.model import CcdId, Window  # noqa: E402
+from tessphot_lib.core.config_check import check_config, read_values
+from tessphot_lib.core.errors import TessphotError
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.images.ffi import read_ffi
+from tessphot_lib.io.images.tesscut import read_cutout, read_cutout_pixels
+from tessphot_lib.io.images.tpf import read_tpf_cadences
+from tessphot_lib.io.mission.ephemeris import read_ephemeris
+from tessphot_lib.io.stars.tic import read_tic
+from tests.io.images.test_ffi import small as small_ffi
+from tests.io.images.test_tesscut import CCD as CUTOUT_CCD
+from tests.io.images.test_tesscut import WINDOW as CUTOUT_WINDOW
+from tests.io.images.test_tesscut import blank_images
+from tests.io.images.test_tpf import write_tpf
+from tests.io.mission.test_ephemeris import kernel as ephemeris_kernel
+from tests.io.mission.test_ephemeris import table as ephemeris_table
 
 CCD_ID = CcdId(14, 2, 3)
 WINDOW = Window(3, 20, 2, 14)

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.constants import SCIENCE_COLUMNS
-from tessphot_lib.model import CcdId, Window
+from tessphot_lib.core.constants import SCIENCE_COLUMNS
+from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.simulation.schedule import generator
 from tessphot_lib.simulation.settings import SimulationSettings
 

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.constants import SCIENCE_COLUMNS
-from tessphot_lib.model import CcdId
+from tessphot_lib.core.constants import SCIENCE_COLUMNS
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.simulation.motion import CENTER, HALF
 from tessphot_lib.simulation.pointing import camera_center
 from tessphot_lib.simulation.schedule import generator, image_kind, scattered_strength

@@ -12,8 +12,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from tessphot_lib.constants import FFI_SHAPE, FIRST_SCIENCE_COLUMN
-from tessphot_lib.model import Window
+from tessphot_lib.core.constants import FFI_SHAPE, FIRST_SCIENCE_COLUMN
+from tessphot_lib.core.geometry import Window
 from tessphot_lib.simulation import detector, schedule
 from tessphot_lib.simulation.orbit import barycentric_correction
 from tessphot_lib.simulation.pointing import (

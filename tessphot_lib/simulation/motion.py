@@ -10,7 +10,7 @@ at (row, column) in an unmoved image is found at (row + drow, column + dcolumn),
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.model import CcdId
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.simulation.schedule import SECTOR_DAYS, generator, image_kind
 from tessphot_lib.simulation.settings import SimulationSettings
 

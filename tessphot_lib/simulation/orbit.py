@@ -5,7 +5,7 @@ from astropy.coordinates import get_body_barycentric
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from tessphot_lib.constants import BTJD_OFFSET, SPEED_OF_LIGHT_AU_PER_DAY
+from tessphot_lib.core.constants import BTJD_OFFSET, SPEED_OF_LIGHT_AU_PER_DAY
 from tessphot_lib.simulation.pointing import to_vectors
 
 ORBIT_RADIUS = 0.00167  # [au] 250,000 km, roughly the mean distance of TESS from Earth

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.constants import FIRST_SCIENCE_COLUMN
-from tessphot_lib.model import CcdId
+from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN
+from tessphot_lib.core.geometry import CcdId
 
 # (column, row) of the camera centre in 1-based pixels of the full image, by CCD.
 CAMERA_CENTER = {1: (2150.0, 2098.0), 2: (-14.0, 2100.0), 3: (2150.0, 2098.0), 4: (-14.0, 2100.0)}

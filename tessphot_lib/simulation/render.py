@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from tessphot_lib.model import Window
+from tessphot_lib.core.geometry import Window
 from tessphot_lib.simulation import detector, prf
 from tessphot_lib.simulation.motion import displacement, largest_displacement
 from tessphot_lib.simulation.scene import (

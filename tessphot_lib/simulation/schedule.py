@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.constants import SECONDS_PER_DAY
-from tessphot_lib.errors import ConfigError, InputDataError
-from tessphot_lib.model import CcdId
+from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.errors import ConfigError, InputDataError
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.simulation.settings import SimulationSettings
 
 TDB_MINUS_UTC = 69.184  # [s] since 2017; nothing before is simulated

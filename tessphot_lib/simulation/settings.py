@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, fields
 
-from tessphot_lib.config import Settings
-from tessphot_lib.errors import ConfigError
+from tessphot_lib.core.errors import ConfigError
+from tessphot_lib.core.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.constants import BTJD_OFFSET, SCIENCE_COLUMNS, SCIENCE_ROWS, TMAG_ZEROPOINT
-from tessphot_lib.model import CcdId, Window
+from tessphot_lib.core.constants import BTJD_OFFSET, SCIENCE_COLUMNS, SCIENCE_ROWS, TMAG_ZEROPOINT
+from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.simulation.pointing import TanSip, to_angles, to_vectors
 from tessphot_lib.simulation.schedule import generator
 from tessphot_lib.simulation.settings import SimulationSettings

@@ -26,8 +26,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from tessphot_lib.errors import InputDataError
-from tessphot_lib.model import CcdId, Window
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.simulation import diffuse
 from tessphot_lib.simulation.ffi_file import has_failed_wcs, header_quality
 from tessphot_lib.simulation.scene import Scene, build_scene

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 try:
-    from tessphot_lib.io import atomic
+    from tessphot_lib.io.files import atomic
 except ImportError:
     atomic = None
 KILLED = Path(os.environ["KILLED"])

@@ -10,7 +10,8 @@ import time
 
 import pytest
 from pipeline_run import CCD, PROJECT, assert_same_light_curves, link_image
-from test_pipeline_faults import flip_a_byte, remove, truncate
+
+from tests.pipeline.test_faults import flip_a_byte, remove, truncate
 
 # Put into each job by Python itself: the first job that is to write a file named by ORPHAN
 # waits, before it writes ("early") or before the file takes its name ("late"), until GO exists.
@@ -20,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 try:
-    from tessphot_lib.io import atomic
+    from tessphot_lib.io.files import atomic
 except ImportError:
     atomic = None
 HOME, NAME = Path(os.environ["HOME_OF_TEST"]), os.environ["ORPHAN"]

@@ -12,7 +12,8 @@ import sqlite3
 import pytest
 from astropy.io import fits
 from pipeline_run import CONFIG, Run, assert_same_light_curves, changed
-from test_pipeline_same_result import apertures, listed, methods_by_turns
+
+from tests.pipeline.test_same_result import apertures, listed, methods_by_turns
 
 CORES, BLOCK_SIZES, TILES = (1, 4), (7, 64), ((1, 1), (8, 8))
 WAYS = list(itertools.product(CORES, BLOCK_SIZES, TILES))

@@ -16,7 +16,7 @@ os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
 )
 
-from tessphot_lib.config_check import (
+from tessphot_lib.core.config_check import (
     STAR_SERVICES,
     check_config,
     check_fits,
@@ -25,11 +25,11 @@ from tessphot_lib.config_check import (
     ffi_folder,
     ffi_folder_origin,
 )
-from tessphot_lib.errors import ConfigError, TessphotError
-from tessphot_lib.io.atomic import remove_partials
-from tessphot_lib.io.cluster_jobs import cancel_recorded_jobs, cancel_slurm_jobs
-from tessphot_lib.io.cutout_files import find_cutouts
-from tessphot_lib.io.ffi_files import (
+from tessphot_lib.core.errors import ConfigError, TessphotError
+from tessphot_lib.io.files.atomic import remove_partials
+from tessphot_lib.plan.cluster_jobs import cancel_recorded_jobs, cancel_slurm_jobs
+from tessphot_lib.io.images.cutout_files import find_cutouts
+from tessphot_lib.io.images.ffi_files import (
     FfiFile,
     find_ffis,
     group_in_blocks,
@@ -40,14 +40,14 @@ from tessphot_lib.io.ffi_files import (
     set_aside,
     write_listing,
 )
-from tessphot_lib.io.ffi_list import as_files, read_ffi_list
-from tessphot_lib.io.star_lists import list_files, read_excluded, read_methods
-from tessphot_lib.io.tpf_files import find_tpfs, read_tpf_listing, write_tpf_listing
-from tessphot_lib.model import CcdId, Window
-from tessphot_lib.provenance import code_digest
+from tessphot_lib.io.images.ffi_list import as_files, read_ffi_list
+from tessphot_lib.io.stars.star_lists import list_files, read_excluded, read_methods
+from tessphot_lib.io.images.tpf_files import find_tpfs, read_tpf_listing, write_tpf_listing
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.provenance import code_digest
 from tessphot_lib.simulation.schedule import ffi_names
 from tessphot_lib.simulation.settings import SimulationSettings
-from tessphot_lib.tiles import tiles_in
+from tessphot_lib.core.tiles import tiles_in
 
 CACHE = Path(".snakemake/tessphot/ffis")
 STARTED = time.time()
@@ -296,7 +296,7 @@ def prf_files(wildcards):
     """The mission's PRF files of a CCD, if they are to be used."""
     if config["prf"]["source"] != "spoc":
         return []
-    from tessphot_lib.io.prf_spoc import find_spoc_prf  # not worth its time elsewhere
+    from tessphot_lib.io.mission.prf_spoc import find_spoc_prf  # not worth its time elsewhere
 
     folder = Path(config["prf"]["folder"]).expanduser()
     try:
@@ -314,11 +314,9 @@ def star_list(wildcards):
     return str(Path(config["catalog"]["file"]).expanduser())
 
 
-def code_of(*stages):
-    """A digest of the code behind stages, so that jobs run again when that changes."""
-    return lambda wildcards: " ".join(
-        code_digest(f"tessphot_lib.stages.{stage}") for stage in stages
-    )
+def code_of(*steps):
+    """A digest of the code behind steps, so that jobs run again when that changes."""
+    return lambda wildcards: " ".join(code_digest(f"tessphot_lib.steps.{step}") for step in steps)
 
 
 def growing(amount):

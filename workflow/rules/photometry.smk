@@ -165,7 +165,7 @@ rule targets:
         tic_ids=config["targets"]["tic_ids"],
         settings=config["photometry"],
         output_settings=PRODUCT_SETTINGS,
-        code=code_of("lightcurve"),
+        code=code_of("targets"),
     message:
         "{wildcards.ccd_id}: light curves of the listed stars"
     script:

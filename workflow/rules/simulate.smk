@@ -18,7 +18,7 @@ rule simulate_scene:
         window=WINDOW.as_list(),
         settings=config["simulation"],
         faint_limit=config["catalog"]["faint_limit"],
-        code=code_of("simulate"),
+        code=code_of("simulate_scene"),
     message:
         "{wildcards.ccd_id}: stars of the simulated sector"
     script:

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId, Window
-from tessphot_lib.stages.backgrounds import run_backgrounds
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.backgrounds import run_backgrounds
 
 log_to(snakemake.log[0])
 run_backgrounds(

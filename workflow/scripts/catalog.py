@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId, Window
-from tessphot_lib.stages.catalog import run_catalog
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.catalog import run_catalog
 
 log_to(snakemake.log[0])
 run_catalog(

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.stages.check import run_check
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.check import run_check
 
 log_to(snakemake.log[0])
 run_check(

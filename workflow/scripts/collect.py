@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.stages.collect import run_collect
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.collect import run_collect
 
 log_to(snakemake.log[0])
 run_collect(

@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.stages.fetch import run_fetch_headers
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.fetch import run_fetch_headers
 
 log_to(snakemake.log[0])
 run_fetch_headers(

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId
-from tessphot_lib.stages.ffi_table import run_ffi_table
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.ffi_table import run_ffi_table
 
 log_to(snakemake.log[0])
 run_ffi_table(

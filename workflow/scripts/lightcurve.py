@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId
-from tessphot_lib.stages.lightcurve import run_light_curve
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.lightcurve import run_light_curve
 
 log_to(snakemake.log[0])
 run_light_curve(

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId
-from tessphot_lib.stages.photometry import run_photometry
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.photometry import run_photometry
 
 log_to(snakemake.log[0])
 run_photometry(

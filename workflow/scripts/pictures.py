@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.stages.pictures import run_pictures
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.pictures import run_pictures
 
 log_to(snakemake.log[0])
 run_pictures(

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId
-from tessphot_lib.stages.prf import run_prf
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.prf import run_prf
 
 log_to(snakemake.log[0])
 run_prf(

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId, Window
-from tessphot_lib.stages.simulate import run_simulate
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.simulate import run_simulate
 
 log_to(snakemake.log[0])
 where = snakemake.wildcards

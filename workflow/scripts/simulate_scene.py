@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId, Window
-from tessphot_lib.stages.simulate import run_simulate_scene
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.simulate_scene import run_simulate_scene
 
 log_to(snakemake.log[0])
 run_simulate_scene(

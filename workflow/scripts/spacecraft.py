@@ -1,7 +1,7 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.stages.spacecraft import run_spacecraft
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.spacecraft import run_spacecraft
 
 log_to(snakemake.log[0])
 run_spacecraft(

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId, Window
-from tessphot_lib.stages.tic import run_tic
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.tic import run_tic
 
 log_to(snakemake.log[0])
 ffi_table = snakemake.input.get("ffi_table")  # not there if the pointing tells the footprint

@@ -1,8 +1,8 @@
 from pathlib import Path
 
-from tessphot_lib.logs import log_to
-from tessphot_lib.model import CcdId
-from tessphot_lib.stages.trends import run_trends
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.steps.trends import run_trends
 
 log_to(snakemake.log[0])
 run_trends(

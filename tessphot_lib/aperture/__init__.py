@@ -1,0 +1,1 @@
+"""Apertures: which pixels, how crowded, their sums."""

@@ -1,0 +1,173 @@
+"""Whose light is in an aperture, and how motion changes it, from the PRFs of all known stars."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.prf.evaluate import prf_stamps
+from tessphot_lib.prf.scene import scene_derivatives
+
+
+@dataclass(frozen=True)
+class ApertureLight:
+    """What is known of the light in one aperture.
+
+    Attributes
+    ----------
+    crowdsap : float
+        Share of the light of known stars in the aperture that is the target's,
+        0 to 1 (1: no dilution); NaN where there is none.
+    flfrcsap : float
+        Share of the target's light that the aperture holds, 0 to 1.
+    motion : (5,) float64 array
+        How the light in the aperture changes when the image moves: derivatives
+        by row and column [e-/s/pixel], and by row twice, row and column,
+        column twice [e-/s/pixel**2].
+
+    Notes
+    -----
+    Definitions as those of the keywords CROWDSAP and FLFRCSAP of the mission
+    (TESS Science Data Products Description Document, EXP-TESS-ARC-ICD-0014):
+    the undiluted flux is ``(F - (1 - CROWDSAP) median(F)) / FLFRCSAP``.
+    """
+
+    crowdsap: float
+    flfrcsap: float
+    motion: NDArray
+
+
+@dataclass(frozen=True)
+class KnownLight:
+    """Light of the known stars of a region.
+
+    Attributes
+    ----------
+    images : (6, n_rows, n_columns) array
+        Light of all stars [e-/s] and its derivatives by their position, in the
+        order of `tessphot_lib.prf.evaluate.DERIVATIVES`.
+    own : list of (stamp_rows, stamp_columns) arrays
+        Share of each target's light, one per target, in the pixels of its stamp.
+    flux : (n_targets,) array
+        Expected fluxes of the targets [e-/s].
+    """
+
+    images: NDArray
+    own: list[NDArray]
+    flux: NDArray
+
+    @classmethod
+    def expected(
+        cls,
+        prf: Prf,
+        window: Window,
+        row: NDArray,
+        column: NDArray,
+        tmag: NDArray,
+        *,
+        targets: NDArray,
+        stamps: list[Window],
+    ) -> "KnownLight":
+        """Compute it from the catalog.
+
+        Parameters
+        ----------
+        prf : Prf
+        window : Window
+            The region.
+        row, column, tmag : (n_stars,) arrays
+            Known stars in and around it, where they stand in the average image.
+        targets : (n_targets,) int array
+            Indices of the stars whose own light is wanted.
+        stamps : list of Window
+            Their stamps.
+        """
+        flux = 10 ** (0.4 * (prf.zeropoint - tmag))
+        images = scene_derivatives(prf, window, row, column, flux)
+        own: list[NDArray] = [np.zeros((0, 0))] * len(targets)
+        shapes = np.array([stamp.shape for stamp in stamps]).reshape(-1, 2)
+        for shape in np.unique(shapes, axis=0):
+            same = np.flatnonzero((shapes == shape).all(axis=1))
+            corner = (
+                np.array([stamps[index].row0 for index in same]),
+                np.array([stamps[index].column0 for index in same]),
+            )
+            stars = targets[same]
+            shares = prf_stamps(prf, row[stars], column[stars], *corner, tuple(shape.tolist()))
+            for index, share in zip(same, shares, strict=True):
+                own[index] = share
+        return cls(images, own, flux[targets])
+
+
+def aperture_light(
+    mask: NDArray, own: NDArray, flux: float, images: NDArray, *, is_saturated: bool = False
+) -> ApertureLight:
+    """Compute what is known of the light in an aperture.
+
+    Parameters
+    ----------
+    mask : (n_rows, n_columns) bool array
+        True for the pixels that are summed.
+    own : (n_rows, n_columns) array
+        PRF of the target there; its sum over the plane is 1.
+    flux : float
+        Flux of the target [e-/s].
+    images : (6, n_rows, n_columns) array
+        Light of all stars there, the target's among it, and its derivatives.
+    is_saturated : bool
+        The charge of a saturated star does not follow the PRF when the image
+        moves: the derivatives are zero.
+
+    Raises
+    ------
+    ValueError
+        If the arrays do not have the shape of the mask.
+    """
+    if own.shape != mask.shape or images.shape[1:] != mask.shape:
+        raise ValueError(
+            f"mask is {mask.shape}, the PRF {own.shape}, the images are {images.shape[1:]}"
+        )
+    captured = float(own[mask].sum())
+    sums = images[:, mask].sum(axis=1)
+    total = max(float(sums[0]), flux * captured)
+    crowdsap = flux * captured / total if total > 0 else np.nan
+    motion = np.zeros(5) if is_saturated else sums[1:].astype(np.float64)
+    return ApertureLight(crowdsap, min(max(captured, 0.0), 1.0), motion)
+
+
+def light_moved(motion: NDArray, d_row: NDArray, d_column: NDArray) -> NDArray:
+    """Change of the light in apertures when the image moves, to second order.
+
+    Parameters
+    ----------
+    motion : (n_stars, 5) array
+        See `ApertureLight`.
+    d_row, d_column : (n_stars, n_cadences) arrays
+        Displacement from where the apertures' light was computed [pixels]; NaN
+        (unknown) gives no change.
+
+    Returns
+    -------
+    (n_stars, n_cadences) array
+        [e-/s]
+    """
+    down, along = np.nan_to_num(d_row), np.nan_to_num(d_column)
+    first_row, first_column, row_row, row_column, column_column = motion.T[:, :, None]
+    return (
+        first_row * down
+        + first_column * along
+        + 0.5 * row_row * down**2
+        + row_column * down * along
+        + 0.5 * column_column * along**2
+    )
+
+
+def moved_light_error(motion: NDArray, motion_error: NDArray) -> NDArray:
+    """Error of `light_moved` by the error of the motion, per axis [pixels]; (n_stars, n_cadences).
+
+    An unknown error counts as none.
+    """
+    steepest = np.hypot(motion[:, 0], motion[:, 1])
+    return steepest[:, None] * np.nan_to_num(motion_error)

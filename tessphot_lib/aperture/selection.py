@@ -1,0 +1,301 @@
+"""Which pixels are summed for which star, decided once for a whole CCD.
+
+Every pixel belongs to the catalog star that is expected to give it the most
+light (`tessphot_lib.aperture.assignment`); a star's aperture is the part of its pixels
+that stands out of the local sky and is connected to the star. Light that no
+single star dominates is shared honestly: it goes to one of them, never to two.
+
+Arrays cover the window of the CCD; positions are science pixels.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tessphot_lib.aperture.assignment import claim_bleeds, pixel_owners
+from tessphot_lib.aperture.crowding import ApertureLight, KnownLight, aperture_light
+from tessphot_lib.aperture.sizes import size_limits, stamp_window
+from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE
+from tessphot_lib.core.constants import SATURATION_TMAG
+from tessphot_lib.core.flags import ApertureFlag
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.sky_noise import sky_noise
+
+MIN_CORE = 1  # [pixels] half side of the smallest aperture, 3 x 3 pixels
+NEIGHBORS = np.ones((3, 3), dtype=bool)
+OPTIMAL_TMAG = 7.0  # brighter stars keep all their significant pixels: their noise is not photons
+UNKNOWN_SHARE = 1.5  # of the known stars' light; 2.5 times as much is a magnitude
+UNKNOWN_SKY = 5.0  # [e-/s per pixel] that the background may be wrong by
+NEIGHBOR_NOISE = 0.01  # of the neighbors' light in a pixel counts as noise: motion, variability
+
+
+@dataclass(frozen=True)
+class Aperture:
+    """Pixels of one star.
+
+    Attributes
+    ----------
+    stamp : Window
+        Pixels around the star.
+    mask : (n_rows, n_columns) bool array
+        True for the pixels that are summed.
+    is_minimum : bool
+        The star did not stand out: the mask is the pixels around its position.
+    is_limited : bool
+        A pixel beside the mask is missing, or lies beyond the edge: it might be larger.
+    light : ApertureLight or None
+        Whose light it holds; None where that is not known.
+    cut_flux : float
+        Flux in the average image of its pixels beyond which it would go on: those
+        beside missing pixels, or on the edge of the stamp [e-/s].
+    has_unknown_light : bool
+        There is a magnitude more light in it than the known stars give: some star is
+        not known, or much brighter than it should be.
+    """
+
+    stamp: Window
+    mask: NDArray
+    is_minimum: bool
+    is_limited: bool = False
+    light: ApertureLight | None = None
+    cut_flux: float = 0.0
+    has_unknown_light: bool = False
+
+
+def find_apertures(
+    average_image: NDArray,
+    window: Window,
+    row: NDArray,
+    column: NDArray,
+    tmag: NDArray,
+    *,
+    measured: NDArray,
+    sky: NDArray,
+    threshold: float,
+    min_pixels: int,
+    max_radius: float,
+    noise: NDArray | None = None,
+    motion_rms: float = 0.0,
+    sky_elsewhere: NDArray | None = None,
+    known_light: KnownLight | None = None,
+) -> list[Aperture]:
+    """Find the aperture of each star that is to be measured.
+
+    Parameters
+    ----------
+    average_image : (n_rows, n_columns) array
+        Background-subtracted mean [e-/s]; NaN where there is no pixel.
+    window : Window
+        Pixels it covers.
+    row, column, tmag : (n_stars,) arrays
+        All known stars.
+    measured : (n_measured,) int array
+        Indices of the stars that get an aperture; their positions must fall
+        on pixels of the window.
+    sky : (n_rows, n_columns) bool array
+        True outside stars, see `tessphot_lib.catalog.star_mask`.
+    threshold : float
+        [sigma] above the local sky for a pixel to count.
+    min_pixels : int
+        Smaller apertures are replaced by the 3 x 3 pixels around the star.
+    max_radius : float
+        See `tessphot_lib.aperture.sizes.reach`.
+    noise : (n_rows, n_columns) array, optional
+        1-sigma error of the pixels in one image [e-/s]. With it and
+        ``known_light`` an aperture is made of those of the star's significant
+        pixels that maximize the signal to noise of their sum; without it, of
+        all of them.
+    motion_rms : float
+        How much the images move, per axis [pixels], after correction: light that
+        moves over the edge of an aperture is noise, too.
+    sky_elsewhere : (n,) array, optional
+        Sky pixels of other parts of the CCD, for images that hardly show any.
+    known_light : KnownLight, optional
+        Light of the known stars in the window and of the measured ones in their
+        stamps (`stamp_window`); with it apertures know whose light they hold.
+
+    Returns
+    -------
+    list of Aperture
+        One per measured star. No pixel without data is ever in an aperture;
+        apertures found by significance do not overlap, minimum apertures may.
+    """
+    owner = pixel_owners(window, row, column, tmag, max_radius=max_radius)
+    level, scatter = sky_noise(average_image, sky, sky_elsewhere)
+    with np.errstate(invalid="ignore"):
+        significant = average_image > level + threshold * scatter
+        full = average_image > BLEED_SHARE * FULL_WELL_RATE
+    claim_bleeds(owner, full, window, row, column, tmag)
+    finite = np.isfinite(average_image)
+    apertures = []
+    for index, star in enumerate(measured):
+        stamp = stamp_window(row[star], column[star], tmag[star], window, max_radius)
+        cut = stamp.slices_in(window)
+        centre = round(row[star]) - stamp.row0, round(column[star]) - stamp.column0
+        mask = _connected((owner[cut] == star) & (significant[cut] | full[cut]), *centre)
+        if noise is not None and known_light and tmag[star] > OPTIMAL_TMAG and mask.any():
+            images = known_light.images[(slice(None), *cut)]
+            mask = _best_pixels(
+                mask,
+                known_light.flux[index] * known_light.own[index],
+                images[0],
+                noise[cut],
+                motion_rms * images[1:3],
+                *size_limits(tmag[star]),
+            )
+            mask = _connected(mask, *centre)
+        mask = ndimage.binary_fill_holes(mask) & (owner[cut] == star) & finite[cut]
+        is_minimum = bool(mask.sum() < min_pixels)
+        if is_minimum:
+            mask = _core(stamp, row[star], column[star]) & finite[cut]
+        beyond = _pixels_beyond(mask, stamp, finite, window)
+        at_edge = mask & _border(mask.shape)
+        if beyond.any():
+            beside = ndimage.binary_dilation(beyond, structure=NEIGHBORS)
+            at_edge |= mask & beside[1:-1, 1:-1]
+        light, has_unknown_light = None, False
+        if known_light:
+            images = known_light.images[(slice(None), *cut)]
+            has_unknown_light = _has_unknown_light(average_image[cut][mask], images[0][mask])
+            light = aperture_light(
+                mask,
+                known_light.own[index],
+                known_light.flux[index],
+                images,
+                is_saturated=bool(tmag[star] < SATURATION_TMAG),
+            )
+        cut_flux = float(average_image[cut][at_edge].sum())
+        is_limited = bool(beyond.any())
+        apertures.append(
+            Aperture(stamp, mask, is_minimum, is_limited, light, cut_flux, has_unknown_light)
+        )
+    return apertures
+
+
+def _has_unknown_light(found: NDArray, expected: NDArray) -> bool:
+    """Compare the light in the pixels of an aperture with that of all known stars [e-/s]."""
+    unknown = float(found.sum() - expected.sum())
+    return unknown > max(UNKNOWN_SHARE * float(expected.sum()), UNKNOWN_SKY * found.size)
+
+
+def aperture_flags(aperture: Aperture, average_image: NDArray, sky: NDArray) -> NDArray:
+    """Image of `ApertureFlag` bits of a stamp.
+
+    Parameters
+    ----------
+    aperture : Aperture
+    average_image, sky : (n_rows, n_columns) arrays
+        Of the stamp.
+
+    Returns
+    -------
+    (n_rows, n_columns) int32 array
+    """
+    collected = np.isfinite(average_image)
+    flags = np.where(collected, int(ApertureFlag.COLLECTED), 0).astype(np.int32)
+    flags[aperture.mask] |= int(ApertureFlag.IN_APERTURE | ApertureFlag.IN_CENTROID)
+    flags[sky & collected] |= int(ApertureFlag.USED_FOR_BACKGROUND)
+    columns = np.arange(aperture.stamp.column0, aperture.stamp.column1)
+    outputs = np.array(
+        [ApertureFlag.OUTPUT_A, ApertureFlag.OUTPUT_B, ApertureFlag.OUTPUT_C, ApertureFlag.OUTPUT_D]
+    )
+    return flags | outputs[columns // 512].astype(np.int32)
+
+
+def edge_flux(aperture: Aperture, average_image: NDArray) -> float:
+    """Average-image flux of the aperture's pixels on the edge of the stamp [e-/s]."""
+    return float(np.nansum(average_image[_border(aperture.mask.shape) & aperture.mask]))
+
+
+def lies_in(aperture: Aperture, row: NDArray, column: NDArray) -> NDArray:
+    """Tell which positions fall on a pixel of the aperture; (n_stars,) bool."""
+    with np.errstate(invalid="ignore"):
+        result = aperture.stamp.contains(row, column)
+    near = np.flatnonzero(result)
+    stamp_row = np.floor(row[near] + 0.5).astype(int) - aperture.stamp.row0
+    stamp_column = np.floor(column[near] + 0.5).astype(int) - aperture.stamp.column0
+    result[near] = aperture.mask[stamp_row, stamp_column]
+    return result
+
+
+def _best_pixels(
+    mask: NDArray,
+    own: NDArray,
+    light: NDArray,
+    noise: NDArray,
+    moved: NDArray,
+    smallest: int,
+    largest: int,
+) -> NDArray:
+    """Keep those pixels of a mask whose sum has the best signal to noise.
+
+    ``own`` is the target's light and ``light`` that of all stars [e-/s]; of the
+    neighbors' `NEIGHBOR_NOISE` counts as noise. ``moved`` is what a motion along
+    rows and columns changes in each pixel: these changes add up with their
+    signs, and cancel where an aperture holds the whole star.
+    """
+    chosen = np.flatnonzero(mask)
+    others = np.maximum((light - own).ravel()[chosen], 0.0)
+    own = own.ravel()[chosen]
+    variance = noise.ravel()[chosen] ** 2 + (NEIGHBOR_NOISE * others) ** 2
+    usable = np.isfinite(variance) & (variance > 0) & (own > 0)
+    chosen, own, variance = chosen[usable], own[usable], variance[usable]
+    if chosen.size == 0:
+        return mask
+    order = np.argsort(-own / variance, kind="stable")
+    change = [np.cumsum(part.ravel()[chosen[order]]) for part in moved]
+    total = np.cumsum(variance[order]) + change[0] ** 2 + change[1] ** 2
+    signal = np.cumsum(own[order]) / np.sqrt(total)
+    count = min(max(int(np.argmax(signal)) + 1, smallest), largest)
+    best = np.zeros_like(mask)
+    best.ravel()[chosen[order[:count]]] = True
+    return best
+
+
+def _border(shape: tuple[int, int]) -> NDArray:
+    """Pixels on the edge of a stamp, bool."""
+    border = np.ones(shape, dtype=bool)
+    border[1:-1, 1:-1] = False
+    return border
+
+
+def _pixels_beyond(mask: NDArray, stamp: Window, finite: NDArray, window: Window) -> NDArray:
+    """Pixels beside a mask that are missing or off the window; bool, a pixel more on all sides."""
+    around = [stamp.row0 - 1, stamp.row1 + 1, stamp.column0 - 1, stamp.column1 + 1]
+    known = np.zeros((around[1] - around[0], around[3] - around[2]), dtype=bool)
+    common = [
+        max(around[0], window.row0),
+        min(around[1], window.row1),
+        max(around[2], window.column0),
+        min(around[3], window.column1),
+    ]
+    known[
+        common[0] - around[0] : common[1] - around[0], common[2] - around[2] : common[3] - around[2]
+    ] = finite[Window(*common).slices_in(window)]
+    beside = ndimage.binary_dilation(np.pad(mask, 1), structure=NEIGHBORS)
+    return beside & ~known
+
+
+def _connected(mask: NDArray, row: int, column: int) -> NDArray:
+    """Part of a mask that holds a position or else, the parts that touch the 3 x 3 pixels around.
+
+    All False if none does.
+    """
+    labels, n_labels = ndimage.label(mask, structure=NEIGHBORS)
+    if n_labels == 0:
+        return mask
+    around = labels[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+    centre = labels[min(max(row, 0), mask.shape[0] - 1), min(max(column, 0), mask.shape[1] - 1)]
+    if centre:
+        return labels == centre
+    found = np.unique(around[around > 0])
+    return np.isin(labels, found) if found.size else np.zeros_like(mask)
+
+
+def _core(stamp: Window, row: float, column: float) -> NDArray:
+    """The 3 x 3 pixels around a position, as far as they lie in the stamp."""
+    rows = np.abs(np.arange(stamp.row0, stamp.row1) - round(float(row))) <= MIN_CORE
+    columns = np.abs(np.arange(stamp.column0, stamp.column1) - round(float(column))) <= MIN_CORE
+    return rows[:, None] & columns

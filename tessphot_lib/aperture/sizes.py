@@ -1,0 +1,54 @@
+"""How large apertures and stamps are, by the brightness of the star."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.catalog.saturation import bleed_half_length
+from tessphot_lib.core.constants import SATURATION_TMAG
+from tessphot_lib.core.geometry import Window
+
+# Sizes that data validation accepts of TASOC.
+SMALLEST_TMAG = np.array([4.0, 5.5, 6.8, 7.6, 8.4, 9.1, 10.0, 10.5, 11.0, 11.5, 11.6])
+SMALLEST_SIZE = np.array([30, 29, 27, 26, 23, 21, 16, 12, 9, 6, 5])
+LARGEST_TMAG = np.array([2.0, 3.5, 4.8, 6.8, 7.6, 8.4, 9.1, 10.0, 11.0, 12.0, 13.3, 14.5, 16.0])
+LARGEST_SIZE = np.array([3200, 1400, 900, 470, 260, 200, 170, 130, 100, 86, 67, 54, 50])
+MAX_STAMP_HALF = 1024  # [pixels]
+# Half sizes of a stamp by Tmag (rows, columns), as TASOC has them, halved.
+STAMP_TMAG = np.array([0.0, 1.05, 2.1, 3.2, 4.2, 5.3, 6.3, 8.0, 10.0])
+STAMP_HALF_ROWS = np.array([416, 172, 74, 34, 18, 12, 9, 8, 7])
+STAMP_HALF_COLUMNS = np.array([79, 50, 33, 23, 17, 12, 9, 8, 7])
+
+
+def reach(tmag: NDArray, max_radius: float) -> NDArray:
+    """Largest distance of an aperture's pixel from its star [pixels].
+
+    Three pixels for the faintest, growing by a tenth of a dex per magnitude;
+    ``max_radius`` at Tmag 5, and beyond it for brighter stars.
+    """
+    return np.maximum(3.0, max_radius * 10 ** (0.1 * (5.0 - np.asarray(tmag))))
+
+
+def size_limits(tmag: float) -> tuple[int, int]:
+    """Smallest and largest number of pixels that downstream validation accepts at a Tmag."""
+    smallest = np.interp(tmag, SMALLEST_TMAG, SMALLEST_SIZE)
+    largest = 10 ** np.interp(tmag, LARGEST_TMAG, np.log10(LARGEST_SIZE))
+    return int(np.ceil(smallest)), int(largest)
+
+
+def stamp_window(
+    row: float, column: float, tmag: float, window: Window, max_radius: float
+) -> Window:
+    """Pixels around a star that are looked at and kept in its file, cut at the window."""
+    half_rows = np.interp(tmag, STAMP_TMAG, STAMP_HALF_ROWS)
+    half_columns = np.interp(tmag, STAMP_TMAG, STAMP_HALF_COLUMNS)
+    radius = float(reach(tmag, max_radius))
+    bleed = float(bleed_half_length(tmag)) if tmag < SATURATION_TMAG else 0.0
+    half_rows = int(min(max(half_rows, np.ceil(radius), np.ceil(bleed)), MAX_STAMP_HALF))
+    half_columns = int(max(half_columns, np.ceil(radius)))
+    centre_row, centre_column = round(float(row)), round(float(column))
+    return Window(
+        max(centre_row - half_rows, window.row0),
+        min(centre_row + half_rows + 1, window.row1),
+        max(centre_column - half_columns, window.column0),
+        min(centre_column + half_columns + 1, window.column1),
+    )

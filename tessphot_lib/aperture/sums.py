@@ -1,0 +1,131 @@
+"""Aperture photometry of many stars at once: sums of pixels as sparse matrix products.
+
+A matrix of shape (n_stars, n_pixels) has a one where a pixel is in a star's
+aperture; its product with the pixels of some images is their flux. Every sum
+runs over a star's pixels in the order of the CCD, row by row, whatever else is
+measured with it, so that the result does not depend on the tile.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from tessphot_lib.aperture.selection import Aperture
+from tessphot_lib.core.flags import PixelFlag
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.lightcurve import StarFluxes
+
+
+@dataclass(frozen=True)
+class ApertureMatrix:
+    """Which pixels of a region are summed for which star.
+
+    Attributes
+    ----------
+    region : Window
+    used : (n_used,) int array
+        Flat indices of the region's pixels that are in any aperture.
+    row, column : (n_used,) float arrays
+        Their positions [science pixels].
+    weights : (n_stars, n_used) sparse float64 matrix
+    """
+
+    region: Window
+    used: NDArray
+    row: NDArray
+    column: NDArray
+    weights: sparse.csr_array
+
+    @classmethod
+    def over(cls, region: Window, apertures: list[Aperture]) -> "ApertureMatrix":
+        """Build the matrix of apertures that all lie in ``region``.
+
+        Raises
+        ------
+        ValueError
+            If an aperture leaves the region.
+        """
+        n_columns = region.shape[1]
+        indices = []
+        for aperture in apertures:
+            row, column = np.nonzero(aperture.mask)
+            row = row + aperture.stamp.row0
+            column = column + aperture.stamp.column0
+            if row.size and not region.contains(row, column).all():
+                raise ValueError(f"an aperture leaves the region {region.as_list()}")
+            indices.append((row - region.row0) * n_columns + column - region.column0)
+        lengths = np.array([len(index) for index in indices], dtype=np.int64)
+        flat = np.concatenate(indices) if indices else np.zeros(0, dtype=np.int64)
+        used, position = np.unique(flat, return_inverse=True)
+        pointers = np.concatenate([[0], np.cumsum(lengths)])
+        weights = sparse.csr_array(
+            (np.ones(len(flat)), position, pointers), shape=(len(apertures), len(used))
+        )
+        row, column = np.divmod(used, n_columns)
+        return cls(region, used, row + float(region.row0), column + float(region.column0), weights)
+
+
+def sum_apertures(
+    flux: NDArray,
+    flux_err: NDArray,
+    background: NDArray,
+    pixel_flags: NDArray,
+    matrix: ApertureMatrix,
+) -> StarFluxes:
+    """Measure all stars of a region in some images.
+
+    Parameters
+    ----------
+    flux, flux_err : (n_cadences, n_rows, n_columns) arrays
+        Pixels of the region, sky included, and their errors [e-/s].
+    background : (n_cadences, n_rows, n_columns) array
+        What is to be subtracted [e-/s per pixel].
+    pixel_flags : (n_cadences, n_rows, n_columns) uint8 array
+    matrix : ApertureMatrix
+
+    Returns
+    -------
+    StarFluxes
+        The errors are the pixels' own. NaN where a pixel of the aperture is missing, centroids
+        (first moments) also where the flux is not positive. A star without pixels has zero
+        flux and error and NaN centroids.
+    """
+    weights, used = matrix.weights, matrix.used
+    sky = _pixels(background, used)
+    light = _pixels(flux, used) - sky
+    variance = _pixels(flux_err, used) ** 2
+    total = weights @ light
+    with np.errstate(invalid="ignore", divide="ignore"):
+        positive = np.where(total > 0, total, np.nan)
+        centroid_row = (weights @ (light * matrix.row[:, None])) / positive
+        centroid_column = (weights @ (light * matrix.column[:, None])) / positive
+    return StarFluxes(
+        flux=total,
+        flux_err=np.sqrt(weights @ variance),
+        background=weights @ sky,
+        centroid_row=centroid_row,
+        centroid_column=centroid_column,
+        pixel_flags=_any_flags(pixel_flags, matrix),
+    )
+
+
+def _pixels(cube: NDArray, used: NDArray) -> NDArray:
+    """Used pixels of a cube as a contiguous (n_used, n_cadences) float64 array."""
+    flat = cube.reshape(len(cube), -1)[:, used]
+    return np.ascontiguousarray(flat.T, dtype=np.float64)
+
+
+def _any_flags(pixel_flags: NDArray, matrix: ApertureMatrix) -> NDArray:
+    """Bits that any pixel of each aperture has, (n_stars, n_cadences) uint8."""
+    result = np.zeros((matrix.weights.shape[0], len(pixel_flags)), dtype=np.uint8)
+    if not pixel_flags.any():
+        return result
+    flat = pixel_flags.reshape(len(pixel_flags), -1)[:, matrix.used].T
+    for flag in PixelFlag:
+        has_bit = (flat & int(flag)) != 0
+        if has_bit.any():
+            hit = (matrix.weights @ has_bit.astype(np.float64)) > 0
+            result[hit] |= np.uint8(flag)
+    return result

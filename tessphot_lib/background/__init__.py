@@ -1,0 +1,1 @@
+"""Diffuse light: fits of one image, smoothing, straps, the average image."""

@@ -1,0 +1,1 @@
+"""Which stars are where: proper motion, sky cells, masks, areas."""

@@ -1,0 +1,326 @@
+"""Check of the configuration as a whole: keys known, values possible.
+
+All that is wrong is told at once, one line each, before any job is run.
+"""
+
+import difflib
+import math
+import os
+from collections.abc import Collection, Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from tessphot_lib.core.errors import ConfigError
+from tessphot_lib.core.geometry import Window
+
+STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a download
+INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable in place of input.ffi_dir
+DEFAULT_FFI_DIR = "data/ffi"
+CATALOG_SUFFIXES = (".csv", ".csv.gz", ".ecsv", ".fits", ".fits.gz", ".parquet")
+FITTING = {"auto", "linpsf", "psf"}  # methods by which stars may be fitted
+TYPE_NAMES = {
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "a text",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a section of keys",
+    "null": "null",
+}
+
+
+def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Check a complete configuration, defaults included.
+
+    Parameters
+    ----------
+    config : mapping
+        As YAML gives it.
+    schema : mapping
+        ``workflow/schemas/config.schema.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        One line per problem, each naming the key, its value and what is allowed.
+    """
+    problems = schema_problems(config, schema) or list(_contradictions(config))
+    if problems:
+        raise _refusal(problems)
+
+
+def check_fits(config: Mapping[str, Any], listed: Collection[str]) -> None:
+    """Check that stars that may be fitted are free in the fits.
+
+    Parameters
+    ----------
+    config : mapping
+        Checked by `check_config`.
+    listed : collection of str
+        Methods that ``todo.methods`` names, whatever file it stands in.
+
+    Raises
+    ------
+    ConfigError
+        If ``photometry.linpsf.free_limit`` is brighter than ``todo.faint_limit``.
+    """
+    free_limit = config["photometry"]["linpsf"]["free_limit"]
+    faint_limit = config["todo"]["faint_limit"]
+    if {config["photometry"]["method"], *listed} & FITTING and free_limit < faint_limit:
+        problem = (
+            f"photometry.linpsf.free_limit: {free_limit} is brighter than todo.faint_limit, "
+            f"{faint_limit}: fainter stars are not fitted"
+        )
+        raise _refusal([problem])
+
+
+def read_values(config: Any, schema: Mapping[str, Any], root: Mapping | None = None) -> Any:
+    """Turn texts into the numbers, lists and so on that the schema asks for.
+
+    Snakemake's ``--config 'targets={tic_ids: [123]}'`` gives texts inside of
+    sections and lists. What cannot be turned is left for `check_config`.
+
+    Returns
+    -------
+    Same kind as ``config``
+        A new one; the one given is not changed.
+    """
+    root = schema if root is None else root
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rsplit("/", 1)[-1]]
+    if isinstance(config, Mapping):
+        parts = schema.get("properties", {})
+        return {key: read_values(value, parts.get(key, {}), root) for key, value in config.items()}
+    if isinstance(config, list):
+        return [read_values(value, schema.get("items", {}), root) for value in config]
+    types = schema.get("type", "string")
+    types = [types] if isinstance(types, str) else types
+    if isinstance(config, str) and "string" in types and "null" in types and config == "null":
+        return None
+    if isinstance(config, str) and "string" not in types:
+        try:
+            return yaml.safe_load(config)
+        except yaml.YAMLError:
+            return config
+    return config
+
+
+def schema_problems(config: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
+    """Compare with the schema; return one line per problem, in order of the keys."""
+    known = list(known_keys(schema))
+    problems = []
+    for error in _validator(schema).iter_errors(config):
+        problems += _explain(error, known)
+    return sorted(set(problems))
+
+
+def known_keys(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Yield the dotted paths of all keys of a schema, sections included."""
+    for name, part in schema.get("properties", {}).items():
+        yield above + name
+        yield from known_keys(part, f"{above}{name}.")
+
+
+def ffi_folder(config: Mapping[str, Any]) -> Path:
+    """Return the folder of the FFIs: ``input.ffi_dir``, else $TESSPHOT_INPUT, else data/ffi."""
+    named = config["input"]["ffi_dir"] or os.environ.get(INPUT_VARIABLE) or DEFAULT_FFI_DIR
+    return Path(named).expanduser()
+
+
+def ffi_folder_origin(config: Mapping[str, Any]) -> str:
+    """Say where the name of that folder comes from, for messages."""
+    if config["input"]["ffi_dir"]:
+        return "input.ffi_dir"
+    if os.environ.get(INPUT_VARIABLE):
+        return f"input.ffi_dir is null, ${INPUT_VARIABLE}"
+    return f"input.ffi_dir and ${INPUT_VARIABLE} are not set, the default"
+
+
+def stars_before_images(config: Mapping[str, Any]) -> bool:
+    """Tell whether lists of stars can be fetched before any image is there."""
+    catalog = config["catalog"]
+    return catalog["source"] in STAR_SERVICES and catalog["footprint"] == "pointing"
+
+
+def _refusal(problems: list[str]) -> ConfigError:
+    """Error that tells all problems, a line each."""
+    count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+    return ConfigError("\n".join([f"{count} in the configuration:", *problems]))
+
+
+def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong between keys, and with the files they name."""
+    try:
+        Window.from_config(config["input"]["window"])
+    except ConfigError as error:
+        yield f"input.window: {error}"
+
+    no_folder = config["input"]["source"] == "ffi" and not ffi_folder(config).is_dir()
+    if no_folder and not stars_before_images(config):
+        yield (
+            f"{ffi_folder_origin(config)}: there is no folder '{ffi_folder(config)}'; "
+            "it should hold the full-frame images"
+        )
+
+    cutouts = config["input"]["cutout_dir"]
+    if config["input"]["source"] == "tesscut" and cutouts is None:
+        yield "input.cutout_dir: must name a folder, since input.source is 'tesscut'"
+    elif config["input"]["source"] == "tesscut" and not (
+        Path(cutouts).expanduser().is_dir() or config["input"]["cutouts"]["targets"]
+    ):
+        yield (
+            f"input.cutout_dir: there is no folder {cutouts!r}; it should hold cutouts of TESScut"
+        )
+    for target in config["input"]["cutouts"]["targets"]:
+        if isinstance(target, list) and not (0 <= target[0] <= 360 and -90 <= target[1] <= 90):
+            yield f"input.cutouts.targets: {target} is not [ra, dec] in degrees"
+
+    wanted = config["input"]["mast"]["time_range"]
+    if wanted is not None and not wanted[0] < wanted[1]:
+        yield f"input.mast.time_range: {wanted[0]} is not before {wanted[1]}"
+
+    tpf_dir = config["input"]["tpf_dir"]
+    if tpf_dir is not None and not Path(tpf_dir).expanduser().is_dir():
+        yield f"input.tpf_dir: there is no folder {tpf_dir!r}"
+
+    ephemeris = config["times"]["ephemeris"]
+    if ephemeris is not None and not Path(ephemeris).expanduser().is_file():
+        yield f"times.ephemeris: there is no file {ephemeris!r}"
+
+    yield from _catalog_problems(config)
+    for name, stars in (("prepare.motion", config["prepare"]["motion"]), ("prf", config["prf"])):
+        if stars["bright_limit"] >= stars["faint_limit"]:
+            yield (
+                f"{name}.bright_limit: {stars['bright_limit']} must be less than "
+                f"faint_limit, {stars['faint_limit']}"
+            )
+    folder = config["prf"]["folder"]
+    if config["prf"]["source"] == "spoc" and folder is None:
+        yield "prf.folder: must name a folder, since prf.source is 'spoc'"
+    elif folder is not None and not Path(folder).expanduser().is_dir():
+        yield f"prf.folder: there is no folder {folder!r}"
+    if config["todo"]["faint_limit"] > config["catalog"]["faint_limit"]:
+        yield (
+            f"todo.faint_limit: {config['todo']['faint_limit']} is fainter than "
+            f"catalog.faint_limit, {config['catalog']['faint_limit']}: such stars are not known"
+        )
+
+
+def _catalog_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with ``catalog.source`` and ``catalog.file``."""
+    source, file = config["catalog"]["source"], config["catalog"]["file"]
+    simulated = config["input"]["source"] == "simulated"
+    if source == "simulated" and not simulated:
+        yield (
+            "catalog.source: 'simulated' goes with input.source: simulated only, "
+            f"which is {config['input']['source']!r}"
+        )
+    if source in STAR_SERVICES and simulated:
+        yield (
+            f"catalog.source: {source!r} does not go with input.source: simulated, whose stars "
+            "are not those of the sky; use 'simulated'"
+        )
+    if stars_before_images(config) and find_spec("tesswcs") is None:
+        yield (
+            "catalog.footprint: 'pointing' needs the package tesswcs, which is not installed: "
+            "pip install '.[pointings]'"
+        )
+    if source != "file":
+        return
+    if file is None:
+        yield "catalog.file: must name a file, since catalog.source is 'file'"
+    elif not file.lower().endswith(CATALOG_SUFFIXES):
+        yield f"catalog.file: {file!r} is none of {', '.join(CATALOG_SUFFIXES)}"
+    elif not Path(file).expanduser().is_file():
+        yield f"catalog.file: there is no file {file!r}"
+    elif file.lower().endswith(".parquet") and find_spec("pyarrow") is None:
+        yield f"catalog.file: {file!r} needs the package pyarrow, which is not installed"
+
+
+def _validator(schema: Mapping[str, Any]) -> jsonschema.protocols.Validator:
+    """Build a validator for which 14.0 is no whole number and infinity no number."""
+    base = jsonschema.Draft202012Validator
+    types = base.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: isinstance(value, int) and not isinstance(value, bool),
+            "number": lambda _, value: (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and math.isfinite(value)
+            ),
+        }
+    )
+    return jsonschema.validators.extend(base, type_checker=types)(schema)
+
+
+def _explain(error: jsonschema.ValidationError, known: list[str]) -> list[str]:
+    """Turn an error of jsonschema into lines that name key, value and what is allowed."""
+    key = _dotted(error.absolute_path)
+    value, rule, limit = error.instance, error.validator, error.validator_value
+    if rule == "additionalProperties":
+        names = list(error.schema["properties"])
+        unknown = [str(name) for name in value if name not in names]
+        return [_unknown_key(key, name, names, known) for name in unknown]
+    if rule == "required":
+        return [f"{_join(key, name)}: is missing" for name in limit if name not in value]
+    texts = {
+        "type": lambda: f"must be {_either(limit)}",
+        "enum": lambda: f"must be one of {', '.join(map(str, limit))}",
+        "minimum": lambda: f"must be at least {limit}",
+        "maximum": lambda: f"must be at most {limit}",
+        "exclusiveMinimum": lambda: f"must be greater than {limit}",
+        "exclusiveMaximum": lambda: f"must be less than {limit}",
+        "minItems": lambda: f"must have at least {limit} value{'s' * (limit > 1)}",
+        "maxItems": lambda: f"must have at most {limit} values",
+        "uniqueItems": lambda: "must not name anything twice",
+        "minLength": lambda: "must not be empty",
+        "pattern": lambda: error.schema.get("$comment", f"must match {limit}"),
+    }
+    text = texts[rule]() if rule in texts else error.message
+    return [f"{key}: {_show(value)} {text}"]
+
+
+def _unknown_key(section: str, name: str, names: list[str], known: list[str]) -> str:
+    """Explain a key that does not exist, and guess which was meant."""
+    elsewhere = [key for key in known if key.rsplit(".", 1)[-1] == name]
+    similar = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if similar:
+        hint = f"did you mean {_join(section, similar[0])}?"
+    elif elsewhere:
+        hint = f"did you mean {elsewhere[0]}?"
+    else:
+        where = f"in {section}" if section else "at the top"
+        hint = f"known {where}: {', '.join(names)}"
+    return f"{_join(section, name)}: unknown key; {hint}"
+
+
+def _dotted(path: Any) -> str:
+    """Write the place of a value: ``cameras[1]``, ``input.source``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _join(section: str, name: str) -> str:
+    return f"{section}.{name}" if section else name
+
+
+def _show(value: Any) -> str:
+    """Write a value as a user would; long ones are cut."""
+    text = {None: "null", True: "true", False: "false"}.get(value) if _plain(value) else None
+    text = repr(value) if text is None else text
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+def _either(types: str | list[str]) -> str:
+    """Name one or several JSON types in words."""
+    return " or ".join(TYPE_NAMES[name] for name in ([types] if isinstance(types, str) else types))

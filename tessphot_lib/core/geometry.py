@@ -1,0 +1,97 @@
+"""Where pixels are: the CCD of a sector, and windows of its science pixels.
+
+Pixel coordinates are ``(row, column)``, zero-based, on the science pixels of one CCD.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from numpy.typing import NDArray
+
+from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.core.errors import ConfigError
+
+
+@dataclass(frozen=True, order=True)
+class CcdId:
+    """One CCD in one sector: the unit the pipeline is parallel over."""
+
+    sector: int
+    camera: int
+    ccd: int
+
+    def __post_init__(self) -> None:
+        if not (self.sector >= 1 and 1 <= self.camera <= 4 and 1 <= self.ccd <= 4):
+            raise ConfigError(
+                f"no such CCD: sector {self.sector}, camera {self.camera}, CCD {self.ccd}"
+            )
+
+    def __str__(self) -> str:
+        return f"s{self.sector:04d}-cam{self.camera}-ccd{self.ccd}"
+
+    @classmethod
+    def from_string(cls, text: str) -> Self:
+        """Parse ``s0014-cam1-ccd1``, as `str` writes it."""
+        match = re.fullmatch(r"s(\d{4})-cam([1-4])-ccd([1-4])", text)
+        if match is None:
+            raise ConfigError(f"not the name of a CCD (like s0014-cam1-ccd1): {text!r}")
+        return cls(*map(int, match.groups()))
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of science pixels, rows ``row0`` to ``row1 - 1`` and so on."""
+
+    row0: int = 0
+    row1: int = SCIENCE_ROWS
+    column0: int = 0
+    column1: int = SCIENCE_COLUMNS
+
+    def __post_init__(self) -> None:
+        if not (
+            0 <= self.row0 < self.row1 <= SCIENCE_ROWS
+            and 0 <= self.column0 < self.column1 <= SCIENCE_COLUMNS
+        ):
+            raise ConfigError(
+                f"window {self.as_list()} is empty or leaves the CCD: [row0, row1, column0, "
+                f"column1] must lie in 0..{SCIENCE_ROWS}, 0..{SCIENCE_COLUMNS}, first < last"
+            )
+
+    @classmethod
+    def from_config(cls, window: list[int] | None) -> Self:
+        """Build from ``input.window``: four numbers, or None for the whole CCD."""
+        return cls() if window is None else cls(*(int(value) for value in window))
+
+    def as_list(self) -> list[int]:
+        """Return ``[row0, row1, column0, column1]``."""
+        return [self.row0, self.row1, self.column0, self.column1]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(number of rows, number of columns)."""
+        return self.row1 - self.row0, self.column1 - self.column0
+
+    def slices_in(self, outer: "Window") -> tuple[slice, slice]:
+        """Return the slices that cut this window out of an array that covers ``outer``."""
+        return (
+            slice(self.row0 - outer.row0, self.row1 - outer.row0),
+            slice(self.column0 - outer.column0, self.column1 - outer.column0),
+        )
+
+    def contains(self, row: NDArray, column: NDArray) -> NDArray:
+        """Tell which positions fall on a pixel of the window; NaN falls on none."""
+        return (
+            (row >= self.row0 - 0.5)
+            & (row < self.row1 - 0.5)
+            & (column >= self.column0 - 0.5)
+            & (column < self.column1 - 0.5)
+        )
+
+    def intersect(self, other: "Window") -> "Window | None":
+        """Return the common part, or None where there is none."""
+        row0, row1 = max(self.row0, other.row0), min(self.row1, other.row1)
+        column0, column1 = max(self.column0, other.column0), min(self.column1, other.column1)
+        if row0 >= row1 or column0 >= column1:
+            return None
+        return Window(row0, row1, column0, column1)

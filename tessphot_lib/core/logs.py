@@ -1,0 +1,51 @@
+"""Where a job of the workflow writes what it has to say."""
+
+import logging
+import sys
+import time
+from os import PathLike
+from pathlib import Path
+
+from tessphot_lib.core.errors import TessphotError
+
+log = logging.getLogger("tessphot")
+
+
+def log_to(path: str | PathLike, level: int = logging.INFO) -> None:
+    """Send the log of this process to a file, written anew; a script's first act.
+
+    Warnings go there too. An error that a user can mend (`TessphotError`) ends
+    the process with one line, ``error: …``, there and on stderr; any other
+    exception comes with its traceback. Both give exit status 1.
+
+    Parameters
+    ----------
+    path : path
+        The log file; its folder is made if need be.
+    level : int
+        Lowest level that is written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, mode="w", encoding="utf-8")
+    formatter = logging.Formatter(
+        "%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ"
+    )
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(level)
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # a log that cannot be written (full disk) is not the error
+    sys.excepthook = _report
+
+
+def _report(kind, error, traceback) -> None:
+    """Last word on an exception that nobody caught."""
+    if isinstance(error, TessphotError):
+        log.error("error: %s", error)
+        sys.stderr.write(f"error: {error}\n")  # at once: other jobs write there, too
+        return
+    log.critical("unexpected error", exc_info=(kind, error, traceback))
+    sys.__excepthook__(kind, error, traceback)

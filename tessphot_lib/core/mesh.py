@@ -1,0 +1,171 @@
+"""A smooth background on a mesh of cells: what it is kept as, and how it is evaluated.
+
+A model is a mesh of nodes at the centres of the cells, (n_cell_rows,
+n_cell_columns), and the bicubic spline through them. Evaluating it is two
+small matrix products, so it is kept small on disk and evaluated where it is
+needed.
+
+Cells lie on a fixed grid over the science pixels of the CCD, whatever the
+window; those at the edge of a window are narrower.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
+
+from tessphot_lib.core.geometry import Window
+
+NOT_A_KNOT_CELLS = 4  # with fewer the spline's ends are natural
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """The cells that a window is divided into.
+
+    Attributes
+    ----------
+    window : Window
+    row_edges, column_edges : (n + 1,) int arrays
+        Borders of the cells [science pixels].
+    straps : (n_columns,) float array, or None
+        By what share each column of the window sees more of the light than its
+        neighbors, see `tessphot_lib.background.straps`; None: all alike.
+    """
+
+    window: Window
+    row_edges: NDArray
+    column_edges: NDArray
+    straps: NDArray | None = None
+
+    @classmethod
+    def over(cls, window: Window, box_size: int) -> "Mesh":
+        """Divide a window into cells of ``box_size``, aligned with the CCD."""
+        return cls(
+            window,
+            _edges(window.row0, window.row1, box_size),
+            _edges(window.column0, window.column1, box_size),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(number of cell rows, number of cell columns)."""
+        return len(self.row_edges) - 1, len(self.column_edges) - 1
+
+    def response(self, column: NDArray) -> NDArray | float:
+        """Share of the light that columns (n,) see: 1 where there is no strap."""
+        if self.straps is None:
+            return 1.0
+        index = np.round(np.asarray(column)).astype(int) - self.window.column0
+        return 1.0 + self.straps[np.clip(index, 0, len(self.straps) - 1)]
+
+    def evaluate(self, model: NDArray, region: Window) -> NDArray:
+        """Evaluate models in a region: `evaluate_background`."""
+        return evaluate_background(model, self, region)
+
+    def evaluate_at(self, model: NDArray, row: NDArray, column: NDArray) -> NDArray:
+        """Evaluate models at positions: `evaluate_background_at`."""
+        return evaluate_background_at(model, self, row, column)
+
+    def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
+        """Errors (n_images, n_cell_rows, n_cell_columns) at positions, (n_images, n)."""
+        return np.abs(evaluate_background_at(error, self, row, column))
+
+
+def evaluate_background(model: NDArray, mesh: Mesh, region: Window) -> NDArray:
+    """Evaluate the background of one or many images in a region.
+
+    Parameters
+    ----------
+    model : (..., n_cell_rows, n_cell_columns) array
+        From `fit_background`, of any number of images.
+    mesh : Mesh
+        The cells it was fitted on.
+    region : Window
+        Where to evaluate; must lie in the mesh's window.
+
+    Returns
+    -------
+    (..., n_rows, n_columns) float64 array
+        Background [e-/s per pixel]; NaN where the model is NaN.
+    """
+    column = np.arange(region.column0, region.column1)
+    rows = interpolation_matrix(mesh.row_edges, np.arange(region.row0, region.row1))
+    columns = interpolation_matrix(mesh.column_edges, column)
+    return rows @ np.asarray(model, dtype=float) @ columns.T * mesh.response(column)
+
+
+def evaluate_background_image(model: NDArray, mesh: Mesh) -> NDArray:
+    """Evaluate one background on all of its window in single precision, without straps.
+
+    Returns
+    -------
+    (n_rows, n_columns) float32 array
+    """
+    window = mesh.window
+    rows = interpolation_matrix(mesh.row_edges, np.arange(window.row0, window.row1))
+    columns = interpolation_matrix(mesh.column_edges, np.arange(window.column0, window.column1))
+    return (rows @ model).astype(np.float32) @ columns.T.astype(np.float32)
+
+
+def evaluate_background_at(model: NDArray, mesh: Mesh, row: NDArray, column: NDArray) -> NDArray:
+    """Evaluate the background of many images at some positions.
+
+    Parameters
+    ----------
+    model : (n_images, n_cell_rows, n_cell_columns) array
+    mesh : Mesh
+    row, column : (n,) arrays
+        Positions [science pixels].
+
+    Returns
+    -------
+    (n_images, n) float64 array
+        [e-/s per pixel].
+    """
+    rows = interpolation_matrix(mesh.row_edges, row)
+    columns = interpolation_matrix(mesh.column_edges, column)
+    smooth = np.einsum(
+        "pr,krc,pc->kp", rows, np.asarray(model, dtype=float), columns, optimize=True
+    )
+    return smooth * mesh.response(column)
+
+
+def interpolation_matrix(edges: NDArray, position: NDArray) -> NDArray:
+    """Matrix that turns node values at cell centres into values at positions.
+
+    Parameters
+    ----------
+    edges : (n_cells + 1,) array
+        Borders of the cells; the pixels of cell i are edges[i] to edges[i+1] - 1.
+    position : (n,) array
+        Where to evaluate [pixels]; beyond the outer nodes the spline goes on
+        as the straight line of its end.
+
+    Returns
+    -------
+    (n, n_cells) float64 array
+    """
+    centres = 0.5 * (edges[:-1] + edges[1:] - 1)
+    position = np.asarray(position, dtype=float)
+    n_cells = len(centres)
+    if n_cells == 1:
+        return np.ones((len(position), 1))
+    # Not natural: the corner glow is steepest at the edge, where its curvature is not zero.
+    ends = "not-a-knot" if n_cells >= NOT_A_KNOT_CELLS else "natural"
+    spline = CubicSpline(centres, np.eye(n_cells), bc_type=ends, axis=0)
+    inside = np.clip(position, centres[0], centres[-1])
+    beyond = (position - inside)[:, np.newaxis]
+    return spline(inside) + beyond * spline(inside, 1)
+
+
+def _edges(first: int, last: int, box_size: int) -> NDArray:
+    """Borders of cells aligned with the CCD; a sliver at the end joins its neighbor."""
+    inner = np.arange(-(-first // box_size) * box_size, last + 1, box_size)
+    edges = np.unique(np.concatenate([[first], inner[(inner > first) & (inner < last)], [last]]))
+    if len(edges) > 2 and edges[1] - edges[0] < box_size // 2:
+        edges = np.delete(edges, 1)
+    if len(edges) > 2 and edges[-1] - edges[-2] < box_size // 2:
+        edges = np.delete(edges, -2)
+    return edges

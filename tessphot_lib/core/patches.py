@@ -1,0 +1,163 @@
+"""CCDs of which only some patches are known, and their backgrounds: cutouts, alone or overlapping.
+
+The background of a patch is a polynomial in row and column, with coefficients
+for each image, times the response of each column (straps behind the silicon).
+`tessphot_lib.background.patch_fit` fits it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tessphot_lib.core.geometry import Window
+
+N_TERMS = 6  # 1, r, c, r^2, r c, c^2 with r, c from -1 to 1 over the patch
+
+MAX_SIDE = 128  # [pixels] cutouts that hang together over more are divided into several patches
+
+
+@dataclass(frozen=True)
+class Patches:
+    """The pixels of a CCD that are known.
+
+    Attributes
+    ----------
+    window : Window
+        Smallest window that holds all patches.
+    windows : list of Window
+        Smallest window around each patch.
+    index : (n_rows, n_columns) int32 array
+        Over ``window``: number of the patch of each pixel, -1 for none.
+    straps : (n_patches, n) float array, or None
+        Response of the columns of each patch, see `fit_patch_background`; zeros
+        beyond its last column. None: all alike.
+    """
+
+    window: Window
+    windows: list[Window]
+    index: NDArray
+    straps: NDArray | None = None
+
+    @classmethod
+    def of(cls, windows: list[Window]) -> "Patches":
+        """Join windows that overlap or touch to patches, in the order of the CCD.
+
+        More than `MAX_SIDE` pixels that hang together are divided again by the
+        places of the windows, so that patches stay small and their sky smooth.
+        """
+        if not windows:
+            raise ValueError("no windows")
+        outer = _bounding(windows)
+        covered = np.zeros(outer.shape, dtype=bool)
+        for one in windows:
+            covered[one.slices_in(outer)] = True
+        labels, n_labels = ndimage.label(covered)
+        members: list[list[Window]] = [[] for _ in range(n_labels)]
+        for one in windows:
+            members[labels[one.row0 - outer.row0, one.column0 - outer.column0] - 1].append(one)
+        index = np.full(outer.shape, -1, dtype=np.int32)
+        boxes = []
+        for together in members:
+            for group in _divided(together):
+                for one in group:
+                    cut = index[one.slices_in(outer)]
+                    cut[cut < 0] = len(boxes)
+                boxes.append(_bounding(group))
+        return cls(outer, boxes, index)
+
+    @classmethod
+    def from_arrays(cls, window: Window, arrays: dict[str, NDArray]) -> "Patches":
+        """Build from ``windows`` (n_patches, 4), ``index`` and ``straps``, as files keep them."""
+        windows = [Window(*map(int, one)) for one in arrays["windows"]]
+        return cls(window, windows, arrays["index"], arrays["straps"])
+
+    def evaluate(self, model: NDArray, region: Window) -> NDArray:
+        """Evaluate backgrounds in a region.
+
+        Parameters
+        ----------
+        model : (n_images, n_patches, N_TERMS) array
+        region : Window
+            Inside ``window``.
+
+        Returns
+        -------
+        (n_images, n_rows, n_columns) float64 array
+            [e-/s per pixel]; NaN outside of the patches.
+        """
+        index = self.index[region.slices_in(self.window)]
+        result = np.full((len(model), *region.shape), np.nan)
+        for patch in np.unique(index[index >= 0]):
+            row, column = np.nonzero(index == patch)
+            terms = self._terms(patch, row + region.row0, column + region.column0)
+            result[:, row, column] = np.asarray(model[:, patch], dtype=float) @ terms.T
+        return result
+
+    def evaluate_at(self, model: NDArray, row: NDArray, column: NDArray) -> NDArray:
+        """Evaluate backgrounds at positions, (n_images, n); NaN off the patches."""
+        result = np.full((len(model), len(row)), np.nan)
+        for position, patch in enumerate(self.patch_at(row, column)):
+            if patch >= 0:
+                at = row[position : position + 1], column[position : position + 1]
+                terms = self._terms(patch, *at)
+                result[:, position] = (np.asarray(model[:, patch], dtype=float) @ terms.T)[:, 0]
+        return result
+
+    def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
+        """Pick the errors (n_images, n_patches) of the patches at positions, (n_images, n)."""
+        patch = self.patch_at(row, column)
+        picked = np.asarray(error, dtype=float)[:, patch]
+        picked[:, patch < 0] = np.nan
+        return picked
+
+    def patch_at(self, row: NDArray, column: NDArray) -> NDArray:
+        """Number of the patch at positions [science pixels], -1 for none; (n,) int."""
+        with np.errstate(invalid="ignore"):
+            inside = self.window.contains(row, column)
+        result = np.full(len(row), -1, dtype=np.int64)
+        rows = np.round(row[inside]).astype(int) - self.window.row0
+        columns = np.round(column[inside]).astype(int) - self.window.column0
+        last_row, last_column = np.array(self.index.shape) - 1
+        result[inside] = self.index[np.minimum(rows, last_row), np.minimum(columns, last_column)]
+        return result
+
+    def _terms(self, patch: int, row: NDArray, column: NDArray) -> NDArray:
+        """Terms of the background of a patch at positions on it, (n, N_TERMS)."""
+        terms = polynomial_terms(self.windows[patch], row, column)
+        if self.straps is None:
+            return terms
+        number = np.round(np.asarray(column)).astype(int) - self.windows[patch].column0
+        number = np.clip(number, 0, self.windows[patch].shape[1] - 1)
+        return terms * (1 + np.asarray(self.straps[patch], dtype=float)[number])[:, None]
+
+
+def polynomial_terms(window: Window, row: NDArray, column: NDArray) -> NDArray:
+    """Terms of the polynomial of a patch at positions, (n, N_TERMS)."""
+    half_rows, half_columns = (max((size - 1) / 2, 0.5) for size in window.shape)
+    r = (np.asarray(row, dtype=float) - (window.row0 + window.row1 - 1) / 2) / half_rows
+    c = (np.asarray(column, dtype=float) - (window.column0 + window.column1 - 1) / 2) / half_columns
+    return np.stack([np.ones_like(r), r, c, r * r, r * c, c * c], axis=-1)
+
+
+def _bounding(windows: list[Window]) -> Window:
+    """Smallest window that holds some windows."""
+    return Window(
+        min(one.row0 for one in windows),
+        max(one.row1 for one in windows),
+        min(one.column0 for one in windows),
+        max(one.column1 for one in windows),
+    )
+
+
+def _divided(windows: list[Window]) -> list[list[Window]]:
+    """Divide windows that hang together by the cells of a grid that their middles lie in."""
+    box = _bounding(windows)
+    n_rows, n_columns = (-(-side // MAX_SIDE) for side in box.shape)
+    groups: dict[tuple[int, int], list[Window]] = {}
+    for one in windows:
+        row = (0.5 * (one.row0 + one.row1) - box.row0) * n_rows // box.shape[0]
+        column = (0.5 * (one.column0 + one.column1) - box.column0) * n_columns // box.shape[1]
+        groups.setdefault((int(row), int(column)), []).append(one)
+    return [groups[cell] for cell in sorted(groups)]

@@ -1,0 +1,1 @@
+"""Halo photometry of saturated stars."""

@@ -1,0 +1,358 @@
+"""Stars of the TESS Input Catalog from the archives that hold it: MAST, or VizieR.
+
+One question is one circle on the sky. Both services are asked through
+astroquery, whose own limits are filled in here: it sends requests to MAST
+without any time limit, does not look at VizieR's HTTP status, and would keep
+truncated answers of VizieR in its cache. An answer counts only when it is
+complete. astroquery is loaded when the first question is asked.
+"""
+
+import functools
+import io
+import logging
+import random
+import time
+import uuid
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tessphot_lib.core.errors import ServiceError
+
+log = logging.getLogger(__name__)
+
+# Names of the columns at MAST, which all answers have, and at VizieR.
+COLUMNS = ("ID", "ra", "dec", "pmRA", "pmDEC", "Tmag", "Teff", "objType", "disposition")
+NUMBERS = COLUMNS[1:7]
+VIZIER_COLUMNS = {
+    "TIC": "ID",
+    "RAJ2000": "ra",
+    "DEJ2000": "dec",
+    "pmRA": "pmRA",
+    "pmDE": "pmDEC",
+    "Tmag": "Tmag",
+    "Teff": "Teff",
+    "S/G": "objType",
+    "Disp": "disposition",
+}
+OPTIONAL = {"objType"}  # nothing depends on it
+MAST_SERVICE = "Mast.Catalogs.Filtered.Tic.Position.Rows"
+VIZIER_TABLE = "IV/39/tic82"
+TITLES = {"mast": "MAST", "vizier": "VizieR"}
+OTHER = {"mast": "vizier", "vizier": "mast"}
+BRIGHTEST = -10.0  # [Tmag] no star is brighter
+
+PAGE_SIZE = 50_000  # rows of a page at MAST
+MOST_ROWS = 150_000  # of one question; both services take long for more, VizieR may cut it off
+SMALLEST_RADIUS = 0.1  # [deg] smaller circles are not cut any more when they take too long
+POLITE_WAIT = 600.0  # [s] the longest that a service may ask us to wait
+
+# Far fewer stars than in the emptiest fields: so many per square degree at Tmag 10, and so
+# much more, in dex, for each fainter magnitude.
+FEWEST_AT_10 = 1.0
+FEWEST_SLOPE = 0.25
+SURELY_SOME = 20.0  # stars; where at least so many must be, an answer without any is wrong
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a service is waited for."""
+
+    tries: int = 6  # of one question
+    timeouts: int = 2  # of one question, before a smaller one is asked in its place
+    first_wait: float = 5.0  # [s] before the second try; doubles with each further one
+    longest_wait: float = 120.0  # [s]
+    timeout: float = 300.0  # [s] for one answer
+    interval: float = 0.5  # [s] from one request to the next, at least
+
+
+@dataclass(frozen=True)
+class Cone:
+    """A circle on the sky [deg, ICRS, epoch 2000]."""
+
+    ra: float
+    dec: float
+    radius: float
+
+    def __str__(self) -> str:
+        return f"{self.radius:.2f} deg around RA {self.ra:.3f}, Dec {self.dec:+.3f}"
+
+
+class TooMuchError(Exception):
+    """The question is too large for the service: to be asked in parts."""
+
+
+class _BadAnswerError(Exception):
+    """An answer that is none; to be tried again."""
+
+
+class _FinalError(Exception):
+    """An answer that will not change when asked again."""
+
+
+class StarService:
+    """The catalog at one of the services.
+
+    Parameters
+    ----------
+    source : str
+        ``mast`` or ``vizier``.
+    patience : Patience
+    """
+
+    def __init__(self, source: str, patience: Patience | None = None) -> None:
+        self.source = source
+        self.patience = patience or Patience()
+        ask = {"mast": _ask_mast, "vizier": _ask_vizier}[source]
+        self._ask: Callable[..., pd.DataFrame] = functools.partial(ask, self.patience)
+
+    def stars(self, cone: Cone, faint_limit: float) -> pd.DataFrame:
+        """Fetch all stars of a circle, in tries with growing pauses.
+
+        Returns
+        -------
+        DataFrame
+            Columns `COLUMNS`: ``ID`` int64, numbers float64 with NaN where
+            missing, texts empty where missing.
+
+        Raises
+        ------
+        TooMuchError
+            If there are more than `MOST_ROWS`, or the service takes too long.
+        ServiceError
+            If there is no good answer after all tries.
+        """
+        failures: list[str] = []
+        timeouts = 0
+        for number in range(self.patience.tries):
+            if number:
+                self._wait(number, failures[-1])
+            try:
+                return self._checked(self._ask(cone, faint_limit), cone, faint_limit)
+            except (_BadAnswerError, *_errors_of_requests()) as error:
+                failures.append(_in_words(error))
+                if not _is_worth_another_try(error):
+                    break
+                timeouts += _is_timeout(error)
+            except _FinalError as error:
+                failures.append(str(error))
+                break
+            if timeouts >= self.patience.timeouts and cone.radius > SMALLEST_RADIUS:
+                raise TooMuchError(failures[-1])
+        times = "once" if len(failures) == 1 else f"{len(failures)} times"
+        raise ServiceError(
+            f"{TITLES[self.source]} gives no answer to: TIC stars within {cone}, down to Tmag "
+            f"{faint_limit}; asked {times}, at last: {failures[-1]}. What came before is kept, and "
+            f"the same command goes on from there. Or set catalog.source: {OTHER[self.source]}, "
+            f"or save the stars by hand and set catalog.source: file"
+        )
+
+    def _wait(self, number: int, reason: str) -> None:
+        """Pause before a try; not all jobs at the same moment."""
+        patience = self.patience
+        seconds = min(patience.first_wait * 2.0 ** (number - 1), patience.longest_wait)
+        seconds *= random.uniform(0.5, 1.5)
+        log.warning("%s: %s; again in %.1f s", TITLES[self.source], reason, seconds)
+        time.sleep(seconds)
+
+    def _checked(self, stars: pd.DataFrame, cone: Cone, faint_limit: float) -> pd.DataFrame:
+        """Refuse answers that cannot be all; give columns their types."""
+        missing = [name for name in COLUMNS if name not in stars and name not in OPTIONAL]
+        if len(stars) and missing:
+            raise _BadAnswerError(f"the answer has no column {', '.join(missing)}")
+        if len(stars) == 0 and fewest_stars(cone.radius, faint_limit) > SURELY_SOME:
+            raise _BadAnswerError("the answer has no star at all")
+        typed = pd.DataFrame(index=range(len(stars)), columns=[])
+        try:
+            for name in COLUMNS:
+                values = stars[name].to_numpy() if name in stars else [""] * len(stars)
+                if name == "ID":
+                    typed[name] = np.array([int(value) for value in values], dtype=np.int64)
+                elif name in NUMBERS:
+                    typed[name] = pd.to_numeric(pd.Series(values, dtype=object)).astype("float64")
+                else:
+                    texts = pd.Series(values, dtype=object)
+                    typed[name] = texts.where(texts.notna(), "").astype(str).str.strip()
+        except (TypeError, ValueError) as error:
+            raise _BadAnswerError(f"the answer has impossible values: {error}") from error
+        if typed[["ra", "dec"]].isna().to_numpy().any():
+            raise _BadAnswerError("the answer has stars without position")
+        return typed
+
+
+def fewest_stars(radius: float, faint_limit: float) -> float:
+    """Return a number of stars that is in any circle [deg] of the sky, down to a magnitude."""
+    return np.pi * radius**2 * FEWEST_AT_10 * 10 ** (FEWEST_SLOPE * (faint_limit - 10.0))
+
+
+def _ask_mast(patience: Patience, cone: Cone, faint_limit: float) -> pd.DataFrame:
+    """Ask MAST, page after page of one and the same result."""
+    mast = _mast(patience)
+    params = {
+        "columns": ",".join(COLUMNS),
+        "filters": [{"paramName": "Tmag", "values": [{"min": BRIGHTEST, "max": faint_limit}]}],
+        "ra": cone.ra,
+        "dec": cone.dec,
+        "radius": cone.radius,
+    }
+    token = str(uuid.uuid4())  # with another one each page would be a query of its own
+    pages: list[pd.DataFrame] = []
+    n_rows, n_pages = 0, 1
+    while len(pages) < n_pages:
+        (response,) = mast.service_request_async(
+            MAST_SERVICE, params, pagesize=PAGE_SIZE, page=len(pages) + 1, cacheBreaker=token
+        )
+        rows, n_rows, n_pages = _mast_page(response.json())
+        if n_rows > MOST_ROWS:
+            raise TooMuchError(f"{n_rows} stars")
+        pages.append(rows)
+    stars = pd.concat(pages, ignore_index=True)
+    if len(stars) != n_rows:
+        raise _BadAnswerError(f"the answer has {len(stars)} rows of {n_rows}")
+    if len(stars) and "ID" in stars and stars["ID"].duplicated().any():
+        raise _BadAnswerError("the answer has the same star twice")
+    return stars
+
+
+def _mast_page(answer: Any) -> tuple[pd.DataFrame, int, int]:
+    """Return the rows of a page, and how many rows and pages there are in all."""
+    try:
+        if answer["status"] != "COMPLETE":
+            raise _BadAnswerError(f"status {answer['status']}: {answer.get('msg') or 'no message'}")
+        paging = answer["paging"]
+        n_rows, n_pages = int(paging["rowsFiltered"]), int(paging["pagesFiltered"])
+        rows = pd.DataFrame(answer["data"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _BadAnswerError(f"the answer is none of MAST's: {error!r}") from error
+    known = {name.lower(): name for name in COLUMNS}
+    rows = rows.rename(columns=lambda name: known.get(name.lower(), name))
+    return rows[[name for name in COLUMNS if name in rows]], n_rows, max(n_pages, 1)
+
+
+@functools.cache
+def _mast(patience: Patience) -> Any:
+    """A connection to MAST."""
+    from astroquery.mast import MastClass
+
+    return _well_behaved(MastClass(), patience)
+
+
+def _ask_vizier(patience: Patience, cone: Cone, faint_limit: float) -> pd.DataFrame:
+    """Ask VizieR; one row more than we want tells that there are too many."""
+    from astropy import units
+    from astropy.coordinates import SkyCoord
+
+    response = _vizier(patience).query_region_async(
+        SkyCoord(cone.ra, cone.dec, unit="deg", frame="icrs"),
+        radius=cone.radius * units.deg,
+        catalog=VIZIER_TABLE,
+        column_filters={"Tmag": f"<={faint_limit}"},
+        frame="icrs",
+        cache=False,
+    )
+    stars = _vizier_rows(response.content)
+    if len(stars) > MOST_ROWS:
+        raise TooMuchError(f"more than {MOST_ROWS} stars")
+    return stars
+
+
+@functools.cache
+def _vizier(patience: Patience) -> Any:
+    """A connection to VizieR."""
+    from astroquery.vizier import VizierClass
+
+    vizier = VizierClass(
+        columns=list(VIZIER_COLUMNS), row_limit=MOST_ROWS + 1, timeout=patience.timeout
+    )
+    return _well_behaved(vizier, patience)
+
+
+def _vizier_rows(content: bytes) -> pd.DataFrame:
+    """Read a VOTable, which is complete if its XML is."""
+    from astropy.io import votable
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of details of the format
+            tables = votable.parse(io.BytesIO(content), verify="ignore")
+    except Exception as error:  # its parsers raise all kinds
+        start = content[:60].decode("utf-8", "replace")
+        raise _BadAnswerError(
+            f"the answer cannot be read: {_in_words(error)}; it begins with {start!r}"
+        ) from error
+    for info in (info for part in (tables, *tables.resources) for info in part.infos):
+        if info.name == "QUERY_STATUS" and str(info.value).upper() == "ERROR":
+            raise _BadAnswerError(f"it says: {info.content or info.value}")
+    found = [table for table in tables.iter_tables() if len(table.array)]
+    if not found:
+        return pd.DataFrame()
+    table = found[0].to_table(use_names_over_ids=True)
+    stars = pd.DataFrame(index=range(len(table)))
+    for name, ours in VIZIER_COLUMNS.items():
+        if name in table.colnames:
+            column = table[name]
+            values = np.array(column.tolist(), dtype=object)  # masked values are None
+            stars[ours] = values
+    return stars
+
+
+def _well_behaved(service: Any, patience: Patience) -> Any:
+    """Let requests of an astroquery service end in time, not hurry, and fail where they fail."""
+    from requests.adapters import HTTPAdapter
+
+    class Adapter(HTTPAdapter):
+        last = -np.inf
+
+        def send(self, request, *args, **kwargs):
+            if kwargs.get("timeout") is None:
+                kwargs["timeout"] = patience.timeout
+            time.sleep(max(0.0, Adapter.last + patience.interval - time.monotonic()))
+            try:
+                response = super().send(request, *args, **kwargs)
+            finally:
+                Adapter.last = time.monotonic()
+            if response.status_code in (429, 503):
+                _wait_as_told(response.headers.get("Retry-After", ""))
+            response.raise_for_status()
+            return response
+
+    for prefix in ("https://", "http://"):
+        service._session.mount(prefix, Adapter())
+    return service
+
+
+def _wait_as_told(seconds: str) -> None:
+    """Wait as long as a busy service asks for."""
+    if seconds.isdigit():
+        time.sleep(min(float(seconds), POLITE_WAIT))
+
+
+def _errors_of_requests() -> tuple[type[Exception], ...]:
+    """What astroquery and the library below it raise."""
+    from astroquery.exceptions import RemoteServiceError
+    from requests import RequestException
+
+    return RequestException, RemoteServiceError, TimeoutError, AttributeError
+
+
+def _is_timeout(error: Exception) -> bool:
+    from requests import Timeout
+
+    return isinstance(error, Timeout | TimeoutError)
+
+
+def _is_worth_another_try(error: Exception) -> bool:
+    """False where the service refuses the question itself."""
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", 500)
+    return status >= 500 or status in (408, 425, 429)
+
+
+def _in_words(error: Exception) -> str:
+    """Tell an error in one line."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:297]}..."

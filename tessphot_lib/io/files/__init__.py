@@ -1,0 +1,1 @@
+"""Ways to read and write files that all formats share."""

@@ -1,0 +1,140 @@
+"""FITS files from outside: what libraries raise on damaged ones, and how they are opened."""
+
+import io
+import traceback
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from astropy.io import fits
+from isal import igzip, isal_zlib
+
+from tessphot_lib.core.errors import InputDataError
+
+# Found by damaging files at random (make fuzz): a header whose cards contradict each other, or
+# hold text where a number is meant, gives any of these, not only what the libraries document.
+DAMAGED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    TypeError,
+    UnboundLocalError,  # in astropy, of a TFORM that it does not understand
+    ValueError,
+    fits.VerifyError,
+    isal_zlib.error,
+    zlib.error,
+)
+# Of these, what our own code raises itself is a mistake in it, and no damage to a file.
+MISTAKES = (AssertionError, AttributeError, LookupError, RecursionError, TypeError, NameError)
+OUR_PACKAGE = __name__.split(".")[0]
+COUNTS = ("NAXIS", "TFIELDS")
+MOST = 999  # of both: FITS Standard 4.0, sections 4.4.1.1 and 7.3.1
+GZIP = b"\x1f\x8b"
+
+
+@contextmanager
+def told_as_damage(path: Path) -> Iterator[None]:
+    """Turn what libraries raise on damaged content into one line that names the file.
+
+    The block should do nothing but read. Errors that tell of a mistake in a program
+    (`MISTAKES`) count as damage only where a library raises them, not this package: it has to
+    look at what it takes from a file.
+
+    Raises
+    ------
+    InputDataError
+    """
+    try:
+        yield
+    except DAMAGED as error:
+        if isinstance(error, MISTAKES) and _is_raised_by_us(error):
+            raise
+        reason = str(error) or type(error).__name__
+        raise InputDataError(f"{path}: cannot be read: {reason}") from error
+
+
+def _is_raised_by_us(error: BaseException) -> bool:
+    """Tell whether the innermost Python function that it comes from is one of this package."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_globals.get("__name__", "").split(".")[0] == OUR_PACKAGE
+
+
+def read_count(header: fits.Header, key: str) -> int:
+    """Value of a keyword that tells how many there are of something.
+
+    Raises
+    ------
+    KeyError, ValueError
+        If it is missing, or no whole number from 0.
+    """
+    value = header[key]
+    if type(value) is not int or value < 0:
+        raise ValueError(f"keyword {key} is {value!r}, not a whole number")
+    return value
+
+
+def open_fits(path: Path, **options: Any) -> fits.HDUList:
+    """Open a FITS file, maybe gzipped, if its headers name possible numbers of axes and columns.
+
+    astropy counts through the axes that ``NAXIS`` names, and the columns of
+    ``TFIELDS``, before it looks at any of them:
+    a damaged one keeps it busy for hours, and takes all memory.
+
+    Parameters
+    ----------
+    path : Path
+    **options
+        Of `astropy.io.fits.open`.
+
+    Raises
+    ------
+    OSError
+        If ``NAXIS`` or ``TFIELDS`` of any HDU is no number from 0 to 999, or the file cannot
+        be opened.
+    Other exceptions of `DAMAGED`
+        Of astropy and of the decompression.
+    """
+    with path.open("rb") as file:
+        if file.read(len(GZIP)) != GZIP:
+            file.seek(0)
+            _check_axes(file)
+            return fits.open(path, **options)
+    # At once: of a damaged packed file astropy takes the size for that of what is in it, goes
+    # back to where it has been, and never ends.
+    unpacked = io.BytesIO(igzip.decompress(path.read_bytes()))
+    _check_axes(unpacked)
+    unpacked.seek(0)
+    return fits.open(unpacked, **options)
+
+
+def _check_axes(file: BinaryIO) -> None:
+    """Go from header to header; where there is none, the rest is left for astropy to judge."""
+    number = 0
+    while (header := _next_header(file)) is not None:
+        for key in COUNTS:
+            count = header.get(key, 0)
+            if type(count) is not int or not 0 <= count <= MOST:
+                raise OSError(f"{key} of HDU {number} is {count!r}, not a number from 0 to {MOST}")
+        size = header.data_size_padded
+        if type(size) is not int or size < 0:
+            raise OSError(f"the size of HDU {number} is {size} bytes")
+        try:
+            file.seek(size, 1)
+        except (EOFError, OSError, OverflowError, zlib.error):
+            return  # the file ends before
+        number += 1
+
+
+def _next_header(file: BinaryIO) -> fits.Header | None:
+    """Read a header; None at the end of the file, or where something else stands there."""
+    try:
+        return fits.Header.fromfile(file)
+    except (EOFError, OSError, ValueError, fits.VerifyError, zlib.error):
+        return None

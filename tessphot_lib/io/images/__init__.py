@@ -1,0 +1,1 @@
+"""Images: full-frame images, cutouts, target pixel files, and tables of them."""

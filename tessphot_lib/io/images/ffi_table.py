@@ -1,0 +1,125 @@
+"""``ffis.ecsv``: the images of a CCD in time order, with what their headers say."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
+from tessphot_lib.io.images.ffi import read_ffi_header
+
+# (column, dtype, unit, description)
+COLUMNS = (
+    ("path", "str", None, "file"),
+    ("status", "str", None, "ok, or why it is not used: duplicate, unusable"),
+    ("reason", "str", None, "the error, for images that are not used"),
+    ("time_start", "f8", "d", "start, barycentric for the CCD's centre [BTJD]"),
+    ("time", "f8", "d", "middle [BTJD]"),
+    ("time_stop", "f8", "d", "end [BTJD]"),
+    ("timecorr", "f8", "d", "barycentric correction in these times"),
+    ("time_shift", "f8", "s", "added to the middle that the header has; see io/ffi_times.py"),
+    ("centre_ra", "f8", "deg", "direction that timecorr is for, by the image's own WCS"),
+    ("centre_dec", "f8", "deg", "direction that timecorr is for"),
+    ("exposure_time", "f8", "s", "time on source"),
+    ("cadenceno", "i8", None, "the mission's number of the image"),
+    ("quality", "i8", None, "bits of tessphot_lib.core.flags.CadenceFlag"),
+    ("has_wcs", "bool", None, "whether the header has a usable WCS"),
+    ("is_reference", "bool", None, "the image whose WCS is the CCD's"),
+)
+
+
+def write_ffi_table(
+    path: Path,
+    rows: list[dict],
+    ccd_id: CcdId,
+    *,
+    wcs: str | None = None,
+    image_header: Mapping[str, Any] | None = None,
+    attributes: Mapping[str, str] | None = None,
+) -> None:
+    """Write one row per image; missing numbers are written as NaN, 0 or False.
+
+    ``wcs`` (header cards of the CCD's WCS, pixels of the full image) and
+    ``image_header`` (keywords that all images share) go into the table where
+    there are no image files to take them from; ``attributes``, of
+    `tessphot_lib.core.provenance.provenance`, into its head.
+    """
+    empty = {"str": "", "f8": np.nan, "i8": 0, "bool": False}
+    table = Table(meta={"ccd": str(ccd_id)} | dict(attributes or {}))
+    if wcs is not None:
+        table.meta |= {"wcs": wcs, "image_header": dict(image_header or {})}
+    for name, dtype, unit, description in COLUMNS:
+        table[name] = np.array([row.get(name, empty[dtype]) for row in rows], dtype=dtype)
+        table[name].unit = unit
+        table[name].description = description
+    write_ecsv(path, table)
+
+
+def read_ffi_table(path: Path) -> Table:
+    """Read back what `write_ffi_table` wrote."""
+    return read_ecsv(path)
+
+
+def quality_by_name(path: Path) -> dict[str, int]:
+    """Quality of the images that are used, by the names of their files."""
+    table = read_ffi_table(path)
+    return {
+        Path(str(row["path"])).name: int(row["quality"]) for row in table if row["status"] == "ok"
+    }
+
+
+def start_by_name(path: Path) -> dict[str, float]:
+    """Start of the exposure [BTJD] of the images that are used, by the names of their files."""
+    table = read_ffi_table(path)
+    return {
+        Path(str(row["path"])).name: float(row["time_start"])
+        for row in table
+        if row["status"] == "ok"
+    }
+
+
+def reference_image(path: Path) -> Path:
+    """Return the image whose WCS is the CCD's.
+
+    Raises
+    ------
+    InputDataError
+        If no image has one.
+    """
+    table = read_ffi_table(path)
+    chosen = table["path"][np.asarray(table["is_reference"], dtype=bool)]
+    if len(chosen) != 1:
+        raise InputDataError(f"{path}: no image of {table.meta['ccd']} has a usable WCS")
+    return Path(str(chosen[0]))
+
+
+def reference_header(path: Path, ccd_id: CcdId) -> tuple[fits.Header, str]:
+    """Return the header with the WCS of a CCD, and the name of its reference image.
+
+    That of the reference image or, for cutouts, one put together from the table.
+
+    Raises
+    ------
+    InputDataError
+        If no image has a WCS, or the reference image cannot be read.
+    """
+    reference = reference_image(path)
+    table = read_ffi_table(path)
+    if "wcs" not in table.meta:
+        return read_ffi_header(reference, ccd_id), reference.name
+    header = fits.Header.fromstring(table.meta["wcs"], sep="\n")
+    header.update(table.meta["image_header"])
+    (row,) = table[np.asarray(table["is_reference"], dtype=bool)]
+    header["TSTART"], header["TSTOP"] = float(row["time_start"]), float(row["time_stop"])
+    return header, reference.name
+
+
+def unused_images(path: Path) -> set[str]:
+    """Paths of the images that are listed as not to be used: duplicates and unusable ones."""
+    table = read_ffi_table(path)
+    return {str(row["path"]) for row in table if row["status"] != "ok"}

@@ -1,0 +1,366 @@
+"""Cutouts of full-frame images as TESScut makes them: stamps of one CCD through a sector.
+
+A cutout is a table of images (``tess-s0008-3-4_<ra>_<dec>_<size>_astrocut.fits``,
+plain or gzipped). Its place on the CCD stands in the physical WCS keywords of
+the column FLUX, its celestial WCS, a linear one, in the header of the aperture image.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+
+from tessphot_lib.core.clock import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIME
+from tessphot_lib.core.constants import (
+    FIRST_SCIENCE_COLUMN,
+    SCIENCE_COLUMNS,
+    SCIENCE_ROWS,
+    SECONDS_PER_DAY,
+)
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.files.damage import open_fits, told_as_damage
+from tessphot_lib.io.images.ffi_files import cadence_of, name_btjd
+
+COLUMNS = ("TIME", "TIMECORR", "QUALITY", "FLUX", "FLUX_ERR", "FFI_FILE")
+STAMP = re.compile(r"tess(\d{13})-s(\d{4})-([1-4])-([1-4])-\d{4}")
+TICA = "tica"  # in the names of images that another pipeline calibrates: in other units and times
+NO_CADENCE = -1  # number of rows that have no image
+# Old cutouts have starts and stops rounded to float32, in steps of 11 s or 21 s, and their means.
+ROUNDED_TIME = 2.0**-14  # [d] of which their times are multiples
+SAME_CLOCK = 5.0  # [s] by which the header's TSTART, or names, may differ from a steady clock
+
+
+class UnusableCutoutError(InputDataError):
+    """A cutout as TESScut made it, of which nothing can be used."""
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """What a cutout is, without its pixels.
+
+    Attributes
+    ----------
+    path : Path
+    window : Window
+        Its science pixels, without what lies beyond the edge of the CCD.
+    wcs : WCS
+        Linear celestial WCS, zero-based pixels of ``window``.
+    target : (ra, dec)
+        Where it was asked for [deg].
+    header : Header
+        Primary header and keywords of the table, merged.
+    name : (n,) array of str
+        Full-frame image of each cadence.
+    time, timecorr : (n,) float64 arrays
+        Mid-times, barycentric for the centre of the CCD [BTJD], and the correction in them
+        [d]; the time of a row without an image, or with one that an earlier row has, is NaN.
+    cadenceno, quality : (n,) int arrays
+        The number of such a row is `NO_CADENCE`.
+    """
+
+    path: Path
+    window: Window
+    wcs: WCS
+    target: tuple[float, float]
+    header: fits.Header
+    name: NDArray
+    time: NDArray
+    timecorr: NDArray
+    cadenceno: NDArray
+    quality: NDArray
+
+
+def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
+    """Read all of a cutout but its pixels.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read, lacks a column or keyword, or is of another CCD.
+    UnusableCutoutError
+        If it contradicts itself (a WCS of another CCD or sector, a target that
+        does not lie on its pixels) or has no science pixels.
+    """
+    with told_as_damage(path), open_fits(path, memmap=False) as hdus:
+        _check_table(path, hdus)
+        header = _merged(hdus)
+        _check(path, header, hdus[1].columns.names, ccd_id)
+        table = hdus[1].data
+        number, shape = hdus[1].columns.names.index("FLUX") + 1, table["FLUX"].shape[1:]
+        wcs = _linear_wcs(path, hdus)
+        name = np.array([str(text).strip() for text in table["FFI_FILE"]])
+        raw = {key: np.asarray(table[key], dtype=np.float64) for key in ("TIME", "TIMECORR")}
+        quality = np.asarray(table["QUALITY"], dtype=np.int64)
+        numbers = np.zeros(len(name), dtype=np.int64)
+        if "CADENCENO" in table.names:
+            numbers[:] = table["CADENCENO"]
+    window, cut = _window(path, header, number, shape)
+    target = _number(path, header, "RA_OBJ", np.nan), _number(path, header, "DEC_OBJ", np.nan)
+    _check_wcs(path, header, wcs, shape, target, ccd_id)
+    wcs.wcs.crpix -= cut[1].start, cut[0].start
+    time, cadenceno = _clock(path, header, _stamps(path, name, ccd_id), raw, numbers)
+    return Cutout(
+        path=path,
+        window=window,
+        wcs=wcs,
+        target=target,
+        header=header,
+        name=name,
+        time=time,
+        timecorr=raw["TIMECORR"],
+        cadenceno=cadenceno,
+        quality=quality,
+    )
+
+
+def read_cutout_pixels(path: Path) -> tuple[NDArray, NDArray]:
+    """Read FLUX, sky included, and FLUX_ERR of the science pixels.
+
+    Returns
+    -------
+    flux, flux_err : (n, n_rows, n_columns) float32 arrays
+        Over ``window`` of the `Cutout` [e-/s]; NaN where there is no pixel.
+    """
+    with told_as_damage(path), open_fits(path, memmap=False) as hdus:
+        _check_table(path, hdus)
+        table = hdus[1].data
+        number = hdus[1].columns.names.index("FLUX") + 1
+        _, cut = _window(path, _merged(hdus), number, table["FLUX"].shape[1:])
+        flux, flux_err = (
+            np.array(table[key][(slice(None), *cut)], dtype=np.float32)
+            for key in ("FLUX", "FLUX_ERR")
+        )
+    with np.errstate(invalid="ignore"):
+        padding = ~((flux != 0) & np.isfinite(flux)).any(axis=0)
+    flux[:, padding], flux_err[:, padding] = np.nan, np.nan
+    return flux, flux_err
+
+
+def _merged(hdus: fits.HDUList) -> fits.Header:
+    """Primary header and the table's, without what describes their layout."""
+    header = hdus[0].header.copy(strip=True)
+    for card in hdus[1].header.copy(strip=True).cards:
+        if card.keyword not in ("COMMENT", "HISTORY", "") and card.value != "":
+            header[card.keyword] = card.value
+    return header
+
+
+def _celestial(header: fits.Header) -> fits.Header:
+    """Only the cards of the celestial WCS."""
+    pattern = re.compile(
+        r"WCSAXES|(CRPIX|CRVAL|CDELT|CUNIT|CTYPE)[12]|(PC|CD)[12]_[12]|LONPOLE|LATPOLE|RADESYS"
+    )
+    return fits.Header([card for card in header.cards if pattern.fullmatch(card.keyword)])
+
+
+def _check_table(path: Path, hdus: fits.HDUList) -> None:
+    """Check that the second part of the file is a table of images."""
+    if len(hdus) < 2 or not isinstance(hdus[1], fits.BinTableHDU):
+        raise InputDataError(f"{path}: it has no table of images: not a cutout of TESScut?")
+    for name in ("FLUX", "FLUX_ERR"):
+        if name in hdus[1].columns.names and hdus[1].data[name].ndim != 3:
+            raise InputDataError(f"{path}: column {name} does not hold images")
+
+
+def _check(path: Path, header: fits.Header, columns: list[str], ccd_id: CcdId) -> None:
+    """Check that the table is one of TESScut, and of this CCD."""
+    for name in COLUMNS:
+        if name not in columns:
+            raise InputDataError(f"{path}: column {name} is missing: not a cutout of TESScut?")
+    for key in ("SECTOR", "CAMERA", "CCD"):
+        if header.get(key) != getattr(ccd_id, key.lower()):
+            raise InputDataError(
+                f"{path}: keyword {key} is {header.get(key)!r}, its name says "
+                f"{getattr(ccd_id, key.lower())}"
+            )
+
+
+def _window(
+    path: Path, header: fits.Header, number: int, shape: tuple[int, int]
+) -> tuple[Window, tuple[slice, slice]]:
+    """Place on the CCD, from the physical WCS of the column FLUX, and the pixels that are on it.
+
+    ``number`` is that of the column, ``shape`` of its images.
+    TESScut pads what lies beyond the image, and gives columns that are no science pixels.
+    """
+    first = []
+    for axis in (1, 2):
+        key = f"{axis}CRV{number}P"
+        if key not in header:
+            raise InputDataError(f"{path}: keyword {key} is missing: no place on the CCD")
+        reference = _number(path, header, f"{axis}CRP{number}P", 1)
+        first.append(int(_number(path, header, key)) + 1 - int(reference))
+    row0, column0 = first[1] - 1, first[0] - 1 - FIRST_SCIENCE_COLUMN
+    inside = [
+        (max(start, 0), min(start + side, size))
+        for start, side, size in zip(
+            (row0, column0), shape, (SCIENCE_ROWS, SCIENCE_COLUMNS), strict=True
+        )
+    ]
+    if any(start >= stop for start, stop in inside):
+        raise UnusableCutoutError(
+            f"{path}: none of its pixels are science pixels: rows {row0} to "
+            f"{row0 + shape[0] - 1}, columns {column0} to {column0 + shape[1] - 1}"
+        )
+    (top, bottom), (left, right) = inside
+    cut = slice(top - row0, bottom - row0), slice(left - column0, right - column0)
+    return Window(top, bottom, left, right), cut
+
+
+def _number(path: Path, header: fits.Header, key: str, default: float | None = None) -> float:
+    """Value of a keyword, which must be a finite number; ``default`` where there is none."""
+    if key not in header and default is not None:
+        return default
+    try:
+        value = header[key]
+    except (fits.VerifyError, KeyError) as err:
+        raise InputDataError(f"{path}: keyword {key}: {err}") from err
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputDataError(f"{path}: keyword {key} is {value!r}, not a number")
+    return float(value)
+
+
+def _linear_wcs(path: Path, hdus: fits.HDUList) -> WCS:
+    """The celestial WCS of the aperture image."""
+    cards = _celestial(hdus[2].header) if len(hdus) > 2 else fits.Header()
+    for key in ("CTYPE1", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"):
+        if key not in cards:
+            raise InputDataError(f"{path}: keyword {key} is missing: no WCS in its aperture image")
+    wcs = WCS(cards)
+    if wcs.naxis != 2:
+        raise InputDataError(f"{path}: the WCS of its aperture image has {wcs.naxis} axes")
+    return wcs
+
+
+def _check_wcs(
+    path: Path,
+    header: fits.Header,
+    wcs: WCS,
+    shape: tuple[int, int],
+    target: tuple[float, float],
+    ccd_id: CcdId,
+) -> None:
+    """Refuse a WCS that was taken from another CCD or sector, or that misses the target."""
+    source = str(header.get("WCS_FFI", ""))
+    match = re.search(r"-s(\d{4})-([1-4])-([1-4])-", source)
+    if match and CcdId(*map(int, match.groups())) != ccd_id:
+        raise UnusableCutoutError(f"{path}: keyword WCS_FFI is {source}: its WCS is of another CCD")
+    if not np.isfinite(target).all():
+        return
+    try:
+        x, y = wcs.all_world2pix(*target, 0)
+    except ValueError as err:  # also what astropy.wcs has of its own
+        raise UnusableCutoutError(f"{path}: its WCS makes no sense: {err}") from err
+    if not (-1.5 < x < shape[1] + 0.5 and -1.5 < y < shape[0] + 0.5):
+        raise UnusableCutoutError(
+            f"{path}: its target RA_OBJ {target[0]:.5f}, DEC_OBJ {target[1]:.5f} does not lie on "
+            "its pixels by its own WCS"
+        )
+
+
+def _stamps(path: Path, name: NDArray, ccd_id: CcdId) -> list[str | None]:
+    """Time stamp in the name of each image, None where there is none; checks the CCD in it."""
+    found = [STAMP.match(text) for text in name]
+    if not any(found) and any(TICA in text.lower() for text in name):
+        raise InputDataError(
+            f"{path}: column FFI_FILE names images of TICA ({name[0]}), "
+            "not the mission's calibrated ones"
+        )
+    if not any(found):
+        raise InputDataError(f"{path}: column FFI_FILE does not name full-frame images")
+    for match in filter(None, found):
+        if CcdId(*map(int, match.groups()[1:])) != ccd_id:
+            raise InputDataError(
+                f"{path}: column FFI_FILE names images of another CCD: {match.string}"
+            )
+    return [match and match[1] for match in found]
+
+
+def _clock(
+    path: Path,
+    header: fits.Header,
+    stamps: list[str | None],
+    raw: dict[str, NDArray],
+    numbers: NDArray,
+) -> tuple[NDArray, NDArray]:
+    """Time and cadence number of each row, from what the columns say; see `Cutout`."""
+    usable = _usable(raw["TIME"], stamps)
+    if not usable.any():
+        raise InputDataError(f"{path}: column TIME has no times")
+    steps, cadence = _steps(path, [one for one, use in zip(stamps, usable, strict=True) if use])
+    at_telescope = (raw["TIME"] - raw["TIMECORR"])[usable]
+    if np.all(raw["TIME"][usable] % ROUNDED_TIME == 0):
+        days = np.array([name_btjd(one) for one in np.array(stamps)[usable]])
+        at_telescope = _restored(path, at_telescope, days, steps, header)
+    time, cadenceno = np.full(len(usable), np.nan), np.full(len(usable), NO_CADENCE)
+    time[usable] = at_telescope + raw["TIMECORR"][usable]
+    if (numbers[usable] > 0).all():
+        cadenceno[usable] = numbers[usable]
+    else:
+        lost = name_btjd(stamps[np.argmax(usable)]) - name_btjd(next(filter(None, stamps)))
+        before = round(lost * SECONDS_PER_DAY / cadence)
+        cadenceno[usable] = steps + _first_number(path, header, at_telescope[0], before, cadence)
+    return time, cadenceno
+
+
+def _usable(time: NDArray, stamps: list[str | None]) -> NDArray:
+    """Rows that have a time and an image that no earlier one has, (n,) bool."""
+    usable = np.isfinite(time) & (time > 0) & np.array([bool(one) for one in stamps])
+    seen: set[str | None] = set()
+    for row in np.flatnonzero(usable):
+        usable[row] = stamps[row] not in seen
+        seen.add(stamps[row])
+    return usable
+
+
+def _steps(path: Path, stamps: list[str]) -> tuple[NDArray, int]:
+    """Number of each image counted in cadences from the first, and the cadence [s]."""
+    days = np.array([name_btjd(stamp) for stamp in stamps])
+    cadence = cadence_of(stamps)
+    steps = np.round((days - days[0]) * SECONDS_PER_DAY / cadence).astype(np.int64)
+    if np.any(np.diff(steps) <= 0):
+        raise InputDataError(f"{path}: column FFI_FILE is not in order of time")
+    return steps, cadence
+
+
+def _first_number(
+    path: Path, header: fits.Header, at_telescope: float, before: int, cadence: int
+) -> int:
+    """Cadence number of the first usable image, by the header or, before sector 6, by the clock.
+
+    The header's is that of the first row, ``before`` cadences earlier.
+    """
+    number = int(_number(path, header, "FFIINDEX", 0))
+    if number > 0:
+        return number + before
+    if cadence * 1.0 == ANCHOR_CADENCE * SECONDS_PER_DAY:
+        return ANCHOR_CADENCENO + round((at_telescope - ANCHOR_TIME) / ANCHOR_CADENCE)
+    return round(at_telescope * SECONDS_PER_DAY / cadence)
+
+
+def _restored(
+    path: Path, time: NDArray, days: NDArray, steps: NDArray, header: fits.Header
+) -> NDArray:
+    """Rounded times at the telescope [d], put back on the clock, which is steady in a sector.
+
+    If it was set anew in between, by the times in the names of the images (``days``), which are
+    good to a second, these count.
+    """
+    if len(time) < 3:
+        return time
+    if np.ptp(days - np.polyval(np.polyfit(steps, days, 1), steps)) * SECONDS_PER_DAY > SAME_CLOCK:
+        return days + np.median(time - days)
+    slope, start = np.polyfit(steps, time, 1)
+    if "TSTART" in header and "TSTOP" in header:
+        first, last = _number(path, header, "TSTART"), _number(path, header, "TSTOP")
+        length = (last - first) / (steps[-1] - steps[0] + 1)
+        exact = first + (steps - steps[0] + 0.5) * length
+        if np.abs(np.median(exact - time)) * SECONDS_PER_DAY < SAME_CLOCK:
+            return exact
+    return start + slope * steps

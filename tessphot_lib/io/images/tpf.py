@@ -1,0 +1,112 @@
+"""Times and quality of SPOC's target pixel files (``*_tp.fits``, plain or gzipped)."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from astropy.io import fits
+from isal import igzip
+from numpy.typing import NDArray
+
+from tessphot_lib.core.clock import timestamp_shifts
+from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.errors import ConfigError, InputDataError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.files.damage import read_count, told_as_damage
+
+COLUMNS = {"TIME": ">f8", "TIMECORR": ">f4", "CADENCENO": ">i4", "QUALITY": ">i4"}
+ROWS_AT_ONCE = 4096  # of the table; the pixels in them are passed over
+BYTES = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16}
+
+
+@dataclass(frozen=True)
+class TpfCadences:
+    """Cadences of a target pixel file; all arrays (n,).
+
+    Attributes
+    ----------
+    time, timecorr : float64 arrays
+        Barycentric mid-times [BTJD], with the shifts of early releases, and the
+        correction in them [d]; NaN where the file has none.
+    cadenceno, quality : int64 arrays
+    """
+
+    time: NDArray
+    timecorr: NDArray
+    cadenceno: NDArray
+    quality: NDArray
+
+
+def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
+    """Read what a target pixel file says of its cadences, without keeping its pixels.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read, lacks a column, or is of another CCD.
+    """
+    with told_as_damage(path):
+        with igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+            primary = fits.Header.fromfile(file)
+            header = fits.Header.fromfile(file)
+            numbers = [primary[key] for key in ("SECTOR", "CAMERA", "CCD")]
+            if any(type(number) is not int for number in numbers):
+                raise ValueError(f"SECTOR, CAMERA and CCD are {numbers}")
+            found = _ccd_id(path, numbers)
+            columns = _read_columns(file, header)
+        shift = 0.5 * sum(timestamp_shifts(primary.get("DATA_REL"), primary.get("PROCVER")))
+    if found != ccd_id:
+        raise InputDataError(f"{path}: it is of {found}, expected {ccd_id}")
+    return TpfCadences(
+        time=columns["TIME"].astype(float) + shift / SECONDS_PER_DAY,
+        timecorr=columns["TIMECORR"].astype(float),
+        cadenceno=columns["CADENCENO"].astype(np.int64),
+        quality=columns["QUALITY"].astype(np.int64),
+    )
+
+
+def _ccd_id(path: Path, numbers: list[int]) -> CcdId:
+    try:
+        return CcdId(*numbers)
+    except ConfigError as err:
+        raise InputDataError(f"{path}: {err}") from err
+
+
+def _read_columns(file: BinaryIO, header: fits.Header) -> dict[str, NDArray]:
+    """Take the needed columns out of the rows, a part of the table at a time."""
+    offsets, position = {}, 0
+    for number in range(1, read_count(header, "TFIELDS") + 1):
+        offsets[str(header[f"TTYPE{number}"]).strip()] = position
+        position += _width(str(header[f"TFORM{number}"]))
+    lacking = [name for name in COLUMNS if name not in offsets]
+    if lacking:
+        raise ValueError(f"column {lacking[0]} is missing")
+    size, n_rows = read_count(header, "NAXIS1"), read_count(header, "NAXIS2")
+    row = np.dtype(
+        {
+            "names": list(COLUMNS),
+            "formats": list(COLUMNS.values()),
+            "offsets": [offsets[name] for name in COLUMNS],
+            "itemsize": size,
+        }
+    )
+    columns = {name: np.empty(n_rows, dtype=form) for name, form in COLUMNS.items()}
+    for first in range(0, n_rows, ROWS_AT_ONCE):
+        count = min(ROWS_AT_ONCE, n_rows - first)
+        data = file.read(count * size)
+        if len(data) < count * size:
+            raise OSError("it is truncated: the table ends before its last row")
+        rows = np.frombuffer(data, dtype=row)
+        for name, values in columns.items():
+            values[first : first + count] = rows[name]
+    return columns
+
+
+def _width(form: str) -> int:
+    """Size of one cell of a column with this TFORM [bytes]."""
+    match = re.match(r"(\d*)([LBAIJEKDCM])", form.strip())
+    if match is None:
+        raise ValueError(f"a column has the format {form!r}")
+    return int(match[1] or 1) * BYTES[match[2]]

@@ -1,0 +1,102 @@
+"""Target pixel files as files: which there are, and which CCD each is of.
+
+The module is imported whenever the workflow is read, so it needs the standard
+library only. The name of a target pixel file has no camera and no CCD: these
+are read from the first few kilobytes.
+"""
+
+import gzip
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+from tessphot_lib.core.errors import TessphotError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.images.ffi_files import walk_files
+
+TPF_NAME = re.compile(r".*[-_]tp\.fits(\.gz)?")
+SECTOR_IN_NAME = re.compile(r"tess\d{13}-s(\d{4})-\d{16}-")
+CARD, BLOCK, MAX_BLOCKS = 80, 2880, 10  # [bytes], [bytes], of a primary header
+# The bits that are borrowed are those of the whole CCD, so that a few files tell them. One
+# that is read has some 50 MB; one of 20-s cadences 300 MB.
+MOST_FILES = {"slow": 20, "fast": 4}
+
+
+def find_tpfs(folder: str | os.PathLike, ccd_ids: Iterable[CcdId]) -> dict[CcdId, list[str]]:
+    """Search a folder and all below it for target pixel files of some CCDs.
+
+    Parameters
+    ----------
+    folder : path
+    ccd_ids : iterable of CcdId
+
+    Returns
+    -------
+    dict of CcdId to list of str
+        For each of ``ccd_ids`` the first files by name, at most `MOST_FILES` of
+        each kind (120 s, 20 s); files whose header cannot be read are passed over.
+
+    Raises
+    ------
+    InputDataError
+        If the folder, or one below it, cannot be read.
+    """
+    found: dict[CcdId, list[str]] = {ccd_id: [] for ccd_id in ccd_ids}
+    sectors = {ccd_id.sector for ccd_id in found}
+    wanted = {(ccd_id, kind): most for ccd_id in found for kind, most in MOST_FILES.items()}
+    for name, path in sorted(walk_files(os.fspath(folder))):
+        named = SECTOR_IN_NAME.match(name)
+        kind = "fast" if "fast" in name else "slow"
+        if TPF_NAME.fullmatch(name) is None or (named and int(named[1]) not in sectors):
+            continue
+        if not any(left for (_, of_kind), left in wanted.items() if of_kind == kind):
+            continue
+        ccd_id = ccd_of_tpf(path)
+        if wanted.get((ccd_id, kind)):
+            wanted[ccd_id, kind] -= 1
+            found[ccd_id].append(path)
+    return found
+
+
+def ccd_of_tpf(path: str) -> CcdId | None:
+    """Read the CCD from the primary header; None where there is none."""
+    keys: dict[str, int] = {}
+    try:
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            for card in _cards(file):
+                match = re.match(r"(SECTOR|CAMERA|CCD) *= *(\d+)", card)
+                if match:
+                    keys[match[1]] = int(match[2])
+        return CcdId(keys["SECTOR"], keys["CAMERA"], keys["CCD"])
+    except (OSError, EOFError, zlib.error, KeyError, TessphotError, ValueError):
+        return None
+
+
+def _cards(file: BinaryIO) -> Iterable[str]:
+    """Cards of the header that a file begins with."""
+    for _ in range(MAX_BLOCKS):
+        block = file.read(BLOCK).decode("ascii")
+        for first in range(0, len(block), CARD):
+            card = block[first : first + CARD]
+            if card.startswith("END     ") or not card:
+                return
+            yield card
+
+
+def write_tpf_listing(path: Path, found: Mapping[CcdId, list[str]]) -> None:
+    """Keep what `find_tpfs` found, for processes that shall not search again."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.write_text(json.dumps({str(ccd_id): paths for ccd_id, paths in found.items()}))
+    partial.replace(path)
+
+
+def read_tpf_listing(path: Path) -> dict[CcdId, list[str]]:
+    """Read back what `write_tpf_listing` kept; nothing where nothing was kept."""
+    if not path.exists():
+        return {}
+    return {CcdId.from_string(name): paths for name, paths in json.loads(path.read_text()).items()}

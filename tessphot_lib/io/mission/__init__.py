@@ -1,0 +1,1 @@
+"""Files of the mission other than images."""

@@ -1,0 +1,50 @@
+"""``diagnostics/<tile>.ecsv``: how the stars of a tile ended."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from astropy.table import Table
+
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
+
+
+def write_diagnostics_table(
+    path: Path,
+    table: pd.DataFrame,
+    ccd_id: CcdId,
+    *,
+    attributes: Mapping[str, str] | None = None,
+) -> None:
+    """Write one row per star; columns as TASOC's table ``diagnostics``, and ``tic_id``, ``status``.
+
+    None in a text column is written as an empty text; ``attributes``, of
+    `tessphot_lib.core.provenance.provenance`, into the head of the table.
+    """
+    written = Table(meta={"ccd": str(ccd_id)} | dict(attributes or {}))
+    for name in table.columns:
+        values = table[name]
+        if values.dtype == object:
+            values = np.array(["" if value is None else str(value) for value in values], dtype=str)
+        written[name] = np.asarray(values)
+    write_ecsv(path, written)
+
+
+def read_diagnostics_table(path: Path) -> pd.DataFrame:
+    """Read back what `write_diagnostics_table` wrote; empty texts as None."""
+    table = read_ecsv(path)
+    columns = {}
+    for name in table.colnames:
+        column = table[name]
+        if column.dtype.kind in "US":
+            texts = np.ma.filled(column, "") if hasattr(column, "mask") else column
+            columns[name] = [str(text) or None for text in texts]
+        else:
+            filled = np.ma.filled(column, np.nan) if column.dtype.kind == "f" else column
+            columns[name] = np.asarray(filled)
+    return pd.DataFrame(columns)
+
+
+DIAGNOSTICS_NAME = "diagnostics.ecsv"

@@ -1,0 +1,72 @@
+"""``jitter.ecsv``: the affine motion of each image of a CCD against the reference image."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
+
+TERMS = ("row_0", "row_u", "row_v", "column_0", "column_u", "column_v")
+
+
+def write_jitter(
+    path: Path,
+    ccd_id: CcdId,
+    *,
+    time: NDArray,
+    cadenceno: NDArray,
+    motion: NDArray,
+    error: NDArray,
+    n_stars: NDArray,
+    source: NDArray,
+    attributes: Mapping[str, str] | None = None,
+) -> None:
+    """Write one row per image.
+
+    Parameters
+    ----------
+    time : (n,) array
+        [BTJD]
+    cadenceno : (n,) array
+    motion : (n, 6) array
+        See `tessphot_lib.motion.star_positions` [pixels].
+    error : (n,) array
+        1-sigma error of the translation, per coordinate [pixels].
+    n_stars : (n,) array
+        Stars used.
+    source : (n,) array of str
+        'stars', 'header' (fall-back) or 'none'.
+    attributes : mapping, optional
+        Of `tessphot_lib.core.provenance.provenance`, for the head of the table.
+    """
+    meta = {"ccd": str(ccd_id), "reference": "row, column at u = v = 0: 1023.5"}
+    table = Table(meta=meta | dict(attributes or {}))
+    table["time"], table["time"].unit = time, "d"
+    table["cadenceno"] = cadenceno
+    for index, name in enumerate(TERMS):
+        table[name] = motion[:, index]
+        table[name].unit = "pix"
+    table["error"] = error
+    table["error"].unit = "pix"
+    table["n_stars"] = n_stars
+    table["source"] = source
+    write_ecsv(path, table)
+
+
+def read_jitter(path: Path) -> dict[str, NDArray]:
+    """Read back what `write_jitter` wrote, by its argument names."""
+    table = read_ecsv(path)
+    try:
+        result = {
+            name: np.asarray(table[name])
+            for name in ("time", "cadenceno", "error", "n_stars", "source")
+        }
+        result["motion"] = np.column_stack([np.asarray(table[name]) for name in TERMS])
+    except (OSError, ValueError, KeyError) as err:
+        raise InputDataError(f"{path}: cannot be read: {err}") from err
+    return result

@@ -1,0 +1,253 @@
+"""What the light-curve files of all stars of a CCD share: keywords, formatted once.
+
+Comments of all keywords of methods and settings are here, too.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from astropy.io import fits
+
+from tessphot_lib.core.constants import BTJD_OFFSET, FRAME_TIME, SECONDS_PER_DAY
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.provenance import software_version
+from tessphot_lib.io.files.fits_bytes import GZIP_LEVEL, format_cards
+
+FILE_VERSION = "1.5"
+Card = tuple[str, Any, str]
+
+_WCS_KEYWORDS = re.compile(
+    r"WCSAXES|(CTYPE|CUNIT|CRPIX|CRVAL|CDELT|CROTA)[12]|(CD|PC)[12]_[12]|PV[12]_\d+"
+    r"|(A|B|AP|BP)_(ORDER|DMAX|\d_\d)|LONPOLE|LATPOLE|RADESYS|EQUINOX"
+)
+HLSP = {
+    "HLSPID": "TESSPHOT",
+    "HLSPNAME": "Light curves from TESS full-frame images",
+    "HLSPLEAD": None,
+    "DOI": None,
+    "LICENSE": "CC BY 4.0",
+    "LICENURL": "https://creativecommons.org/licenses/by/4.0/",
+}
+COMMENTS = {
+    "CRMITEN": "spacecraft cosmic ray mitigation enabled",
+    "CRBLKSZ": "[exposures] block size of this mitigation",
+    "CRSPOC": "SPOC cosmic ray cleaning enabled",
+    "HLSPID": "identifier of the collection",
+    "HLSPNAME": "name of the collection",
+    "HLSPLEAD": "who leads the collection",
+    "DOI": "digital object identifier",
+    "LICENSE": "license of the data",
+    "LICENURL": "license",
+    "HLSPVER": "version of the collection",
+    "AP_CONT": "contamination in the aperture",
+    "CDPP0_5": "[ppm] noise of means over 0.5 h",
+    "CDPP1_0": "[ppm] noise of means over 1 h",
+    "CDPP2_0": "[ppm] noise of means over 2 h",
+    "CDPP6_0": "[ppm] noise of means over 6 h",
+    "CROWDSAP": "target's share of the light in the aperture",
+    "FLFRCSAP": "share of the target's light in the aperture",
+    "PSF_CONT": "contamination that an aperture would have",
+    "PSF_MEAN": "[e-/s] flux in the average image",
+    "PSF_PULL": "share of the flux that is not its own measurement",
+    "PSF_ROW": "[pixels] fitted place, zero-based science row",
+    "PSF_COL": "[pixels] fitted place, zero-based science column",
+    "CORRMETH": "FLUX_CORR: none | motion | trends",
+    "CORRNTR": "number of common trends that were taken off",
+    "AP_KIND": "aperture: optimal | significant",
+    "AP_THRES": "[sigma] over the sky for a pixel to count",
+    "AP_MINPX": "[pixels] smaller ones: 3 x 3 pixels",
+    "AP_RADIU": "[pixels] reach of an aperture at Tmag 5",
+    "AP_MOTCO": "light moved over the edge is put back",
+    "PSF_FREE": "[mag] fainter stars keep their mean flux",
+    "PSF_PLAC": "[mag] places fitted to the average image",
+    "PSF_IMAG": "[mag] places fitted to each image",
+    "HALO_MIN": "[pixels] with fewer: by aperture",
+    "HALO_MOT": "motion is taken off each pixel",
+    "HALO_OBJ": "what the weights minimize: total variation",
+    "HALO_TV": "[ppm] mean change between images",
+    "HALO_NPX": "number of pixels with weight",
+    "HALO_SEG": "number of segments with weights of their own",
+    "HALO_RAD": "[pixels] radius of the halo",
+    "HALO_GAP": "[d] gap between segments",
+    "AUTO_TMG": "[mag] stars as bright: halo",
+    "AUTO_LIM": "[mag] limit of halo for cut apertures",
+    "AUTO_EDG": "share of flux at the edge for that",
+    "AUTO_CON": "contamination from which on: linpsf",
+    "EPHEMSRC": "TIMECORR: where TESS was",
+    "TIMEERR": "[s] expected 1-sigma error of TIMECORR",
+    "TIMESHFT": "[s] added to the time stamps of the images",
+}
+
+
+@dataclass(frozen=True)
+class LightCurveTemplate:
+    """What the files of all stars of a CCD share; see `light_curve_template`.
+
+    The four ``bytes`` are header cards. ``wcs_cards`` lack CRPIX1 and CRPIX2,
+    which ``reference_pixel`` holds as (column, row) on the full image, one-based.
+    """
+
+    ccd_id: CcdId
+    cadence_seconds: float
+    exposure_time: float
+    data_rel: int
+    version: int
+    simulated: bool
+    level: int
+    primary_cards: bytes
+    table_cards: bytes
+    wcs_cards: bytes
+    reference_pixel: tuple[float, float]
+
+
+def light_curve_template(
+    ccd_id: CcdId,
+    *,
+    wcs: fits.Header,
+    image_header: Mapping[str, Any],
+    cadence_seconds: float,
+    data_rel: int,
+    version: int = 1,
+    origin: str = "TASOC/Aarhus",
+    tic_version: str | None = None,
+    simulated: bool = False,
+    date: str | None = None,
+    hlsp: Mapping[str, str | None] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    level: int = GZIP_LEVEL,
+) -> LightCurveTemplate:
+    """Format all that the light-curve files of one CCD share.
+
+    Parameters
+    ----------
+    ccd_id : CcdId
+    wcs : Header
+        WCS of the reference image in one-based pixels of the full image
+        (TAN-SIP); other keywords in it are passed over.
+    image_header : mapping
+        Keywords of one image, primary and image header merged. Used: DEADC,
+        INT_TIME, READTIME, FRAMETIM, NUM_FRM, NREADOUT, CRMITEN, CRBLKSZ,
+        CRSPOC, GAINx, READNOIx. Missing times follow from the cadence and the
+        mission's usual values, missing CRxxx are written as undefined.
+    cadence_seconds : float
+        Sampling interval [s].
+    data_rel, version : int
+        Data release of the images; version of the light curves.
+    origin : str
+        lightkurve and TASOC's readers know the format by ``TASOC/Aarhus``.
+    tic_version : str, optional
+        Version of the TESS Input Catalog.
+    simulated : bool
+        Whether the images are simulated (``SIMULATD``).
+    date : str, optional
+        Date in the files, ISO; today by default. Only this differs
+        between the files of two equal runs.
+    hlsp : mapping, optional
+        Values for the keywords of `HLSP`.
+    settings : mapping, optional
+        Further primary keywords that are the same for all stars.
+    level : int
+        Compression, see `tessphot_lib.io.files.fits_bytes.gzip_bytes`.
+
+    Raises
+    ------
+    InputDataError
+        If ``wcs`` lacks the reference pixel.
+    """
+    software = f"tessphot {software_version()}"
+    collection = HLSP | dict(hlsp or {}) | {"HLSPVER": f"v{version:02d}"}
+    primary: list[Card] = [
+        ("ORIGIN", origin, "institution responsible for this format"),
+        ("CREATOR", software, "software that made this file"),
+        ("DATE", date or datetime.now(UTC).strftime("%Y-%m-%d"), "file creation date"),
+        ("TELESCOP", "TESS", "telescope"),
+        ("INSTRUME", "TESS Photometer", "detector type"),
+        ("FILTER", "TESS", "photometric bandpass"),
+        ("SIMULATD", simulated, "made from simulated data"),
+        ("CAMERA", ccd_id.camera, "camera number (1-4)"),
+        ("CCD", ccd_id.ccd, "CCD number (1-4)"),
+        ("SECTOR", ccd_id.sector, "observing sector"),
+        ("PROCVER", software, "version of the photometry software"),
+        ("FILEVER", FILE_VERSION, "version of the file format"),
+        ("DATA_REL", data_rel, "data release of the images"),
+        ("VERSION", version, "version of the light curves"),
+        ("RADESYS", "ICRS", "reference frame of celestial coordinates"),
+        ("EQUINOX", 2000.0, "equinox of celestial coordinate system"),
+        ("TICVER", tic_version, "version of the TESS Input Catalog"),
+    ]
+    known = {key: value for key, value in image_header.items() if value is not None}
+    primary += [(key, known.get(key), COMMENTS[key]) for key in ("CRMITEN", "CRBLKSZ", "CRSPOC")]
+    primary += [(key, value, COMMENTS.get(key, "")) for key, value in collection.items()]
+    primary += setting_cards(settings)
+
+    dead_time = float(known.get("DEADC", 0.99 * _kept_frames(known)))
+    try:
+        reference_pixel = float(wcs["CRPIX1"]), float(wcs["CRPIX2"])
+    except (KeyError, TypeError) as error:
+        raise InputDataError(f"{ccd_id}: the reference image has no WCS ({error})") from error
+    return LightCurveTemplate(
+        ccd_id=ccd_id,
+        cadence_seconds=cadence_seconds,
+        exposure_time=dead_time * cadence_seconds,
+        data_rel=data_rel,
+        version=version,
+        simulated=simulated,
+        level=level,
+        primary_cards=format_cards(primary),
+        table_cards=format_cards(_table_cards(known, cadence_seconds, dead_time)),
+        wcs_cards=format_cards(
+            (key, value, wcs.comments[key])
+            for key, value in wcs.items()
+            if _WCS_KEYWORDS.fullmatch(key) and not key.startswith("CRPIX")
+        ),
+        reference_pixel=reference_pixel,
+    )
+
+
+def _kept_frames(known: Mapping[str, Any]) -> float:
+    """Share of the 2-s frames that the mitigation of cosmic rays keeps."""
+    return 0.8 if known.get("CRMITEN", True) else 1.0
+
+
+def _table_cards(known: Mapping[str, Any], cadence_seconds: float, dead_time: float) -> list[Card]:
+    """Header of the table of fluxes, but for what differs from star to star."""
+    n_frames = round(cadence_seconds / FRAME_TIME)
+    table: list[Card] = [
+        ("INHERIT", True, "inherit the primary header"),
+        ("EXTNAME", "LIGHTCURVE", "name of extension"),
+        ("EXTVER", 1, "extension version number"),
+        ("TIMEREF", "SOLARSYSTEM", "barycentric correction applied to times"),
+        ("TIMESYS", "TDB", "time system is Barycentric Dynamical Time"),
+        ("BJDREFI", int(BTJD_OFFSET), "integer part of BTJD reference date"),
+        ("BJDREFF", 0.0, "fraction of the day in BTJD reference date"),
+        ("TIMEUNIT", "d", "time unit for TIME, TSTART and TSTOP"),
+        ("DEADC", dead_time, "deadtime correction"),
+        ("TIMEPIXR", 0.5, "bin time beginning=0 middle=0.5 end=1"),
+        ("TIMEDEL", cadence_seconds / SECONDS_PER_DAY, "[d] time resolution of data"),
+        ("INT_TIME", known.get("INT_TIME", 1.98), "[s] photon accumulation per frame"),
+        ("READTIME", known.get("READTIME", 0.02), "[s] readout time per frame"),
+        ("FRAMETIM", known.get("FRAMETIM", FRAME_TIME), "[s] frame time"),
+        ("NUM_FRM", known.get("NUM_FRM", n_frames), "number of frames per time stamp"),
+        (
+            "NREADOUT",
+            known.get("NREADOUT", round(_kept_frames(known) * n_frames)),
+            "number of reads per cadence",
+        ),
+    ]
+    for output in "ABCD":
+        for key, comment in (
+            (f"GAIN{output}", "[electrons/count] CCD output gain"),
+            (f"READNOI{output}", "[electrons] read noise of CCD output"),
+        ):
+            if key in known:
+                table.append((key, known[key], comment))
+    return table
+
+
+def setting_cards(settings: Mapping[str, Any] | None) -> list[Card]:
+    """Cards of settings, with what is known of their meaning."""
+    return [(key, value, COMMENTS.get(key, "")) for key, value in (settings or {}).items()]

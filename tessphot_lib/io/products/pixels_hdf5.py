@@ -1,0 +1,430 @@
+"""``pixels.hdf5``: all images of a CCD as one cube, with all that photometry needs.
+
+Fluxes and errors are virtual datasets over the blocks, so that no pixel is on
+disk twice. HDF5 itself gives fill values for a block that is missing;
+`PixelCube` refuses it by name instead. Flags, which need all blocks to be
+known, are here. Datasets are described in ``docs/pixels_hdf5.md``.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import h5py
+import hdf5plugin  # noqa: F401  (registers the filters that the blocks are compressed with)
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.flags import OWN_BAD_CADENCE
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.patches import Patches
+from tessphot_lib.io.files.atomic import complete_file
+from tessphot_lib.io.products.block_hdf5 import (
+    CHUNK_SIDE,
+    MAX_CHUNK_CADENCES,
+    open_block,
+    packed,
+    read_common_flags,
+    read_flags,
+    remedy,
+)
+
+FORMAT_VERSION = 1
+PER_IMAGE = (
+    "time",
+    "time_start",
+    "time_stop",
+    "timecorr",
+    "exposure_time",
+    "cadenceno",
+    "quality",
+    "background",
+    "background_error",
+    "background_level",
+    "motion",
+    "motion_error",
+    "observatory_position",
+)
+
+
+@dataclass(frozen=True)
+class BlockIdentity:
+    """What a block must be for the cube to be whole."""
+
+    name: str
+    size: int
+    digest: str
+    n_images: int
+
+
+def write_pixels(
+    path: Path,
+    ccd_id: CcdId,
+    window: Window,
+    *,
+    blocks: list[Path],
+    identities: list[BlockIdentity],
+    images: dict[str, NDArray],
+    names: NDArray,
+    average_image: NDArray,
+    average_count: NDArray,
+    grid: dict[str, NDArray],
+    attributes: dict[str, str | int | float],
+    pixel_flags: Iterable[tuple[slice, Window, NDArray]] | None = None,
+) -> None:
+    """Join the blocks of a CCD.
+
+    Parameters
+    ----------
+    path : Path
+    window : Window
+    blocks : list of Path
+        In time order; named in the file relative to it.
+    identities : list of BlockIdentity
+        One per block.
+    images : dict
+        `PER_IMAGE` arrays over all images, in the order of the blocks.
+    names : (n,) array of str
+        File names of the images.
+    average_image, average_count : (n_rows, n_columns) arrays
+    grid : dict
+        What the backgrounds are of: ``mesh/row_edges``, ``mesh/column_edges`` and, if
+        the columns are not all alike, ``mesh/straps``; or
+        ``patches/windows``, ``patches/index``.
+    attributes : dict
+        Provenance and constants of the CCD.
+    pixel_flags : iterable of (cadences, region, flags), optional
+        Bits of `PixelFlag` of all images, piece by piece; those of the blocks if left out.
+    """
+    n_images = sum(identity.n_images for identity in identities)
+    for name in PER_IMAGE:
+        if len(images[name]) != n_images:
+            raise ValueError(f"{name} has {len(images[name])} entries, the blocks {n_images}")
+    with complete_file(path) as partial, h5py.File(partial, "w") as file:
+        for cube in ("flux", "flux_err"):
+            layout = h5py.VirtualLayout((n_images, *window.shape), "f4")
+            first = 0
+            for block, identity in zip(blocks, identities, strict=True):
+                shape = (identity.n_images, *window.shape)
+                source = block.resolve().relative_to(path.parent.resolve())
+                layout[first : first + identity.n_images] = h5py.VirtualSource(
+                    str(source), cube, shape, "f4"
+                )
+                first += identity.n_images
+            file.create_virtual_dataset(cube, layout, fillvalue=np.nan)
+        if pixel_flags is None:
+            pixel_flags = _flags_of_blocks(blocks, identities, window)
+        _write_flags(file, n_images, window, pixel_flags)
+        common = read_common_flags(blocks[0])
+        file.create_dataset("common_flags", data=common, **packed())
+        for name in PER_IMAGE:
+            file.create_dataset(name, data=images[name])
+        file.create_dataset("image_name", data=np.asarray(names).astype(h5py.string_dtype()))
+        file.create_dataset("average_image", data=average_image, compression="gzip")
+        file.create_dataset("average_count", data=average_count, compression="gzip")
+        for name, values in grid.items():
+            compression = "gzip" if values.ndim > 1 else None
+            file.create_dataset(name, data=values, compression=compression)
+        table = [(str(b.resolve().relative_to(path.parent.resolve())),) for b in blocks]
+        file.create_dataset(
+            "blocks/path", data=np.array([row[0] for row in table], dtype=h5py.string_dtype())
+        )
+        for key in ("size", "n_images"):
+            values = [getattr(identity, key) for identity in identities]
+            file.create_dataset(f"blocks/{key}", data=np.array(values, dtype=np.int64))
+        digests = np.array([identity.digest for identity in identities], h5py.string_dtype())
+        file.create_dataset("blocks/digest", data=digests)
+        file.attrs.update(attributes)
+        file.attrs["format_version"] = FORMAT_VERSION
+        file.attrs["ccd"] = str(ccd_id)
+        file.attrs["window"] = window.as_list()
+
+
+def _flags_of_blocks(
+    blocks: list[Path], identities: list[BlockIdentity], window: Window
+) -> Iterator[tuple[slice, Window, NDArray]]:
+    """Flags as they are in the blocks."""
+    first = 0
+    for block, identity in zip(blocks, identities, strict=True):
+        everything = (slice(None), slice(None))
+        yield slice(first, first + identity.n_images), window, read_flags(block, everything)
+        first += identity.n_images
+
+
+def _write_flags(
+    file: h5py.File,
+    n_images: int,
+    window: Window,
+    pieces: Iterable[tuple[slice, Window, NDArray]],
+) -> None:
+    """Write ``pixel_flags``; chunks without any flag take no space."""
+    n_rows, n_columns = window.shape
+    flags = file.create_dataset(
+        "pixel_flags",
+        shape=(n_images, n_rows, n_columns),
+        dtype="u1",
+        chunks=(
+            min(MAX_CHUNK_CADENCES, n_images),
+            min(CHUNK_SIDE, n_rows),
+            min(CHUNK_SIDE, n_columns),
+        ),
+        fillvalue=0,
+        **packed(),
+    )
+    for cadences, region, values in pieces:
+        if values.any():
+            flags[(cadences, *region.slices_in(window))] = values
+
+
+def read_image_quality(path: Path) -> tuple[NDArray, int]:
+    """Read what is wrong with the images; neither looks at the blocks nor needs them.
+
+    Returns
+    -------
+    quality : (n_cadences,) int array
+        Bits of `tessphot_lib.core.flags.CadenceFlag`.
+    bad_quality : int
+        Those with which an image is bad, by ``prepare.bad_quality``.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return file["quality"][()], int(file.attrs["bad_quality"])
+    except (OSError, KeyError) as err:
+        raise InputDataError(f"{path}: cannot be read: {err}") from err
+
+
+class PixelCube:
+    """All images of a CCD, read as far as they are needed.
+
+    Use it in a ``with`` statement::
+
+        stamp = Window(100, 115, 200, 215)
+        with PixelCube(path) as cube:
+            light = cube.read("flux", stamp) - cube.background_in(stamp)  # (n_cadences, 15, 15)
+            row, column = cube.motion_at(107.2, 206.9)  # (n_cadences,)
+            good = cube.is_good()
+
+    Parameters
+    ----------
+    path : Path
+        ``pixels.hdf5``; its blocks lie beside it as it names them.
+
+    Attributes
+    ----------
+    ccd_id, window, attributes
+    n_cadences : int
+    grid : Mesh or Patches
+        What the backgrounds are of: cells of a mesh, or patches, for cutouts.
+    patches : dict or None
+        The arrays of these patches; None for a mesh.
+    image_name, time, time_start, time_stop, timecorr, exposure_time, cadenceno, quality,
+    background, background_error, background_level, motion, motion_error,
+    observatory_position : arrays
+        One entry per image, see ``docs/pixels_hdf5.md``.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read, or a block is missing, or is another one
+        than when the file was made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = Path(path)
+        try:
+            self._file = h5py.File(self.path, "r")
+        except OSError as err:
+            raise InputDataError(f"{path}: cannot be read: {err}") from err
+        try:
+            self._load()
+            self._check_blocks()
+        except KeyError as err:
+            self.close()
+            raise InputDataError(f"{path}: not a pixels.hdf5 of this version: {err}") from err
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def read(
+        self, name: str, region: Window | None = None, cadences: slice = slice(None)
+    ) -> NDArray:
+        """Read a part of a cube.
+
+        Parameters
+        ----------
+        name : {'flux', 'flux_err', 'pixel_flags'}
+        region : Window, optional
+            Science pixels, inside `window`; all of them if left out.
+        cadences : slice, optional
+            Which images.
+
+        Returns
+        -------
+        (n_cadences, n_rows, n_columns) array
+            float32 [e-/s], sky included, NaN where there is no pixel; or uint8 bits.
+
+        Raises
+        ------
+        InputDataError
+            If a chunk is damaged.
+        """
+        region = self.window if region is None else region
+        if region.intersect(self.window) != region:
+            raise ValueError(f"{region.as_list()} leaves the window {self.window.as_list()}")
+        rows, columns = region.slices_in(self.window)
+        try:
+            return self._file[name][cadences, rows, columns]
+        except OSError as err:
+            for block, _ in self._blocks():
+                with open_block(block) as file:  # tells which one is damaged
+                    _ = file[name][:, rows, columns] if name in file else None
+            raise self._damaged(f"{name} of {region.as_list()}", err) from err
+
+    def flags(self, region: Window | None = None, cadences: slice = slice(None)) -> NDArray:
+        """All bits of `PixelFlag` of some pixels, (n_cadences, n_rows, n_columns) uint8.
+
+        Those of ``read("pixel_flags")``, and those that a pixel has in all images.
+        """
+        region = self.window if region is None else region
+        changing = self.read("pixel_flags", region, cadences)
+        return changing | self._part("common_flags", region.slices_in(self.window))
+
+    def average_image(self, region: Window | None = None) -> NDArray:
+        """Average image of a region, (n_rows, n_columns) [e-/s]; NaN without pixels."""
+        region = self.window if region is None else region
+        return self._part("average_image", region.slices_in(self.window))
+
+    def background_in(self, region: Window, cadences: slice = slice(None)) -> NDArray:
+        """Background in a region, (n_cadences, n_rows, n_columns) float64 [e-/s per pixel].
+
+        NaN in images without one, and off the patches of cutouts.
+        """
+        return self.grid.evaluate(self.background[cadences], region)
+
+    def background_at(
+        self, row: float | NDArray, column: float | NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """Background and its 1-sigma error at positions.
+
+        Parameters
+        ----------
+        row, column : float, or (n,) arrays
+            [science pixels]
+
+        Returns
+        -------
+        background, error : (n_cadences,) or (n_cadences, n) float64 arrays
+            [e-/s per pixel]; NaN in images without one. What is constant in
+            time, as the light of stars that no catalog knows, is not in the error.
+        """
+        at = np.atleast_1d(row).astype(float), np.atleast_1d(column).astype(float)
+        shape = (self.n_cadences, *np.shape(row))
+        level = self.grid.evaluate_at(self.background, *at)
+        return level.reshape(shape), self.grid.error_at(self.background_error, *at).reshape(shape)
+
+    def motion_at(self, row: float | NDArray, column: float | NDArray) -> tuple[NDArray, NDArray]:
+        """Motion of the images at positions, against the reference image.
+
+        Parameters
+        ----------
+        row, column : float, or (n,) arrays
+            [science pixels]
+
+        Returns
+        -------
+        d_row, d_column : (n_cadences,) or (n_cadences, n) float64 arrays
+            [pixels]; NaN in images whose motion is not known.
+        """
+        shape = (self.n_cadences, *np.shape(row))
+        moved = displacement(self.motion, np.atleast_1d(row), np.atleast_1d(column))
+        return moved[0].reshape(shape), moved[1].reshape(shape)
+
+    def is_good(self) -> NDArray:
+        """Tell which images have none of the bits that count as bad, (n_cadences,) bool."""
+        bad = int(self.attributes["bad_quality"]) | int(OWN_BAD_CADENCE)
+        return (self.quality & bad) == 0
+
+    def block_slices(self) -> Iterator[slice]:
+        """Cadences of one block after the other: how to go through a cube in little memory."""
+        first = 0
+        for n_images in self._file["blocks/n_images"][()]:
+            yield slice(first, first + int(n_images))
+            first += int(n_images)
+
+    def _load(self) -> None:
+        """Read everything but pixels."""
+        self.attributes = dict(self._file.attrs)
+        self.ccd_id = CcdId.from_string(str(self.attributes["ccd"]))
+        self.window = Window(*map(int, self.attributes["window"]))
+        for name in PER_IMAGE:
+            setattr(self, name, self._part(name))
+        self.n_cadences = len(self.time)
+        self.image_name = self._file["image_name"].asstr()[()]
+        self.patches = None
+        if "mesh" in self._file:
+            edges = self._file["mesh"]
+            straps = edges["straps"][()] if "straps" in edges else None
+            self.grid = Mesh(self.window, edges["row_edges"][()], edges["column_edges"][()], straps)
+        else:
+            self.patches = {name: data[()] for name, data in self._file["patches"].items()}
+            self.grid = Patches.from_arrays(self.window, self.patches)
+
+    def _part(self, name: str, where: tuple[slice, ...] = ()) -> NDArray:
+        """Read a dataset of this file, not of the blocks."""
+        try:
+            return self._file[name][where]
+        except OSError as err:
+            raise self._damaged(name, err) from err
+
+    def _damaged(self, what: str, err: OSError) -> InputDataError:
+        return InputDataError(
+            f"{self.path}: {what} cannot be read ({err}); "
+            f"delete it and make it again: snakemake ... -- {self.path}"
+        )
+
+    def _blocks(self) -> Iterator[tuple[Path, tuple[int, str]]]:
+        """Path of each block, and the size and digest that it must have."""
+        table = self._file["blocks"]
+        expected = zip(table["size"][()], table["digest"].asstr()[()], strict=True)
+        for name, identity in zip(table["path"].asstr()[()], expected, strict=True):
+            yield self.path.parent / name, identity
+
+    def _check_blocks(self) -> None:
+        """Compare each block with what is written here about it."""
+        for block, (size, digest) in self._blocks():
+            if not block.is_file():
+                raise InputDataError(
+                    f"{self.path}: its block {block} is missing; make it again: "
+                    f"snakemake ... -- {block}"
+                )
+            if block.stat().st_size != size:
+                raise InputDataError(
+                    f"{self.path}: its block {block} has {block.stat().st_size} bytes, "
+                    f"not {size}; {remedy(block)}"
+                )
+            with open_block(block) as file:
+                is_same = str(file.attrs["digest"]) == digest
+            if not is_same:
+                raise InputDataError(
+                    f"{self.path}: its block {block} is not the one it was made from; "
+                    f"{remedy(block)}"
+                )

@@ -1,0 +1,69 @@
+"""``trends.hdf5``: what the quiet stars of a CCD have in common.
+
+Datasets ``vectors`` (n_cadences, n_trends), of rms one over the good images,
+NaN where not known; ``cadenceno`` (n_cadences,); ``tic_id``, ``row``, ``column``
+[science pixels] (n_stars,), and ``loadings`` (n_stars, n_trends) [relative flux]
+of the quiet stars. Attributes: ``ccd``, ``remark`` (why there are no trends, if so),
+``software`` and ``settings``.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.files.atomic import complete_file
+
+ARRAYS = ("vectors", "tic_id", "row", "column", "loadings")
+
+
+def write_trends(
+    path: Path,
+    ccd_id: CcdId,
+    arrays: Mapping[str, NDArray],
+    *,
+    cadenceno: NDArray,
+    remark: str,
+    attributes: Mapping[str, str],
+) -> None:
+    """Write the arrays named in `ARRAYS`; ``path`` appears complete or not at all."""
+    with complete_file(path) as partial, h5py.File(partial, "w") as file:
+        for name in ARRAYS:
+            file.create_dataset(name, data=arrays[name])
+        file.create_dataset("cadenceno", data=cadenceno)
+        file.attrs.update(attributes)
+        file.attrs["ccd"] = str(ccd_id)
+        file.attrs["remark"] = remark
+
+
+def read_trends(path: Path, cadenceno: NDArray) -> tuple[dict[str, NDArray], str]:
+    """Read the arrays, and the remark.
+
+    Parameters
+    ----------
+    path : Path
+    cadenceno : (n_cadences,) array
+        Of the images that the trends are to be used with.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read, or is of other images.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            arrays = {name: file[name][()] for name in ARRAYS}
+            known = file["cadenceno"][()]
+            remark = str(file.attrs["remark"])
+    except (OSError, KeyError) as error:
+        raise InputDataError(f"{path}: cannot be read: {error}") from error
+    if not np.array_equal(known, cadenceno):
+        raise InputDataError(
+            f"{path}: trends of {len(known)} images, but other ones are to be corrected; "
+            "run the workflow again"
+        )
+    return arrays, remark

@@ -1,0 +1,1 @@
+"""Star tables and catalogs."""

@@ -1,0 +1,1 @@
+"""Corrections and metrics of light curves."""

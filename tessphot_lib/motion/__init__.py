@@ -1,0 +1,1 @@
+"""Image motion from the positions of stars."""

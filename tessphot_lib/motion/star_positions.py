@@ -1,0 +1,165 @@
+"""Motion of the images on the CCD, from the positions of some thousand stars.
+
+Each star's position is measured in each image with a Gaussian window that
+follows it; then one affine transformation per image (translation, rotation,
+scale, shear, so that differential velocity aberration fits) is fitted to the
+displacements of all stars against their median position
+(`tessphot_lib.core.affine` tells how it is kept).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.core.geometry import Window
+
+HALF_STAMP = 4  # [pixels] positions are measured in stamps of 9 x 9
+WINDOW_SIGMA = 1.0  # [pixels] of the Gaussian window
+N_ITERATIONS = 8
+MAX_DISPLACEMENT = 2.0  # [pixels] from where the catalog says; further is another star
+ISOLATION_RADIUS = 4.0  # [pixels]
+ISOLATION_TMAG = 2.0  # [mag] neighbors this much fainter are harmless
+GRID = 16  # stars are spread over GRID x GRID cells of the CCD
+
+
+def select_motion_stars(
+    row: NDArray,
+    column: NDArray,
+    tmag: NDArray,
+    window: Window,
+    *,
+    n_stars: int,
+    bright_limit: float,
+    faint_limit: float,
+) -> NDArray:
+    """Choose stars whose positions tell the motion: unsaturated, isolated, spread evenly.
+
+    Parameters
+    ----------
+    row, column, tmag : (n,) arrays
+        The catalog [science pixels, mag]; NaN rows are never chosen.
+    window : Window
+        The pixels there are; stars closer than a stamp to its edge are left out.
+    n_stars : int
+        At most as many are chosen on a full CCD, the brightest of each cell.
+    bright_limit, faint_limit : float
+        Range of Tmag.
+
+    Returns
+    -------
+    (n_chosen,) int array
+        Indices, increasing; empty where no star qualifies.
+    """
+    known = np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag)
+    inside = (
+        (row >= window.row0 + HALF_STAMP)
+        & (row <= window.row1 - 1 - HALF_STAMP)
+        & (column >= window.column0 + HALF_STAMP)
+        & (column <= window.column1 - 1 - HALF_STAMP)
+    )
+    candidates = np.flatnonzero(known & inside & (tmag >= bright_limit) & (tmag <= faint_limit))
+    candidates = candidates[_is_isolated(row, column, tmag, known, candidates)]
+    candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
+    cell = (row[candidates] // (SCIENCE_ROWS / GRID)).astype(int) * GRID + (
+        column[candidates] // (SCIENCE_COLUMNS / GRID)
+    ).astype(int)
+    per_cell = max(1, n_stars // GRID**2)
+    n_cells_seen = np.prod([-(-size * GRID // 2048) for size in window.shape])
+    per_cell = max(per_cell, min(n_stars // max(n_cells_seen, 1), 12))
+    order = np.argsort(cell, kind="stable")
+    rank = np.empty(len(order), dtype=int)
+    starts = np.searchsorted(cell[order], cell[order])
+    rank[order] = np.arange(len(order)) - starts
+    return np.sort(candidates[rank < per_cell])
+
+
+def _is_isolated(
+    row: NDArray, column: NDArray, tmag: NDArray, known: NDArray, candidates: NDArray
+) -> NDArray:
+    """Tell which candidates have no bright neighbor, one bool per candidate."""
+    if candidates.size == 0:
+        return np.zeros(0, dtype=bool)
+    index = np.flatnonzero(known)
+    tree = cKDTree(np.column_stack([row[index], column[index]]))
+    pairs = tree.query_ball_point(
+        np.column_stack([row[candidates], column[candidates]]), ISOLATION_RADIUS
+    )
+    return np.array(
+        [
+            np.sum(tmag[index[near]] < tmag[star] + ISOLATION_TMAG) == 1
+            for star, near in zip(candidates, pairs, strict=True)
+        ]
+    )
+
+
+def measure_positions(
+    image: NDArray, window: Window, row: NDArray, column: NDArray, background: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Measure where stars are in one image.
+
+    Parameters
+    ----------
+    image : (n_rows, n_columns) array
+        Sky included [e-/s]; a star with a NaN pixel in its stamp is not measured.
+    window : Window
+        The pixels that the image covers.
+    row, column : (n_stars,) arrays
+        Where the stars are expected [science pixels], at least `HALF_STAMP`
+        from the edge of the window.
+    background : (n_stars,) array
+        Background at each star [e-/s per pixel].
+
+    Returns
+    -------
+    measured_row, measured_column : (n_stars,) float64 arrays
+        Positions at which the Gaussian-weighted first moment vanishes; NaN
+        where a star was not found.
+    """
+    first_row = np.round(row).astype(int) - HALF_STAMP
+    first_column = np.round(column).astype(int) - HALF_STAMP
+    offsets = np.arange(2 * HALF_STAMP + 1)
+    stamps = image[
+        (first_row - window.row0)[:, None, None] + offsets[:, None],
+        (first_column - window.column0)[:, None, None] + offsets,
+    ].astype(np.float64)
+    stamps -= background[:, None, None]
+    stamp_row, stamp_column = measure_stamps(stamps, row - first_row, column - first_column)
+    return stamp_row + first_row, stamp_column + first_column
+
+
+def measure_stamps(stamps: NDArray, row: NDArray, column: NDArray) -> tuple[NDArray, NDArray]:
+    """Measure where stars are in stamps of their own; what `measure_positions` does.
+
+    Parameters
+    ----------
+    stamps : (n, side, side) float64 array
+        Background-subtracted [e-/s]; one with a NaN pixel is not measured.
+    row, column : (n,) arrays
+        Where the stars are expected [pixels of the stamp].
+
+    Returns
+    -------
+    row, column : (n,) float64 arrays
+        [pixels of the stamp]; NaN where a star was not found.
+    """
+    offsets = np.arange(stamps.shape[1])
+    at_row, at_column = row.astype(float), column.astype(float)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for _ in range(N_ITERATIONS):
+            d_row = offsets - at_row[:, None]
+            d_column = offsets - at_column[:, None]
+            weight_row = np.exp(-0.5 * (d_row / WINDOW_SIGMA) ** 2)
+            weight_column = np.exp(-0.5 * (d_column / WINDOW_SIGMA) ** 2)
+            along_rows = np.einsum("src,sc->sr", stamps, weight_column)
+            total = (along_rows * weight_row).sum(axis=1)
+            moment_row = (along_rows * weight_row * d_row).sum(axis=1) / total
+            along_columns = np.einsum("src,sr->sc", stamps, weight_row)
+            moment_column = (along_columns * weight_column * d_column).sum(axis=1) / total
+            # Twice the moment is the whole step for a Gaussian as wide as its window.
+            at_row = at_row + np.clip(2 * moment_row, -0.5, 0.5)
+            at_column = at_column + np.clip(2 * moment_column, -0.5, 0.5)
+        distance = np.hypot(at_row - row, at_column - column)
+        found = (distance < MAX_DISPLACEMENT) & (total > 0) & (np.abs(moment_row) < 0.05)
+        found &= np.abs(moment_column) < 0.05
+    return np.where(found, at_row, np.nan), np.where(found, at_column, np.nan)

@@ -1,0 +1,106 @@
+"""Method ``aperture``: the pixels of the apertures that the todo list holds are summed."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.aperture.crowding import light_moved, moved_light_error
+from tessphot_lib.aperture.selection import Aperture
+from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
+from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.errors import MeasurementError
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
+from tessphot_lib.core.settings import ApertureSettings
+from tessphot_lib.io.products.background_grid import cube_grid
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.photometry.average_positions import mean_motion
+from tessphot_lib.photometry.failures import notes_of
+from tessphot_lib.photometry.regions import bounding_window, cadence_slices, regions
+from tessphot_lib.photometry.targets import StarList
+
+log = logging.getLogger(__name__)
+
+
+def measure_apertures(
+    cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
+) -> StarFluxes:
+    """Sum the apertures of all stars; a method as `tessphot_lib.photometry.methods` describes them.
+
+    Stars near the tile are measured together, those with large apertures one
+    by one. With ``aperture.motion_correction`` the light that the motion of the
+    image carries over the edge of an aperture, as reckoned from the PRF, is put back.
+    """
+    apertures = targets.apertures
+    result = StarFluxes.unknown(len(apertures), cube.n_cadences)
+    for region, members in regions(cube, [bounding_window(one) for one in apertures], tile):
+        matrix = ApertureMatrix.over(region, [apertures[index] for index in members])
+        n_pixels = matrix.weights.sum(axis=1)
+        for number, cadences in enumerate(cadence_slices(cube, region)):
+            sums = _measure_block(cube, matrix, cadences)
+            error = _background_error(cube, apertures, members, cadences) * n_pixels[:, None]
+            for name in StarFluxes.array_names():
+                getattr(result, name)[members, cadences] = getattr(sums, name)
+            result.flux_err[members, cadences] = np.hypot(sums.flux_err, error)
+            if len(members) > 1 and cube.patches is None:
+                log.info("%s: block %d read", cube.ccd_id, number + 1)
+    if ApertureSettings.from_mapping(settings["aperture"]).motion_correction:
+        _correct_for_motion(cube, targets, result)
+    return StarFluxes(
+        **{name: getattr(result, name) for name in StarFluxes.array_names()},
+        notes=tuple(
+            notes_of(tic_id, lambda index=index: _notes(targets, index))
+            for index, tic_id in enumerate(targets.stars["tic_id"])
+        ),
+    )
+
+
+def _measure_block(cube: PixelCube, matrix: ApertureMatrix, cadences: slice) -> StarFluxes:
+    """Read the pixels of one block and sum them."""
+    return sum_apertures(
+        cube.read("flux", matrix.region, cadences),
+        cube.read("flux_err", matrix.region, cadences),
+        cube_grid(cube).evaluate(cube.background[cadences], matrix.region),
+        cube.read("pixel_flags", matrix.region, cadences),
+        matrix,
+    )
+
+
+def _background_error(
+    cube: PixelCube, apertures: list[Aperture], members: list[int], cadences: slice
+) -> NDArray:
+    """Error of the background per pixel at each star, (n_members, n_cadences) [e-/s]."""
+    boxes = [bounding_window(apertures[index]) for index in members]
+    row = np.array([0.5 * (box.row0 + box.row1 - 1) for box in boxes])
+    column = np.array([0.5 * (box.column0 + box.column1 - 1) for box in boxes])
+    return cube_grid(cube).error_at(cube.background_error[cadences], row, column).T
+
+
+def _correct_for_motion(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> None:
+    """Put back the light that moved out of the apertures, and take off what moved in."""
+    motion = np.array([one.light.motion for one in targets.apertures]).reshape(-1, 5)
+    row, column = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    d_row, d_column = displacement(cube.motion - mean_motion(cube), row, column)
+    fluxes.flux[...] -= light_moved(motion, d_row.T, d_column.T)
+    error = moved_light_error(motion, cube.motion_error)
+    fluxes.flux_err[...] = np.hypot(fluxes.flux_err, error)
+
+
+def _notes(targets: StarList, index: int) -> StarNotes:
+    """Whose light one star's aperture holds; failure without pixels."""
+    aperture = targets.apertures[index]
+    if not aperture.mask.any():
+        raise MeasurementError("No pixel of the CCD lies under the star.")
+    light = aperture.light
+    share = 1 - light.crowdsap
+    return StarNotes(
+        header={"AP_CONT": share, "CROWDSAP": light.crowdsap, "FLFRCSAP": light.flfrcsap},
+        diagnostics={
+            "contamination": share,
+            "crowdsap": light.crowdsap,
+            "flfrcsap": light.flfrcsap,
+        },
+    )

@@ -1,0 +1,216 @@
+"""The apertures of all stars of a CCD: what the step `todo` decides for each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tessphot_lib.aperture.crowding import KnownLight
+from tessphot_lib.aperture.selection import Aperture, find_apertures
+from tessphot_lib.aperture.sizes import stamp_window
+from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.patches import Patches
+from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.core.settings import ApertureSettings
+from tessphot_lib.io.products.background_grid import cube_grid
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.photometry.average_positions import average_places
+
+MARGIN = 32  # [pixels] around a patch that its apertures are looked for in
+NEIGHBOR_REACH = 100  # [pixels] around it from where stars may give it light
+MAX_SKY_OF_PATCH = 200  # pixels of each patch that count for the sky of all
+MOTION_LEFT = 0.1  # of the light that motion carries over an edge, after its correction
+
+
+def ccd_apertures(
+    cube: PixelCube,
+    known: pd.DataFrame,
+    prf: Prf,
+    settings: ApertureSettings,
+    *,
+    faint_limit: float,
+) -> tuple[dict[int, Aperture], NDArray]:
+    """Find the apertures of all stars of a CCD that are to be measured.
+
+    Parameters
+    ----------
+    cube : PixelCube
+    known : DataFrame
+        The catalog: row, column, tmag.
+    prf : Prf
+    settings : ApertureSettings
+    faint_limit : float
+        [Tmag]
+
+    Returns
+    -------
+    apertures : dict
+        By the number of the star's row in the catalog.
+    on_data : (n_stars,) bool array
+        Stars that stand on a pixel with data, whatever their brightness.
+    """
+    row, column, tmag = (known[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
+    places = average_places(cube, known)
+    on_data = np.zeros(len(known), dtype=bool)
+    found: dict[int, Aperture] = {}
+    left = MOTION_LEFT if settings.motion_correction else 1.0
+    motion_rms = left * _motion_rms(cube)
+    elsewhere = _sky_of_patches(cube, row, column, tmag)
+    for region, inside in _regions(cube, row, column):
+        average = cube.average_image(region)
+        inside = inside[_on_data(average, region, row[inside], column[inside])]
+        on_data[inside] = True
+        wanted = inside[tmag[inside] <= faint_limit]
+        if wanted.size:
+            stars = _Stars(row, column, *places, tmag, wanted)
+            found |= _apertures(cube, region, average, stars, prf, settings, motion_rms, elsewhere)
+    return found, on_data
+
+
+@dataclass(frozen=True)
+class _Stars:
+    """The catalog, and the indices of those of its stars that are to be measured."""
+
+    row: NDArray
+    column: NDArray
+    average_row: NDArray
+    average_column: NDArray
+    tmag: NDArray
+    measured: NDArray
+
+
+def _regions(cube: PixelCube, row: NDArray, column: NDArray) -> Iterator[tuple[Window, NDArray]]:
+    """Parts of the CCD that are looked at together, each with the indices of the stars on it.
+
+    The whole window or, where there are patches, each of them with what lies beside it.
+    """
+    patches = cube_grid(cube)
+    if not isinstance(patches, Patches):
+        with np.errstate(invalid="ignore"):
+            yield cube.window, np.flatnonzero(cube.window.contains(row, column))
+        return
+    on_patch = patches.patch_at(row, column)
+    for number, box in enumerate(patches.windows):
+        inside = np.flatnonzero(on_patch == number)
+        if inside.size:
+            yield widened(box, MARGIN).intersect(cube.window), inside
+
+
+def _apertures(
+    cube: PixelCube,
+    region: Window,
+    average: NDArray,
+    stars: _Stars,
+    prf: Prf,
+    settings: ApertureSettings,
+    motion_rms: float,
+    elsewhere: NDArray | None,
+) -> dict[int, Aperture]:
+    """Apertures of the stars of a region, by their index in the catalog."""
+    around = widened(region, NEIGHBOR_REACH)
+    with np.errstate(invalid="ignore"):
+        near = np.flatnonzero(around.contains(stars.row, stars.column))
+    known = [values[near] for values in (stars.row, stars.column, stars.tmag)]
+    mask_scale = float(cube.attributes["mask_radius_scale"])
+    light = KnownLight.expected(
+        prf,
+        region,
+        stars.average_row[near],
+        stars.average_column[near],
+        stars.tmag[near],
+        targets=np.searchsorted(near, stars.measured),
+        stamps=[
+            stamp_window(
+                stars.row[star], stars.column[star], stars.tmag[star], region, settings.max_radius
+            )
+            for star in stars.measured
+        ],
+    )
+    found = find_apertures(
+        average,
+        region,
+        *known,
+        measured=np.searchsorted(near, stars.measured),
+        sky=~star_mask(region, *known, radius_scale=mask_scale),
+        threshold=settings.threshold,
+        min_pixels=settings.min_pixels,
+        max_radius=settings.max_radius,
+        noise=typical_noise(cube, region) if settings.kind == "optimal" else None,
+        motion_rms=motion_rms,
+        sky_elsewhere=elsewhere,
+        known_light=light,
+    )
+    return dict(zip(stars.measured.tolist(), found, strict=True))
+
+
+def _sky_of_patches(
+    cube: PixelCube, row: NDArray, column: NDArray, tmag: NDArray
+) -> NDArray | None:
+    """Some pixels of the average image outside known stars, of all patches; None without patches.
+
+    A small patch hardly shows any sky by itself.
+    """
+    if cube.patches is None:
+        return None
+    mask_scale = float(cube.attributes["mask_radius_scale"])
+    values = []
+    for box in (Window(*map(int, one)) for one in cube.patches["windows"]):
+        average = cube.average_image(box)
+        around = widened(box, NEIGHBOR_REACH)
+        with np.errstate(invalid="ignore"):
+            near = around.contains(row, column)
+        sky = ~star_mask(box, row[near], column[near], tmag[near], radius_scale=mask_scale)
+        seen = average[sky & np.isfinite(average)]
+        values.append(seen[:: 1 + len(seen) // MAX_SKY_OF_PATCH])
+    return np.concatenate(values)
+
+
+def widened(window: Window, margin: int) -> Window:
+    """A window with what lies around it, as far as the CCD goes."""
+    return Window(
+        max(window.row0 - margin, 0),
+        min(window.row1 + margin, SCIENCE_ROWS),
+        max(window.column0 - margin, 0),
+        min(window.column1 + margin, SCIENCE_COLUMNS),
+    )
+
+
+def typical_noise(cube: PixelCube, region: Window) -> NDArray:
+    """Errors of the pixels in the image whose background is the median one [e-/s]."""
+    level = np.where(cube.quality == 0, cube.background_level, np.nan)
+    if not np.isfinite(level).any():
+        level = np.nan_to_num(cube.background_level)
+    middle = int(np.nanargmin(np.abs(level - np.nanmedian(level))))
+    noise = cube.read("flux_err", region, slice(middle, middle + 1))[0].astype(np.float64)
+    if np.isfinite(noise).any() or cube.patches is None:
+        return noise
+    # A cutout may lack that image: the one in the middle of those that it has.
+    has = np.flatnonzero(np.isfinite(cube.read("flux_err", region)).any(axis=(1, 2)))
+    one = int(has[len(has) // 2]) if has.size else middle
+    return cube.read("flux_err", region, slice(one, one + 1))[0].astype(np.float64)
+
+
+def _motion_rms(cube: PixelCube) -> float:
+    """Standard deviation of the motion of unflagged images in the middle of the CCD [pixels]."""
+    motion = cube.motion[cube.quality == 0][:, [0, 3]]
+    motion = motion[np.isfinite(motion).all(axis=1)]
+    return float(np.sqrt(np.mean(np.var(motion, axis=0)))) if len(motion) > 1 else 0.0
+
+
+def _on_data(average: NDArray, window: Window, row: NDArray, column: NDArray) -> NDArray:
+    """Tell which positions fall on a pixel of the window that has data."""
+    with np.errstate(invalid="ignore"):
+        result = window.contains(row, column)
+    inside = np.flatnonzero(result)
+    rows = np.floor(row[inside] + 0.5).astype(int) - window.row0
+    columns = np.floor(column[inside] + 0.5).astype(int) - window.column0
+    rows, columns = (
+        np.minimum(rows, average.shape[0] - 1),
+        np.minimum(columns, average.shape[1] - 1),
+    )
+    result[inside] = np.isfinite(average[rows, columns])
+    return result

@@ -1,0 +1,70 @@
+"""Which method of photometry suits a star."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.constants import SATURATION_TMAG
+from tessphot_lib.core.settings import AutoSettings
+
+APERTURE, LINPSF, PSF, HALO = "aperture", "linpsf", "psf", "halo"
+FITS = (LINPSF, PSF)  # methods that tell the light of neighbors apart
+
+
+def choose_methods(
+    tmag: NDArray, contamination: NDArray, edge_share: NDArray, settings: AutoSettings
+) -> NDArray:
+    """Choose a method for each star.
+
+    Parameters
+    ----------
+    tmag : (n_stars,) array
+        TESS magnitudes.
+    contamination : (n_stars,) array
+        Share of the light in a star's aperture that is not its own; NaN
+        (unknown) counts as none.
+    edge_share : (n_stars,) array
+        Flux of those pixels of the aperture beyond which it would go on, by
+        the expected flux of the star; NaN counts as none.
+    settings : AutoSettings
+        The limits.
+
+    Returns
+    -------
+    (n_stars,) array of str
+        ``halo`` for the very brightest and for bright stars whose aperture is
+        cut; ``linpsf`` for stars in a crowd that do not saturate, since a fit
+        needs to know where the charge is; ``aperture`` else.
+    """
+    tmag = np.asarray(tmag, dtype=float)
+    with np.errstate(invalid="ignore"):
+        is_cut = (tmag < settings.halo_limit) & (np.asarray(edge_share) > settings.halo_edge)
+        is_halo = (tmag <= settings.halo_always) | is_cut
+        is_crowded = np.asarray(contamination) > settings.linpsf_contamination
+        is_crowded &= tmag > SATURATION_TMAG
+    return np.select([is_halo, is_crowded], [HALO, LINPSF], APERTURE).astype(object)
+
+
+def is_left_out(method: NDArray, brighter_method: str, *, brighter_saturates: bool) -> NDArray:
+    """Tell which of the stars in the aperture of a brighter one are left to it.
+
+    Parameters
+    ----------
+    method : (n_stars,) array of str
+        Of the fainter stars.
+    brighter_method : str
+    brighter_saturates : bool
+        Its charge is not where its PRF has it; a fit beside it needs it fitted, too.
+
+    Returns
+    -------
+    (n_stars,) bool array
+        Stars that are fitted are measured all the same, unless they stand in
+        what belongs to a saturated star that is not fitted.
+    """
+    is_fitted = np.isin(method.astype(str), FITS)
+    if brighter_saturates and brighter_method not in FITS:
+        return np.ones(len(method), dtype=bool)
+    return ~is_fitted
+
+
+DEFAULT_METHOD = "aperture"

@@ -1,0 +1,409 @@
+"""Methods ``linpsf`` and ``psf``: PRF fits of all stars of a small region together.
+
+Regions lie on a fixed grid over the CCD, with a margin: the flux of a star
+depends neither on the tile nor on who else is to be measured. All stars that
+the catalog knows are fitted to the average image; in single images those
+brighter than ``photometry.linpsf.free_limit`` are, and the others stay as they
+are in the average. ``psf`` also fits the places of stars down to
+``photometry.psf.place_limit``, in the average image, and of those down to
+``photometry.psf.image_limit`` in each image.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from tessphot_lib.aperture.selection import Aperture
+from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
+from tessphot_lib.catalog.saturation import FULL_WELL_RATE
+from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.constants import SATURATION_TMAG
+from tessphot_lib.core.errors import MeasurementError
+from tessphot_lib.core.flags import OWN_BAD_CADENCE
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
+from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.core.settings import LinpsfSettings, PsfSettings
+from tessphot_lib.io.products.background_grid import cube_grid
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.photometry.average_positions import average_places, mean_motion
+from tessphot_lib.photometry.ccd_apertures import typical_noise, widened
+from tessphot_lib.photometry.failures import notes_of
+from tessphot_lib.photometry.regions import cadence_slices, tile_region
+from tessphot_lib.photometry.targets import StarList
+from tessphot_lib.prf.evaluate import REACH
+from tessphot_lib.prf.linear_fit import Design, GroupFit, fit_average_image, fit_images, prepare_fit
+from tessphot_lib.prf.scene import model_error, scene_derivatives, wing_image
+
+log = logging.getLogger(__name__)
+
+CELL = 64  # [pixels] side of the regions that are fitted together
+MARGIN = 10  # [pixels] around them that is fitted, too
+FREE_MARGIN = 4  # [pixels] beyond, where stars are free, too
+CORE_MARGIN = 10  # [pixels] beyond, where stars still give light from their cores
+BOX_HALF = 2  # [pixels] 5 x 5 pixels whose flags and background are a star's
+FULL_SHARE = 0.8  # of a full well in the average image: fuller pixels are not used
+AROUND_FULL = np.ones((7, 3), dtype=bool)  # pixels beside them may hold their charge
+OFFSET_ERRORS = 0.25  # the background may be wrong by so many times its error from image to image
+PIXEL_CHANGE = 0.0004  # of the light in a pixel: what motion and PRF err by from image to image
+CONFUSION = 0.2  # [e-/s] error of the average image from stars that nobody knows
+N_PLACE_ROUNDS = 3
+SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is told
+FAINT_SHARE = 0.2  # of the flux by the catalog, below which it is told
+TOO_FAINT = "PRF fit: much less light than by the catalog."
+SATURATED = "PRF fit of a saturated star."
+HARD_TO_TELL = "PRF fit: too faint, or too close to a neighbor, to be measured by itself."
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A region that is fitted together, and the targets in its cell.
+
+    ``members`` are indices of targets, ``free`` their indices among the stars
+    that are free; ``row`` and ``column`` the places of these in the average image.
+    """
+
+    region: Window
+    members: list[int]
+    free: NDArray
+    row: NDArray
+    column: NDArray
+    fit: GroupFit
+
+
+def measure_linpsf(
+    cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
+) -> StarFluxes:
+    """Fit the fluxes of stars at their places; see `tessphot_lib.photometry.methods`."""
+    limit = LinpsfSettings.from_mapping(settings["linpsf"]).free_limit
+    return _measure(cube, targets, tile, limit, None)
+
+
+def measure_psf(
+    cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
+) -> StarFluxes:
+    """Fit fluxes and places of stars; see `tessphot_lib.photometry.methods`."""
+    limit = LinpsfSettings.from_mapping(settings["linpsf"]).free_limit
+    return _measure(cube, targets, tile, limit, PsfSettings.from_mapping(settings["psf"]))
+
+
+def _measure(
+    cube: PixelCube,
+    targets: StarList,
+    tile: Window | None,
+    free_limit: float,
+    places: PsfSettings | None,
+) -> StarFluxes:
+    """Fit all groups that hold targets, block by block."""
+    result = StarFluxes.unknown(len(targets), cube.n_cadences)
+    notes: list[StarNotes] = [StarNotes()] * len(targets)
+    groups = [
+        _prepare(cube, targets, cell, members, free_limit, places)
+        for cell, members in _cells(cube, targets)
+    ]
+    for whole, inside in _read_together(cube, groups, tile):
+        boxes = [index for group in inside for index in group.members]
+        matrix = ApertureMatrix.over(whole, [_box(targets, index, cube.window) for index in boxes])
+        for cadences in cadence_slices(cube, whole):
+            flux, flux_err = (cube.read(name, whole, cadences) for name in ("flux", "flux_err"))
+            flags = cube.read("pixel_flags", whole, cadences)
+            sky = cube_grid(cube).evaluate(cube.background[cadences], whole)
+            sums = sum_apertures(flux, flux_err, sky, flags, matrix)
+            result.background[boxes, cadences] = sums.background
+            result.pixel_flags[boxes, cadences] = sums.pixel_flags
+            light = flux - sky
+            for group in inside:
+                _fit_block(cube, group, whole, light, flux_err, cadences, result)
+    for group in groups:
+        for index, free in zip(group.members, group.free, strict=True):
+            tic_id = int(targets.stars["tic_id"].iloc[index])
+            notes[index] = notes_of(
+                tic_id,
+                lambda group=group, index=index, free=free: _notes(targets, index, group, free),
+            )
+    arrays = {name: getattr(result, name) for name in StarFluxes.array_names()}
+    return StarFluxes(**arrays, notes=tuple(notes))
+
+
+def _cells(cube: PixelCube, targets: StarList) -> list[tuple[Window, list[int]]]:
+    """Cells of the fixed grid with the targets in each; patches are cells of their own."""
+    row, column = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    if cube.patches is not None:
+        on_patch = cube_grid(cube).patch_at(row, column)
+        windows = [Window(*map(int, one)) for one in cube.patches["windows"]]
+        return [
+            (windows[number], np.flatnonzero(on_patch == number).tolist())
+            for number in np.unique(on_patch)
+            if number >= 0
+        ]
+    pixel = [
+        np.clip(np.floor(place + 0.5).astype(int), first, last - 1)
+        for place, first, last in (
+            (row, cube.window.row0, cube.window.row1),
+            (column, cube.window.column0, cube.window.column1),
+        )
+    ]
+    index = np.stack(pixel) // CELL
+    cells = []
+    for cell_row, cell_column in sorted(set(zip(*index.tolist(), strict=True))):
+        inside = (index[0] == cell_row) & (index[1] == cell_column)
+        cell = Window(
+            cell_row * CELL, (cell_row + 1) * CELL, cell_column * CELL, (cell_column + 1) * CELL
+        )
+        cells.append((cell, np.flatnonzero(inside).tolist()))
+    return cells
+
+
+@dataclass
+class _KnownStars:
+    """Stars around a region, sorted by number; places as in the average image, (n,) each."""
+
+    tic_id: NDArray
+    row: NDArray
+    column: NDArray
+    tmag: NDArray
+    flux: NDArray
+
+    @classmethod
+    def around(cls, cube: PixelCube, targets: StarList, region: Window) -> "_KnownStars":
+        """Take those from the catalog whose light may matter."""
+        known = targets.neighbors.sort_values("tic_id")
+        numbers = known[["row", "column", "tmag"]].to_numpy(dtype=float)
+        known = known[np.isfinite(numbers).all(axis=1)]
+        known = known[widened(region, REACH).contains(known["row"], known["column"])]
+        row, column = average_places(cube, known)
+        tmag = known["tmag"].to_numpy(dtype=float)
+        flux = 10 ** (0.4 * (targets.prf.zeropoint - tmag))
+        return cls(known["tic_id"].to_numpy(), row, column, tmag, flux)
+
+    def at(self, index: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Rows, columns and fluxes of some of them."""
+        return self.row[index], self.column[index], self.flux[index]
+
+    def near(self, region: Window, margin: float) -> NDArray:
+        """Indices of those in a region or so many pixels beside it."""
+        return np.flatnonzero(
+            (self.row >= region.row0 - margin)
+            & (self.row <= region.row1 - 1 + margin)
+            & (self.column >= region.column0 - margin)
+            & (self.column <= region.column1 - 1 + margin)
+        )
+
+
+def _prepare(
+    cube: PixelCube,
+    targets: StarList,
+    cell: Window,
+    members: list[int],
+    free_limit: float,
+    places: PsfSettings | None,
+) -> _Group:
+    """Fit the average image of a cell and its margin, and factor the fit of single images."""
+    prf, region = targets.prf, widened(cell, MARGIN).intersect(cube.window)
+    stars = _KnownStars.around(cube, targets, region)
+    near = stars.near(region, CORE_MARGIN)
+    everybody = np.arange(len(stars.row))
+    wings = wing_image(prf, region, *stars.at(everybody)) if len(prf.wing_share) else 0.0
+    noise = _usable_noise(cube, region, cell)
+    error = model_error(prf, region, *stars.at(near))
+    design = _fit_average(cube, prf, region, stars, near, wings, noise, error, places)
+    free = np.isin(near, stars.near(region, FREE_MARGIN)) & (stars.tmag[near] <= free_limit)
+    free |= np.isin(stars.tic_id[near], targets.stars["tic_id"].iloc[members])
+    fixed = scene_derivatives(prf, region, *stars.at(near[~free]), with_wings=False)
+    fixed[0] += wings
+    fixed[0] += _unexplained(cube, region, design, stars.flux[near], wings)
+    columns = np.flatnonzero(free)
+    free = near[free]
+    fit = prepare_fit(
+        Design(tuple(matrix[:, columns] for matrix in design.matrices)),
+        stars.flux[free],
+        fixed.reshape(len(fixed), -1),
+        np.hypot(noise, PIXEL_CHANGE * _bright(cube, region)).ravel(),
+        offset_pull=_offset_pull(cube, cell.intersect(cube.window)),
+        moving=None if places is None else np.flatnonzero(stars.tmag[free] <= places.image_limit),
+    )
+    wanted = targets.stars["tic_id"].iloc[members].to_numpy()
+    index = np.searchsorted(stars.tic_id[free], wanted)
+    return _Group(region, members, index, stars.row[free], stars.column[free], fit)
+
+
+def _usable_noise(cube: PixelCube, region: Window, cell: Window) -> NDArray:
+    """Error of the pixels in a typical image; NaN where they are not to be used.
+
+    Beside full ones, whose charge is elsewhere, and beside a patch, since each
+    patch has a background of its own.
+    """
+    noise, image = typical_noise(cube, region), cube.average_image(region)
+    with np.errstate(invalid="ignore"):
+        is_full = image > FULL_SHARE * FULL_WELL_RATE
+    noise[ndimage.binary_dilation(is_full, AROUND_FULL)] = np.nan
+    if cube.patches is not None:
+        beside = np.ones(region.shape, dtype=bool)
+        beside[cell.slices_in(region)] = False
+        noise[beside] = np.nan
+    return noise
+
+
+def _fit_average(
+    cube: PixelCube,
+    prf: Prf,
+    region: Window,
+    stars: _KnownStars,
+    near: NDArray,
+    wings: NDArray | float,
+    noise: NDArray,
+    error: NDArray,
+    places: PsfSettings | None,
+) -> Design:
+    """Fit fluxes, and places if asked for, to the average image; both are set in ``stars``."""
+    light = (cube.average_image(region).astype(float) - wings).ravel()
+    n_good = max(1, int(((cube.quality & int(OWN_BAD_CADENCE)) == 0).sum()))
+    sigma = np.sqrt(noise**2 / n_good + error**2 + CONFUSION**2).ravel()
+    refined = None if places is None else stars.tmag[near] <= places.place_limit
+    for _ in range(1 if refined is None else N_PLACE_ROUNDS):
+        design = Design.of(prf, region, *stars.at(near))
+        stars.flux[near], d_row, d_column = fit_average_image(
+            light, sigma, design, stars.flux[near], with_places=refined
+        )
+        stars.row[near] += d_row
+        stars.column[near] += d_column
+    return design if refined is None else Design.of(prf, region, *stars.at(near))
+
+
+def _bright(cube: PixelCube, region: Window) -> NDArray:
+    """Light of the average image, (n_rows, n_columns) [e-/s]; 0 where there is none."""
+    return np.maximum(np.nan_to_num(cube.average_image(region)).astype(float), 0.0)
+
+
+def _unexplained(
+    cube: PixelCube, region: Window, design: Design, flux: NDArray, wings: NDArray | float
+) -> NDArray:
+    """What the average image has more than its fit, (n_rows, n_columns) [e-/s]; 0 where unknown.
+
+    Stars that no catalog knows, and what the PRF is wrong by, are in each image,
+    too: with them taken off only changes are fitted there, and no star gets a
+    share of them that depends on the weights of single images.
+    """
+    model = (design.matrices[0] @ flux).reshape(region.shape) + wings
+    return np.nan_to_num(cube.average_image(region).astype(float) - model)
+
+
+def _offset_pull(cube: PixelCube, cell: Window) -> float:
+    """How wrong the background of a cell may be in an image [e-/s per pixel]."""
+    middle = [
+        np.array([0.5 * (first + last - 1)])
+        for first, last in ((cell.row0, cell.row1), (cell.column0, cell.column1))
+    ]
+    error = cube_grid(cube).error_at(cube.background_error, *middle)
+    known = error[np.isfinite(error)]
+    return OFFSET_ERRORS * float(np.median(known)) if known.size else 1.0
+
+
+def _read_together(
+    cube: PixelCube, groups: list[_Group], tile: Window | None
+) -> list[tuple[Window, list[_Group]]]:
+    """Regions that are read at once: the tile for all groups inside it, the others alone."""
+    whole = None if cube.patches is not None else tile_region(tile, cube.window)
+    inside = [
+        group
+        for group in groups
+        if whole is not None and whole.intersect(group.region) == group.region
+    ]
+    together = [(whole, inside)] if inside else []
+    taken = {id(group) for group in inside}
+    return together + [(group.region, [group]) for group in groups if id(group) not in taken]
+
+
+def _fit_block(
+    cube: PixelCube,
+    group: _Group,
+    whole: Window,
+    light: NDArray,
+    flux_err: NDArray,
+    cadences: slice,
+    result: StarFluxes,
+) -> None:
+    """Fit some images of a group, and keep what concerns its targets."""
+    rows, columns = group.region.slices_in(whole)
+    cut = (slice(None), rows, columns)
+    pixels, errors = (cube_part[cut].reshape(len(light), -1).T for cube_part in (light, flux_err))
+    motion = cube.motion[cadences] - mean_motion(cube)
+    d_row, d_column = (one.T for one in displacement(motion, group.row, group.column))
+    middle = [
+        np.array([0.5 * (first + last - 1)])
+        for first, last in (
+            (group.region.row0, group.region.row1),
+            (group.region.column0, group.region.column1),
+        )
+    ]
+    common = tuple(one[:, 0] for one in displacement(motion, *middle))
+    flux, error, moved_row, moved_column = fit_images(
+        group.fit, pixels, errors.astype(float) ** 2, d_row, d_column, common
+    )
+    d_row, d_column = d_row.copy(), d_column.copy()
+    d_row[group.fit.moving] += moved_row
+    d_column[group.fit.moving] += moved_column
+    members, free = group.members, group.free
+    sky_error = cube_grid(cube).error_at(
+        cube.background_error[cadences], group.row[free], group.column[free]
+    )
+    spread = group.fit.gain[free].sum(axis=1)
+    result.flux[members, cadences] = flux[free]
+    result.flux_err[members, cadences] = np.hypot(error[free], spread[:, None] * sky_error.T)
+    known = np.where(np.isfinite(flux[free]), 1.0, np.nan)
+    result.centroid_row[members, cadences] = known * (group.row[free, None] + d_row[free])
+    result.centroid_column[members, cadences] = known * (group.column[free, None] + d_column[free])
+
+
+def _box(targets: StarList, index: int, window: Window) -> Aperture:
+    """The 5 x 5 pixels around a star, as far as there are any."""
+    star = targets.stars.iloc[index]
+    row, column = round(float(star["row"])), round(float(star["column"]))
+    row = min(max(row, window.row0), window.row1 - 1)
+    column = min(max(column, window.column0), window.column1 - 1)
+    stamp = Window(
+        max(row - BOX_HALF, window.row0),
+        min(row + BOX_HALF + 1, window.row1),
+        max(column - BOX_HALF, window.column0),
+        min(column + BOX_HALF + 1, window.column1),
+    )
+    return Aperture(stamp, np.ones(stamp.shape, dtype=bool), is_minimum=False)
+
+
+def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes:
+    """What is to be said of one star; failure where no pixel shows it."""
+    power = group.fit.design.matrices[0][:, [free]].power(2).T @ group.fit.weights
+    if not power.sum() > 0:
+        raise MeasurementError("No usable pixel of the CCD shows the star.")
+    light = targets.apertures[index].light
+    shared = float(group.fit.pulled_share[free])
+    tmag = float(targets.stars["tmag"].iloc[index])
+    expected = 10 ** (0.4 * (targets.prf.zeropoint - tmag))
+    remark = None
+    if shared > SHARED_LIMIT:
+        remark = HARD_TO_TELL
+    elif tmag < SATURATION_TMAG:
+        remark = SATURATED
+    elif group.fit.mean_flux[free] < FAINT_SHARE * expected:
+        remark = TOO_FAINT
+    share = 1 - light.crowdsap
+    return StarNotes(
+        header={
+            "PSF_CONT": share,
+            "PSF_MEAN": float(group.fit.mean_flux[free]),
+            "PSF_PULL": shared,
+            "PSF_ROW": float(group.row[free]),
+            "PSF_COL": float(group.column[free]),
+        },
+        diagnostics={
+            "contamination": share,
+            "crowdsap": light.crowdsap,
+            "flfrcsap": light.flfrcsap,
+        },
+        remark=remark,
+    )

@@ -1,0 +1,296 @@
+"""What is made of a measured star: its light-curve file, and its row of the diagnostics."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from tessphot_lib.aperture.selection import aperture_flags, edge_flux
+from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.errors import MeasurementError
+from tessphot_lib.core.flags import LightCurveFlag
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.lightcurve import LightCurve, Stamp, StarFluxes
+from tessphot_lib.io.products.lightcurve_fits import light_curve_name, write_light_curve
+from tessphot_lib.io.products.lightcurve_template import LightCurveTemplate, light_curve_template
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.todo_sqlite import Status
+from tessphot_lib.lightcurves.metrics import CDPP_HOURS, cdpp, light_curve_diagnostics
+from tessphot_lib.photometry.cards import choice_cards, method_cards
+from tessphot_lib.photometry.corrections import Correction
+from tessphot_lib.photometry.failures import attempt
+from tessphot_lib.photometry.regions import tile_region
+from tessphot_lib.photometry.targets import StarList
+from tessphot_lib.quality.light_curve_flags import star_pixel_quality, star_quality
+from tessphot_lib.times.barycenter import star_time_correction
+
+DATA_REL_UNKNOWN = 0
+CDPP_KEYWORDS = dict(zip(CDPP_HOURS, ("CDPP0_5", "CDPP1_0", "CDPP2_0", "CDPP6_0"), strict=True))
+
+DIAGNOSTIC_DTYPES = {
+    "priority": "int64",
+    "tic_id": "int64",
+    "status": "int64",
+    "lightcurve": "object",
+    "method_used": "object",
+    "elaptime": "float64",
+    "worker_wait_time": "float64",
+    "mean_flux": "float64",
+    "variance": "float64",
+    "variability": "float64",
+    "rms_hour": "float64",
+    "ptp": "float64",
+    "pos_row": "float64",
+    "pos_column": "float64",
+    "contamination": "float64",
+    "crowdsap": "float64",
+    "flfrcsap": "float64",
+    "mask_size": "int64",
+    "edge_flux": "float64",
+    "stamp_width": "int64",
+    "stamp_height": "int64",
+    "stamp_resizes": "int64",
+    **dict.fromkeys(CDPP_HOURS, "float64"),
+    "errors": "object",
+}
+
+
+@dataclass(frozen=True)
+class Products:
+    """All that is needed to write the light curves of some stars.
+
+    Attributes
+    ----------
+    cube : PixelCube
+    targets : StarList
+    fluxes : StarFluxes
+        Of the targets, in their order.
+    frame : StarFrame
+    quality : (n_stars, n_cadences) int32 array
+    correction : Correction
+    template : LightCurveTemplate
+    settings : mapping
+        Section ``photometry`` of the configuration.
+    sky_of : callable
+        Sky pixels of a stamp.
+    path_of : callable
+        Path of a light curve from its standard name and the TIC number.
+    """
+
+    cube: PixelCube
+    targets: StarList
+    fluxes: StarFluxes
+    frame: "StarFrame"
+    quality: NDArray
+    correction: Correction
+    template: LightCurveTemplate
+    settings: Mapping[str, Any]
+    sky_of: Callable[[Window], NDArray]
+    path_of: Callable[[str, int], Path]
+
+    def write(self, index: int) -> dict[str, Any]:
+        """Write the light curve of one star; return its diagnostics.
+
+        Whatever fails ends up in ``errors``, with status 2.
+        """
+        star = self.targets.stars.iloc[index].to_dict()
+        aperture, note = self.targets.apertures[index], self.fluxes.notes[index]
+        height, width = aperture.stamp.shape
+        row = {
+            "priority": star["priority"],
+            "tic_id": star["tic_id"],
+            "lightcurve": None,
+            "worker_wait_time": 0.0,
+            "mask_size": int(aperture.mask.sum()),
+            "stamp_height": height,
+            "stamp_width": width,
+            "stamp_resizes": 0,
+        }
+        failed = {"status": int(Status.ERROR), "method_used": "error"}
+        if note.failure is not None:
+            return row | failed | {"errors": note.failure}
+        found, failure = attempt(star["tic_id"], lambda: self._write(index, star))
+        if found is None:
+            return row | failed | {"errors": failure}
+        remarks = [text for text in (self.targets.remarks[index], note.remark) if text]
+        return (
+            row
+            | found
+            | {
+                "status": int(Status.WARNING if remarks else Status.OK),
+                "method_used": star["method"],
+                "errors": " ".join(remarks) or None,
+            }
+        )
+
+    def _write(self, index: int, star: Mapping[str, Any]) -> dict[str, Any]:
+        """Write one light curve; return what it tells."""
+        aperture, note = self.targets.apertures[index], self.fluxes.notes[index]
+        light_curve = self.light_curve(index, star)
+        good = light_curve.quality & int(LightCurveFlag.FLAGGED_BAD) == 0
+        if not np.isfinite(light_curve.flux[good]).any():
+            raise MeasurementError("No good cadence has all pixels of the aperture.")
+        average = self.cube.average_image(aperture.stamp)
+        found = light_curve_diagnostics(
+            light_curve.time, light_curve.flux, light_curve.flux_err, good
+        )
+        noise = cdpp(light_curve.time, light_curve.flux, good)
+        found |= noise
+        found["edge_flux"] = edge_flux(aperture, average)
+        found["pos_row"] = _median(light_curve.centroid_row[good])
+        found["pos_column"] = _median(light_curve.centroid_column[good])
+        path = self._path(star["tic_id"])
+        write_light_curve(
+            path,
+            light_curve,
+            Stamp(
+                aperture.stamp,
+                average,
+                aperture_flags(aperture, average, self.sky_of(aperture.stamp)),
+            ),
+            star,
+            template=self.template,
+            method=star["method"],
+            method_settings={
+                **method_cards(star["method"], self.settings),
+                **(choice_cards(self.settings) if self.targets.by_rules[index] else {}),
+                **note.header,
+                **{CDPP_KEYWORDS[key]: noise[key] for key in noise},
+            },
+            extra_images=note.images,
+        )
+        return found | dict(note.diagnostics) | {"lightcurve": path.name}
+
+    def light_curve(self, index: int, star: Mapping[str, Any]) -> LightCurve:
+        """Put the light curve of one star together; FLUX_CORR where its quality is 0."""
+        cube, fluxes, frame = self.cube, self.fluxes, self.frame
+        flux_corr, flux_corr_err = self.correction.apply(
+            star,
+            frame.time[index],
+            fluxes.flux[index],
+            fluxes.flux_err[index],
+            self.quality[index] == 0,
+            (frame.pos_row[index], frame.pos_column[index]),
+        )
+        missing = ~np.isfinite(fluxes.flux[index])
+        return LightCurve(
+            tic_id=star["tic_id"],
+            time=frame.time[index],
+            timecorr=frame.timecorr[index],
+            cadenceno=cube.cadenceno.astype(np.int32),
+            flux=fluxes.flux[index],
+            flux_err=np.where(missing, np.nan, fluxes.flux_err[index]),
+            background=fluxes.background[index],
+            flux_corr=flux_corr,
+            flux_corr_err=flux_corr_err,
+            quality=self.quality[index],
+            pixel_quality=star_pixel_quality(cube.quality, fluxes.pixel_flags[index]),
+            centroid_row=fluxes.centroid_row[index],
+            centroid_column=fluxes.centroid_column[index],
+            pos_corr_row=frame.pos_row[index],
+            pos_corr_column=frame.pos_column[index],
+        )
+
+    def _path(self, tic_id: int) -> Path:
+        template = self.template
+        name = light_curve_name(
+            tic_id,
+            template.ccd_id,
+            template.cadence_seconds,
+            template.data_rel,
+            template.version,
+        )
+        return self.path_of(name, tic_id)
+
+
+@dataclass(frozen=True)
+class StarFrame:
+    """Times and motions of all stars in all images, (n_stars, n_cadences) each."""
+
+    time: NDArray
+    timecorr: NDArray
+    pos_row: NDArray
+    pos_column: NDArray
+
+    @classmethod
+    def of(cls, cube: PixelCube, stars: pd.DataFrame) -> "StarFrame":
+        """Compute them from the positions of the stars."""
+        timecorr = star_time_correction(
+            cube.observatory_position,
+            stars["ra"].to_numpy(dtype=float),
+            stars["dec"].to_numpy(dtype=float),
+        )
+        pos_row, pos_column = displacement(
+            cube.motion, stars["row"].to_numpy(dtype=float), stars["column"].to_numpy(dtype=float)
+        )
+        return cls(cube.time - cube.timecorr + timecorr, timecorr, pos_row.T, pos_column.T)
+
+
+def make_template(
+    cube: PixelCube,
+    output_settings: Mapping[str, Any],
+    correction: Correction,
+) -> LightCurveTemplate:
+    """Prepare what the files of all stars of a CCD share."""
+    image_header = json.loads(str(cube.attributes["image_header"]))
+    return light_curve_template(
+        cube.ccd_id,
+        wcs=fits.Header.fromstring(str(cube.attributes["wcs"]), sep="\n"),
+        image_header=image_header,
+        cadence_seconds=float(cube.attributes["cadence_seconds"]),
+        data_rel=int(image_header.get("DATA_REL", DATA_REL_UNKNOWN)),
+        version=int(output_settings["version"]),
+        origin=str(output_settings["origin"]),
+        tic_version=str(cube.attributes["ticver"]),
+        simulated=bool(image_header.get("SIMDATA", False)),
+        settings={
+            "EPHEMSRC": str(cube.attributes["position_source"]),
+            "TIMEERR": float(f"{cube.attributes['time_error']:.3g}"),
+            "TIMESHFT": round(float(cube.attributes["time_shift"]), 4),
+            **correction.cards(),
+        },
+    )
+
+
+def quality_of(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> NDArray:
+    """QUALITY of all stars in all images, (n_stars, n_cadences) int32."""
+    size = np.array([max(int(one.mask.sum()), 1) for one in targets.apertures], dtype=float)
+    flags = json.loads(str(cube.attributes["settings"]))["flags"]
+    return star_quality(
+        cube.quality.astype(np.int32),
+        fluxes.pixel_flags,
+        fluxes.flux,
+        fluxes.background / size.reshape(-1, 1),
+        bad_quality=int(cube.attributes["bad_quality"]),
+        straylight_factor=float(flags["straylight_factor"]),
+    )
+
+
+def sky_lookup(
+    cube: PixelCube, neighbors: pd.DataFrame, tile: Window | None
+) -> Callable[[Window], NDArray]:
+    """Return a function that gives the sky pixels of a stamp, (n_rows, n_columns) bool."""
+    scale = float(cube.attributes["mask_radius_scale"])
+    stars = [neighbors[name].to_numpy(dtype=float) for name in ("row", "column", "tmag")]
+    near = None if cube.patches is not None else tile_region(tile, cube.window)
+    near_sky = None if near is None else ~star_mask(near, *stars, radius_scale=scale)
+
+    def sky_of(stamp: Window) -> NDArray:
+        if near is not None and near.intersect(stamp) == stamp:
+            return near_sky[stamp.slices_in(near)]
+        return ~star_mask(stamp, *stars, radius_scale=scale)
+
+    return sky_of
+
+
+def _median(values: NDArray) -> float:
+    """Median of the finite values; NaN without any."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else np.nan

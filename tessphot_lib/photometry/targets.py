@@ -1,0 +1,137 @@
+"""The stars that are measured together, with what the todo list and the catalog know of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from tessphot_lib.aperture.crowding import ApertureLight
+from tessphot_lib.aperture.selection import Aperture
+from tessphot_lib.core.aperture import BY_RULES
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.lightcurve import StarNotes
+from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.core.star_warnings import MINIMUM_APERTURE
+from tessphot_lib.io.products.prf_fits import read_prf
+from tessphot_lib.io.products.todo_apertures import read_apertures
+from tessphot_lib.io.products.todo_tables import Status
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
+from tessphot_lib.photometry.choice import DEFAULT_METHOD
+
+# [pixels] around the stamps in which catalog stars count as neighbors: as far as light of theirs
+# may reach any pixel that is fitted together with a star, in the largest patch of cutouts.
+NEIGHBOR_MARGIN = 320
+
+
+@dataclass(frozen=True)
+class StarList:
+    """Stars to be measured, with what is known of them.
+
+    Attributes
+    ----------
+    stars : DataFrame
+        Columns of the catalog and of the todo list, one row per star: tic_id, priority,
+        method, row, column, ra, dec, ra_j2000, dec_j2000, pm_ra, pm_dec, tmag, teff.
+    apertures : list of Aperture
+    remarks : list of str or None
+        What the todo list has to say of them; makes their status a warning.
+    by_rules : list of bool
+        Whether their method was chosen by the rules of ``photometry.auto``.
+    neighbors : DataFrame
+        Catalog of the region: tic_id, row, column, tmag.
+    prf : Prf
+        Of the CCD.
+    """
+
+    stars: pd.DataFrame
+    apertures: list[Aperture]
+    remarks: list[str | None]
+    by_rules: list[bool]
+    neighbors: pd.DataFrame
+    prf: Prf
+
+    def __len__(self) -> int:
+        return len(self.stars)
+
+    def take(self, members: list[int]) -> "StarList":
+        """Return some of the stars, in this order."""
+        return StarList(
+            self.stars.iloc[members].reset_index(drop=True),
+            [self.apertures[index] for index in members],
+            [self.remarks[index] for index in members],
+            [self.by_rules[index] for index in members],
+            self.neighbors,
+            self.prf,
+        )
+
+    def as_measured(self, notes: Sequence[StarNotes]) -> "StarList":
+        """Return the stars with the method, and the pixels, that each was measured with.
+
+        What the todo list had to say of a star is dropped if it was measured otherwise.
+        """
+        methods = [
+            note.method or method for note, method in zip(notes, self.stars["method"], strict=True)
+        ]
+        apertures = [
+            aperture
+            if note.pixels is None
+            else Aperture(note.pixels.window, note.pixels.mask, is_minimum=False)
+            for note, aperture in zip(notes, self.apertures, strict=True)
+        ]
+        remarks = [
+            None if note.method else remark
+            for note, remark in zip(notes, self.remarks, strict=True)
+        ]
+        stars = self.stars.assign(method=pd.Series(methods, index=self.stars.index, dtype=object))
+        return replace(self, stars=stars, apertures=apertures, remarks=remarks)
+
+    def measured_by(self, method: str) -> "StarList":
+        """Return the stars with another method than the todo list has for them."""
+        return replace(
+            self, stars=self.stars.assign(method=method), by_rules=[False] * len(self.stars)
+        )
+
+
+def star_list(stars: pd.DataFrame, todo: Path, catalog: Path, prf: Path) -> StarList:
+    """Join todo list and catalog for the stars that are to be measured.
+
+    Parameters
+    ----------
+    stars : DataFrame
+        Of the todo list; stars left to a brighter neighbor are dropped, those
+        without a method get the usual one.
+    todo, catalog, prf : Path
+    """
+    stars = stars[~(stars["status"] == int(Status.SKIPPED)).fillna(False)]
+    stars = stars.assign(method=stars["method"].fillna(DEFAULT_METHOD))
+    stored = read_apertures(todo, stars["priority"].tolist())
+    apertures = [
+        Aperture(
+            one.window,
+            one.mask,
+            is_minimum=MINIMUM_APERTURE in (one.errors or ""),
+            light=ApertureLight(one.crowdsap, one.flfrcsap, one.motion),
+        )
+        for one in (stored[priority] for priority in stars["priority"])
+    ]
+    remarks = [stored[priority].errors for priority in stars["priority"]]
+    by_rules = [bool(stored[priority].flags & BY_RULES) for priority in stars["priority"]]
+    region = _around([aperture.stamp for aperture in apertures])
+    neighbors = read_catalog_window(catalog, *region)
+    columns = ["tic_id", "ra", "dec", "ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "teff"]
+    joined = stars.merge(neighbors[columns], on="tic_id", how="left", validate="one_to_one")
+    table = joined.reset_index(drop=True)
+    return StarList(table, apertures, remarks, by_rules, neighbors, read_prf(prf))
+
+
+def _around(stamps: list[Window]) -> tuple[float, float, float, float]:
+    """Region that holds all stamps and a margin (row0, row1, column0, column1)."""
+    if not stamps:
+        return 0.0, 0.0, 0.0, 0.0
+    return (
+        min(stamp.row0 for stamp in stamps) - NEIGHBOR_MARGIN,
+        max(stamp.row1 for stamp in stamps) + NEIGHBOR_MARGIN,
+        min(stamp.column0 for stamp in stamps) - NEIGHBOR_MARGIN,
+        max(stamp.column1 for stamp in stamps) + NEIGHBOR_MARGIN,
+    )

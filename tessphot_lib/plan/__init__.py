@@ -1,0 +1,1 @@
+"""What a run consists of, decided before any job."""

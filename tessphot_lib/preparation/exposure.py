@@ -1,0 +1,208 @@
+"""What is made of one image of a CCD: background, flags, positions of stars."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.background.mesh_fit import SkySampler, fit_background
+from tessphot_lib.background.straps import column_excess, sky_rows, strap_excess
+from tessphot_lib.catalog.saturation import FULL_WELL_RATE, saturation_flags
+from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.core.affine import affine_from_points
+from tessphot_lib.core.exposure import Exposure
+from tessphot_lib.core.flags import CadenceFlag, PixelFlag
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.manual_excludes import excluded_columns
+from tessphot_lib.core.mesh import Mesh, evaluate_background_at, evaluate_background_image
+from tessphot_lib.core.settings import AverageSettings, BackgroundSettings, MotionSettings
+from tessphot_lib.core.wcs import ffi_wcs, has_valid_wcs, pixel_to_sky, sky_to_pixel
+from tessphot_lib.io.images.ffi import header_quality
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog
+from tessphot_lib.motion.star_positions import measure_positions, select_motion_stars
+from tessphot_lib.quality.reflections import find_anomalies
+
+log = logging.getLogger(__name__)
+
+OWN_BAD_BITS = int(CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND)
+MIN_DATA_SHARE = 0.5  # of the window's pixels must be finite and not zero
+MAX_HEADER_MOTION = 50.0  # [pixels] against the reference; a WCS that says more is wrong
+GRID_POINTS = 5  # per axis, to compare the WCS of two images
+
+
+@dataclass(frozen=True)
+class FieldOfStars:
+    """What is known of a CCD before its images are read: masks, cells, stars, limits."""
+
+    window: Window
+    sampler: SkySampler
+    mask: NDArray
+    sky_rows: NDArray
+    motion_stars: dict[str, NDArray]
+    wcs: Any
+    anomaly_limit: float
+    bad_quality: int
+    max_background: float
+    saturation: float = FULL_WELL_RATE
+    grid: tuple[NDArray, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rows = np.linspace(self.window.row0, self.window.row1 - 1, GRID_POINTS)
+        columns = np.linspace(self.window.column0, self.window.column1 - 1, GRID_POINTS)
+        row, column = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
+        object.__setattr__(self, "grid", (row, column, *pixel_to_sky(self.wcs, row, column)))
+
+
+class Sky(NamedTuple):
+    """Background of an image: nodes, their errors, its pixels, and what columns have more.
+
+    ``image`` is None where there is none; ``has_light`` tells if the image had any data.
+    """
+
+    nodes: NDArray
+    error: NDArray
+    image: NDArray | None
+    column_excess: NDArray
+    has_light: bool = False
+
+
+def field_of_stars(catalog: Path, window: Window, settings: Mapping[str, Any]) -> FieldOfStars:
+    """Make what all images of a CCD share; ``settings`` are the section ``prepare``."""
+    stars, about = read_catalog(catalog, ("tic_id", "row", "column", "tmag"))
+    background = BackgroundSettings.from_mapping(settings["background"])
+    motion = MotionSettings.from_mapping(settings["motion"])
+    row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
+    mask = star_mask(window, row, column, tmag, radius_scale=background.mask_radius_scale)
+    mesh = Mesh.over(window, background.box_size)
+    sampler = SkySampler.from_mask(mesh, mask)
+    chosen = select_motion_stars(
+        row,
+        column,
+        tmag,
+        window,
+        n_stars=motion.n_stars,
+        bright_limit=motion.bright_limit,
+        faint_limit=motion.faint_limit,
+    )
+    log.info(
+        "%d catalog stars mask %.0f %% of the pixels, %d stars measure the motion",
+        len(stars),
+        100 * mask.mean(),
+        len(chosen),
+    )
+    motion_stars = {
+        "tic_id": stars["tic_id"].to_numpy(dtype=np.int64)[chosen],
+        "row": row[chosen],
+        "column": column[chosen],
+    }
+    return FieldOfStars(
+        window=window,
+        sampler=sampler,
+        mask=mask,
+        sky_rows=sky_rows(mask),
+        motion_stars=motion_stars,
+        wcs=ffi_wcs(str(about["wcs"])),
+        anomaly_limit=background.anomaly_limit,
+        bad_quality=int(settings["bad_quality"]),
+        max_background=AverageSettings.from_mapping(settings["average"]).max_background,
+    )
+
+
+def fit_sky(flux: NDArray, scene: FieldOfStars) -> Sky:
+    """Fit the background of an image, again without the straps that stand out of it."""
+    mesh = scene.sampler.mesh
+    none = np.zeros(flux.shape[1], dtype=np.float32)
+    with_light = np.isfinite(flux) & (flux != 0)
+    if with_light.mean() < MIN_DATA_SHARE:
+        return Sky(np.full(mesh.shape, np.nan), np.full(mesh.shape, np.nan), None, none)
+    nodes, error = fit_background(flux, scene.sampler)
+    if np.isnan(nodes).any():
+        return Sky(nodes, error, None, none, has_light=True)
+    image = evaluate_background_image(nodes, mesh)
+    excess = column_excess(flux, image, scene.sky_rows)
+    straps = strap_excess(excess)
+    if straps.any():
+        nodes, error = fit_background(flux - straps, scene.sampler)
+        image = evaluate_background_image(nodes, mesh)
+        excess = column_excess(flux, image, scene.sky_rows)
+    return Sky(nodes, error, image, excess, has_light=True)
+
+
+def measure_image(
+    exposure: Exposure, scene: FieldOfStars, sky: Sky, known_quality: int
+) -> dict[str, Any]:
+    """Everything that is derived from one image, as a row of the block's image table.
+
+    ``known_quality`` are `CadenceFlag` bits that are known from elsewhere.
+    """
+    quality = header_quality(exposure.header) | exposure.quality | known_quality
+    n_stars = len(scene.motion_stars["row"])
+    star_row, star_column = np.full(n_stars, np.nan), np.full(n_stars, np.nan)
+    if not sky.has_light:
+        quality |= int(CadenceFlag.NO_DATA)
+    elif sky.image is None:
+        quality |= int(CadenceFlag.BAD_BACKGROUND)
+    else:
+        at = scene.motion_stars["row"], scene.motion_stars["column"]
+        at_stars = evaluate_background_at(sky.nodes[np.newaxis], scene.sampler.mesh, *at)[0]
+        star_row, star_column = measure_positions(exposure.flux, scene.window, *at, at_stars)
+    level = float(np.median(sky.nodes))
+    rejected = bool(quality & (scene.bad_quality | OWN_BAD_BITS))
+    rejected |= not level < scene.max_background
+    return {
+        "time": exposure.time,
+        "time_start": exposure.time_start,
+        "time_stop": exposure.time_stop,
+        "timecorr": exposure.timecorr,
+        "exposure_time": exposure.exposure_time,
+        "cadenceno": exposure.cadenceno,
+        "quality": quality,
+        "is_averaged": not rejected,
+        "background_level": level,
+        "background": sky.nodes,
+        "background_error": sky.error,
+        "column_excess": sky.column_excess,
+        "header_motion": _header_motion(exposure, scene),
+        "star_row": star_row,
+        "star_column": star_column,
+    }
+
+
+def _header_motion(exposure: Exposure, scene: FieldOfStars) -> NDArray:
+    """Affine motion (6,) of this image's WCS against the reference's; NaN without a WCS."""
+    if not has_valid_wcs(exposure.header):
+        return np.full(6, np.nan)
+    row, column, ra, dec = scene.grid
+    moved_row, moved_column = sky_to_pixel(ffi_wcs(exposure.header), ra, dec)
+    off = np.hypot(moved_row - row, moved_column - column)
+    if not (off < MAX_HEADER_MOTION).all():  # a WCS gone astray, or none at all
+        return np.full(6, np.nan)
+    return affine_from_points(row, column, moved_row, moved_column)
+
+
+def flag_pixels(exposure: Exposure, background: NDArray, scene: FieldOfStars) -> NDArray:
+    """Tell what is wrong with the pixels of an image, as far as it shows by itself.
+
+    Parameters
+    ----------
+    exposure : Exposure
+    background : (n_rows, n_columns) array
+        Straps included [e-/s per pixel].
+    scene : FieldOfStars
+
+    Returns
+    -------
+    (n_rows, n_columns) uint8 array
+        Bits of `PixelFlag`.
+    """
+    flags = saturation_flags(exposure.flux, scene.saturation)
+    anomalies = find_anomalies(exposure.flux, background, scene.mask, limit=scene.anomaly_limit)
+    flags[anomalies] |= np.uint8(PixelFlag.BACKGROUND_ANOMALY)
+    columns = np.arange(scene.window.column0, scene.window.column1)
+    excluded = excluded_columns(exposure.ccd_id, exposure.cadenceno, columns)
+    flags[:, excluded] |= np.uint8(PixelFlag.MANUAL_EXCLUDE)
+    return flags

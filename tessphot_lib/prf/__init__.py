@@ -1,0 +1,1 @@
+"""The pixel response function: evaluation, fits, fits of star fluxes with it."""

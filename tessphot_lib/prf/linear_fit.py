@@ -1,0 +1,318 @@
+"""Fluxes of the stars of a small region, fitted together with their PRFs.
+
+The light of the region is linear in the fluxes of its stars. The design hardly
+changes from image to image, only by the motion, for which the derivatives of
+the PRF are known: the normal equations are made and factored once, at the
+place of the average image, and each image is solved with them,
+
+    flux <- flux + N^-1 A^T W (light - model(flux, motion)),
+
+repeated until the model moved to its place has no residual left along the PRFs.
+This is the least-squares fit with weights ``W`` of a typical image; errors
+are propagated from the pixels' errors in each image.
+
+Stars that cannot be told apart would get nonsense. Hence every star is pulled
+towards what is known of it, as one more measurement: the average image's fit to
+the flux by the catalog, each image's to the flux in the average image. The
+pull is weak; the share that it has in a star's flux is told.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.prf.evaluate import DERIVATIVES, prf_derivatives
+
+N_ITERATIONS = 4
+FAINT_FLUX, FAINT_HALF = 150.0, 5  # [e-/s], [pixels] fainter stars have smaller stamps
+CATALOG_PULL = 0.5  # of a star's flux: 1-sigma error that its catalog flux is trusted to
+IMAGE_PULL = 1.0  # of its mean flux: how much a star is thought to change
+PLACE_PULL = 0.1  # [pixels] how wrong the place of a star may be
+MOTION_PULL = 0.02  # [pixels] and its motion in one image
+MAX_MISSING = 0.02  # share of a star's weight that missing pixels may have
+LEAST_SHARE = 0.01  # of its catalog flux that a star keeps in the average image
+
+
+@dataclass(frozen=True)
+class Design:
+    """How stars give light to the pixels of a region.
+
+    Attributes
+    ----------
+    matrices : tuple of (n_pixels, n_stars) sparse arrays
+        Share of the light in each pixel, and its derivatives by the star's
+        place, in the order of `tessphot_lib.prf.evaluate.DERIVATIVES`. Wings are not in.
+    """
+
+    matrices: tuple[sparse.csr_array, ...]
+
+    @classmethod
+    def of(cls, prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> "Design":
+        """Evaluate the PRFs of stars at places (n_stars,) [science pixels] in a window.
+
+        ``flux`` (n_stars,) [e-/s] decides about the size of their stamps.
+        """
+        full = int(np.ceil(prf.half_size))
+        parts = []
+        for half, stars in (
+            (min(FAINT_HALF, full), np.flatnonzero(flux < FAINT_FLUX)),
+            (full, np.flatnonzero(~(flux < FAINT_FLUX))),
+        ):
+            if stars.size:
+                parts.append(_stamp_entries(prf, window, row[stars], column[stars], half, stars))
+        shape = window.shape[0] * window.shape[1], len(row)
+        if not parts:
+            return cls(tuple(sparse.csr_array(shape) for _ in DERIVATIVES))
+        pixel, star, values = (
+            np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)
+        )
+        matrices = [sparse.csr_array((one, (pixel, star)), shape=shape) for one in values]
+        return cls(tuple(matrices))
+
+    def light(self, flux: NDArray, d_row: NDArray, d_column: NDArray) -> NDArray:
+        """Light of all stars in each image, (n_pixels, n_images) [e-/s].
+
+        Parameters
+        ----------
+        flux, d_row, d_column : (n_stars, n_images) arrays
+            Fluxes [e-/s] and displacements [pixels].
+        """
+        return sum(
+            matrix @ (flux * factor)
+            for matrix, factor in zip(self.matrices, _taylor(d_row, d_column), strict=True)
+        )
+
+
+@dataclass(frozen=True)
+class GroupFit:
+    """The factored fit of a region's stars in single images; see `prepare_fit`.
+
+    Attributes
+    ----------
+    design : Design
+        Of the stars whose fluxes are free.
+    mean_flux : (n_stars,) array
+        Of these, in the average image [e-/s].
+    fixed : (6, n_pixels) array
+        Light of everything else, and its derivatives by the common motion.
+    moving : (n_moving,) int array
+        Stars whose places are free in each image.
+    gain : (n_unknowns, n_pixels) array
+        From the residual of an image to the unknowns: flux of each star [e-/s],
+        the background's error [e-/s per pixel], rows and columns of the moving stars [pixels].
+    pull : (n_unknowns,) array
+        Error to which each unknown is thought to be known before.
+    covariance : (n_unknowns, n_unknowns) array
+        Inverse of the normal equations.
+    weights : (n_pixels,) array
+        Zero for pixels that are not used.
+    """
+
+    design: Design
+    mean_flux: NDArray
+    fixed: NDArray
+    moving: NDArray
+    gain: NDArray
+    pull: NDArray
+    covariance: NDArray
+    weights: NDArray
+
+    @property
+    def pulled_share(self) -> NDArray:
+        """How much of each star's flux is what was known before, (n_stars,) 0 to 1."""
+        n_stars = len(self.mean_flux)
+        return np.diag(self.covariance)[:n_stars] / self.pull[:n_stars] ** 2
+
+
+def fit_average_image(
+    image: NDArray,
+    sigma: NDArray,
+    design: Design,
+    catalog_flux: NDArray,
+    *,
+    with_places: NDArray | None = None,
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Fit the mean fluxes of all known stars of a region.
+
+    Parameters
+    ----------
+    image, sigma : (n_pixels,) arrays
+        Mean image without the wings of stars, and its error [e-/s]; pixels of
+        which either is not finite do not count.
+    design : Design
+        Of all stars.
+    catalog_flux : (n_stars,) array
+        [e-/s]
+    with_places : (n_stars,) bool array, optional
+        Stars whose places are fitted, too.
+
+    Returns
+    -------
+    flux, d_row, d_column : (n_stars,) float64 arrays
+        [e-/s], [pixels]; a star keeps at least `LEAST_SHARE` of its catalog flux.
+    """
+    n_stars = len(catalog_flux)
+    matrix = design.matrices[0]
+    usable = np.isfinite(image) & np.isfinite(sigma) & (sigma > 0)
+    weights = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
+    free = np.flatnonzero(with_places) if with_places is not None else np.zeros(0, dtype=int)
+    columns = [matrix, *(design.matrices[k][:, free] * catalog_flux[free] for k in (1, 2))]
+    full = sparse.hstack(columns, format="csr")
+    pull = np.concatenate([CATALOG_PULL * catalog_flux, np.full(2 * len(free), PLACE_PULL)])
+    weighted = (full.T * weights).tocsr()
+    normal = (weighted @ full).toarray()
+    normal[np.diag_indices_from(normal)] += 1 / np.maximum(pull, 1e-12) ** 2
+    residual = np.where(usable, image, 0.0) - matrix @ catalog_flux
+    change = cho_solve(cho_factor(normal), weighted @ np.where(usable, residual, 0.0))
+    flux = np.maximum(catalog_flux + change[:n_stars], LEAST_SHARE * catalog_flux)
+    d_row, d_column = np.zeros(n_stars), np.zeros(n_stars)
+    # What was fitted is flux times displacement, in units of the catalog's flux.
+    ratio = catalog_flux[free] / flux[free]
+    d_row[free] = change[n_stars : n_stars + len(free)] * ratio
+    d_column[free] = change[n_stars + len(free) :] * ratio
+    return flux, d_row, d_column
+
+
+def prepare_fit(
+    design: Design,
+    mean_flux: NDArray,
+    fixed: NDArray,
+    sigma: NDArray,
+    *,
+    offset_pull: float = 1.0,
+    moving: NDArray | None = None,
+) -> GroupFit:
+    """Make and factor the normal equations of single images.
+
+    Parameters
+    ----------
+    design : Design
+        Of the stars whose fluxes are free.
+    mean_flux : (n_stars,) array
+        Of these [e-/s].
+    fixed : (6, n_pixels) array
+        Light of all other stars, wings included, and its derivatives by motion.
+    sigma : (n_pixels,) array
+        Error of the pixels in a typical image [e-/s]; those of which it is not
+        finite are not used.
+    offset_pull : float
+        How wrong the background may be, the same all over the region [e-/s per pixel].
+    moving : (n_moving,) int array, optional
+        Stars whose places are free in each image.
+    """
+    moving = np.zeros(0, dtype=int) if moving is None else np.asarray(moving)
+    usable = np.isfinite(sigma) & (sigma > 0)
+    weights = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
+    n_pixels = design.matrices[0].shape[0]
+    columns = [design.matrices[0], sparse.csr_array(np.ones((n_pixels, 1)))]
+    columns += [design.matrices[k][:, moving] * mean_flux[moving] for k in (1, 2)]
+    full = sparse.hstack(columns, format="csr")
+    pull = np.concatenate(
+        [IMAGE_PULL * mean_flux, [offset_pull], np.full(2 * len(moving), MOTION_PULL)]
+    )
+    weighted = (full.T * weights).tocsr()
+    normal = (weighted @ full).toarray()
+    normal[np.diag_indices_from(normal)] += 1 / np.maximum(pull, 1e-12) ** 2
+    factor = cho_factor(normal)
+    covariance = cho_solve(factor, np.eye(len(normal)))
+    gain = covariance @ weighted.toarray()
+    return GroupFit(design, mean_flux, fixed, moving, gain, pull, covariance, weights)
+
+
+def fit_images(
+    fit: GroupFit,
+    light: NDArray,
+    variance: NDArray,
+    d_row: NDArray,
+    d_column: NDArray,
+    common: tuple[NDArray, NDArray],
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Fit the fluxes of the stars of a region in some images.
+
+    Parameters
+    ----------
+    fit : GroupFit
+    light : (n_pixels, n_images) array
+        Background-subtracted [e-/s]; NaN where there is no pixel.
+    variance : (n_pixels, n_images) array
+        Square of its errors.
+    d_row, d_column : (n_stars, n_images) arrays
+        Displacement of each star from its place in the average image [pixels]; NaN as zero.
+    common : pair of (n_images,) arrays
+        The same in the middle of the region.
+
+    Returns
+    -------
+    flux, flux_err : (n_stars, n_images) float64 arrays
+        [e-/s]; NaN where pixels are missing that matter for a star.
+    moved_row, moved_column : (n_moving, n_images) float64 arrays
+        Further displacement of the moving stars [pixels].
+    """
+    n_stars, n_images = len(fit.mean_flux), light.shape[1]
+    d_row, d_column = np.nan_to_num(d_row), np.nan_to_num(d_column)
+    factors = _taylor(*(np.nan_to_num(one)[None] for one in common))
+    still = sum(image[:, None] * factor for image, factor in zip(fit.fixed, factors, strict=True))
+    missing = ~(np.isfinite(light) & np.isfinite(variance))
+    remaining = np.where(missing, 0.0, light) - still
+    unknowns = np.zeros((len(fit.pull), n_images))
+    n_moving = len(fit.moving)
+    for _ in range(N_ITERATIONS):
+        flux = fit.mean_flux[:, None] + unknowns[:n_stars]
+        down, along = d_row, d_column
+        if n_moving:
+            down, along = d_row.copy(), d_column.copy()
+            down[fit.moving] += unknowns[n_stars + 1 : n_stars + 1 + n_moving]
+            along[fit.moving] += unknowns[n_stars + 1 + n_moving :]
+        model = fit.design.light(flux, down, along) + unknowns[n_stars]
+        residual = np.where(missing, 0.0, remaining - model)
+        pulled = fit.covariance @ (unknowns / fit.pull[:, None] ** 2)
+        unknowns = unknowns + fit.gain @ residual - pulled
+    flux = fit.mean_flux[:, None] + unknowns[:n_stars]
+    gain = fit.gain[:n_stars]
+    error = np.sqrt(gain**2 @ np.where(missing, 0.0, variance))
+    power = (fit.design.matrices[0].T ** 2) * fit.weights
+    lost = (power @ missing.astype(float)) / np.maximum(power.sum(axis=1), 1e-300)[:, None]
+    bad = lost > MAX_MISSING
+    flux[bad], error[bad] = np.nan, np.nan
+    return (
+        flux,
+        error,
+        unknowns[n_stars + 1 : n_stars + 1 + n_moving],
+        unknowns[n_stars + 1 + n_moving :],
+    )
+
+
+def _taylor(d_row: NDArray, d_column: NDArray) -> tuple[NDArray | float, ...]:
+    """Factors of the derivatives in the order of DERIVATIVES."""
+    return (
+        1.0,
+        d_row,
+        d_column,
+        0.5 * d_row**2,
+        d_row * d_column,
+        0.5 * d_column**2,
+    )
+
+
+def _stamp_entries(
+    prf: Prf, window: Window, row: NDArray, column: NDArray, half: int, stars: NDArray
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Pixel and star of each entry of the design (n,), and values (6, n)."""
+    size = 2 * half + 1
+    first_row = np.floor(row + 0.5).astype(int) - half
+    first_column = np.floor(column + 0.5).astype(int) - half
+    values = prf_derivatives(
+        prf, row, column, first_row, first_column, (size, size), with_wing=False
+    )
+    rows = first_row[:, None] + np.arange(size) - window.row0
+    columns = first_column[:, None] + np.arange(size) - window.column0
+    inside = ((rows >= 0) & (rows < window.shape[0]))[:, :, None]
+    inside = inside & ((columns >= 0) & (columns < window.shape[1]))[:, None, :]
+    pixel = (rows[:, :, None] * window.shape[1] + columns[:, None, :])[inside]
+    star = np.broadcast_to(stars[:, None, None], inside.shape)[inside]
+    return pixel, star, values[:, inside]

@@ -1,0 +1,164 @@
+"""The image that known stars make: their PRFs, added up."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import fftconvolve
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.prf.evaluate import DERIVATIVES, REACH, prf_derivatives, prf_stamps, wing_light
+
+FAINT_LIGHT = 0.02  # [e-/s] cores are drawn as far as they give a pixel so much
+STARS_AT_ONCE = 5_000
+
+
+def scene_image(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:
+    """Add up the light of stars, (n_rows, n_columns) [e-/s]: the first of `scene_derivatives`."""
+    return scene_derivatives(prf, window, row, column, flux, orders=DERIVATIVES[:1])[0]
+
+
+def scene_derivatives(
+    prf: Prf,
+    window: Window,
+    row: NDArray,
+    column: NDArray,
+    flux: NDArray,
+    *,
+    orders: Sequence[tuple[int, int]] = DERIVATIVES,
+    with_wings: bool = True,
+) -> NDArray:
+    """Add up the light of stars, and how it changes when all of them move together.
+
+    Parameters
+    ----------
+    prf : Prf
+    window : Window
+        The pixels.
+    row, column, flux : (n,) arrays
+        Positions [science pixels] and fluxes [e-/s]; stars beside the window
+        give it light, too. NaN stars are dark.
+    orders : sequence of (int, int)
+        Orders of the derivatives by row and column.
+    with_wings : bool
+        Whether wings are added to the cores.
+
+    Returns
+    -------
+    (n_orders, n_rows, n_columns) float64 array
+        [e-/s per pixel**order]. Cores are exact; wings are those of the nearest
+        four pixels' centres, weighted by their distance, and have no derivatives.
+    """
+    images = np.zeros((len(orders), *window.shape))
+    known = np.isfinite(row) & np.isfinite(column) & np.isfinite(flux)
+    row, column, flux = (np.asarray(values, dtype=float)[known] for values in (row, column, flux))
+    half = _core_half(prf, flux)
+    for size in np.unique(half):
+        same = np.flatnonzero(half == size)
+        for first in range(0, len(same), STARS_AT_ONCE):
+            stars = same[first : first + STARS_AT_ONCE]
+            light = row[stars], column[stars], flux[stars]
+            _add_cores(images, orders, prf, window, *light, int(size))
+    if with_wings and len(prf.wing_share):
+        wings = wing_image(prf, window, row, column, flux)
+        for image, order in zip(images, orders, strict=True):
+            if order == (0, 0):
+                image += wings
+    return images
+
+
+def _core_half(prf: Prf, flux: NDArray) -> NDArray:
+    """Half size of the stamps that cores are drawn in, by flux [pixels]."""
+    full = int(np.ceil(prf.half_size))
+    sizes = np.array(sorted({3, 5, full}))
+    offsets = np.arange(-full, full + 1)
+    distance = np.maximum(np.abs(offsets)[:, None], np.abs(offsets)[None, :])
+    core = np.abs(
+        prf_stamps(
+            prf,
+            np.zeros(1),
+            np.zeros(1),
+            *[np.array([-full])] * 2,
+            (len(offsets),) * 2,
+            with_wing=False,
+        )
+    )[0]
+    beyond = np.array([core[distance > size].max(initial=0.0) for size in sizes])
+    needed = np.asarray(flux)[:, None] * beyond > FAINT_LIGHT
+    return sizes[np.minimum(needed.sum(axis=1), len(sizes) - 1)]
+
+
+def _add_cores(
+    images: NDArray,
+    orders: Sequence[tuple[int, int]],
+    prf: Prf,
+    window: Window,
+    row: NDArray,
+    column: NDArray,
+    flux: NDArray,
+    half: int,
+) -> None:
+    """Add the cores of stars in stamps of one size, and their derivatives."""
+    first_row = np.floor(row + 0.5).astype(int) - half
+    first_column = np.floor(column + 0.5).astype(int) - half
+    near = (first_row + 2 * half >= window.row0) & (first_row < window.row1)
+    near &= (first_column + 2 * half >= window.column0) & (first_column < window.column1)
+    if not near.any():
+        return
+    row, column, flux = row[near], column[near], flux[near]
+    first_row, first_column = first_row[near], first_column[near]
+    size = 2 * half + 1
+    corner = first_row, first_column
+    cores = prf_derivatives(prf, row, column, *corner, (size, size), orders=orders, with_wing=False)
+    cores *= flux[:, None, None]
+    rows = first_row[:, None] + np.arange(size) - window.row0
+    columns = first_column[:, None] + np.arange(size) - window.column0
+    inside = ((rows >= 0) & (rows < window.shape[0]))[:, :, None]
+    inside = inside & ((columns >= 0) & (columns < window.shape[1]))[:, None, :]
+    flat = (rows[:, :, None] * window.shape[1] + columns[:, None, :])[inside]
+    for image, light in zip(images, cores, strict=True):
+        image += np.bincount(flat, weights=light[inside], minlength=image.size).reshape(image.shape)
+
+
+def model_error(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:
+    """Add up, in squares, how wrong the PRF may be in the light of each star.
+
+    Parameters as those of `scene_derivatives`, all finite.
+
+    Returns
+    -------
+    (n_rows, n_columns) float64 array
+        [e-/s]
+    """
+    half = prf.error.shape[0] // 2
+    offsets = np.arange(-half, half + 1)
+    rows = np.floor(row + 0.5).astype(int)[:, None] + offsets - window.row0
+    columns = np.floor(column + 0.5).astype(int)[:, None] + offsets - window.column0
+    inside = ((rows >= 0) & (rows < window.shape[0]))[:, :, None]
+    inside = inside & ((columns >= 0) & (columns < window.shape[1]))[:, None, :]
+    flat = rows[:, :, None] * window.shape[1] + columns[:, None, :]
+    squares = (flux[:, None, None] * prf.error) ** 2
+    n_pixels = window.shape[0] * window.shape[1]
+    total = np.bincount(flat[inside], weights=squares[inside], minlength=n_pixels)
+    return np.sqrt(total).reshape(window.shape)
+
+
+def wing_image(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:
+    """Add up the wings of stars (n,), (n_rows, n_columns) [e-/s]; as in `scene_derivatives`."""
+    shape = window.shape[0] + 2 * REACH, window.shape[1] + 2 * REACH
+    at_row, at_column = row - window.row0 + REACH, column - window.column0 + REACH
+    inside = (at_row >= 0) & (at_row < shape[0] - 1)
+    inside &= (at_column >= 0) & (at_column < shape[1] - 1)
+    at_row, at_column, flux = at_row[inside], at_column[inside], flux[inside]
+    low_row, low_column = np.floor(at_row).astype(int), np.floor(at_column).astype(int)
+    points = np.zeros(shape)
+    for d_row in (0, 1):
+        for d_column in (0, 1):
+            share = np.abs(1 - d_row - (at_row - low_row)) * np.abs(
+                1 - d_column - (at_column - low_column)
+            )
+            np.add.at(points, (low_row + d_row, low_column + d_column), flux * share)
+    offsets = np.arange(-REACH, REACH + 1)
+    kernel = wing_light(prf, np.hypot(offsets[:, None], offsets))
+    return fftconvolve(points, kernel, mode="same")[REACH:-REACH, REACH:-REACH]

@@ -1,0 +1,130 @@
+"""The mean image of a CCD with its catalog, and the stars that its PRF can be seen from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE, TRAIL_END
+from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.core.constants import TMAG_ZEROPOINT
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.sky_noise import sky_noise
+
+HALF = 8  # [pixels] stamps of 17 x 17
+SEEN_HALF = 3  # [pixels] 7 x 7 pixels of a star must be there
+MAX_STARS = 3000
+# Unknown stars disturb bright ones less: fainter ones are taken only where there are too few.
+BRIGHT_TMAG, ENOUGH_STARS = 11.0, 300
+ISOLATION = 5.0  # [pixels] in which no neighbor may be brighter than so many magnitudes less
+ISOLATION_TMAG = 2.0
+MAX_LIGHT_OFF = 1.0  # [mag] of the light in their middle from the catalog's
+
+
+@dataclass(frozen=True)
+class StarField:
+    """The mean image of a CCD and what is known of its stars.
+
+    Attributes
+    ----------
+    image, noise : (n_rows, n_columns) arrays
+        Background-subtracted mean and its 1-sigma error, unknown stars included
+        [e-/s]; NaN where there is no pixel, and in the trails of saturated stars.
+    window : Window
+    row, column, tmag : (n,) arrays
+        The catalog; places as in the mean image [science pixels].
+    """
+
+    image: NDArray
+    noise: NDArray
+    window: Window
+    row: NDArray
+    column: NDArray
+    tmag: NDArray
+
+    @classmethod
+    def of_image(
+        cls,
+        image: NDArray,
+        window: Window,
+        row: NDArray,
+        column: NDArray,
+        tmag: NDArray,
+        *,
+        mask_radius_scale: float,
+    ) -> "StarField":
+        """Leave out what is full; take the noise from the scatter between the stars."""
+        with np.errstate(invalid="ignore"):
+            full = image > BLEED_SHARE * FULL_WELL_RATE
+        image = np.where(ndimage.binary_dilation(full, structure=TRAIL_END), np.nan, image)
+        mask = star_mask(window, row, column, tmag, radius_scale=mask_radius_scale)
+        _, noise = sky_noise(image, ~mask)
+        return cls(image, noise, window, row, column, tmag)
+
+
+def choose_prf_stars(
+    field: StarField, *, bright_limit: float, faint_limit: float, max_stars: int = MAX_STARS
+) -> NDArray:
+    """Choose isolated stars, the brightest first, with all pixels in their middle.
+
+    Stars beside brighter ones that the catalog lacks show by the light in their middle.
+    Those fainter than `BRIGHT_TMAG` are chosen until there are `ENOUGH_STARS`.
+
+    Returns
+    -------
+    (n_chosen,) int array
+        Indices into the catalog.
+    """
+    row, column, tmag, window = field.row, field.column, field.tmag, field.window
+    known = np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag)
+    with np.errstate(invalid="ignore"):
+        candidates = known & (tmag >= bright_limit) & (tmag <= faint_limit)
+        candidates &= (row >= window.row0 + SEEN_HALF) & (row <= window.row1 - 1 - SEEN_HALF)
+        candidates &= column >= window.column0 + SEEN_HALF
+        candidates &= column <= window.column1 - 1 - SEEN_HALF
+    candidates = np.flatnonzero(candidates)
+    if candidates.size == 0:
+        return candidates
+    index = np.flatnonzero(known & (tmag <= faint_limit + ISOLATION_TMAG))
+    tree = cKDTree(np.column_stack([row[index], column[index]]))
+    near = tree.query_ball_point(np.column_stack([row[candidates], column[candidates]]), ISOLATION)
+    alone = [
+        np.sum(tmag[index[others]] < tmag[star] + ISOLATION_TMAG) == 1
+        for star, others in zip(candidates, near, strict=True)
+    ]
+    candidates = candidates[np.array(alone, dtype=bool)]
+    candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
+    middle = slice(HALF - SEEN_HALF, HALF + SEEN_HALF + 1)
+    light = stamps_of(field.image, field, candidates)[:, middle, middle].sum(axis=(1, 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        off = tmag[candidates] - TMAG_ZEROPOINT + 2.5 * np.log10(light)
+        chosen = candidates[np.abs(off) <= MAX_LIGHT_OFF]
+    n_bright = int((tmag[chosen] <= BRIGHT_TMAG).sum())
+    return chosen[: min(max(n_bright, ENOUGH_STARS), max_stars)]
+
+
+def corners(field: StarField, stars: NDArray) -> tuple[NDArray, NDArray]:
+    """Return the first row and column of the stamp of each star, (n,) ints [science pixels].
+
+    ``stars`` are indices into the catalog, (n,); their places must be finite.
+    """
+    return (
+        np.floor(field.row[stars] + 0.5).astype(int) - HALF,
+        np.floor(field.column[stars] + 0.5).astype(int) - HALF,
+    )
+
+
+def stamps_of(image: NDArray, field: StarField, stars: NDArray) -> NDArray:
+    """Cut the pixels around stars out of an image of the window, (n, 17, 17); NaN off it.
+
+    ``stars`` are indices into the catalog, (n,); their places must be finite.
+    """
+    first_row, first_column = corners(field, stars)
+    offsets = np.arange(2 * HALF + 1)
+    rows = (first_row - field.window.row0)[:, None, None] + offsets[:, None]
+    columns = (first_column - field.window.column0)[:, None, None] + offsets
+    inside = (rows >= 0) & (rows < image.shape[0]) & (columns >= 0) & (columns < image.shape[1])
+    rows, columns = np.where(inside, rows, 0), np.where(inside, columns, 0)
+    return np.where(inside, image[rows, columns].astype(float), np.nan)

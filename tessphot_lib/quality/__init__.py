@@ -1,0 +1,1 @@
+"""Quality flags of images, pixels and light curves."""

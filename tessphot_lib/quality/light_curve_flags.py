@@ -1,0 +1,101 @@
+"""Quality of each point of a light curve, from the image and from the star's own pixels."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.flags import CadenceFlag, LightCurveFlag, PixelFlag, is_bad_for_all_stars
+
+QUIET_QUANTILE = 0.2  # of the images are taken to have a quiet sky at a star
+LEAST_SKY = 1.0  # [e-/s per pixel] a quiet sky is not taken to be fainter
+
+# Bit of the star's pixels -> bit of the light curve
+FROM_PIXELS = {
+    PixelFlag.MANUAL_EXCLUDE: LightCurveFlag.MANUAL_EXCLUDE,
+    PixelFlag.BACKGROUND_ANOMALY: LightCurveFlag.BACKGROUND_ANOMALY,
+    PixelFlag.COSMIC_RAY: LightCurveFlag.COSMIC_RAY,
+}
+
+
+def star_quality(
+    cadence_quality: NDArray,
+    pixel_flags: NDArray,
+    flux: NDArray,
+    sky: NDArray,
+    *,
+    bad_quality: int,
+    straylight_factor: float,
+) -> NDArray:
+    """Tell what is wrong with the points of light curves.
+
+    Parameters
+    ----------
+    cadence_quality : (n_cadences,) int array
+        `CadenceFlag` of the images.
+    pixel_flags : (n_stars, n_cadences) uint8 array
+        `PixelFlag` that any of a star's pixels has.
+    flux : (n_stars, n_cadences) array
+        NaN where a pixel of the star is missing.
+    sky : (n_stars, n_cadences) array
+        Background at the star [e-/s per pixel]; NaN: unknown.
+    bad_quality : int
+        `CadenceFlag` bits with which an image is bad, besides those that this
+        software sets (`OWN_BAD_CADENCE`). STRAYLIGHT_MEASURED, which tells of
+        the brightest place of the CCD, does not count: what counts is the sky
+        at the star, and only where that is unknown the bit of the image.
+    straylight_factor : float
+        Multiple of the quiet sky at a star, above which there is stray light.
+
+    Returns
+    -------
+    (n_stars, n_cadences) int32 array
+        `LightCurveFlag`. An image that is bad, or has stray light at the star,
+        has FLAGGED_BAD; the other bits stand by themselves.
+    """
+    is_bad = is_bad_for_all_stars(cadence_quality, bad_quality)
+    quality = np.zeros(flux.shape, dtype=np.int32)
+    quality[:, is_bad] |= int(LightCurveFlag.FLAGGED_BAD)
+    is_manual = cadence_quality & int(CadenceFlag.MANUAL_EXCLUDE) != 0
+    quality[:, is_manual] |= int(LightCurveFlag.MANUAL_EXCLUDE)
+    for pixel_flag, flag in FROM_PIXELS.items():
+        quality[pixel_flags & int(pixel_flag) != 0] |= int(flag)
+    in_light = cadence_quality & int(CadenceFlag.STRAYLIGHT_MEASURED) != 0
+    is_bright = has_straylight_at_star(sky, straylight_factor) | (in_light & ~np.isfinite(sky))
+    quality[is_bright] |= int(LightCurveFlag.FLAGGED_BAD | LightCurveFlag.STRAYLIGHT)
+    quality[~np.isfinite(flux)] |= int(LightCurveFlag.MISSING_PIXELS)
+    return quality
+
+
+def star_pixel_quality(cadence_quality: NDArray, pixel_flags: NDArray) -> NDArray:
+    """Add to the bits of images what does not harm a star's light curve, but is good to know.
+
+    Parameters
+    ----------
+    cadence_quality : (n_cadences,) int array
+        `CadenceFlag` of the images.
+    pixel_flags : (..., n_cadences) uint8 array
+        `PixelFlag` that any of the star's pixels has.
+
+    Returns
+    -------
+    (..., n_cadences) int32 array
+        `CadenceFlag`; SATURATED_STAR where a pixel is full. Its light is not
+        lost: it bleeds into pixels that are summed, too.
+    """
+    saturated = pixel_flags & int(PixelFlag.SATURATED) != 0
+    star = np.where(saturated, int(CadenceFlag.SATURATED_STAR), 0)
+    return (cadence_quality | star).astype(np.int32)
+
+
+def has_straylight_at_star(sky: NDArray, factor: float) -> NDArray:
+    """Tell where the sky at stars is far above its quiet level, (n_stars, n_cadences) bool.
+
+    The quiet level is that of each star itself: the `QUIET_QUANTILE` of its
+    sky in all images, or `LEAST_SKY`.
+    """
+    known = np.isfinite(sky).any(axis=1)
+    bright = np.zeros(sky.shape, dtype=bool)
+    if known.any():
+        quiet = np.nanquantile(sky[known], QUIET_QUANTILE, axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            bright[known] = sky[known] > factor * np.maximum(quiet, LEAST_SKY)
+    return bright

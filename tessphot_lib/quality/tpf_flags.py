@@ -1,0 +1,83 @@
+"""Quality bits of full-frame images, borrowed from the target pixel files of the same CCD.
+
+Full-frame images carry few bits of their own; target pixel files have them for
+every 120 or 20 s. Only bits that say something about the whole CCD count. All
+times are at the spacecraft: those of a target pixel file are barycentric for its
+own star, minutes off those of the image.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.flags import CadenceFlag
+
+BORROWED_BITS = (
+    CadenceFlag.ATTITUDE_TWEAK,
+    CadenceFlag.SAFE_MODE,
+    CadenceFlag.COARSE_POINT,
+    CadenceFlag.EARTH_POINT,
+    CadenceFlag.MOMENTUM_DUMP,
+    CadenceFlag.STRAYLIGHT_BODY,
+    CadenceFlag.SCATTERED_LIGHT,
+)
+
+
+def spacecraft_time(time: NDArray, timecorr: NDArray, cadenceno: NDArray) -> NDArray:
+    """Mid-times at the spacecraft of the cadences of a target pixel file.
+
+    Parameters
+    ----------
+    time, timecorr : (n,) arrays
+        Barycentric mid-times [BTJD] and the correction in them [d]; NaN where
+        the mission gives none, as in many cadences with bad quality.
+    cadenceno : (n,) array
+        Numbers of the cadences: the missing times follow from them.
+
+    Returns
+    -------
+    (n,) float64 array
+        NaN everywhere where fewer than two cadences have a time.
+    """
+    moment = np.asarray(time, dtype=float) - np.asarray(timecorr, dtype=float)
+    known = np.isfinite(moment)
+    if known.all():
+        return moment
+    number = np.asarray(cadenceno, dtype=float)
+    if known.sum() < 2:
+        return np.full(moment.shape, np.nan)
+    first = np.flatnonzero(known)[0]
+    # The clock runs evenly: between known times, and on beyond them.
+    steps = np.diff(moment[known]) / np.diff(number[known])
+    step = np.median(steps)
+    drift = moment[known] - moment[first] - step * (number[known] - number[first])
+    whole = moment[first] + step * (number - number[first])
+    return np.where(known, moment, whole + np.interp(number, number[known], drift))
+
+
+def borrow_quality(start: NDArray, stop: NDArray, moment: NDArray, quality: NDArray) -> NDArray:
+    """Collect the bits of all cadences whose middle falls into an exposure.
+
+    Parameters
+    ----------
+    start, stop : (n_images,) arrays
+        Of the exposures, at the spacecraft [BTJD]; NaN gets no bit.
+    moment : (n,) array
+        Mid-times of the cadences at the spacecraft, in any order; NaN falls nowhere.
+    quality : (n,) integer array
+        Their bits.
+
+    Returns
+    -------
+    (n_images,) int64 array
+        Those of `BORROWED_BITS` that any cadence inside has.
+    """
+    known = np.isfinite(moment)
+    order = np.argsort(moment[known], kind="stable")
+    times, bits = moment[known][order], np.asarray(quality)[known][order]
+    first, last = np.searchsorted(times, start), np.searchsorted(times, stop)
+    last = np.where(np.isfinite(start) & np.isfinite(stop), np.maximum(last, first), first)
+    borrowed = np.zeros(np.shape(start), dtype=np.int64)
+    for flag in BORROWED_BITS:
+        so_far = np.concatenate([[0], np.cumsum(bits & int(flag) != 0)])
+        borrowed[so_far[last] > so_far[first]] |= int(flag)
+    return borrowed

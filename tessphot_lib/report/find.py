@@ -1,0 +1,119 @@
+"""A star of a finished run: where its light curve is, or why there is none."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
+from tessphot_lib.io.products.todo_sqlite import (
+    Status,
+    read_diagnostics,
+    read_excluded_stars,
+    read_skipped,
+    read_todo,
+)
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog
+
+
+@dataclass(frozen=True)
+class FoundStar:
+    """What the todo list of a run says of a star on one CCD.
+
+    Attributes
+    ----------
+    tic_id : int
+    tmag : float
+    ccd_id : CcdId
+    status : Status or None
+        None: the star is not on the list, since the user has excluded it.
+    light_curve : Path or None
+    remark : str
+        Why there is a warning, or no light curve; empty: nothing to say.
+    """
+
+    tic_id: int
+    tmag: float
+    ccd_id: CcdId
+    status: Status | None
+    light_curve: Path | None
+    remark: str
+
+
+def find_star(todo: Path, tic_id: int) -> list[FoundStar]:
+    """Find a star, on each CCD that it was on, in order of sector; excluded ones, too.
+
+    Parameters
+    ----------
+    todo : Path
+        Of the run: ``results/todo.sqlite``.
+    tic_id : int
+
+    Raises
+    ------
+    InputDataError
+        If the list cannot be read, or has the star neither among those to be
+        measured nor among the excluded ones; with what else is known of it.
+    """
+    if not todo.is_file():
+        raise InputDataError(f"{todo}: there is no such file; name the folder of a finished run")
+    stars = read_todo(todo, tic_ids=[tic_id]).sort_values(["sector", "camera", "ccd"])
+    excluded = read_excluded_stars(todo)
+    excluded = excluded[excluded["tic_id"] == tic_id].to_dict("records")
+    if stars.empty and not excluded:
+        raise InputDataError(f"{todo}: TIC {tic_id} is not on the list: {_why(todo, tic_id)}")
+    diagnostics = read_diagnostics(todo, stars["priority"]).set_index("priority")
+    found = [_found(todo, star, diagnostics) for star in stars.to_dict("records")]
+    found += [
+        FoundStar(tic_id, star["tmag"], _ccd_of(star), None, None, star["reason"])
+        for star in excluded
+    ]
+    return sorted(found, key=lambda star: star.ccd_id)
+
+
+def _ccd_of(star: dict) -> CcdId:
+    """CCD of a row of the todo list."""
+    return CcdId(star["sector"], star["camera"], star["ccd"])
+
+
+def _why(todo: Path, tic_id: int) -> str:
+    """Say why a star is not on the list, as far as the catalogs of the CCDs know it."""
+    texts = []
+    for path in sorted(todo.parent.glob("*/catalog.sqlite")):
+        known, _ = read_catalog(path)
+        star = known[known["tic_id"] == tic_id]
+        if star.empty:
+            continue
+        row, column, tmag = (float(star[name].iloc[0]) for name in ("row", "column", "tmag"))
+        place = f"{path.parent.name}: Tmag {tmag:.2f}, row {row:.1f}, column {column:.1f}"
+        texts.append(f"{place}{_reason(path.parent / 'not_measured.ecsv', tic_id)}")
+    if not texts:
+        return "it is in no catalog of this run; on no CCD, or fainter than catalog.faint_limit"
+    where = "; ".join(texts)
+    return f"off the pixels of this run, or fainter than todo.faint_limit (catalog of {where})"
+
+
+def _reason(not_measured: Path, tic_id: int) -> str:
+    """What ``not_measured.ecsv``, which only CCDs of cutouts have, says of a star."""
+    if not not_measured.is_file():
+        return ""
+    stars = read_not_measured(not_measured)
+    star = stars[stars["tic_id"] == tic_id]
+    return "" if star.empty else f", {star['reason'].iloc[0]} {star['detail'].iloc[0]}".rstrip()
+
+
+def _found(todo: Path, star: dict, diagnostics: pd.DataFrame) -> FoundStar:
+    """Put together what is known of a star."""
+    status = Status(0 if pd.isna(star["status"]) else int(star["status"]))
+    path, remark = None, ""
+    if star["priority"] in diagnostics.index:
+        row = diagnostics.loc[star["priority"]]
+        path = todo.parent / row["lightcurve"] if row["lightcurve"] else None
+        remark = row["errors"] or ""
+    if status == Status.SKIPPED:
+        skipped = read_skipped(todo).set_index("priority")["skipped_by"]
+        brighter = read_todo(todo, priorities=[int(skipped[star["priority"]])])
+        remark = f"lies in the aperture of the brighter TIC {brighter['tic_id'].iloc[0]}"
+    return FoundStar(star["tic_id"], star["tmag"], _ccd_of(star), status, path, remark)

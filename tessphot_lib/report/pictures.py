@@ -1,0 +1,123 @@
+"""Step: a finished run -> a picture of an average image with apertures, and of a light curve."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+from tessphot_lib.core.flags import ApertureFlag, LightCurveFlag
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.products.average_fits import read_average_image
+from tessphot_lib.io.products.lightcurve_fits import read_light_curve
+from tessphot_lib.io.products.todo_apertures import read_apertures
+from tessphot_lib.io.products.todo_sqlite import read_todo
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.collections import LineCollection
+
+N_LABELS = 12  # bright stars that are named in the picture
+FAINT_LIMIT = 13.0  # [Tmag] of the star whose light curve is shown
+
+
+def draw_nothing(why: str, output: Path) -> None:
+    """A picture that says why there is none."""
+    figure = plt.figure(figsize=(6, 2))
+    figure.text(0.5, 0.5, why, ha="center", va="center")
+    figure.savefig(output, dpi=120, format="png")
+    plt.close(figure)
+
+
+def draw_average(folder: Path, ccd_id: CcdId, output: Path) -> None:
+    """Average image with the outlines of all apertures."""
+    average, _, window = read_average_image(folder / "average_image.fits")
+    stars = read_todo(folder / "todo.sqlite")
+    owner = np.zeros(window.shape, dtype=np.int64)
+    for priority, aperture in read_apertures(folder / "todo.sqlite").items():
+        owner[aperture.window.slices_in(window)][aperture.mask] = priority
+    figure, axes = plt.subplots(figsize=(8, 8), layout="constrained")
+    low, high = np.nanpercentile(average, [5, 99.5])
+    extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
+    shown = np.arcsinh(np.clip(average - low, 0, None) / max(high - low, 1e-9) * 100)
+    axes.imshow(shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
+    axes.add_collection(LineCollection(outlines(owner, window), colors="tab:red", linewidths=0.4))
+    for star in stars.head(N_LABELS).itertuples():
+        axes.annotate(
+            f"{star.tic_id}\n{star.tmag:.1f}",
+            (star.column, star.row),
+            xytext=(5, 5),
+            textcoords="offset points",
+            fontsize=6,
+            color="tab:blue",
+        )
+    axes.set(
+        xlabel="column (science pixels)",
+        ylabel="row (science pixels)",
+        title=f"{ccd_id}: average image, apertures of {len(stars)} stars (red)",
+    )
+    figure.savefig(output, dpi=130, format="png")
+    plt.close(figure)
+
+
+def draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:
+    """Light curve, its background, and the stamp with the aperture."""
+    light_curve, stamp, _ = read_light_curve(path)
+    good = light_curve.quality & int(LightCurveFlag.FLAGGED_BAD) == 0
+    relative = light_curve.flux / star["mean_flux"]
+    figure, axes = plt.subplot_mosaic(
+        [["flux", "stamp"], ["background", "stamp"]],
+        figsize=(12, 5),
+        width_ratios=[3, 1],
+        height_ratios=[2, 1],
+        layout="constrained",
+    )
+    axes["flux"].errorbar(
+        light_curve.time[good],
+        relative[good],
+        light_curve.flux_err[good] / star["mean_flux"],
+        fmt=".",
+        markersize=3,
+        linewidth=0.5,
+        color="black",
+    )
+    axes["flux"].set(
+        ylabel="relative flux",
+        title=f"TIC {light_curve.tic_id}, Tmag {star['tmag']:.2f}: good cadences",
+    )
+    axes["flux"].tick_params(labelbottom=False)
+    axes["background"].plot(
+        light_curve.time, light_curve.background / stamp_pixels(stamp.aperture), ".", markersize=3
+    )
+    axes["background"].set(
+        xlabel="time (BTJD)", ylabel="background\n(e$^-$/s/pixel)", xlim=axes["flux"].get_xlim()
+    )
+    window = stamp.window
+    extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
+    shown = np.arcsinh(np.clip(stamp.average_image, 0, None))
+    axes["stamp"].imshow(
+        shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest"
+    )
+    mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
+    lines = LineCollection(outlines(mask.astype(int), window), colors="tab:red", linewidths=1)
+    axes["stamp"].add_collection(lines)
+    axes["stamp"].set(xlabel="column", ylabel="row", title="average image, aperture")
+    axes["stamp"].locator_params(integer=True, nbins=6)
+    figure.savefig(output, dpi=130, format="png")
+    plt.close(figure)
+
+
+def outlines(owner: np.ndarray, window: Window) -> np.ndarray:
+    """Borders between pixels of different owners (0: none), (n, 2, 2) as (column, row)."""
+    padded = np.pad(owner, 1)
+    row, column = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
+    level = np.stack([[column, row], [column + 1, row]])
+    row, column = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
+    upright = np.stack([[column, row], [column, row + 1]])
+    lines = np.concatenate([level, upright], axis=2).transpose(2, 0, 1)
+    return lines + np.array([window.column0, window.row0]) - 0.5
+
+
+def stamp_pixels(aperture: np.ndarray) -> int:
+    """Number of pixels in the photometric aperture, at least one."""
+    return max(int(((aperture & int(ApertureFlag.IN_APERTURE)) != 0).sum()), 1)

@@ -1,0 +1,155 @@
+"""A light-curve file -> a picture: stamp with aperture and neighbors, light curve, centroids."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.errors import ConfigError
+from tessphot_lib.core.flags import ApertureFlag
+from tessphot_lib.core.lightcurve import LightCurve, Stamp
+from tessphot_lib.io.files.atomic import complete_file
+from tessphot_lib.io.products.lightcurve_fits import read_light_curve
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
+from tessphot_lib.report.pictures import outlines
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.collections import LineCollection
+
+NEIGHBOR_TMAG = 5.0  # [mag] neighbors this much fainter are not shown
+FORMATS = ("png", "pdf", "svg")
+
+
+def draw_star(light_curve: Path, catalog: Path, output: Path) -> None:
+    """Draw one star.
+
+    Parameters
+    ----------
+    light_curve : Path
+        FITS file.
+    catalog : Path
+        Of its CCD, for the neighbors.
+    output : Path
+        Picture; its suffix tells the format, see `picture_format`.
+
+    Raises
+    ------
+    ConfigError
+        If the suffix is not known.
+    """
+    file_format = picture_format(output)
+    curve, stamp, header = read_light_curve(light_curve)
+    figure, axes = plt.subplot_mosaic(
+        [["stamp", "corr"], ["stamp", "raw"], ["facts", "centroid"]],
+        figsize=(13, 7.5),
+        width_ratios=[1, 2.2],
+        layout="constrained",
+    )
+    _draw_stamp(axes["stamp"], curve, stamp, catalog)
+    good = curve.quality == 0
+    _draw_series(axes["corr"], curve, curve.flux_corr, good, "FLUX_CORR (ppm)")
+    _draw_series(axes["raw"], curve, curve.flux, good, "FLUX_RAW (e$^-$/s)")
+    for values, label, color in (
+        (curve.centroid_column, "column", "tab:blue"),
+        (curve.centroid_row, "row", "tab:orange"),
+    ):
+        offset = 1e3 * (values - _median(values[good]))
+        axes["centroid"].plot(curve.time[good], offset[good], ".", ms=3, color=color, label=label)
+    axes["centroid"].set(xlabel="time (BTJD)", ylabel="centroid (mpx)")
+    axes["centroid"].legend(loc="upper right", fontsize=8)
+    for name in ("corr", "raw"):
+        axes[name].sharex(axes["centroid"])
+        axes[name].tick_params(labelbottom=False)
+    axes["facts"].axis("off")
+    axes["facts"].text(0, 1, _facts(header, curve), va="top", family="monospace", fontsize=9)
+    sector = f"sector {header['SECTOR']}, camera {header['CAMERA']}, CCD {header['CCD']}"
+    figure.suptitle(f"TIC {curve.tic_id}, Tmag {header['TESSMAG']:.2f}: {sector}")
+    with complete_file(output) as partial:
+        figure.savefig(partial, dpi=120, format=file_format)
+    plt.close(figure)
+
+
+def picture_format(path: Path) -> str:
+    """Format of a picture by the suffix of its name, in small or capital letters.
+
+    Raises
+    ------
+    ConfigError
+        If it is none of `FORMATS`, or there is no suffix.
+    """
+    suffix = path.suffix.removeprefix(".")
+    if suffix.lower() not in FORMATS:
+        known = ", ".join(f".{name}" for name in FORMATS)
+        raise ConfigError(
+            f"{path}: a picture's name ends in one of {known}, not in '{path.suffix}'"
+        )
+    return suffix.lower()
+
+
+def _draw_stamp(axes: plt.Axes, curve: LightCurve, stamp: Stamp, catalog: Path) -> None:
+    """Average image with the aperture and the stars of the catalog."""
+    window = stamp.window
+    edges = [window.row0 - 0.5, window.row1 - 0.5, window.column0 - 0.5, window.column1 - 0.5]
+    image = stamp.average_image
+    shown = np.arcsinh((image - np.nanmin(image)) / max(np.nanpercentile(image, 60), 1.0))
+    extent = (edges[2], edges[3], edges[0], edges[1])
+    axes.imshow(shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
+    mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
+    borders = outlines(mask.astype(int), window)
+    axes.add_collection(LineCollection(borders, colors="tab:red", linewidths=1.5))
+    stars = read_catalog_window(catalog, *edges)
+    is_target = (stars["tic_id"] == curve.tic_id).to_numpy()
+    faintest = float(stars["tmag"][is_target].min()) + NEIGHBOR_TMAG
+    near = stars[~is_target & (stars["tmag"] < faintest).to_numpy()]
+    size = 40 + 20 * (faintest - near["tmag"].to_numpy())
+    axes.scatter(near["column"], near["row"], s=size, facecolors="none", edgecolors="tab:blue")
+    target = stars[is_target]
+    axes.plot(target["column"], target["row"], "+", color="tab:red", ms=12, mew=1.5)
+    axes.set(
+        xlim=edges[2:],
+        ylim=edges[:2],
+        xlabel="column (science pixels)",
+        ylabel="row (science pixels)",
+        title="aperture (red), neighbors (blue)",
+    )
+
+
+def _draw_series(
+    axes: plt.Axes, curve: LightCurve, values: NDArray, good: NDArray, label: str
+) -> None:
+    """One column of the light curve, with the scale of its good points."""
+    flagged = ~good & np.isfinite(values)
+    axes.plot(curve.time[flagged], values[flagged], "x", color="0.75", ms=3)
+    axes.plot(curve.time[good], values[good], ".", color="black", ms=3)
+    known = values[good & np.isfinite(values)]
+    if known.size:
+        low, high = np.percentile(known, [0, 100])
+        margin = 0.08 * (high - low) + 1e-9
+        axes.set_ylim(low - margin, high + margin)
+    else:
+        axes.text(0.5, 0.5, "not filled", transform=axes.transAxes, ha="center")
+    axes.set_ylabel(label)
+
+
+def _facts(header: dict, curve: LightCurve) -> str:
+    """A few lines about the star."""
+    lines = [
+        f"method       {header['PHOTMET']}",
+        f"mean flux    {_median(curve.flux[curve.quality == 0]):.1f} e-/s",
+        f"good points  {int((curve.quality == 0).sum())} of {len(curve.time)}",
+        f"CDPP 1 h     {header.get('CDPP1_0') or np.nan:.0f} ppm",
+        f"CDPP 6 h     {header.get('CDPP6_0') or np.nan:.0f} ppm",
+        f"correction   {header.get('CORRMETH')}, {header.get('CORRNTR')} trends",
+    ]
+    for key in ("CROWDSAP", "FLFRCSAP"):
+        if header.get(key) is not None:
+            lines.append(f"{key:<12} {header[key]:.3f}")
+    return "\n".join(lines)
+
+
+def _median(values: NDArray) -> float:
+    """Median of the finite values."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else np.nan

@@ -1,0 +1,81 @@
+"""Last step: the todo list of the run -> a summary, and an error if the code failed on a star."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tessphot_lib.core.errors import TessphotError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.star_warnings import UNEXPECTED
+from tessphot_lib.io.files.atomic import complete_file
+from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
+from tessphot_lib.report.run_record import write_run_record
+from tessphot_lib.report.summary import MAX_NAMED, not_measured_lines, summary
+
+log = logging.getLogger(__name__)
+
+
+def run_check(
+    todo: Path,
+    output_summary: Path,
+    output_record: Path,
+    *,
+    tic_ids: list[int],
+    not_measured: Sequence[Path] = (),
+    ffi_tables: Sequence[Path] = (),
+    pixels: Sequence[Path] = (),
+    config: Mapping[str, Any],
+    began: Path | None = None,
+) -> None:
+    """Write the summary and the record of a run.
+
+    Parameters
+    ----------
+    todo : Path
+        Of the run.
+    output_summary, output_record : Path
+        ``summary.txt``, ``run.json``
+    tic_ids : list of int
+        Stars that were asked for; empty: all.
+    not_measured : sequence of Path
+        ``not_measured.ecsv`` of each CCD of cutouts.
+    ffi_tables, pixels, config, began
+        See `tessphot_lib.report.run_record.write_run_record`.
+
+    Raises
+    ------
+    TessphotError
+        If an unexpected error hit any star: names the stars and their logs.
+    """
+    stars = read_todo(todo).merge(
+        read_diagnostics(todo), on="priority", how="left", suffixes=("", "_measured")
+    )
+    failed = stars[stars["errors"].fillna("").str.startswith(UNEXPECTED)]
+    if len(failed):
+        raise TessphotError(_name_failures(failed, todo, tic_ids))
+    if tic_ids:
+        stars = stars[stars["tic_id"].isin(tic_ids)]
+    text = summary(stars, todo, tic_ids) + "".join(map(not_measured_lines, not_measured))
+    of_run = {"ffi_tables": ffi_tables, "pixels": pixels, "config": config, "began": began}
+    write_run_record(output_record, stars, **of_run)
+    with complete_file(output_summary) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _name_failures(failed: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
+    """One line for the stars on which the code failed."""
+    names = []
+    for star in failed.head(MAX_NAMED).itertuples():
+        job = "targets" if tic_ids else f"photometry_{star.tile}"
+        log_file = f"logs/{CcdId(star.sector, star.camera, star.ccd)}/{job}.log"
+        reason = " ".join(star.errors.removeprefix(UNEXPECTED).split())
+        names.append(f"TIC {star.tic_id}: {reason} ({log_file})")
+    more = f"; and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
+    stars = "1 star" if len(failed) == 1 else f"{len(failed)} stars"
+    return (
+        f"{todo}: unexpected errors in {stars}; please report them, with the logs: "
+        f"{'; '.join(names)}{more}"
+    )

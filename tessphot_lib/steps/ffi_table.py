@@ -1,0 +1,200 @@
+"""Step: headers of the images of a CCD -> ffis.ecsv."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tessphot_lib.core.clock import image_times
+from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.flags import DEFAULT_BAD_CADENCE, CadenceFlag
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.manual_excludes import is_excluded
+from tessphot_lib.core.provenance import provenance
+from tessphot_lib.core.sphere import unit_vector
+from tessphot_lib.core.wcs import corrected_direction, has_valid_wcs
+from tessphot_lib.io.images.ffi import cadence_number, header_quality, read_ffi_header, release_of
+from tessphot_lib.io.images.ffi_headers import read_headers
+from tessphot_lib.io.images.ffi_table import write_ffi_table
+from tessphot_lib.io.images.tpf import read_tpf_cadences
+from tessphot_lib.quality.tpf_flags import borrow_quality, spacecraft_time
+
+log = logging.getLogger(__name__)
+
+MAX_STRAY = 1.0  # [deg] by which the WCS of an image may differ from those of the others
+
+
+def run_ffi_table(
+    images: list[Path],
+    output: Path,
+    ccd_id: CcdId,
+    *,
+    on_bad_image: str,
+    headers: Sequence[Path] = (),
+    tpfs: Sequence[Path] = (),
+) -> None:
+    """List the images of a CCD in time order, and refuse what does not belong together.
+
+    Parameters
+    ----------
+    images : list of Path
+        All candidates, duplicates included.
+    output : Path
+        ``ffis.ecsv``.
+    on_bad_image : {'error', 'skip'}
+        Whether an image that is unreadable, of another CCD, without a needed
+        keyword or of the same time as another one is an error, or is left out
+        and listed.
+    headers : sequence of Path
+        ``ffi_headers.zip`` where the images are not here yet: their headers are
+        taken from it, and the one with the CCD's WCS is kept in the table.
+    tpfs : sequence of Path
+        Target pixel files of this CCD, whose quality the images get, too.
+
+    Raises
+    ------
+    InputDataError
+        For the first bad image, or if no good image has a WCS.
+    """
+    kept = {name: content for path in headers for name, content in read_headers(path).items()}
+    rows = []
+    for index, path in enumerate(sorted(images, key=lambda path: (path.name, str(path)))):
+        rows.append(_describe(path, ccd_id, on_bad_image, kept.get(path.name)))
+        if (index + 1) % 500 == 0:
+            log.info("%s: %d of %d headers read", ccd_id, index + 1, len(images))
+    _mark_duplicates(rows, on_bad_image)
+    _mark_stray_wcs([row for row in rows if row.get("has_wcs")])
+    good = [row for row in rows if row["status"] == "ok"]
+    if not good:
+        raise InputDataError(f"{ccd_id}: none of its {len(images)} images can be used")
+    _tell_releases(good, ccd_id)
+    _borrow_quality(good, tpfs, ccd_id, on_bad_image)
+    rows.sort(key=lambda row: (row.get("time", np.inf), row["path"]))
+    reference = _mark_reference(good, ccd_id)
+    cards = None
+    if headers:
+        header = read_ffi_header(reference, ccd_id, content=kept[reference.name])
+        cards = header.tostring(sep="\n", endcard=False, padding=False)
+    made_by = provenance({"input": {"on_bad_image": on_bad_image}})
+    write_ffi_table(output, rows, ccd_id, wcs=cards, attributes=made_by)
+    log.info("%s: %d images, %d of them not used", ccd_id, len(rows), len(rows) - len(good))
+
+
+def _describe(path: Path, ccd_id: CcdId, on_bad_image: str, content: bytes | None) -> dict:
+    """Turn the header of one image into a row of the table."""
+    try:
+        header = read_ffi_header(path, ccd_id, content=content)
+        times = image_times(header, ccd_id)
+        centre_ra, centre_dec = corrected_direction(header)
+        return {
+            "path": str(path),
+            "status": "ok",
+            "time_start": times.start,
+            "time": 0.5 * (times.start + times.stop),
+            "time_stop": times.stop,
+            "timecorr": times.timecorr,
+            "time_shift": times.shift,
+            "centre_ra": centre_ra,
+            "centre_dec": centre_dec,
+            "exposure_time": float(header["EXPOSURE"]) * SECONDS_PER_DAY,
+            "cadenceno": (cadenceno := cadence_number(header, path)),
+            "quality": header_quality(header) | _manual_bits(ccd_id, cadenceno),
+            "has_wcs": has_valid_wcs(header),
+            "release": release_of(header),
+        }
+    except InputDataError as err:
+        if on_bad_image == "error":
+            raise
+        log.warning("left out: %s", err)
+        return {"path": str(path), "status": "unusable", "reason": str(err)}
+
+
+def _manual_bits(ccd_id: CcdId, cadenceno: int) -> int:
+    """Bit of an image that is known to be unusable."""
+    return int(CadenceFlag.MANUAL_EXCLUDE) if is_excluded(ccd_id, cadenceno) else 0
+
+
+def _mark_duplicates(rows: list[dict], on_bad_image: str) -> None:
+    """Keep the newest or first of the images of one cadence; the others are an error, or listed."""
+    kept: dict[int, dict] = {}
+    for row in (row for row in rows if row["status"] == "ok"):
+        other = kept.setdefault(row["cadenceno"], row)
+        if other is row:
+            continue
+        is_newer = on_bad_image != "error" and row["release"] > other["release"]
+        worse, better = (other, row) if is_newer else (row, other)
+        reason = f"{worse['path']}: the same time (cadence {row['cadenceno']}) as {better['path']}"
+        if on_bad_image == "error":
+            raise InputDataError(reason)
+        if better["release"] > worse["release"]:
+            reason += ", of a newer data release"
+        log.warning("left out: %s", reason)
+        worse.update(status="duplicate", reason=reason)
+        kept[row["cadenceno"]] = better
+
+
+def _tell_releases(good: list[dict], ccd_id: CcdId) -> None:
+    """Warn where images of different calibrations come together."""
+    counts = Counter(row["release"] for row in good)
+    if len(counts) > 1:
+        told = ", ".join(f"{release} ({n} images)" for release, n in sorted(counts.items()))
+        log.warning("%s: images of several data releases, %s: calibrated apart", ccd_id, told)
+
+
+def _mark_stray_wcs(with_wcs: list[dict]) -> None:
+    """Take the WCS for failed where it points elsewhere than those of most images of the CCD."""
+    if not with_wcs:
+        return
+    ra, dec = (np.array([row[f"centre_{axis}"] for row in with_wcs]) for axis in ("ra", "dec"))
+    towards = unit_vector(ra, dec)
+    typical = np.median(towards, axis=0)
+    for row, direction in zip(with_wcs, towards, strict=True):
+        if np.degrees(np.linalg.norm(direction - typical)) > MAX_STRAY:
+            log.warning("%s: its WCS points elsewhere than those of the other images", row["path"])
+            row["has_wcs"] = False
+            row["quality"] |= int(CadenceFlag.NO_WCS)
+
+
+def _borrow_quality(
+    good: list[dict], tpfs: Sequence[Path], ccd_id: CcdId, on_bad_image: str
+) -> None:
+    """Add the bits that any of the target pixel files has during an image."""
+    start, stop = (
+        np.array([row[name] - row["timecorr"] for row in good])
+        for name in ("time_start", "time_stop")
+    )
+    borrowed = np.zeros(len(good), dtype=np.int64)
+    for path in tpfs:
+        try:
+            tpf = read_tpf_cadences(path, ccd_id)
+        except InputDataError as err:
+            if on_bad_image == "error":
+                raise
+            log.warning("left out: %s", err)
+            continue
+        moment = spacecraft_time(tpf.time, tpf.timecorr, tpf.cadenceno)
+        borrowed |= borrow_quality(start, stop, moment, tpf.quality)
+    for row, bits in zip(good, borrowed, strict=True):
+        row["quality"] |= int(bits)
+    if tpfs:
+        flagged = int((borrowed != 0).sum())
+        log.info("%s: %d target pixel files flag %d images", ccd_id, len(tpfs), flagged)
+
+
+def _mark_reference(good: list[dict], ccd_id: CcdId) -> Path:
+    """Choose the image closest to the middle that has a WCS, unflagged if there is one."""
+    with_wcs = [row for row in good if row["has_wcs"]]
+    if not with_wcs:
+        raise InputDataError(
+            f"{ccd_id}: no image has a usable WCS (CRVAL1, CRPIX1, CD1_1, ...), "
+            f"the first is {good[0]['path']}"
+        )
+    unflagged = [row for row in with_wcs if not row["quality"] & int(DEFAULT_BAD_CADENCE)]
+    times = [row["time"] for row in good]
+    middle = 0.5 * (min(times) + max(times))
+    chosen = min(unflagged or with_wcs, key=lambda row: abs(row["time"] - middle))
+    chosen["is_reference"] = True
+    return Path(chosen["path"])

@@ -1,0 +1,268 @@
+"""Step: blocks, average image and motion of a CCD -> pixels.hdf5."""
+
+import json
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tessphot_lib.background.smoothing import smooth_in_time
+from tessphot_lib.core.clock import timestamp_shifts
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.flags import CadenceFlag
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.patches import Patches
+from tessphot_lib.core.provenance import provenance
+from tessphot_lib.core.settings import BackgroundSettings, FlagSettings, SmoothingSettings
+from tessphot_lib.core.sphere import unit_vector
+from tessphot_lib.io.products.average_fits import read_average_image, read_sky_offset, read_straps
+from tessphot_lib.io.products.background_grid import block_grid
+from tessphot_lib.io.products.block_hdf5 import (
+    IMAGE_COLUMNS,
+    read_all_images,
+    read_identity,
+    read_patches,
+)
+from tessphot_lib.io.products.jitter_ecsv import read_jitter
+from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
+from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog_settings
+from tessphot_lib.motion.affine_fit import is_displaced
+from tessphot_lib.preparation.pixel_flags import KnownLight, pixel_flags
+from tessphot_lib.quality.straylight import brightest_level, has_straylight
+from tessphot_lib.times.spacecraft import error_along
+
+log = logging.getLogger(__name__)
+
+HOURS_PER_DAY = 24.0
+FROM_BLOCKS = [name for name in PER_IMAGE if name in IMAGE_COLUMNS]
+SKY_ATTRIBUTES = ("wcs", "centre_ra", "centre_dec", "image_header", "ticver")  # of the catalog
+
+
+def run_hdf5(
+    blocks: list[Path],
+    average_image: Path,
+    jitter: Path,
+    catalog: Path,
+    spacecraft: Path,
+    output: Path,
+    ccd_id: CcdId,
+    *,
+    settings: Mapping[str, Any],
+) -> None:
+    """Join the blocks of a CCD, smooth their backgrounds in time, and set the last flags.
+
+    Parameters
+    ----------
+    blocks : list of Path
+        In time order, in the folder of ``output`` or below it.
+    spacecraft : Path
+        Where TESS was.
+    settings : mapping
+        Section ``prepare`` of the configuration.
+
+    Raises
+    ------
+    InputDataError
+        If the blocks do not belong together or the motion is not of their images.
+    """
+    background = BackgroundSettings.from_mapping(settings["background"])
+    identities, window = _identities(blocks, ccd_id)
+    images, motion = _images_and_motion(blocks, jitter)
+    _finish_backgrounds(
+        images, motion, settings, read_sky_offset(average_image), in_patches=_in_patches(blocks)
+    )
+    path = read_spacecraft(spacecraft)
+    images["observatory_position"] = path.at(images["time"] - images["timecorr"])
+    average, count, _ = read_average_image(average_image)
+    straps = read_straps(average_image)
+    grid = block_grid(blocks[0], window, background.box_size, straps if straps.any() else None)
+    known = KnownLight(
+        grid,
+        images["background"],
+        average,
+        _against_average(images["motion"], images["is_averaged"]),
+        background.anomaly_limit,
+    )
+    flagged = int((images["quality"] != 0).sum())
+    n_images = len(images["time"])
+    log.info("%s: %d images in %d blocks, %d flagged", ccd_id, n_images, len(blocks), flagged)
+    write_pixels(
+        output,
+        ccd_id,
+        window,
+        blocks=blocks,
+        identities=identities,
+        images={name: images[name] for name in PER_IMAGE},
+        names=images["name"],
+        average_image=average,
+        average_count=count,
+        grid=_grid_arrays(grid, blocks[0]),
+        pixel_flags=pixel_flags(blocks, [one.n_images for one in identities], known),
+        attributes={
+            **provenance(settings, [average_image, jitter, catalog, spacecraft]),
+            **_constants(images, settings),
+            **_about_sky_and_times(read_catalog_settings(catalog), path, ccd_id),
+        },
+    )
+
+
+def _images_and_motion(
+    blocks: list[Path], jitter: Path
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Image tables of all blocks with the motion in them, and what ``jitter.ecsv`` says."""
+    motion = read_jitter(jitter)
+    images = _read_all(blocks)
+    if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
+        raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
+    images["motion"], images["motion_error"] = motion["motion"], motion["error"]
+    return images, motion
+
+
+def _constants(
+    images: dict[str, np.ndarray], settings: Mapping[str, Any]
+) -> dict[str, int | float]:
+    """Numbers that hold for the whole CCD, for the attributes of the file."""
+    background = BackgroundSettings.from_mapping(settings["background"])
+    return {
+        "cadence_seconds": cadence_seconds(images["time"], images["exposure_time"]),
+        "bad_quality": int(settings["bad_quality"]),
+        "box_size": background.box_size,
+        "mask_radius_scale": background.mask_radius_scale,
+    }
+
+
+def _identities(blocks: list[Path], ccd_id: CcdId) -> tuple[list[BlockIdentity], Window]:
+    """What the blocks are, and the window that they share."""
+    about = [read_identity(block) for block in blocks]
+    window = about[0]["window"]
+    for one in about:
+        if one["window"] != window or one["ccd"] != str(ccd_id):
+            raise InputDataError(
+                f"{one['name']}: it is of {one['ccd']}, window {one['window'].as_list()}; "
+                f"expected {ccd_id}, {window.as_list()}"
+            )
+    identities = [
+        BlockIdentity(one["name"], one["size"], one["digest"], one["n_images"]) for one in about
+    ]
+    return identities, window
+
+
+def _in_patches(blocks: list[Path]) -> bool:
+    """Whether the backgrounds are those of patches, as with cutouts."""
+    return read_patches(blocks[0]) is not None
+
+
+def _finish_backgrounds(
+    images: dict[str, np.ndarray],
+    motion: dict[str, np.ndarray],
+    settings: Mapping[str, Any],
+    offset: np.ndarray,
+    *,
+    in_patches: bool,
+) -> None:
+    """Take off the offset of the backgrounds, set the last flags, and smooth in time."""
+    if offset.size:
+        images["background"] -= offset.astype(np.float32)
+    brightest = brightest_level(
+        images["background"][..., 0] if in_patches else images["background"],
+        images["background_level"],
+    )
+    flags = FlagSettings.from_mapping(settings["flags"])
+    images["quality"] = _last_flags(images, motion, brightest, flags)
+    hours = SmoothingSettings.from_mapping(settings["smoothing"]).hours
+    _smooth(images, hours, int(settings["bad_quality"]), in_patches=in_patches)
+
+
+def _against_average(motion: np.ndarray, is_averaged: np.ndarray) -> np.ndarray:
+    """Motion of the images against the average image, (n_images, 6)."""
+    used = motion[is_averaged.astype(bool) & np.isfinite(motion).all(axis=1)]
+    return motion - used.mean(axis=0) if len(used) else motion
+
+
+def _about_sky_and_times(
+    sky: Mapping[str, Any], path: SpacecraftPath, ccd_id: CcdId
+) -> dict[str, Any]:
+    """What the catalog says of the CCD; where the positions of TESS are from, and their error.
+
+    With the shift of the times, which early data releases have wrong.
+    """
+    corners = unit_vector(*np.array(sky["footprint"], dtype=float).T)
+    header = json.loads(str(sky["image_header"] or "{}"))
+    shifts = timestamp_shifts(header.get("DATA_REL"), header.get("PROCVER"), ccd_id)
+    return {key: sky[key] for key in SKY_ATTRIBUTES} | {
+        "position_source": path.description,
+        "time_error": error_along(path.covariance, corners),
+        "time_shift": 0.5 * sum(shifts),
+    }
+
+
+def _grid_arrays(grid: Mesh | Patches, block: Path) -> dict[str, np.ndarray]:
+    """What the backgrounds are of, as `write_pixels` keeps it."""
+    if isinstance(grid, Patches):
+        return {f"patches/{name}": values for name, values in read_patches(block).items()}
+    arrays = {"mesh/row_edges": grid.row_edges, "mesh/column_edges": grid.column_edges}
+    return arrays if grid.straps is None else {**arrays, "mesh/straps": grid.straps}
+
+
+def cadence_seconds(time: np.ndarray, exposure_time: np.ndarray) -> int:
+    """Sampling interval: the median difference of the mid-times, in whole seconds.
+
+    A single image gives its own length, rounded to what TESS has used: the
+    exposure is 0.792 of the interval, or 0.99 of it without cosmic-ray trimming.
+    """
+    if len(time) > 1:
+        return round(float(np.median(np.diff(time))) * 86400.0)
+    return round(float(exposure_time[0]) / 0.792 / 10.0) * 10
+
+
+def _read_all(blocks: list[Path]) -> dict[str, np.ndarray]:
+    """Image tables of all blocks, one after the other; checks that time increases."""
+    images = read_all_images(blocks, (*FROM_BLOCKS, "name", "is_averaged"))
+    backwards = np.flatnonzero(np.diff(images["time"]) <= 0)
+    if backwards.size:
+        first, second = images["name"][backwards[0] : backwards[0] + 2]
+        raise InputDataError(f"{second}: its time is not after that of {first}")
+    return images
+
+
+def _last_flags(
+    images: dict[str, np.ndarray],
+    motion: dict[str, np.ndarray],
+    brightest: np.ndarray,
+    flags: FlagSettings,
+) -> np.ndarray:
+    """Cadence flags that need the whole sector: scattered light, unknown or strange motion."""
+    quality = images["quality"].astype(np.int32)
+    bright = has_straylight(brightest, flags.straylight_factor)
+    quality[bright] |= int(CadenceFlag.STRAYLIGHT_MEASURED)
+    quality[motion["source"] == "none"] |= int(CadenceFlag.NO_MOTION)
+    jumps = is_displaced(motion["motion"], images["time"], limit=flags.motion_limit)
+    quality[jumps] |= int(CadenceFlag.COARSE_MEASURED)
+    return quality
+
+
+def _smooth(
+    images: dict[str, np.ndarray], hours: float, bad_quality: int, *, in_patches: bool
+) -> None:
+    """Smooth the backgrounds in time; their errors shrink with what each was averaged from."""
+    own_bits = CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND
+    good = images["quality"] & (bad_quality | int(own_bits)) == 0
+    models, error = images["background"], images["background_error"]
+    smoothed, new_error = np.empty(models.shape, np.float32), np.empty(error.shape, np.float32)
+    for part in _parts_with_the_same_images(models) if in_patches else [slice(None)]:
+        smoothed[:, part], gain = smooth_in_time(
+            models[:, part], images["time"], good, width=hours / HOURS_PER_DAY
+        )
+        own = error[:, part]
+        new_error[:, part] = own / np.sqrt(gain).reshape(-1, *[1] * (own.ndim - 1))
+    images["background"], images["background_error"] = smoothed, new_error
+
+
+def _parts_with_the_same_images(models: np.ndarray) -> list[np.ndarray]:
+    """Numbers of patches that have a background in the same images, for all such sets."""
+    _, pattern = np.unique(np.isfinite(models).all(axis=2), axis=1, return_inverse=True)
+    return [np.flatnonzero(pattern == number) for number in range(pattern.max() + 1)]

@@ -1,0 +1,81 @@
+"""Step: a tile of a CCD -> the light curves and diagnostics of its stars."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from threadpoolctl import threadpool_limits
+
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.provenance import provenance
+from tessphot_lib.core.tiles import tile_window
+from tessphot_lib.io.files.atomic import complete_folder
+from tessphot_lib.io.products.diagnostics_ecsv import write_diagnostics_table
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.todo_sqlite import read_todo
+from tessphot_lib.photometry.measure import count_statuses, measure_stars
+from tessphot_lib.photometry.targets import star_list
+
+log = logging.getLogger(__name__)
+
+
+def run_photometry(
+    pixels: Path,
+    catalog: Path,
+    todo: Path,
+    prf: Path,
+    light_curves: Path,
+    diagnostics: Path,
+    ccd_id: CcdId,
+    *,
+    tile: str,
+    settings: Mapping[str, Any],
+    output_settings: Mapping[str, Any],
+    threads: int,
+    trends: Path | None = None,
+) -> None:
+    """Measure all stars of a tile.
+
+    Parameters
+    ----------
+    pixels, catalog, todo, prf : Path
+        Of the CCD.
+    light_curves : Path
+        Folder for the FITS files, made anew; empty for a tile without stars.
+    diagnostics : Path
+        Table with one row per star.
+    tile : str
+        As ``r3c5``.
+    settings, output_settings : mapping
+        Sections ``photometry`` and ``output`` of the configuration.
+    threads : int
+        Of the linear algebra.
+    trends : Path, optional
+        ``trends.hdf5`` of the CCD, see `measure_stars`.
+    """
+    stars = read_todo(todo, tile=tile)
+    with (
+        threadpool_limits(threads),
+        PixelCube(pixels) as cube,
+        complete_folder(light_curves) as folder,
+    ):
+        table = measure_stars(
+            cube,
+            star_list(stars, todo, catalog, prf),
+            tile_window(tile, settings["tiles"]),
+            settings=settings,
+            output_settings=output_settings,
+            trends=trends,
+            path_of=lambda name, _: folder / name,
+        )
+    table["lightcurve"] = [
+        None if name is None else f"{light_curves.parent.name}/{light_curves.name}/{name}"
+        for name in table["lightcurve"]
+    ]
+    made_by = provenance(
+        {"photometry": dict(settings), "output": dict(output_settings)},
+        [pixels, catalog, todo, prf, *([trends] if trends is not None else [])],
+    )
+    write_diagnostics_table(diagnostics, table, ccd_id, attributes=made_by)
+    log.info("%s tile %s: %s", ccd_id, tile, count_statuses(table))

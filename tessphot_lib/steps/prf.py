@@ -1,0 +1,81 @@
+"""Step: average image and catalog of a CCD -> its pixel response function."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.core.provenance import provenance
+from tessphot_lib.core.settings import PrfSettings
+from tessphot_lib.io.mission.prf_spoc import find_spoc_prf, read_spoc_prf
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.prf_fits import write_prf
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog
+from tessphot_lib.photometry.average_positions import average_places
+from tessphot_lib.prf.evaluate import prf_from_samples
+from tessphot_lib.prf.fit import fit_field, fit_prf
+from tessphot_lib.prf.generic import generic_prf
+from tessphot_lib.prf.stars import StarField, choose_prf_stars
+
+log = logging.getLogger(__name__)
+
+
+def run_prf(
+    pixels: Path, catalog: Path, output: Path, ccd_id: CcdId, *, settings: Mapping[str, Any]
+) -> None:
+    """Take the PRF from the stars of the images, or from the mission's files.
+
+    Parameters
+    ----------
+    pixels, catalog : Path
+        ``pixels.hdf5``, ``catalog.sqlite``.
+    output : Path
+        ``prf.fits``.
+    settings : mapping
+        Section ``prf`` of the configuration.
+
+    Raises
+    ------
+    InputDataError
+        If the mission's files are asked for and not found, or cannot be read.
+    """
+    wanted, inputs = PrfSettings.from_mapping(settings), [pixels, catalog]
+    if wanted.source == "spoc":
+        inputs = paths = find_spoc_prf(Path(str(wanted.folder)).expanduser(), ccd_id)
+        read = read_spoc_prf(paths)
+        source = f"spoc: {paths[0].name}"[:68]
+        prf = prf_from_samples(read.row, read.column, read.samples, read.per_pixel, source=source)
+    elif wanted.source == "generic":
+        prf, inputs = generic_prf(), []
+    else:
+        prf = _from_data(pixels, catalog, wanted)
+    log.info("%s: PRF from %s, zero point %.3f mag", ccd_id, prf.source, prf.zeropoint)
+    made_by = provenance({"prf": dict(settings)}, inputs)
+    write_prf(output, prf, ccd_id, attributes=made_by)
+
+
+def _from_data(pixels: Path, catalog: Path, settings: PrfSettings) -> Prf:
+    """Fit the PRF to the average image."""
+    stars, _ = read_catalog(catalog)
+    with PixelCube(pixels) as cube:
+        window, image = cube.window, cube.average_image(cube.window).astype(float)
+        places = average_places(cube, stars)
+        scale = float(cube.attributes["mask_radius_scale"])
+    tmag = stars["tmag"].to_numpy(dtype=float)
+    field = StarField.of_image(image, window, *places, tmag, mask_radius_scale=scale)
+    chosen = choose_prf_stars(
+        field,
+        bright_limit=settings.bright_limit,
+        faint_limit=settings.faint_limit,
+        max_stars=settings.n_stars,
+    )
+    fitted = fit_field(field, chosen)
+    level = replace(field, image=field.image - fitted.sky)
+    prf = fit_prf(level, chosen, start=fitted.prf, scene=fitted.scene)
+    if prf.source == generic_prf().source:
+        log.warning("%d stars do not show the PRF well enough: a generic one is taken", len(chosen))
+    log.info("the sky between the stars is at %.2f e-/s per pixel", fitted.sky)
+    return prf

@@ -1,0 +1,236 @@
+"""Step: average image and catalog of a CCD -> todo list with the aperture of each star."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tessphot_lib.aperture.selection import Aperture, lies_in
+from tessphot_lib.catalog.cbv_area import cbv_area
+from tessphot_lib.core.aperture import BY_RULES
+from tessphot_lib.core.constants import SATURATION_TMAG
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.provenance import provenance
+from tessphot_lib.core.settings import ApertureSettings, AutoSettings
+from tessphot_lib.core.star_warnings import (
+    LIMITED_APERTURE,
+    MINIMUM_APERTURE,
+    SWITCHED_TO_HALO,
+    UNKNOWN_LIGHT,
+)
+from tessphot_lib.core.tiles import tile_of
+from tessphot_lib.io.products.not_measured_ecsv import write_not_measured
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.prf_fits import read_prf
+from tessphot_lib.io.products.todo_apertures import StarAperture
+from tessphot_lib.io.products.todo_sqlite import create_todo, with_priority
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog
+from tessphot_lib.io.stars.star_lists import in_sector, read_excluded, read_methods
+from tessphot_lib.photometry.ccd_apertures import ccd_apertures
+from tessphot_lib.photometry.choice import HALO, choose_methods, is_left_out
+from tessphot_lib.report.not_measured import excluded_stars, stars_not_measured
+
+log = logging.getLogger(__name__)
+
+
+def run_todo(
+    pixels: Path,
+    catalog: Path,
+    prf: Path,
+    output: Path,
+    ccd_id: CcdId,
+    *,
+    settings: Mapping[str, Any],
+    photometry: Mapping[str, Any],
+    cutouts: Path | None = None,
+    not_measured: Path | None = None,
+) -> None:
+    """Decide who is measured, with which pixels, and who is left to a brighter neighbor.
+
+    Parameters
+    ----------
+    pixels, catalog, prf : Path
+        ``pixels.hdf5``, ``catalog.sqlite``, ``prf.fits``.
+    settings, photometry : mapping
+        Sections ``todo`` and ``photometry`` of the configuration.
+    cutouts, not_measured : Path, optional
+        ``cutouts.ecsv`` and, to be written from it, ``not_measured.ecsv``.
+
+    Raises
+    ------
+    InputDataError
+        If no star is bright enough.
+    """
+    known, about = read_catalog(catalog)
+    model = read_prf(prf)
+    faint_limit = float(settings["faint_limit"])
+    with PixelCube(pixels) as cube:
+        window = cube.window
+        cadence_seconds = int(cube.attributes["cadence_seconds"])
+        aperture_settings = ApertureSettings.from_mapping(photometry["aperture"])
+        found, on_data = ccd_apertures(
+            cube, known, model, aperture_settings, faint_limit=faint_limit
+        )
+    out = in_sector(read_excluded(settings["exclude"]), ccd_id.sector)
+    excluded = excluded_stars(known, sorted(found), out, ccd_id)
+    if cutouts is not None and not_measured is not None:
+        left_out = stars_not_measured(known, on_data, excluded, faint_limit, cutouts)
+        write_not_measured(not_measured, left_out, ccd_id)
+    chosen = sorted(set(found) - set(excluded.index))
+    if not chosen:
+        raise InputDataError(
+            f"{catalog}: no star that is not in todo.exclude and brighter than todo.faint_limit "
+            f"{settings['faint_limit']} lies on the pixels of {ccd_id}, window {window.as_list()}"
+        )
+    stars = _placed(known.iloc[chosen], about, ccd_id, photometry["tiles"])
+    stars["cadence_seconds"] = cadence_seconds
+    stars["aperture"] = pd.Series([found[index] for index in chosen], dtype=object)
+    listed = in_sector(read_methods(settings["methods"]), ccd_id.sector)
+    stars = with_priority(_with_methods(stars, listed, model.zeropoint, photometry))
+    about_making = provenance(
+        {"todo": _with_text_keys(settings), "photometry": dict(photometry)},
+        [pixels, catalog, prf, *([cutouts] if cutouts is not None else [])],
+    )
+    _write_list(output, stars, excluded, about_making, ccd_id)
+    n_listed = int(stars["tic_id"].isin(list(listed)).sum())
+    log.info("%s: %d methods are from todo.methods", ccd_id, n_listed)
+
+
+def _write_list(
+    output: Path,
+    stars: pd.DataFrame,
+    excluded: pd.DataFrame,
+    about_making: dict[str, str],
+    ccd_id: CcdId,
+) -> None:
+    """Find out who is left to a brighter neighbor, write all, and tell the numbers."""
+    apertures = stars["aperture"].tolist()
+    skipped = _left_to_brighter(stars, apertures)
+    stored = map(_stored, apertures, stars["method"], stars["is_automatic"].tolist())
+    create_todo(
+        output,
+        stars.drop(columns=["aperture", "is_automatic"]),
+        info=about_making,
+        apertures=dict(zip(stars["priority"].tolist(), stored, strict=True)),
+        skipped=skipped,
+        excluded=excluded,
+    )
+    log.info(
+        "%s: %d stars, %d of them left to a brighter neighbor, %d minimum apertures, "
+        "%d limited by missing pixels, %d with the light of unknown stars; %s; %d others excluded",
+        ccd_id,
+        len(stars),
+        len(skipped),
+        sum(aperture.is_minimum for aperture in apertures),
+        sum(aperture.is_limited for aperture in apertures),
+        sum(aperture.has_unknown_light for aperture in apertures),
+        ", ".join(f"{n} {method}" for method, n in stars["method"].value_counts().items()),
+        len(excluded),
+    )
+
+
+def _placed(
+    stars: pd.DataFrame, about: Mapping[str, Any], ccd_id: CcdId, tiles: list[int]
+) -> pd.DataFrame:
+    """Stars of the catalog as rows of the todo list: with CCD, area and tile."""
+    centre = float(about["camera_centre_ra"]), float(about["camera_centre_dec"])
+    ra, dec = (stars[name].to_numpy(dtype=float) for name in ("ra", "dec"))
+    places = zip(stars["row"].tolist(), stars["column"].tolist(), strict=True)
+    return (
+        stars[["tic_id", "tmag", "row", "column"]]
+        .assign(
+            sector=ccd_id.sector,
+            camera=ccd_id.camera,
+            ccd=ccd_id.ccd,
+            datasource="ffi",
+            cbv_area=cbv_area(ccd_id.camera, ccd_id.ccd, ra, dec, centre),
+            tile=[tile_of(row, column, tiles) for row, column in places],
+        )
+        .reset_index(drop=True)
+    )
+
+
+def _with_text_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Section ``todo`` with texts for the TIC numbers that are keys of ``methods``."""
+    methods = settings["methods"]
+    if not isinstance(methods, str):
+        methods = {str(tic_id): method for tic_id, method in methods.items()}
+    return dict(settings) | {"methods": methods}
+
+
+def _with_methods(
+    stars: pd.DataFrame, listed: Mapping[int, str], zeropoint: float, photometry: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Add each star's ``method``, from ``todo.methods`` or by rule, and whether rules chose it."""
+    own = stars["tic_id"].map(listed)
+    methods = _methods(stars, zeropoint, photometry)
+    return stars.assign(
+        method=np.where(own.notna(), own, methods),
+        is_automatic=own.isna() & (photometry["method"] == "auto"),
+    )
+
+
+def _methods(stars: pd.DataFrame, zeropoint: float, photometry: Mapping[str, Any]) -> NDArray:
+    """Method of each star: the one that ``photometry.method`` forces, or the one that suits it."""
+    tmag, apertures = stars["tmag"].to_numpy(), stars["aperture"].tolist()
+    if photometry["method"] != "auto":
+        return np.full(len(tmag), photometry["method"], dtype=object)
+    contamination = np.array([1 - aperture.light.crowdsap for aperture in apertures])
+    cut = np.array([aperture.cut_flux for aperture in apertures])
+    expected = 10 ** (0.4 * (zeropoint - tmag))
+    settings = AutoSettings.from_mapping(photometry["auto"])
+    return choose_methods(tmag, contamination, cut / expected, settings)
+
+
+def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.DataFrame:
+    """Stars that lie in the aperture of a brighter one, which is measured in their place.
+
+    Stars are gone through from the brightest on; one that is itself left out
+    takes nobody else with it. See `is_left_out` for stars that are fitted.
+    """
+    row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    priority = stars["priority"].to_numpy()
+    method = stars["method"].to_numpy(dtype=object)
+    saturates = stars["tmag"].to_numpy(dtype=float) < SATURATION_TMAG
+    skipped_by = np.zeros(len(stars), dtype=np.int64)
+    order = np.argsort(row, kind="stable")
+    sorted_row = row[order]
+    for index, aperture in enumerate(apertures):
+        if skipped_by[index]:
+            continue
+        first, last = np.searchsorted(
+            sorted_row, [aperture.stamp.row0 - 0.5, aperture.stamp.row1 - 0.5]
+        )
+        near = order[first:last]
+        near = near[(near > index) & (skipped_by[near] == 0)]
+        left = is_left_out(method[near], method[index], brighter_saturates=saturates[index])
+        near = near[left]
+        if near.size:
+            near = near[lies_in(aperture, row[near], column[near])]
+            skipped_by[near] = priority[index]
+    left = skipped_by > 0
+    return pd.DataFrame({"priority": priority[left], "skipped_by": skipped_by[left]})
+
+
+def _stored(aperture: Aperture, method: str, is_automatic: bool) -> StarAperture:
+    """An aperture as the todo list keeps it, with what is to be said of the star."""
+    if method == HALO:
+        remarks = [SWITCHED_TO_HALO] * is_automatic
+    else:
+        remarks = [MINIMUM_APERTURE] * aperture.is_minimum
+        remarks += [LIMITED_APERTURE] * aperture.is_limited
+        remarks += [UNKNOWN_LIGHT] * aperture.has_unknown_light
+    return StarAperture(
+        aperture.stamp,
+        aperture.mask,
+        flags=BY_RULES if is_automatic else 0,
+        errors=" ".join(remarks) or None,
+        crowdsap=aperture.light.crowdsap,
+        flfrcsap=aperture.light.flfrcsap,
+        motion=aperture.light.motion,
+    )

@@ -1,0 +1,1 @@
+"""Barycentric times, and where TESS was."""

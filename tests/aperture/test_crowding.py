@@ -1,0 +1,109 @@
+"""Whose light is in an aperture: hand-solved first, then against moved scenes."""
+
+import numpy as np
+import pytest
+
+from tessphot_lib.aperture.crowding import (
+    KnownLight,
+    aperture_light,
+    light_moved,
+    moved_light_error,
+)
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.prf.scene import scene_image
+from tests.prf.test_evaluate import lopsided
+
+SHAPE = (4, 6)
+
+
+def mask_of(*pixels):
+    mask = np.zeros(SHAPE, dtype=bool)
+    for pixel in pixels:
+        mask[pixel] = True
+    return mask
+
+
+def one_pixel(pixel, value):
+    image = np.zeros(SHAPE)
+    image[pixel] = value
+    return image
+
+
+def test_shares_by_hand():
+    own = one_pixel((1, 4), 0.5) + one_pixel((2, 4), 0.25)  # a quarter is elsewhere
+    images = np.zeros((6, *SHAPE))
+    images[0] = 100 * own + one_pixel((1, 4), 30.0) + one_pixel((3, 0), 1e4)
+    images[1], images[5] = one_pixel((2, 4), 7.0), one_pixel((1, 4), -2.0)
+    both = aperture_light(mask_of((1, 4), (2, 4)), own, 100.0, images)
+    assert both.flfrcsap == 0.75
+    assert both.crowdsap == pytest.approx(75 / 105)
+    assert both.motion.tolist() == [7.0, 0.0, 0.0, 0.0, -2.0]
+    one = aperture_light(mask_of((2, 4)), own, 100.0, images)
+    assert (one.crowdsap, one.flfrcsap) == (1.0, 0.25)
+    full = aperture_light(mask_of((2, 4)), own, 100.0, images, is_saturated=True)
+    assert full.motion.tolist() == [0.0] * 5
+
+
+def test_empty_aperture_holds_nothing():
+    light = aperture_light(mask_of(), np.zeros(SHAPE), 100.0, np.zeros((6, *SHAPE)))
+    assert np.isnan(light.crowdsap)
+    assert light.flfrcsap == 0
+
+
+def test_shares_are_never_more_than_all():
+    # Light of the others that is negative by rounding, and a PRF that sums to a little more.
+    own = one_pixel((1, 4), 1.001)
+    images = np.zeros((6, *SHAPE))
+    images[0] = 100 * own - 0.5
+    light = aperture_light(mask_of((1, 4), (2, 4)), own, 100.0, images)
+    assert (light.crowdsap, light.flfrcsap) == (1.0, 1.0)
+    assert aperture_light(mask_of((1, 4)), -own, 100.0, images).flfrcsap == 0.0
+
+
+def test_arrays_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match=r"mask is \(4, 6\), the PRF \(6, 4\)"):
+        aperture_light(mask_of(), np.zeros((6, 4)), 1.0, np.zeros((6, *SHAPE)))
+
+
+def test_shares_of_all_stars_add_up_to_one():
+    prf, window = lopsided(), Window(300, 330, 400, 420)
+    rng = np.random.default_rng(2)
+    row, column = rng.uniform(305, 325, 6), rng.uniform(404, 416, 6)
+    tmag = rng.uniform(9, 13, 6)
+    light = KnownLight.expected(
+        prf, window, row, column, tmag, targets=np.arange(6), stamps=[window] * 6
+    )
+    mask = rng.random(window.shape) < 0.3
+    shares = [
+        aperture_light(mask, own, flux, light.images).crowdsap
+        for own, flux in zip(light.own, light.flux, strict=True)
+    ]
+    assert sum(shares) == pytest.approx(1, rel=1e-3)
+
+
+def test_moved_light_is_what_a_moved_scene_shows():
+    prf, window = lopsided(), Window(300, 330, 400, 420)
+    row, column = np.array([312.3, 316.0]), np.array([409.2, 411.4])
+    tmag, mask = np.array([10.0, 10.7]), np.zeros(window.shape, dtype=bool)
+    mask[10:16, 7:12] = True
+    light = KnownLight.expected(
+        prf, window, row, column, tmag, targets=np.array([0]), stamps=[window]
+    )
+    motion = aperture_light(mask, light.own[0], light.flux[0], light.images).motion
+    d_row, d_column = np.array([[0.0, 0.05, -0.08, np.nan]]), np.array([[0.0, -0.07, -0.03, 0.1]])
+    found = light_moved(motion[None], d_row, d_column)
+    flux = 10 ** (0.4 * (prf.zeropoint - tmag))
+    scenes = [
+        scene_image(prf, window, row + down, column + along, flux)[mask].sum()
+        for down, along in zip(d_row[0, :3], d_column[0, :3], strict=True)
+    ]
+    change = np.array(scenes) - scenes[0]
+    assert found[0, 0] == 0
+    np.testing.assert_allclose(found[0, 1:3], change[1:], rtol=0.02)
+    assert np.isfinite(found[0, 3])
+
+
+def test_error_of_moved_light():
+    motion = np.array([[3.0, 4.0, 0, 0, 0], [0.0, 0, 9, 9, 9]])
+    error = moved_light_error(motion, np.array([0.01, np.nan]))
+    np.testing.assert_allclose(error, [[0.05, 0], [0, 0]])

@@ -1,0 +1,75 @@
+"""The mesh of the background: cells that cover a window, evaluation anywhere in it."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.mesh import Mesh, evaluate_background, evaluate_background_at
+
+# Not square, and not aligned with the cells of 64 pixels.
+WINDOW = Window(100, 390, 1000, 1477)
+WINDOWS = [
+    WINDOW,
+    Window(0, 128, 0, 256),  # aligned
+    Window(70, 90, 200, 600),  # narrower than a cell in rows
+    Window(64, 128, 640, 704),  # one cell
+    Window(5, 25, 7, 40),  # part of one cell
+    Window(1900, 2048, 1999, 2048),  # at the corner of the CCD
+]
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=str)
+@pytest.mark.parametrize("box_size", [16, 64, 100])
+def test_cells_cover_the_window_once_and_are_not_slivers(window, box_size):
+    mesh = Mesh.over(window, box_size)
+    for edges, first, last in (
+        (mesh.row_edges, window.row0, window.row1),
+        (mesh.column_edges, window.column0, window.column1),
+    ):
+        assert (edges[0], edges[-1]) == (first, last)
+        assert (edges[1:-1] % box_size == 0).all()
+        sizes = np.diff(edges)
+        assert (sizes > 0).all()
+        assert (sizes <= 1.5 * box_size).all()
+        if len(sizes) > 1:
+            assert (sizes >= box_size // 2).all()
+
+
+def test_evaluation_in_a_region_and_at_positions_is_that_of_the_whole():
+    rng = np.random.default_rng(0)
+    mesh = Mesh.over(WINDOW, 64)
+    models = rng.normal(100, 10, (3, *mesh.shape))
+    whole = evaluate_background(models, mesh, WINDOW)
+    region = Window(333, 340, 1100, 1111)
+    np.testing.assert_allclose(
+        evaluate_background(models, mesh, region), whole[:, *region.slices_in(WINDOW)]
+    )
+    row, column = np.array([100, 389, 205]), np.array([1003, 1476, 1234])
+    np.testing.assert_allclose(
+        evaluate_background_at(models, mesh, row, column), whole[:, row - 100, column - 1000]
+    )
+    models[1] = np.nan
+    assert np.isnan(evaluate_background(models, mesh, region)[1]).all()
+    assert np.isfinite(evaluate_background(models, mesh, region)[::2]).all()
+
+
+def test_nodes_are_in_the_middle_of_the_pixels_of_their_cells():
+    """What rises evenly with row and column is the same again, cells cut by the edge included."""
+    window = Window(70, 310, 30, 500)
+    mesh = Mesh.over(window, 64)
+
+    def plane(row, column):
+        return 100 + 0.3 * np.asarray(row, dtype=float) - 0.2 * np.asarray(column, dtype=float)
+
+    rows, columns = (
+        np.array([np.arange(first, last).mean() for first, last in pairwise(edges)])
+        for edges in (mesh.row_edges, mesh.column_edges)
+    )
+    model = plane(rows[:, None], columns)
+    region = Window(70, 310, 100, 500)
+    at_row, at_column = np.mgrid[70:310, 100:500]
+    np.testing.assert_allclose(
+        evaluate_background(model, mesh, region), plane(at_row, at_column), rtol=1e-12
+    )

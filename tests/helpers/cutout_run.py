@@ -1,0 +1,110 @@
+"""All steps over a few cutouts, one function call each, for test_pipeline_cutouts*."""
+
+from pathlib import Path
+
+import numpy as np
+import yaml
+from astropy.io import fits
+from pipeline_run import PROJECT, by_tic_id
+
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.images.cutout_files import find_cutouts
+from tessphot_lib.steps.average_image import run_average_image
+from tessphot_lib.steps.catalog import run_catalog
+from tessphot_lib.steps.cutout_table import run_cutout_table
+from tessphot_lib.steps.cutouts import run_cutouts
+from tessphot_lib.steps.hdf5 import run_hdf5
+from tessphot_lib.steps.jitter import run_jitter
+from tessphot_lib.steps.photometry import run_photometry
+from tessphot_lib.steps.prf import run_prf
+from tessphot_lib.steps.spacecraft import run_spacecraft
+from tessphot_lib.steps.todo import run_todo
+
+CCD = CcdId(14, 3, 4)
+WINDOW = Window(1744, 1840, 204, 316)
+DEFAULTS = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
+PREPARE, PHOTOMETRY = DEFAULTS["prepare"], DEFAULTS["photometry"] | {"tiles": [1, 1]}
+SIMULATION = DEFAULTS["simulation"] | {"seed": 9, "n_images": 30, "gap_after": 20, "gap_days": 0.1}
+SIMULATION |= {"scattered_every": 30, "scattered_images": 8, "reflection_level": 0}
+SIMULATION |= {f"{kind}_every": 0 for kind in ("dump", "coarse", "zero", "nan", "failed_wcs")}
+FAINT_LIMIT = 14.5
+
+
+def catalog(home, tic, cutouts, ccd_id=CCD):
+    settings = {"buffer": 0.2, "faint_limit": 18.0}
+    window = WINDOW if cutouts is None else Window()
+    output = home / "catalog.sqlite"
+    run_catalog(
+        home / "ffis.ecsv", tic, output, ccd_id, settings=settings, window=window, cutouts=cutouts
+    )
+
+
+def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
+    """The steps that images and cutouts share."""
+    stars = home / "catalog.sqlite"
+    average, jitter, path = (home / name for name in ("a.fits", "jitter.ecsv", "spacecraft.ecsv"))
+    run_average_image(blocks, stars, average, ccd_id, settings=PREPARE)
+    run_jitter(blocks, jitter, ccd_id, settings=PREPARE)
+    run_spacecraft([home / "ffis.ecsv"], path, ccd_id.sector, ephemeris=None)
+    pixels, todo = home / "pixels.hdf5", home / "todo.sqlite"
+    run_hdf5(blocks, average, jitter, stars, path, pixels, ccd_id, settings=PREPARE)
+    run_prf(pixels, stars, home / "prf.fits", ccd_id, settings={})
+    run_todo(
+        pixels,
+        stars,
+        home / "prf.fits",
+        todo,
+        ccd_id,
+        settings={"faint_limit": faint_limit, "exclude": [], "methods": {}},
+        photometry=PHOTOMETRY,
+        cutouts=cutouts,
+        not_measured=None if cutouts is None else home / "not_measured.ecsv",
+    )
+    run_photometry(
+        pixels,
+        stars,
+        todo,
+        home / "prf.fits",
+        home / "lightcurves" / "r0c0",
+        home / "r0c0.ecsv",
+        ccd_id,
+        tile="r0c0",
+        settings=PHOTOMETRY | {"correction": {"method": "motion"}},
+        output_settings={"version": 1, "origin": "TASOC/Aarhus"},
+        threads=1,
+    )
+
+
+def run_cut(home, folder, tic, faint_limit=FAINT_LIMIT, ccd_id=CCD):
+    """All steps over the cutouts in a folder."""
+    paths = [Path(found.path) for found in find_cutouts(folder)[ccd_id]]
+    table, ffis = home / "cutouts.ecsv", home / "ffis.ecsv"
+    run_cutout_table(paths, table, ffis, ccd_id, on_bad_image="error")
+    catalog(home, tic, table, ccd_id)
+    blocks = [home / "blocks" / "cutouts.hdf5"]
+    stars = home / "catalog.sqlite"
+    run_cutouts(table, ffis, stars, blocks[0], ccd_id, settings=PREPARE)
+    finish(home, blocks, table, faint_limit, ccd_id)
+    return home
+
+
+def light_curves(home):
+    """By TIC number: the table, good, and TESSMAG, as plain arrays."""
+    result = {}
+    for tic_id, path in by_tic_id(home / "lightcurves").items():
+        with fits.open(path) as hdus:
+            table = {name: np.array(hdus[1].data[name]) for name in hdus[1].data.names}
+            aperture = np.array(hdus["APERTURE"].data)
+            result[tic_id] = table | {"aperture": aperture}
+            result[tic_id]["tmag"] = hdus[0].header["TESSMAG"]
+            result[tic_id]["time_error"] = float(hdus[0].header["TIMEERR"])
+    return result
+
+
+def inside(todo, window, margin):
+    """Stars of a todo list that lie well inside a window."""
+    row0, row1, column0, column1 = window
+    return todo[
+        todo["row"].between(row0 + margin, row1 - 1 - margin)
+        & todo["column"].between(column0 + margin, column1 - 1 - margin)
+    ]

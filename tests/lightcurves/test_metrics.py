@@ -1,0 +1,159 @@
+"""Numbers of a light curve: those of white noise are known."""
+
+import numpy as np
+import pytest
+
+from tessphot_lib.lightcurves.metrics import CDPP_HOURS, cdpp, light_curve_diagnostics, rms_of_bins
+
+NAMES = {"mean_flux", "variance", "rms_hour", "ptp", "variability"}
+SIGMA = 0.003  # relative
+
+
+def white_noise(cadence_seconds, n_cadences=60_000, mean=500.0):
+    rng = np.random.default_rng(5)
+    time = 1683.35 + np.arange(n_cadences) * cadence_seconds / 86400
+    flux = mean * (1 + SIGMA * rng.standard_normal(n_cadences))
+    return time, flux, np.full(n_cadences, mean * SIGMA)
+
+
+@pytest.mark.parametrize(("cadence_seconds", "per_hour"), [(1800, 2), (600, 6), (200, 18)])
+def test_white_noise(cadence_seconds, per_hour):
+    time, flux, flux_err = white_noise(cadence_seconds, 20_000 * per_hour)
+    result = light_curve_diagnostics(time, flux, flux_err, np.ones(len(time), dtype=bool))
+    assert set(result) == NAMES
+    assert result["mean_flux"] == pytest.approx(500.0, rel=1e-4)
+    assert result["variance"] == pytest.approx(SIGMA**2, rel=0.02)
+    # The mean of the points of an hour scatters less by the root of their number ...
+    assert result["rms_hour"] == pytest.approx(SIGMA / np.sqrt(per_hour), rel=0.015)
+    # ... and half of the differences of two points are below 0.6745 sqrt(2) sigma.
+    assert result["ptp"] == pytest.approx(0.6745 * np.sqrt(2) * SIGMA, rel=0.02)
+    assert result["variability"] == pytest.approx(1.0, rel=0.02)
+
+
+def test_by_hand():
+    time = np.array([0.0, 0.2, 0.4, 1.0, 1.2, 3.1]) / 24 + 2000.0
+    flux = np.array([90.0, 100.0, 110.0, 120.0, 140.0, 100.0])
+    good = np.array([True, True, True, True, True, False])
+    result = light_curve_diagnostics(time, flux, np.full(6, 2.0), good)
+    assert result["mean_flux"] == 110.0
+    assert result["variance"] == pytest.approx(np.sum((flux[:5] - 112) ** 2) / 4 / 110**2)
+    assert result["ptp"] == pytest.approx(10 / 110)
+    # Means of the two hours: 100 and 130, 15 off their middle.
+    assert result["rms_hour"] == pytest.approx(1.4826 * 15 / 110, rel=1e-4)
+
+
+def test_slow_trend_is_not_variability():
+    time, flux, flux_err = white_noise(1800, 1200)
+    x = np.linspace(-1, 1, len(time))
+    trend = 1 + 0.2 * x - 0.1 * x**2 + 0.15 * x**3
+    good = np.ones(len(time), dtype=bool)
+    assert light_curve_diagnostics(time, flux * trend, flux_err, good)["variability"] < 1.3
+    wave = flux * (1 + 5 * SIGMA * np.sin(40 * x))
+    result = light_curve_diagnostics(time, wave, flux_err, good)
+    assert result["variability"] == pytest.approx(np.sqrt(1 + 25 / 2), rel=0.05)
+
+
+def test_bad_and_missing_points_do_not_count():
+    time, flux, flux_err = white_noise(1800, 300)
+    good = np.ones(300, dtype=bool)
+    kept = np.ones(300, dtype=bool)
+    kept[[3, 50, 51, 200]] = False
+    expected = light_curve_diagnostics(time[kept], flux[kept], flux_err[kept], good[kept])
+    flux[[3, 50]], good[[51, 200]] = np.nan, False
+    flux[[51, 200]] = 1e9
+    assert light_curve_diagnostics(time, flux, flux_err, good) == expected
+
+
+def test_scale_does_not_matter():
+    time, flux, flux_err = white_noise(600, 2000)
+    good = np.ones(2000, dtype=bool)
+    once = light_curve_diagnostics(time, flux, flux_err, good)
+    scaled = light_curve_diagnostics(time, 8 * flux, 8 * flux_err, good)
+    assert scaled.pop("mean_flux") == pytest.approx(8 * once.pop("mean_flux"))
+    assert scaled == pytest.approx(once, rel=1e-9)
+
+
+@pytest.mark.parametrize("n_cadences", [0, 7])
+def test_nothing_to_measure(n_cadences):
+    nothing = np.full(n_cadences, np.nan)
+    good = np.ones(n_cadences, dtype=bool)
+    result = light_curve_diagnostics(np.arange(float(n_cadences)), nothing, nothing, good)
+    assert set(result) == NAMES
+    assert all(np.isnan(value) for value in result.values())
+
+
+def test_negative_mean_and_single_point_have_no_relative_numbers():
+    time, good = np.arange(3.0), np.ones(3, dtype=bool)
+    result = light_curve_diagnostics(time, np.array([-1.0, -2.0, -3.0]), np.ones(3), good)
+    assert result.pop("mean_flux") == -2.0
+    assert all(np.isnan(value) for value in result.values())
+    one = light_curve_diagnostics(time[:1], np.array([5.0]), np.ones(1), good[:1])
+    assert one.pop("mean_flux") == 5.0
+    assert all(np.isnan(value) for value in one.values())
+
+
+def test_no_errors_no_variability():
+    time, flux, _ = white_noise(1800, 50)
+    result = light_curve_diagnostics(time, flux, np.full(50, np.nan), np.ones(50, dtype=bool))
+    assert np.isnan(result["variability"])
+    assert result["ptp"] > 0
+
+
+def test_bins_of_nothing():
+    assert np.isnan(rms_of_bins(np.zeros(0), np.zeros(0), 1 / 24))
+
+
+@pytest.mark.parametrize("cadence_seconds", [1800, 600, 200, 700])
+def test_cdpp_of_white_noise_is_that_of_a_mean(cadence_seconds):
+    time, flux, _ = white_noise(cadence_seconds)
+    result = cdpp(time, flux, np.ones(len(time), dtype=bool))
+    assert list(result) == ["cdpp_0_5h", "cdpp_1h", "cdpp_2h", "cdpp_6h"]
+    for name, hours in CDPP_HOURS.items():
+        n_points = hours * 3600 / cadence_seconds
+        assert result[name] == pytest.approx(1e6 * SIGMA / np.sqrt(n_points), rel=0.05)
+
+
+def test_cdpp_by_hand():
+    # Windows of one cadence; second differences of 0 0 3 0 0 1 0 are 3 -6 3 1 -2, their median
+    # is 1, and they are off it by 2 7 2 0 3: 2 in the median.
+    time = 2000.0 + np.arange(7) / 48
+    flux = 100.0 * (1 + 1e-3 * np.array([0, 0, 3, 0, 0, 1, 0]))
+    result = cdpp(time, flux, np.ones(7, dtype=bool))
+    assert result["cdpp_0_5h"] == pytest.approx(1e6 * 1.482602 * 2e-3 / np.sqrt(6), rel=1e-6)
+    assert np.isnan(result["cdpp_2h"])  # twelve cadences make three windows of 2 h
+
+
+def test_cdpp_does_not_see_slow_variations_gaps_and_bad_points():
+    time, flux, _ = white_noise(1800, 4000)
+    good = np.ones(len(time), dtype=bool)
+    alone = cdpp(time, flux, good)
+    slow = cdpp(time, flux * (1 + 0.05 * np.sin(2 * np.pi * time / 13.0)), good)
+    spoilt = flux.copy()
+    good[1000:1050] = False
+    good[::37] = False
+    spoilt[~good] = 9e9
+    spoilt[77] = np.nan
+    with_gaps = cdpp(time, spoilt, good)
+    for name in CDPP_HOURS:
+        assert slow[name] == pytest.approx(alone[name], rel=0.1)
+        assert with_gaps[name] == pytest.approx(alone[name], rel=0.1)
+        assert cdpp(time, 7.5 * flux, np.ones(len(time), dtype=bool))[name] == pytest.approx(
+            alone[name]
+        )
+
+
+@pytest.mark.parametrize("flux", [[], [5.0], [np.nan] * 9, [-3.0] * 9])
+def test_cdpp_of_nothing_is_unknown(flux):
+    flux = np.array(flux)
+    result = cdpp(2000.0 + np.arange(len(flux)) / 48, flux, np.ones(len(flux), dtype=bool))
+    assert all(np.isnan(value) for value in result.values())
+
+
+def test_cdpp_needs_half_of_the_points_of_a_window():
+    time = 2000.0 + np.arange(400) / 48
+    flux = 1000 + np.random.default_rng(1).normal(0, 1, 400)
+    # Of each 6 h, 12 cadences, the last 7 are bad: no window has half of its points.
+    good = np.arange(400) % 12 < 5
+    assert np.isnan(cdpp(time, flux, good)["cdpp_6h"])
+    good = np.arange(400) % 12 < 6
+    assert np.isfinite(cdpp(time, flux, good)["cdpp_6h"])

@@ -1,0 +1,104 @@
+"""Each star is measured by its own method, whatever the order of the list."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tessphot_lib.aperture.selection import Aperture
+from tessphot_lib.core.aperture import StarPixels
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
+from tessphot_lib.photometry import methods
+from tessphot_lib.photometry.targets import StarList
+from tessphot_lib.prf.generic import generic_prf
+
+N_CADENCES = 4
+CUBE = SimpleNamespace(ccd_id=CcdId(14, 1, 1), n_cadences=N_CADENCES)
+
+
+def targets(*by_method):
+    """Stars 10, 11, … with these methods."""
+    n_stars = len(by_method)
+    stars = pd.DataFrame({"tic_id": 10 + np.arange(n_stars), "method": by_method})
+    aperture = Aperture(Window(0, 3, 0, 2), np.ones((3, 2), dtype=bool), is_minimum=False)
+    nobody = [None] * n_stars
+    return StarList(
+        stars, [aperture] * n_stars, nobody, [True] * n_stars, pd.DataFrame(), generic_prf()
+    )
+
+
+def method(factor):
+    """A method whose flux is the star's number times a factor."""
+
+    def measure(cube, stars, tile, settings):
+        fluxes = StarFluxes.unknown(len(stars), cube.n_cadences)
+        fluxes.flux[:] = factor * stars.stars["tic_id"].to_numpy()[:, None]
+        notes = tuple(
+            StarNotes(header={"KEY": settings["key"], "N": len(stars)}) for _ in range(len(stars))
+        )
+        return StarFluxes(**{n: getattr(fluxes, n) for n in StarFluxes.array_names()}, notes=notes)
+
+    return measure
+
+
+def test_stars_go_to_their_methods_and_come_back_in_order(monkeypatch):
+    monkeypatch.setattr(methods, "METHODS", {"one": method(1.0), "two": method(100.0)})
+    stars = targets("two", "one", "two", "one", "one")
+    fluxes = methods.measure_by_method(CUBE, stars, None, {"key": 7})
+    assert fluxes.flux[:, 0].tolist() == [1000.0, 11.0, 1200.0, 13.0, 14.0]
+    assert [note.header["N"] for note in fluxes.notes] == [2, 3, 2, 3, 3]
+    assert {note.header["KEY"] for note in fluxes.notes} == {7}
+    assert np.isnan(fluxes.background).all()
+    assert fluxes.pixel_flags.dtype == np.uint8
+
+
+@pytest.mark.parametrize("n_stars", [0, 3])
+def test_no_stars_and_stars_of_one_method(monkeypatch, n_stars):
+    monkeypatch.setattr(methods, "METHODS", {"one": method(1.0)})
+    fluxes = methods.measure_by_method(CUBE, targets(*["one"] * n_stars), None, {"key": 7})
+    assert fluxes.flux.shape == (n_stars, N_CADENCES)
+    assert fluxes.flux[:, 2].tolist() == [10.0, 11.0, 12.0][:n_stars]
+
+
+def test_an_unknown_method_is_named_with_its_star():
+    with pytest.raises(InputDataError, match="TIC 11 is to be measured by 'guess'; there is only"):
+        methods.measure_by_method(CUBE, targets("aperture", "guess"), None, {})
+
+
+def test_fluxes_of_unequal_shapes_are_refused():
+    arrays = {name: np.zeros((2, 3)) for name in StarFluxes.array_names()}
+    with pytest.raises(ValueError, match=r"background is \(3, 2\), flux \(2, 3\)"):
+        StarFluxes(**(arrays | {"background": np.zeros((3, 2))}))
+    with pytest.raises(ValueError, match="1 notes on 2 stars"):
+        StarFluxes(**arrays, notes=(StarNotes(),))
+
+
+def test_stars_as_they_were_measured():
+    stars = replace(targets("halo", "halo", "aperture"), remarks=["one", "two", "three"])
+    pixels = StarPixels(Window(4, 6, 7, 10), np.eye(2, 3, dtype=bool))
+    notes = (StarNotes(pixels=pixels), StarNotes(method="aperture", remark="no halo"), StarNotes())
+    measured = stars.as_measured(notes)
+    assert measured.stars["method"].tolist() == ["halo", "aperture", "aperture"]
+    assert measured.remarks == ["one", None, "three"]
+    assert measured.apertures[0].stamp == pixels.window
+    np.testing.assert_array_equal(measured.apertures[0].mask, pixels.mask)
+    assert measured.apertures[1:] == stars.apertures[1:]
+    assert stars.stars["method"].tolist() == ["halo", "halo", "aperture"]
+
+
+def test_pixels_of_another_shape_than_their_window_are_refused():
+    with pytest.raises(ValueError, match=r"mask is \(3, 2\), the window \(2, 3\)"):
+        StarPixels(Window(4, 6, 7, 10), np.ones((3, 2), dtype=bool))
+
+
+def test_stars_measured_by_another_method_than_the_rules_chose():
+    stars = targets("aperture", "halo")
+    other = stars.measured_by("psf")
+    assert other.stars["method"].tolist() == ["psf", "psf"]
+    assert other.by_rules == [False, False]
+    assert stars.stars["method"].tolist() == ["aperture", "halo"]
+    assert stars.take([1]).by_rules == [True]

@@ -1,0 +1,206 @@
+"""The effective PRF, from images of stars whose PRF is known, and that the code does not know."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tessphot_lib.catalog.saturation import FULL_WELL_RATE
+from tessphot_lib.core.constants import TMAG_ZEROPOINT
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.prf.evaluate import prf_stamps
+from tessphot_lib.prf.fit import fit_field, fit_prf
+from tessphot_lib.prf.generic import generic_prf
+from tessphot_lib.prf.stars import StarField, choose_prf_stars
+from tessphot_lib.simulation.prf import prf_stamp
+
+WINDOW = Window(1500, 1740, 300, 600)  # far from the camera's centre, not square
+CCD = 1
+
+
+def flux_of(tmag):
+    return 10 ** (0.4 * (TMAG_ZEROPOINT - tmag))
+
+
+def field_of(n_stars=500, seed=3, *, width=1.0, noise=0.3):
+    """Image of stars on a regular grid, jostled: known positions, magnitudes 8 to 13."""
+    rng = np.random.default_rng(seed)
+    side = int(np.ceil(np.sqrt(n_stars * 240 / 300)))
+    rows, columns = np.meshgrid(
+        np.linspace(1508, 1732, side), np.linspace(308, 592, -(-n_stars // side)), indexing="ij"
+    )
+    row = rows.ravel()[:n_stars] + rng.uniform(-0.5, 0.5, n_stars)
+    column = columns.ravel()[:n_stars] + rng.uniform(-0.5, 0.5, n_stars)
+    tmag = rng.uniform(8, 13, n_stars)
+    image = rng.normal(0, noise, WINDOW.shape)
+    for at_row, at_column, flux in zip(
+        row, column, 10 ** (0.4 * (TMAG_ZEROPOINT - tmag)), strict=True
+    ):
+        top, left = max(round(at_row) - 25, 1500), max(round(at_column) - 25, 300)
+        rows = np.arange(top, min(round(at_row) + 26, 1740))
+        columns = np.arange(left, min(round(at_column) + 26, 600))
+        stamp = flux * prf_stamp(at_row, at_column, rows, columns, CCD, width=width)
+        image[rows[0] - 1500 : rows[-1] - 1499, columns[0] - 300 : columns[-1] - 299] += stamp
+    return StarField(image, np.full(WINDOW.shape, noise), WINDOW, row, column, tmag)
+
+
+@pytest.fixture(scope="module")
+def field():
+    return field_of()
+
+
+@pytest.fixture(scope="module")
+def prf(field):
+    stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
+    return fit_prf(field, stars)
+
+
+@pytest.mark.parametrize("place", [(1510.2, 330.7), (1620.5, 450.5), (1700.9, 560.1)])
+def test_core_is_right_to_half_a_percent_of_the_light(prf, place):
+    row, column = place
+    rows, columns = np.arange(-4, 5) + round(row), np.arange(-4, 5) + round(column)
+    true = prf_stamp(row, column, rows, columns, CCD)
+    found = prf_stamps(prf, np.array([row]), np.array([column]), rows[:1], columns[:1], (9, 9))[0]
+    assert np.abs(found - true).max() < 0.005
+    assert found.sum() == pytest.approx(true.sum(), abs=0.02)  # no wing was asked for
+    start = prf_stamps(
+        generic_prf(), np.array([row]), np.array([column]), rows[:1], columns[:1], (9, 9)
+    )[0]
+    # It has been learned.
+    assert np.abs(found - true).max() < 0.3 * np.abs(start - true).max()
+
+
+def test_stated_error_is_that_of_the_stars_pixels(prf):
+    middle = prf.error.shape[0] // 2
+    assert 1e-5 < prf.error[middle, middle] < 0.005
+    assert prf.error[0, 0] < prf.error[middle, middle]
+
+
+def test_another_width_is_another_prf():
+    field = field_of(n_stars=200, width=1.3)
+    stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
+    found = fit_prf(field, stars)
+    rows = np.arange(1617, 1624)
+    stamp = prf_stamps(
+        found, np.array([1620.0]), np.array([450.0]), rows[:1], np.array([447]), (7, 7)
+    )[0]
+    true = prf_stamp(1620.0, 450.0, rows, np.arange(447, 454), CCD, width=1.3)
+    assert np.abs(stamp - true).max() < 0.005
+
+
+def test_wrong_zero_point_of_the_catalog_is_found(field):
+    brighter = replace(field, tmag=field.tmag - 0.1)
+    stars = choose_prf_stars(brighter, bright_limit=7.9, faint_limit=12.4)
+    found = fit_prf(brighter, stars)
+    true = fit_prf(field, choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5))
+    assert found.zeropoint - true.zeropoint == pytest.approx(-0.1, abs=1e-3)
+
+
+def test_displaced_positions_become_part_of_the_prf(field, prf):
+    """Fits are made at the catalog's positions, wherever the WCS has them."""
+    moved = replace(field, row=field.row + 0.05, column=field.column - 0.08)
+    stars = choose_prf_stars(moved, bright_limit=8.0, faint_limit=12.5)
+    found = fit_prf(moved, stars)
+    corner = np.array([1613]), np.array([443]), (15, 15)
+    at_catalog = prf_stamps(found, np.array([1620.05]), np.array([449.92]), *corner)[0]
+    at_star = prf_stamps(prf, np.array([1620.0]), np.array([450.0]), *corner)[0]
+    np.testing.assert_allclose(at_catalog, at_star, atol=2e-3)
+
+
+def test_few_stars_give_the_generic_prf(field):
+    stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
+    assert fit_prf(field, stars[:9]).source == "generic"
+    assert fit_prf(field, stars[:0]).source == "generic"
+
+
+def test_choice_of_stars():
+    row = np.array([1600.0, 1600.0, 1650.0, 1502.4, 1680.0, np.nan, 1560.0])
+    column = np.array([400.0, 403.0, 450.0, 450.0, 500.0, 400.0, 550.0])
+    tmag = np.array([10.0, 11.0, 9.0, 9.0, 14.0, 9.0, 11.0])
+    image = np.zeros(WINDOW.shape)
+    for at_row, at_column, star in zip(row, column, tmag, strict=True):
+        if np.isfinite(at_row):
+            image[round(at_row) - 1500, round(at_column) - 300] = flux_of(star)
+    field = StarField(image, image + 1, WINDOW, row, column, tmag)
+    chosen = choose_prf_stars(field, bright_limit=7.5, faint_limit=12.0)
+    # The first two disturb each other, one is at the edge, one too faint, one nowhere.
+    assert chosen.tolist() == [2, 6]
+    image[150, 150] = np.nan  # on the brightest: no pixel, no use
+    assert choose_prf_stars(field, bright_limit=7.5, faint_limit=12.0).tolist() == [6]
+    assert choose_prf_stars(field, bright_limit=1.0, faint_limit=2.0).tolist() == []
+
+
+@pytest.mark.parametrize(("light", "chosen"), [(0.9, [0]), (3.0, []), (0.3, []), (-1.0, [])])
+def test_stars_of_another_light_than_the_catalogs_are_not_chosen(light, chosen):
+    """One that the catalog lacks stands beside them, or they are not there."""
+    image = np.zeros(WINDOW.shape)
+    image[62, 205] = light * flux_of(10.0)
+    field = StarField(
+        image, image + 1, WINDOW, np.array([1560.0]), np.array([505.0]), np.array([10.0])
+    )
+    assert choose_prf_stars(field, bright_limit=7.5, faint_limit=12.0).tolist() == chosen
+
+
+def test_a_catalog_without_bright_stars_leaves_the_generic_prf():
+    """Cutouts come with lists of their targets only: what stands beside these is unknown."""
+    field = field_of(n_stars=60)
+    bright = np.argsort(field.tmag)[:48]
+    rng = np.random.default_rng(4)
+    moved = (field.row[bright] + rng.normal(0, 2, 48), field.column[bright] + 1.5)
+    wrong = StarField(field.image, field.noise, WINDOW, *moved, np.linspace(12.6, 15.0, 48))
+    assert choose_prf_stars(wrong, bright_limit=7.5, faint_limit=15.0).size < 10
+    # Even where they are taken, the fit tells that it went astray.
+    fitted = fit_field(wrong, np.arange(12))
+    assert fitted.prf.source == "generic"
+    assert np.isfinite(fitted.scene).all()
+
+
+def test_prf_of_a_crowd_on_an_unknown_sky():
+    """One star in every 24 pixels, half of the light of each pixel is its neighbors'."""
+    rng = np.random.default_rng(8)
+    n_stars, sky = 3000, 4.0
+    row, column = rng.uniform(1500, 1740, n_stars), rng.uniform(300, 600, n_stars)
+    tmag = np.sort(np.clip(16.5 + 2.5 * np.log10(rng.uniform(0, 1, n_stars)), 7.6, None))
+    image = rng.normal(sky, 0.3, WINDOW.shape)
+    for at_row, at_column, flux in zip(
+        row, column, 10 ** (0.4 * (TMAG_ZEROPOINT - tmag)), strict=True
+    ):
+        half = 8 if flux < 1e3 else 40
+        rows = np.arange(max(round(at_row) - half, 1500), min(round(at_row) + half + 1, 1740))
+        columns = np.arange(
+            max(round(at_column) - half, 300), min(round(at_column) + half + 1, 600)
+        )
+        stamp = flux * prf_stamp(at_row, at_column, rows, columns, CCD)
+        image[rows[0] - 1500 : rows[-1] - 1499, columns[0] - 300 : columns[-1] - 299] += stamp
+    noise = np.full(WINDOW.shape, 1.0)
+    field = StarField(image, noise, WINDOW, row, column, tmag)
+    stars = choose_prf_stars(field, bright_limit=7.5, faint_limit=13.5)
+    fitted = fit_field(field, stars)
+    assert fitted.sky == pytest.approx(sky, abs=0.5)
+    assert np.median(image - fitted.scene) == pytest.approx(sky, abs=0.5)
+    level = replace(field, image=image - fitted.sky)
+    found = fit_prf(level, stars, start=fitted.prf, scene=fitted.scene)
+    assert found.zeropoint == pytest.approx(TMAG_ZEROPOINT, abs=0.01)
+    rows, columns = np.arange(1610, 1631), np.arange(440, 461)
+    true = prf_stamp(1620.3, 450.2, rows, columns, CCD)
+    at = np.array([1620.3]), np.array([450.2])
+    stamp = prf_stamps(found, *at, rows[:1], columns[:1], (21, 21))[0]
+    assert np.abs(stamp - true).max() < 0.005
+    assert stamp.sum() == pytest.approx(true.sum(), abs=0.005)
+
+
+def test_bleed_trails_do_not_change_the_prf(field, prf):
+    """Full columns cross the field; no model has their light."""
+    image = field.image.copy()
+    image[20:200, [60, 61, 180]] = FULL_WELL_RATE
+    image[18:20, 60] = 0.3 * FULL_WELL_RATE  # the end of a trail is not full
+    places = field.row, field.column, field.tmag
+    trails = StarField.of_image(image, WINDOW, *places, mask_radius_scale=1.0)
+    stars = choose_prf_stars(trails, bright_limit=8.0, faint_limit=12.5)
+    near = np.abs(field.column[stars, None] - 300 - np.array([60, 61, 180])).min(axis=1) < 8
+    assert near.any()  # some stand beside a trail
+    found = fit_prf(trails, stars)
+    corner = np.array([1616]), np.array([446]), (9, 9)
+    place = np.array([1620.3]), np.array([450.2])
+    without = prf_stamps(prf, *place, *corner)[0]
+    np.testing.assert_allclose(prf_stamps(found, *place, *corner)[0], without, atol=1e-3)

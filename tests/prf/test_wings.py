@@ -1,0 +1,86 @@
+"""Wings and sky, fitted to images whose wings are known."""
+
+import numpy as np
+import pytest
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.prf.wings import USUAL_WINGS, WING_RADIUS, fit_wings
+
+WINDOW = Window(700, 860, 1200, 1400)  # not square, not at the corner
+SKY = 3.7
+
+
+def true_wing(distance):
+    """Falls less steeply than usual near the star, more steeply far out."""
+    return 4e-5 * (distance / 7.0) ** -2.5 * np.exp(-distance / 40.0)
+
+
+def crowd(n_stars, seed=5):
+    """Stars in and around the window, and the light of their wings."""
+    rng = np.random.default_rng(seed)
+    row = rng.integers(WINDOW.row0 - 30, WINDOW.row1 + 30, n_stars)
+    column = rng.integers(WINDOW.column0 - 30, WINDOW.column1 + 30, n_stars)
+    flux = 10 ** rng.uniform(2.0, 5.0, n_stars)
+    rows = np.arange(WINDOW.row0, WINDOW.row1)[:, None]
+    columns = np.arange(WINDOW.column0, WINDOW.column1)
+    light, cores = np.zeros(WINDOW.shape), np.zeros(WINDOW.shape)
+    for at_row, at_column, one in zip(row, column, flux, strict=True):
+        distance = np.hypot(rows - at_row, columns - at_column)
+        light += np.where(distance > 64, 0, one * true_wing(np.maximum(distance, WING_RADIUS[0])))
+        cores += np.where(distance < 4, one / 50, 0)
+    return row.astype(float), column.astype(float), flux, light, cores
+
+
+@pytest.mark.parametrize("n_stars", [60, 1000])  # 1000: one in every 57 pixels
+def test_wings_and_sky_are_found_with_and_without_a_crowd(n_stars):
+    row, column, flux, light, cores = crowd(n_stars)
+    noise = np.random.default_rng(1).normal(0, 0.3, WINDOW.shape)
+    sigma = np.hypot(0.3, 0.03 * cores)
+    share, sky = fit_wings(SKY + light + noise, sigma, WINDOW, row, column, flux)
+    np.testing.assert_allclose(share, true_wing(WING_RADIUS), rtol=0.1, atol=1e-7)
+    assert sky == pytest.approx(SKY, abs=0.02 * light.mean() + 0.05)
+
+
+def test_unknown_stars_and_missing_pixels_do_not_count():
+    row, column, flux, light, cores = crowd(300)
+    image = SKY + light
+    expected, sky = fit_wings(image, np.hypot(0.3, 0.03 * cores), WINDOW, row, column, flux)
+    image[20:26, 30:36] += 500.0
+    image[100, :] = np.nan
+    share, found = fit_wings(image, np.hypot(0.3, 0.03 * cores), WINDOW, row, column, flux)
+    np.testing.assert_allclose(share, expected, rtol=0.02)
+    assert found == pytest.approx(sky, abs=0.01)
+
+
+def test_fluxes_in_other_units_give_other_shares():
+    row, column, flux, light, cores = crowd(300)
+    sigma = np.hypot(0.3, 0.03 * cores)
+    one, _ = fit_wings(light, sigma, WINDOW, row, column, flux)
+    two, _ = fit_wings(light, sigma, WINDOW, row, column, 2 * flux)
+    np.testing.assert_allclose(two, one / 2, rtol=0.02)  # what is usual counts a little
+
+
+def test_shares_are_not_negative():
+    row, column, flux, light, cores = crowd(300)
+    share, _ = fit_wings(-light, np.hypot(0.3, 0.03 * cores), WINDOW, row, column, flux)
+    assert share.tolist() == [0.0] * len(WING_RADIUS)
+
+
+def test_without_stars_or_pixels_wings_are_the_usual_ones():
+    nothing = np.zeros(0)
+    level = np.full(WINDOW.shape, 2.0)
+    share, sky = fit_wings(level, level, WINDOW, nothing, nothing, nothing)
+    np.testing.assert_allclose(share, USUAL_WINGS)
+    assert sky == pytest.approx(2.0, abs=1e-4)
+    nan_star = np.array([np.nan])
+    share, sky = fit_wings(np.full(WINDOW.shape, np.nan), level, WINDOW, *[nan_star] * 3)
+    np.testing.assert_allclose(share, USUAL_WINGS)
+    assert sky == 0.0
+
+
+def test_an_exact_image_leaves_nothing_to_clip():
+    row, column, flux, _, _ = crowd(60)
+    dark = np.zeros(WINDOW.shape)
+    share, sky = fit_wings(dark, dark + 1e6, WINDOW, row, column, 0 * flux)
+    np.testing.assert_allclose(share, USUAL_WINGS)  # no light: nothing is seen
+    assert sky == 0.0

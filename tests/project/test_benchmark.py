@@ -1,0 +1,34 @@
+"""The benchmark takes the same steps, with the same functions, as the workflow."""
+
+import re
+
+import pytest
+import yaml
+from paths import PROJECT
+
+from benchmarks.run import Step, steps
+from tessphot_lib.core.geometry import CcdId, Window
+
+
+@pytest.fixture
+def planned(tmp_path) -> list[Step]:
+    config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
+    config["simulation"]["n_images"] = 3
+    return list(steps(tmp_path, CcdId(14, 1, 1), Window(0, 96, 0, 128), config))
+
+
+def test_every_step_is_a_rule_and_calls_what_its_script_calls(planned):
+    for step in planned:
+        name = step.function.removeprefix("run_")
+        script = (PROJECT / "workflow" / "scripts" / f"{name}.py").read_text()
+        assert f"import {step.function}\n" in script
+
+
+def test_no_input_of_a_tile_is_missing(planned):
+    rules = (PROJECT / "workflow" / "rules" / "photometry.smk").read_text()
+    rule = re.search(r"rule photometry:\n    input:\n(.*?)    output:", rules, re.DOTALL).group(1)
+    inputs = set(re.findall(r"(\w+)=", rule)) - {"blocks"}  # found through pixels.hdf5
+    tile = next(step for step in planned if step.rule == "photometry")
+    given = {str(value) for value in [*tile.args, *tile.kwargs.values()]}
+    for name in inputs:
+        assert any(re.search(rf"/{name}\.\w+$", value) for value in given), name

@@ -1,0 +1,359 @@
+"""Step `todo`: who is measured with which pixels, and who is left to a brighter neighbor."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tessphot_lib.aperture.selection import Aperture
+from tessphot_lib.core.aperture import BY_RULES
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.products.block_hdf5 import (
+    IMAGE_COLUMNS,
+    CubeBuffer,
+    read_identity,
+    write_block,
+)
+from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
+from tessphot_lib.io.products.prf_fits import write_prf
+from tessphot_lib.io.products.todo_apertures import read_apertures
+from tessphot_lib.io.products.todo_sqlite import read_excluded_stars, read_skipped, read_todo
+from tessphot_lib.io.stars.catalog_sqlite import write_catalog
+from tessphot_lib.photometry.ccd_apertures import _on_data
+from tessphot_lib.prf.generic import generic_prf
+from tessphot_lib.report.not_measured import _as_not_measured, excluded_stars
+from tessphot_lib.steps.todo import _left_to_brighter, run_todo
+
+CCD = CcdId(14, 2, 3)
+WINDOW = Window(240, 300, 500, 590)  # over the borders of tiles of 256 x 512
+SIGMA = 0.9  # [pixels]
+PHOTOMETRY = {
+    "aperture": {"threshold": 3.0, "min_pixels": 4, "max_radius": 13.0},
+    "tiles": [8, 4],
+    "method": "aperture",
+    "auto": {},
+}
+
+
+def average_image(stars):
+    rows, columns = np.mgrid[240:300, 500:590]
+    image = np.random.default_rng(0).normal(0, 1.0, WINDOW.shape)
+    for star in stars.dropna(subset=["row", "column"]).itertuples():
+        distance2 = (rows - star.row) ** 2 + (columns - star.column) ** 2
+        flux = 10 ** (0.4 * (20.44 - star.tmag))
+        image += flux / (2 * np.pi * SIGMA**2) * np.exp(-0.5 * distance2 / SIGMA**2)
+    return image
+
+
+def make_pixels(folder, average):
+    """``pixels.hdf5`` over one block of two empty images."""
+    cubes = CubeBuffer(WINDOW, 2, 0.0)
+    for index in range(2):
+        cubes.put(index, *np.ones((2, *WINDOW.shape), dtype=np.float32))
+    block = folder / "blocks" / "b0.hdf5"
+    images = {name: np.zeros(2) for name in IMAGE_COLUMNS}
+    write_block(
+        block,
+        cubes,
+        CCD,
+        images=images | {"name": np.array(["a", "b"])},
+        flux_sum=average,
+        flux_count=np.ones(WINDOW.shape),
+        motion_stars={},
+        attributes={},
+    )
+    identity = {key: read_identity(block)[key] for key in ("name", "size", "digest", "n_images")}
+    write_pixels(
+        folder / "pixels.hdf5",
+        CCD,
+        WINDOW,
+        blocks=[block],
+        identities=[BlockIdentity(**identity)],
+        images={name: np.zeros(2) for name in PER_IMAGE}
+        | {"motion": np.zeros((2, 6)), "quality": np.zeros(2, dtype=int)},
+        names=np.array(["a", "b"]),
+        average_image=average,
+        average_count=np.ones(WINDOW.shape, dtype=np.int32),
+        grid={"mesh/row_edges": np.array([240, 300]), "mesh/column_edges": np.array([500, 590])},
+        attributes={"cadence_seconds": 600, "mask_radius_scale": 1.0, "bad_quality": 0},
+    )
+    return folder / "pixels.hdf5"
+
+
+def star_table(*rows):
+    """Stars of (tic_id, row, column, tmag), all at the camera's centre but for their number."""
+    stars = pd.DataFrame(rows, columns=["tic_id", "row", "column", "tmag"])
+    stars[["ra", "ra_j2000"]] = 80.0
+    # The last digit of the number decides about the ring: 5 deg farther each.
+    stars["dec"] = stars["dec_j2000"] = -66.0 + 5.0 * (stars["tic_id"] % 10)
+    stars[["pm_ra", "pm_dec", "teff"]] = np.nan
+    return stars
+
+
+def run(
+    folder,
+    stars,
+    *,
+    faint_limit=15.0,
+    average=None,
+    photometry=PHOTOMETRY,
+    exclude=(),
+    methods=None,
+):
+    pixels = make_pixels(folder, average_image(stars) if average is None else average)
+    about = {"sector": 14, "camera": 2, "ccd": 3, "ticver": "8.2", "reference_time": 2458683.0}
+    about |= {"epoch": 2019.5, "coord_buffer": 0.2, "camera_centre_ra": 80.0}
+    about |= {"camera_centre_dec": -66.0, "footprint": ((79.0, -66.0), (81.0, -66.0), (80, -65))}
+    about |= {"wcs": "", "reference_image": "", "centre_ra": 80.0, "centre_dec": -66.0}
+    write_catalog(folder / "catalog.sqlite", stars, about | {"image_header": "{}"})
+    write_prf(folder / "prf.fits", generic_prf(), CCD, attributes={})
+    run_todo(
+        pixels,
+        folder / "catalog.sqlite",
+        folder / "prf.fits",
+        folder / "todo.sqlite",
+        CCD,
+        settings={"faint_limit": faint_limit, "exclude": list(exclude), "methods": methods or {}},
+        photometry=photometry,
+    )
+    return folder / "todo.sqlite"
+
+
+def test_stars_on_the_pixels_brightest_first(tmp_path):
+    stars = star_table(
+        (10, 250.0, 520.0, 12.0),
+        (21, 290.2, 560.6, 9.0),  # another tile, another ring
+        (32, 270.0, 511.4, 14.0),
+        (40, 270.0, 540.0, 15.1),  # too faint
+        (50, 239.4, 540.0, 8.0),  # below the window
+        (60, 270.0, 590.5, 8.0),  # right of it
+        (70, np.nan, 540.0, 8.0),
+        (80, 280.0, 530.0, 10.0),  # where no data are
+    )
+    average = average_image(stars)
+    average[280 - 240, 530 - 500] = np.nan
+    path = run(tmp_path, stars, average=average)
+    todo = read_todo(path)
+    assert todo["tic_id"].tolist() == [21, 10, 32]
+    assert todo["priority"].tolist() == [1, 2, 3]
+    assert todo["tile"].tolist() == ["r1c1", "r0c1", "r1c0"]
+    assert todo["cbv_area"].tolist() == [232, 231, 233]  # 5, 0, 10 deg off the centre
+    np.testing.assert_array_equal(todo["row"], [290.2, 250.0, 270.0])
+    np.testing.assert_array_equal(todo["column"], [560.6, 520.0, 511.4])
+    assert set(todo["datasource"]) == {"ffi"}
+    assert set(todo["cadence_seconds"]) == {600}
+    assert (set(todo["sector"]), set(todo["camera"]), set(todo["ccd"])) == ({14}, {2}, {3})
+    assert len(read_skipped(path)) == 0
+
+
+def test_apertures_belong_to_their_stars(tmp_path):
+    stars = star_table((10, 250.0, 520.0, 12.0), (21, 290.0, 560.0, 9.0), (30, 270.0, 540.0, 11.0))
+    average = average_image(stars[:2])  # the third is not to be seen
+    path = run(tmp_path, stars, average=average)
+    apertures = read_apertures(path)
+    todo = read_todo(path).set_index("priority")
+    assert sorted(apertures) == [1, 2, 3]
+    for priority, aperture in apertures.items():
+        rows, columns = np.nonzero(aperture.mask)
+        star = todo.loc[priority]
+        assert rows.mean() + aperture.window.row0 == pytest.approx(star["row"], abs=0.5)
+        assert columns.mean() + aperture.window.column0 == pytest.approx(star["column"], abs=0.5)
+    sizes = [int(apertures[priority].mask.sum()) for priority in (1, 2, 3)]
+    assert sizes[0] > sizes[2] > 4  # Tmag 9 and 12 ...
+    assert sizes[1] == 9  # ... and 11, which got the smallest
+    assert apertures[2].errors == "Using minimum aperture."
+    assert apertures[1].errors is None
+
+
+def test_star_in_the_aperture_of_a_brighter_one_is_left_to_it(tmp_path):
+    stars = star_table(
+        (10, 270.0, 541.2, 14.5),  # beside the second
+        (20, 270.0, 540.0, 9.0),
+        (30, 250.0, 520.0, 14.0),  # by itself
+    )
+    path = run(tmp_path, stars)
+    assert read_todo(path)["tic_id"].tolist() == [20, 30, 10]
+    skipped = read_skipped(path)
+    assert skipped["priority"].tolist() == [3]
+    assert skipped["skipped_by"].tolist() == [1]
+
+
+def test_order_of_the_catalog_does_not_matter(tmp_path):
+    rng = np.random.default_rng(1)
+    rows = zip(
+        range(100, 140),
+        rng.uniform(241, 299, 40),
+        rng.uniform(501, 589, 40),
+        rng.uniform(8, 16, 40),
+        strict=True,
+    )
+    stars = star_table(*rows)
+    first = run(tmp_path / "1", stars)
+    second = run(tmp_path / "2", stars.iloc[rng.permutation(40)].reset_index(drop=True))
+    pd.testing.assert_frame_equal(read_todo(first), read_todo(second))
+    pd.testing.assert_frame_equal(read_skipped(first), read_skipped(second))
+    one, two = read_apertures(first), read_apertures(second)
+    assert len(read_skipped(first)) > 0
+    for priority, aperture in one.items():
+        assert aperture.window == two[priority].window
+        np.testing.assert_array_equal(aperture.mask, two[priority].mask)
+
+
+def test_methods_that_suit_the_stars(tmp_path):
+    stars = star_table(
+        (10, 242.0, 511.0, 5.0),  # its aperture is cut by the lower edge
+        (20, 270.0, 540.0, 9.0),
+        (30, 270.0, 541.6, 11.5),  # beside it
+        (40, 255.0, 575.0, 12.0),
+        (50, 285.0, 570.0, 6.9),
+    )
+    path = run(tmp_path, stars, photometry=PHOTOMETRY | {"method": "auto"})
+    methods = read_todo(path).set_index("tic_id")["method"].to_dict()
+    assert methods == {10: "halo", 20: "aperture", 30: "linpsf", 40: "aperture", 50: "aperture"}
+    assert len(read_skipped(path)) == 0
+    remarks = {star: aperture.errors for star, aperture in read_apertures(path).items()}
+    assert remarks[1] == "Automatically switched to Halo photometry"
+    forced = run(tmp_path / "forced", stars, photometry=PHOTOMETRY | {"method": "halo"})
+    assert set(read_todo(forced)["method"]) == {"halo"}
+    assert read_apertures(forced)[1].errors is None
+
+
+def test_excluded_stars_are_recorded_and_change_nothing_else(tmp_path):
+    stars = star_table(
+        (20, 270.0, 540.0, 9.0),
+        (10, 270.0, 541.2, 14.5),  # left to it as long as it is there
+        (30, 250.0, 520.0, 12.0),
+        (40, 290.0, 570.0, 13.0),
+    )
+    exclude = [{"tic_id": 20, "reason": "a planet"}, 77, {"tic_id": 30, "sector": 15}]
+    exclude += [{"tic_id": 40, "sector": 14}]
+    path = run(tmp_path / "1", stars, exclude=exclude)
+    todo = read_todo(path)
+    assert todo["tic_id"].tolist() == [30, 10]
+    assert len(read_skipped(path)) == 0
+    excluded = read_excluded_stars(path)
+    assert excluded["tic_id"].tolist() == [20, 40]
+    assert excluded["tmag"].tolist() == [9.0, 13.0]
+    assert set(zip(excluded["sector"], excluded["camera"], excluded["ccd"], strict=True)) == {
+        (14, 2, 3)
+    }
+    assert excluded["reason"].tolist() == [
+        "excluded by todo.exclude: a planet",
+        "excluded by todo.exclude",
+    ]
+    whole = run(tmp_path / "2", stars)
+    assert len(read_excluded_stars(whole)) == 0
+    apertures = []
+    for one in (path, whole):
+        priority = read_todo(one).set_index("tic_id")["priority"]
+        apertures.append([read_apertures(one)[priority[star]] for star in (30, 10)])
+    for first, second in zip(*apertures, strict=True):
+        assert first.window == second.window
+        np.testing.assert_array_equal(first.mask, second.mask)
+
+
+def test_excluded_stars_are_listed_as_not_measured():
+    known = star_table((10, 1.0, 2.0, 9.0), (20, 3.0, 4.0, 8.0), (30, 5.0, 6.0, 7.0))
+    excluded = excluded_stars(known, [1, 2], {10: "", 20: "a planet", 30: ""}, CCD)
+    table = _as_not_measured(known, excluded)
+    assert table["tic_id"].tolist() == [20, 30]
+    assert table["column"].tolist() == [4.0, 6.0]
+    assert table["reason"].tolist() == ["excluded by todo.exclude"] * 2
+    assert table["detail"].tolist() == ["a planet", ""]
+    assert len(_as_not_measured(known, excluded_stars(known, [1, 2], {}, CCD))) == 0
+
+
+def test_listed_methods_go_first(tmp_path):
+    stars = star_table((10, 250.0, 520.0, 12.0), (20, 270.0, 540.0, 9.0), (30, 290.0, 570.0, 1.5))
+    methods = {10: "psf", "20": "halo", 99: "linpsf"}
+    forced = run(tmp_path / "1", stars, methods=methods)
+    found = read_todo(forced).set_index("tic_id")["method"].to_dict()
+    assert found == {10: "psf", 20: "halo", 30: "aperture"}
+    auto = run(tmp_path / "2", stars, methods=methods, photometry=PHOTOMETRY | {"method": "auto"})
+    found = read_todo(auto).set_index("tic_id")
+    assert found["method"].to_dict() == {10: "psf", 20: "halo", 30: "halo"}
+    remarks = read_apertures(auto)
+    assert remarks[found["priority"][20]].errors is None  # nobody switched it
+    assert remarks[found["priority"][30]].errors == "Automatically switched to Halo photometry"
+    by_rules = {
+        star: bool(remarks[found["priority"][star]].flags & BY_RULES) for star in found.index
+    }
+    assert by_rules == {10: False, 20: False, 30: True}
+    assert not any(aperture.flags for aperture in read_apertures(forced).values())
+    named = run(tmp_path / "3", stars, methods={30: "aperture"})
+    assert set(read_todo(named)["method"]) == {"aperture"}
+
+
+def test_no_star_is_bright_enough(tmp_path):
+    with pytest.raises(InputDataError, match=r"no star that is not in todo\.exclude and brighter"):
+        run(tmp_path, star_table((10, 270.0, 541.2, 14.5)), faint_limit=14.0)
+    assert not (tmp_path / "todo.sqlite").exists()
+
+
+def test_position_on_the_border_of_a_pixel_is_on_the_next():
+    """Half a pixel rounds to the even neighbor in Python, which may lie off the window."""
+    average = np.ones((5, 6))
+    average[-1], average[:, -1] = np.nan, np.nan
+    window = Window(11, 16, 21, 27)
+    row, column = np.array([10.5, 12.0, 14.5, 12.0]), np.array([23.0, 20.5, 23.0, 25.5])
+    assert _on_data(average, window, row, column).tolist() == [True, True, False, False]
+
+
+# -- who is left to whom ------------------------------------------------------------------------
+
+
+def left(*stars, method="aperture", tmag=10.0):
+    """Pairs (priority, skipped_by) of stars (row, column, pixels of the aperture along a row)."""
+    table = pd.DataFrame([star[:2] for star in stars], columns=["row", "column"], dtype=float)
+    table["method"] = method
+    table["tmag"] = tmag
+    table["priority"] = 10 * np.arange(1, len(stars) + 1)
+    apertures = []
+    for row, first, last in ((round(star[0]), *star[2]) for star in stars):
+        stamp = Window(row - 1, row + 2, first, last + 2)
+        mask = np.zeros(stamp.shape, dtype=bool)
+        mask[1, :-1] = True
+        apertures.append(Aperture(stamp, mask, False))
+    result = _left_to_brighter(table, apertures)
+    return list(zip(result["priority"].tolist(), result["skipped_by"].tolist(), strict=True))
+
+
+def test_one_that_is_left_out_takes_nobody_with_it():
+    # The second lies in the first's aperture, the third only in the second's.
+    assert left((50, 100, (98, 103)), (50, 103, (102, 107)), (50, 106, (105, 108))) == [(20, 10)]
+    # Were the second measured, the third would be left to it.
+    assert left((50, 100, (98, 101)), (50, 103, (102, 107)), (50, 106, (105, 108))) == [(30, 20)]
+
+
+def test_bright_star_in_the_aperture_of_a_faint_one_stays():
+    assert left((50, 100, (99, 101)), (50, 103, (98, 105))) == []
+
+
+def test_first_that_covers_a_star_has_it():
+    assert left((50, 100, (98, 104)), (50, 106, (102, 108)), (50, 103, (103, 103))) == [(30, 10)]
+
+
+def test_position_counts_to_half_a_pixel():
+    bright = (50, 100, (98, 102))
+    assert left(bright, (50.4, 102.4, (102, 102))) == [(20, 10)]
+    assert left(bright, (50.6, 102.0, (102, 102))) == []
+    assert left(bright, (50.0, 102.6, (103, 103))) == []
+    assert left(bright, (49.4, 100.0, (100, 100))) == []
+
+
+def test_stars_that_are_fitted_are_left_to_nobody():
+    stars = (50, 100, (98, 103)), (50, 103, (102, 107))
+    assert left(*stars) == [(20, 10)]
+    assert left(*stars, method="linpsf") == []
+
+
+def test_stars_beside_a_saturated_one_are_left_to_it_unless_that_is_fitted():
+    stars = (50, 100, (98, 103)), (50, 103, (102, 107))
+    assert left(*stars, method=["aperture", "linpsf"], tmag=[6.0, 9.0]) == [(20, 10)]
+    assert left(*stars, method=["aperture", "linpsf"], tmag=[8.0, 9.0]) == []
+    assert left(*stars, method="linpsf", tmag=[6.0, 9.0]) == []
+
+
+def test_nobody_is_left():
+    assert left() == []
+    assert left((50, 100, (98, 102)), (60, 100, (98, 102))) == []
