@@ -15,7 +15,7 @@ CAMERA_STAGGER = {1: 0.0, 2: 1.5, 3: 0.5, 4: 1.0}  # [s]
 CCD_STAGGER = {1: 0.0, 2: 0.02, 3: 0.04, 4: 0.06}  # [s]
 ALL_AFFECTED_UP_TO = 26  # data release
 # Later releases in which the data of some versions of SPOC's pipeline are affected.
-AFFECTED_VERSIONS = {
+AFFECTED_VERSIONS: dict[float, tuple[str, ...]] = {
     27: ("spoc-4.0.14-20200108", "spoc-4.0.15-20200114", "spoc-4.0.17-20200130"),
     29: ("spoc-4.0.17-20200130", "spoc-4.0.20-20200220", "spoc-4.0.21-20200227"),
 }

@@ -149,8 +149,14 @@ class StarFluxes:
     def unknown(cls, n_stars: int, n_cadences: int) -> Self:
         """Arrays of NaN without flags, to be filled in."""
         shape = n_stars, n_cadences
-        arrays = {name: np.full(shape, np.nan) for name in cls.array_names()}
-        return cls(**(arrays | {"pixel_flags": np.zeros(shape, dtype=np.uint8)}))
+        return cls(
+            flux=np.full(shape, np.nan),
+            flux_err=np.full(shape, np.nan),
+            background=np.full(shape, np.nan),
+            centroid_row=np.full(shape, np.nan),
+            centroid_column=np.full(shape, np.nan),
+            pixel_flags=np.zeros(shape, dtype=np.uint8),
+        )
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ import sys
 import time
 from os import PathLike
 from pathlib import Path
+from types import TracebackType
 
 from tessphot_lib.core.errors import TessphotError
 
@@ -41,7 +42,9 @@ def log_to(path: str | PathLike, level: int = logging.INFO) -> None:
     sys.excepthook = _report
 
 
-def _report(kind, error, traceback) -> None:
+def _report(
+    kind: type[BaseException], error: BaseException, traceback: TracebackType | None
+) -> None:
     """Last word on an exception that nobody caught."""
     if isinstance(error, TessphotError):
         log.error("error: %s", error)

@@ -58,7 +58,7 @@ class Patches:
         for one in windows:
             members[labels[one.row0 - outer.row0, one.column0 - outer.column0] - 1].append(one)
         index = np.full(outer.shape, -1, dtype=np.int32)
-        boxes = []
+        boxes: list[Window] = []
         for together in members:
             for group in _divided(together):
                 for one in group:
