@@ -5,38 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.aperture import ApertureLight
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.scene import scene_derivatives
-
-
-@dataclass(frozen=True)
-class ApertureLight:
-    """What is known of the light in one aperture.
-
-    Attributes
-    ----------
-    crowdsap : float
-        Share of the light of known stars in the aperture that is the target's,
-        0 to 1 (1: no dilution); NaN where there is none.
-    flfrcsap : float
-        Share of the target's light that the aperture holds, 0 to 1.
-    motion : (5,) float64 array
-        How the light in the aperture changes when the image moves: derivatives
-        by row and column [e-/s/pixel], and by row twice, row and column,
-        column twice [e-/s/pixel**2].
-
-    Notes
-    -----
-    Definitions as those of the keywords CROWDSAP and FLFRCSAP of the mission
-    (TESS Science Data Products Description Document, EXP-TESS-ARC-ICD-0014):
-    the undiluted flux is ``(F - (1 - CROWDSAP) median(F)) / FLFRCSAP``.
-    """
-
-    crowdsap: float
-    flfrcsap: float
-    motion: NDArray
 
 
 @dataclass(frozen=True)

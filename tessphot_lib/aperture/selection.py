@@ -8,16 +8,15 @@ single star dominates is shared honestly: it goes to one of them, never to two.
 Arrays cover the window of the CCD; positions are science pixels.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from tessphot_lib.aperture.assignment import claim_bleeds, pixel_owners
-from tessphot_lib.aperture.crowding import ApertureLight, KnownLight, aperture_light
+from tessphot_lib.aperture.crowding import KnownLight, aperture_light
 from tessphot_lib.aperture.sizes import size_limits, stamp_window
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import Window
@@ -29,39 +28,6 @@ OPTIMAL_TMAG = 7.0  # brighter stars keep all their significant pixels: their no
 UNKNOWN_SHARE = 1.5  # of the known stars' light; 2.5 times as much is a magnitude
 UNKNOWN_SKY = 5.0  # [e-/s per pixel] that the background may be wrong by
 NEIGHBOR_NOISE = 0.01  # of the neighbors' light in a pixel counts as noise: motion, variability
-
-
-@dataclass(frozen=True)
-class Aperture:
-    """Pixels of one star.
-
-    Attributes
-    ----------
-    stamp : Window
-        Pixels around the star.
-    mask : (n_rows, n_columns) bool array
-        True for the pixels that are summed.
-    is_minimum : bool
-        The star did not stand out: the mask is the pixels around its position.
-    is_limited : bool
-        A pixel beside the mask is missing, or lies beyond the edge: it might be larger.
-    light : ApertureLight or None
-        Whose light it holds; None where that is not known.
-    cut_flux : float
-        Flux in the average image of its pixels beyond which it would go on: those
-        beside missing pixels, or on the edge of the stamp [e-/s].
-    has_unknown_light : bool
-        There is a magnitude more light in it than the known stars give: some star is
-        not known, or much brighter than it should be.
-    """
-
-    stamp: Window
-    mask: NDArray
-    is_minimum: bool
-    is_limited: bool = False
-    light: ApertureLight | None = None
-    cut_flux: float = 0.0
-    has_unknown_light: bool = False
 
 
 def find_apertures(
@@ -169,7 +135,15 @@ def find_apertures(
         cut_flux = float(average_image[cut][at_edge].sum())
         is_limited = bool(beyond.any())
         apertures.append(
-            Aperture(stamp, mask, is_minimum, is_limited, light, cut_flux, has_unknown_light)
+            Aperture(
+                stamp,
+                mask,
+                light=light,
+                is_minimum=is_minimum,
+                is_limited=is_limited,
+                has_unknown_light=has_unknown_light,
+                cut_flux=cut_flux,
+            )
         )
     return apertures
 
@@ -197,7 +171,7 @@ def aperture_flags(aperture: Aperture, average_image: NDArray, sky: NDArray) -> 
     flags = np.where(collected, int(ApertureFlag.COLLECTED), 0).astype(np.int32)
     flags[aperture.mask] |= int(ApertureFlag.IN_APERTURE | ApertureFlag.IN_CENTROID)
     flags[sky & collected] |= int(ApertureFlag.USED_FOR_BACKGROUND)
-    columns = np.arange(aperture.stamp.column0, aperture.stamp.column1)
+    columns = np.arange(aperture.window.column0, aperture.window.column1)
     outputs = np.array(
         [ApertureFlag.OUTPUT_A, ApertureFlag.OUTPUT_B, ApertureFlag.OUTPUT_C, ApertureFlag.OUTPUT_D]
     )
@@ -207,17 +181,6 @@ def aperture_flags(aperture: Aperture, average_image: NDArray, sky: NDArray) -> 
 def edge_flux(aperture: Aperture, average_image: NDArray) -> float:
     """Average-image flux of the aperture's pixels on the edge of the stamp [e-/s]."""
     return float(np.nansum(average_image[_border(aperture.mask.shape) & aperture.mask]))
-
-
-def lies_in(aperture: Aperture, row: NDArray, column: NDArray) -> NDArray:
-    """Tell which positions fall on a pixel of the aperture; (n_stars,) bool."""
-    with np.errstate(invalid="ignore"):
-        result = aperture.stamp.contains(row, column)
-    near = np.flatnonzero(result)
-    stamp_row = np.floor(row[near] + 0.5).astype(int) - aperture.stamp.row0
-    stamp_column = np.floor(column[near] + 0.5).astype(int) - aperture.stamp.column0
-    result[near] = aperture.mask[stamp_row, stamp_column]
-    return result
 
 
 def _best_pixels(

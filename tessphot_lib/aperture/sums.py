@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tessphot_lib.aperture.selection import Aperture
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import StarFluxes
@@ -51,8 +51,8 @@ class ApertureMatrix:
         indices = []
         for aperture in apertures:
             row, column = np.nonzero(aperture.mask)
-            row = row + aperture.stamp.row0
-            column = column + aperture.stamp.column0
+            row = row + aperture.window.row0
+            column = column + aperture.window.column0
             if row.size and not region.contains(row, column).all():
                 raise ValueError(f"an aperture leaves the region {region.as_list()}")
             indices.append((row - region.row0) * n_columns + column - region.column0)

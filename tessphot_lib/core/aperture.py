@@ -1,22 +1,110 @@
-"""The pixels that a star is measured with."""
+"""The pixels that a star is measured with, and what is known of the light in them."""
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
+from typing import Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import Window
 
 
 @dataclass(frozen=True)
-class StarPixels:
-    """Pixels that a star was measured with; ``mask`` has the shape of ``window``."""
+class ApertureLight:
+    """What is known of the light in one aperture.
+
+    Attributes
+    ----------
+    crowdsap : float
+        Fraction of the light of known stars in the aperture that is the target's,
+        0 to 1 (1: no dilution); NaN where there is none.
+    flfrcsap : float
+        Fraction of the target's light that the aperture holds, 0 to 1.
+    motion : (5,) float64 array
+        How the light in the aperture changes when the image moves: derivatives
+        by row and column [e-/s/pixel], and by row twice, row and column,
+        column twice [e-/s/pixel**2].
+
+    Notes
+    -----
+    Definitions as those of the keywords CROWDSAP and FLFRCSAP of the mission
+    (TESS Science Data Products Description Document, EXP-TESS-ARC-ICD-0014):
+    the undiluted flux is ``(F - (1 - CROWDSAP) median(F)) / FLFRCSAP``.
+    """
+
+    crowdsap: float
+    flfrcsap: float
+    motion: NDArray
+
+
+@dataclass(frozen=True)
+class Aperture:
+    """Pixels of one star: chosen, listed in ``todo.sqlite``, or measured with.
+
+    Attributes
+    ----------
+    window : Window
+        The stamp: pixels around the star.
+    mask : (n_rows, n_columns) bool array
+        True for the pixels of the window that are summed.
+    light : ApertureLight or None
+        Whose light it holds; None where that is not known.
+    is_minimum : bool
+        The star did not stand out: the mask is the pixels around its position.
+    is_limited : bool
+        A pixel beside the mask is missing, or lies beyond the edge: it might be larger.
+    has_unknown_light : bool
+        There is a magnitude more light in it than the known stars give: some star is
+        not known, or much brighter than it should be.
+    cut_flux : float
+        Flux in the average image of its pixels beyond which it would go on: those
+        beside missing pixels, or on the edge of the stamp [e-/s].
+    is_automatic : bool
+        The rules of ``photometry.auto`` chose the star's method.
+    warnings : str or None
+        What the todo list warns of, as "Using minimum aperture."; the star's status
+        becomes a warning with it.
+    """
 
     window: Window
     mask: NDArray
+    _: KW_ONLY
+    light: ApertureLight | None = None
+    is_minimum: bool = False
+    is_limited: bool = False
+    has_unknown_light: bool = False
+    cut_flux: float = 0.0
+    is_automatic: bool = False
+    warnings: str | None = None
 
     def __post_init__(self) -> None:
         if self.mask.shape != self.window.shape:
             raise ValueError(f"mask is {self.mask.shape}, the window {self.window.shape}")
 
+    @classmethod
+    def whole(cls, window: Window) -> Self:
+        """All pixels of a window."""
+        return cls(window, np.ones(window.shape, dtype=bool))
 
-BY_RULES = 1  # bit of `StarAperture.flags`: the rules of photometry.auto chose the method
+    def contains(self, row: NDArray, column: NDArray) -> NDArray:
+        """Which positions (n,) [science pixels] fall on a pixel of the mask, (n,) bool."""
+        with np.errstate(invalid="ignore"):
+            result = self.window.contains(row, column)
+        near = np.flatnonzero(result)
+        at_row = np.floor(row[near] + 0.5).astype(int) - self.window.row0
+        at_column = np.floor(column[near] + 0.5).astype(int) - self.window.column0
+        result[near] = self.mask[at_row, at_column]
+        return result
+
+    def bounding_window(self) -> Window:
+        """Smallest window around the pixels of the mask; the first of the stamp without any."""
+        row, column = np.nonzero(self.mask)
+        if row.size == 0:
+            row, column = np.zeros(1, dtype=int), np.zeros(1, dtype=int)
+        row0, column0 = self.window.row0, self.window.column0
+        return Window(
+            row0 + int(row.min()),
+            row0 + int(row.max()) + 1,
+            column0 + int(column.min()),
+            column0 + int(column.max()) + 1,
+        )

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.aperture import StarPixels
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 
@@ -88,7 +88,7 @@ class StarNotes:
         What makes the star's status a warning.
     method : str or None
         What it was measured by, if by another method than it was to be.
-    pixels : StarPixels or None
+    pixels : Aperture or None
         Its pixels, if others than those of its aperture; then also its stamp.
     """
 
@@ -98,7 +98,7 @@ class StarNotes:
     failure: str | None = None
     remark: str | None = None
     method: str | None = None
-    pixels: StarPixels | None = None
+    pixels: Aperture | None = None
 
 
 @dataclass(frozen=True)

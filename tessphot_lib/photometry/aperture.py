@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.aperture.crowding import light_moved, moved_light_error
-from tessphot_lib.aperture.selection import Aperture
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
@@ -19,7 +19,7 @@ from tessphot_lib.io.products.background_grid import cube_grid
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
 from tessphot_lib.photometry.failures import notes_of
-from tessphot_lib.photometry.regions import bounding_window, cadence_slices, regions
+from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ def measure_apertures(
     """
     apertures = targets.apertures
     result = StarFluxes.unknown(len(apertures), cube.n_cadences)
-    for region, members in regions(cube, [bounding_window(one) for one in apertures], tile):
+    for region, members in regions(cube, [one.bounding_window() for one in apertures], tile):
         matrix = ApertureMatrix.over(region, [apertures[index] for index in members])
         n_pixels = matrix.weights.sum(axis=1)
         for number, cadences in enumerate(cadence_slices(cube, region)):
@@ -73,7 +73,7 @@ def _background_error(
     cube: PixelCube, apertures: list[Aperture], members: list[int], cadences: slice
 ) -> NDArray:
     """Error of the background per pixel at each star, (n_members, n_cadences) [e-/s]."""
-    boxes = [bounding_window(apertures[index]) for index in members]
+    boxes = [apertures[index].bounding_window() for index in members]
     row = np.array([0.5 * (box.row0 + box.row1 - 1) for box in boxes])
     column = np.array([0.5 * (box.column0 + box.column1 - 1) for box in boxes])
     return cube_grid(cube).error_at(cube.background_error[cadences], row, column).T

@@ -8,9 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tessphot_lib.aperture.crowding import KnownLight
-from tessphot_lib.aperture.selection import Aperture, find_apertures
+from tessphot_lib.aperture.selection import find_apertures
 from tessphot_lib.aperture.sizes import stamp_window
 from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.patches import Patches

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from tessphot_lib.aperture.assignment import expected_light
-from tessphot_lib.core.aperture import StarPixels
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
@@ -317,5 +317,5 @@ def _note(halo: _Halo, weights: HaloWeights, scale: float, expected: float) -> S
         header=header,
         images={"WEIGHTMAP": weight_map},
         diagnostics={"contamination": 1 - crowdsap, "crowdsap": crowdsap, "flfrcsap": share},
-        pixels=StarPixels(halo.box, mask),
+        pixels=Aperture(halo.box, mask),
     )

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from tessphot_lib.aperture.selection import Aperture
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE
@@ -108,7 +108,9 @@ def _measure(
     ]
     for whole, inside in _read_together(cube, groups, tile):
         boxes = [index for group in inside for index in group.members]
-        matrix = ApertureMatrix.over(whole, [_box(targets, index, cube.window) for index in boxes])
+        matrix = ApertureMatrix.over(
+            whole, [Aperture.whole(_box(targets, index, cube.window)) for index in boxes]
+        )
         for cadences in cadence_slices(cube, whole):
             flux, flux_err = (cube.read(name, whole, cadences) for name in ("flux", "flux_err"))
             flags = cube.read("pixel_flags", whole, cadences)
@@ -360,19 +362,18 @@ def _fit_block(
     result.centroid_column[members, cadences] = known * (group.column[free, None] + d_column[free])
 
 
-def _box(targets: StarList, index: int, window: Window) -> Aperture:
+def _box(targets: StarList, index: int, window: Window) -> Window:
     """The 5 x 5 pixels around a star, as far as there are any."""
     star = targets.stars.iloc[index]
     row, column = round(float(star["row"])), round(float(star["column"]))
     row = min(max(row, window.row0), window.row1 - 1)
     column = min(max(column, window.column0), window.column1 - 1)
-    stamp = Window(
+    return Window(
         max(row - BOX_HALF, window.row0),
         min(row + BOX_HALF + 1, window.row1),
         max(column - BOX_HALF, window.column0),
         min(column + BOX_HALF + 1, window.column1),
     )
-    return Aperture(stamp, np.ones(stamp.shape, dtype=bool), is_minimum=False)
 
 
 def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes:

@@ -102,7 +102,7 @@ class Products:
         """
         star = self.targets.stars.iloc[index].to_dict()
         aperture, note = self.targets.apertures[index], self.fluxes.notes[index]
-        height, width = aperture.stamp.shape
+        height, width = aperture.window.shape
         row = {
             "priority": star["priority"],
             "tic_id": star["tic_id"],
@@ -119,7 +119,7 @@ class Products:
         found, failure = attempt(star["tic_id"], lambda: self._write(index, star))
         if found is None:
             return row | failed | {"errors": failure}
-        remarks = [text for text in (self.targets.remarks[index], note.remark) if text]
+        remarks = [text for text in (aperture.warnings, note.remark) if text]
         return (
             row
             | found
@@ -137,7 +137,7 @@ class Products:
         good = light_curve.quality & int(LightCurveFlag.FLAGGED_BAD) == 0
         if not np.isfinite(light_curve.flux[good]).any():
             raise MeasurementError("No good cadence has all pixels of the aperture.")
-        average = self.cube.average_image(aperture.stamp)
+        average = self.cube.average_image(aperture.window)
         found = light_curve_diagnostics(
             light_curve.time, light_curve.flux, light_curve.flux_err, good
         )
@@ -151,16 +151,16 @@ class Products:
             path,
             light_curve,
             Stamp(
-                aperture.stamp,
+                aperture.window,
                 average,
-                aperture_flags(aperture, average, self.sky_of(aperture.stamp)),
+                aperture_flags(aperture, average, self.sky_of(aperture.window)),
             ),
             star,
             template=self.template,
             method=star["method"],
             method_settings={
                 **method_cards(star["method"], self.settings),
-                **(choice_cards(self.settings) if self.targets.by_rules[index] else {}),
+                **(choice_cards(self.settings) if aperture.is_automatic else {}),
                 **note.header,
                 **{CDPP_KEYWORDS[key]: noise[key] for key in noise},
             },

@@ -6,9 +6,6 @@ stars, block by block, so that memory does not grow with the number of images.
 
 from collections.abc import Iterator
 
-import numpy as np
-
-from tessphot_lib.aperture.selection import Aperture
 from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -67,17 +64,3 @@ def cadence_slices(cube: PixelCube, region: Window) -> Iterator[slice]:
         step = block.stop - block.start if cube.patches is None else at_once
         for first in range(block.start, block.stop, step):
             yield slice(first, min(first + step, block.stop))
-
-
-def bounding_window(aperture: Aperture) -> Window:
-    """Smallest window around the pixels of an aperture; its first pixel if it has none."""
-    row, column = np.nonzero(aperture.mask)
-    if row.size == 0:
-        row, column = np.zeros(1, dtype=int), np.zeros(1, dtype=int)
-    row0, column0 = aperture.stamp.row0, aperture.stamp.column0
-    return Window(
-        row0 + int(row.min()),
-        row0 + int(row.max()) + 1,
-        column0 + int(column.min()),
-        column0 + int(column.max()) + 1,
-    )

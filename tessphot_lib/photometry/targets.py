@@ -6,13 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from tessphot_lib.aperture.crowding import ApertureLight
-from tessphot_lib.aperture.selection import Aperture
-from tessphot_lib.core.aperture import BY_RULES
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import StarNotes
 from tessphot_lib.core.prf_model import Prf
-from tessphot_lib.core.star_warnings import MINIMUM_APERTURE
 from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_tables import Status
@@ -34,10 +31,6 @@ class StarList:
         Columns of the catalog and of the todo list, one row per star: tic_id, priority,
         method, row, column, ra, dec, ra_j2000, dec_j2000, pm_ra, pm_dec, tmag, teff.
     apertures : list of Aperture
-    remarks : list of str or None
-        What the todo list has to say of them; makes their status a warning.
-    by_rules : list of bool
-        Whether their method was chosen by the rules of ``photometry.auto``.
     neighbors : DataFrame
         Catalog of the region: tic_id, row, column, tmag.
     prf : Prf
@@ -46,8 +39,6 @@ class StarList:
 
     stars: pd.DataFrame
     apertures: list[Aperture]
-    remarks: list[str | None]
-    by_rules: list[bool]
     neighbors: pd.DataFrame
     prf: Prf
 
@@ -59,8 +50,6 @@ class StarList:
         return StarList(
             self.stars.iloc[members].reset_index(drop=True),
             [self.apertures[index] for index in members],
-            [self.remarks[index] for index in members],
-            [self.by_rules[index] for index in members],
             self.neighbors,
             self.prf,
         )
@@ -74,23 +63,23 @@ class StarList:
             note.method or method for note, method in zip(notes, self.stars["method"], strict=True)
         ]
         apertures = [
-            aperture
-            if note.pixels is None
-            else Aperture(note.pixels.window, note.pixels.mask, is_minimum=False)
+            _as_measured(aperture, note)
             for note, aperture in zip(notes, self.apertures, strict=True)
         ]
-        remarks = [
-            None if note.method else remark
-            for note, remark in zip(notes, self.remarks, strict=True)
-        ]
         stars = self.stars.assign(method=pd.Series(methods, index=self.stars.index, dtype=object))
-        return replace(self, stars=stars, apertures=apertures, remarks=remarks)
+        return replace(self, stars=stars, apertures=apertures)
 
     def measured_by(self, method: str) -> "StarList":
         """Return the stars with another method than the todo list has for them."""
-        return replace(
-            self, stars=self.stars.assign(method=method), by_rules=[False] * len(self.stars)
-        )
+        apertures = [replace(aperture, is_automatic=False) for aperture in self.apertures]
+        return replace(self, stars=self.stars.assign(method=method), apertures=apertures)
+
+
+def _as_measured(aperture: Aperture, note: StarNotes) -> Aperture:
+    """The pixels that a star was measured with, and what the list still has to say of it."""
+    warnings = None if note.method else aperture.warnings
+    pixels = aperture if note.pixels is None else note.pixels
+    return replace(pixels, is_automatic=aperture.is_automatic, warnings=warnings)
 
 
 def star_list(stars: pd.DataFrame, todo: Path, catalog: Path, prf: Path) -> StarList:
@@ -106,23 +95,13 @@ def star_list(stars: pd.DataFrame, todo: Path, catalog: Path, prf: Path) -> Star
     stars = stars[~(stars["status"] == int(Status.SKIPPED)).fillna(False)]
     stars = stars.assign(method=stars["method"].fillna(DEFAULT_METHOD))
     stored = read_apertures(todo, stars["priority"].tolist())
-    apertures = [
-        Aperture(
-            one.window,
-            one.mask,
-            is_minimum=MINIMUM_APERTURE in (one.errors or ""),
-            light=ApertureLight(one.crowdsap, one.flfrcsap, one.motion),
-        )
-        for one in (stored[priority] for priority in stars["priority"])
-    ]
-    remarks = [stored[priority].errors for priority in stars["priority"]]
-    by_rules = [bool(stored[priority].flags & BY_RULES) for priority in stars["priority"]]
-    region = _around([aperture.stamp for aperture in apertures])
+    apertures = [stored[priority] for priority in stars["priority"]]
+    region = _around([aperture.window for aperture in apertures])
     neighbors = read_catalog_window(catalog, *region)
     columns = ["tic_id", "ra", "dec", "ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "teff"]
     joined = stars.merge(neighbors[columns], on="tic_id", how="left", validate="one_to_one")
     table = joined.reset_index(drop=True)
-    return StarList(table, apertures, remarks, by_rules, neighbors, read_prf(prf))
+    return StarList(table, apertures, neighbors, read_prf(prf))
 
 
 def _around(stamps: list[Window]) -> tuple[float, float, float, float]:

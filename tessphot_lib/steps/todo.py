@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.selection import Aperture, lies_in
 from tessphot_lib.catalog.cbv_area import cbv_area
-from tessphot_lib.core.aperture import BY_RULES
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
@@ -27,7 +27,6 @@ from tessphot_lib.core.tiles import tile_of
 from tessphot_lib.io.products.not_measured_ecsv import write_not_measured
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf
-from tessphot_lib.io.products.todo_apertures import StarAperture
 from tessphot_lib.io.products.todo_sqlite import create_todo, with_priority
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.io.stars.star_lists import in_sector, read_excluded, read_methods
@@ -111,12 +110,12 @@ def _write_list(
     """Find out who is left to a brighter neighbor, write all, and tell the numbers."""
     apertures = stars["aperture"].tolist()
     skipped = _left_to_brighter(stars, apertures)
-    stored = map(_stored, apertures, stars["method"], stars["is_automatic"].tolist())
+    listed = map(_listed, apertures, stars["method"], stars["is_automatic"].tolist())
     create_todo(
         output,
         stars.drop(columns=["aperture", "is_automatic"]),
         info=about_making,
-        apertures=dict(zip(stars["priority"].tolist(), stored, strict=True)),
+        apertures=dict(zip(stars["priority"].tolist(), listed, strict=True)),
         skipped=skipped,
         excluded=excluded,
     )
@@ -204,33 +203,25 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
         if skipped_by[index]:
             continue
         first, last = np.searchsorted(
-            sorted_row, [aperture.stamp.row0 - 0.5, aperture.stamp.row1 - 0.5]
+            sorted_row, [aperture.window.row0 - 0.5, aperture.window.row1 - 0.5]
         )
         near = order[first:last]
         near = near[(near > index) & (skipped_by[near] == 0)]
         left = is_left_out(method[near], method[index], brighter_saturates=saturates[index])
         near = near[left]
         if near.size:
-            near = near[lies_in(aperture, row[near], column[near])]
+            near = near[aperture.contains(row[near], column[near])]
             skipped_by[near] = priority[index]
     left = skipped_by > 0
     return pd.DataFrame({"priority": priority[left], "skipped_by": skipped_by[left]})
 
 
-def _stored(aperture: Aperture, method: str, is_automatic: bool) -> StarAperture:
+def _listed(aperture: Aperture, method: str, is_automatic: bool) -> Aperture:
     """An aperture as the todo list keeps it, with what is to be said of the star."""
     if method == HALO:
-        remarks = [SWITCHED_TO_HALO] * is_automatic
+        warnings = [SWITCHED_TO_HALO] * is_automatic
     else:
-        remarks = [MINIMUM_APERTURE] * aperture.is_minimum
-        remarks += [LIMITED_APERTURE] * aperture.is_limited
-        remarks += [UNKNOWN_LIGHT] * aperture.has_unknown_light
-    return StarAperture(
-        aperture.stamp,
-        aperture.mask,
-        flags=BY_RULES if is_automatic else 0,
-        errors=" ".join(remarks) or None,
-        crowdsap=aperture.light.crowdsap,
-        flfrcsap=aperture.light.flfrcsap,
-        motion=aperture.light.motion,
-    )
+        warnings = [MINIMUM_APERTURE] * aperture.is_minimum
+        warnings += [LIMITED_APERTURE] * aperture.is_limited
+        warnings += [UNKNOWN_LIGHT] * aperture.has_unknown_light
+    return replace(aperture, is_automatic=is_automatic, warnings=" ".join(warnings) or None)

@@ -100,5 +100,5 @@ def trend_stars(cube: PixelCube, catalog: Path, todo: Path, n_stars: int) -> pd.
     stars = read_todo(todo, tic_ids=known["tic_id"].to_numpy()[chosen].tolist())
     stars = stars[(stars["status"] != int(Status.SKIPPED)).fillna(True).to_numpy(dtype=bool)]
     apertures = read_apertures(todo, stars["priority"].tolist())
-    whole = [apertures[priority].errors is None for priority in stars["priority"]]
+    whole = [apertures[priority].warnings is None for priority in stars["priority"]]
     return stars[np.array(whole, dtype=bool)].reset_index(drop=True)

@@ -6,15 +6,14 @@ import pytest
 from tessphot_lib.aperture.assignment import claim_bleeds, pixel_owners
 from tessphot_lib.aperture.crowding import KnownLight
 from tessphot_lib.aperture.selection import (
-    Aperture,
     _best_pixels,
     aperture_flags,
     edge_flux,
     find_apertures,
-    lies_in,
 )
 from tessphot_lib.aperture.sizes import reach, stamp_window
 from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.sky_noise import sky_noise
@@ -61,8 +60,8 @@ def pixels(aperture):
     rows, columns = np.nonzero(aperture.mask)
     return set(
         zip(
-            (rows + aperture.stamp.row0).tolist(),
-            (columns + aperture.stamp.column0).tolist(),
+            (rows + aperture.window.row0).tolist(),
+            (columns + aperture.window.column0).tolist(),
             strict=True,
         )
     )
@@ -121,7 +120,7 @@ def test_order_of_the_stars_does_not_matter(seed):
     shuffled = apertures_of(image, row[order], column[order], tmag[order])
     for index, aperture in zip(order, shuffled, strict=True):
         assert pixels(aperture) == pixels(expected[index])
-        assert aperture.stamp == expected[index].stamp
+        assert aperture.window == expected[index].window
 
 
 def test_who_else_is_measured_does_not_matter():
@@ -154,7 +153,7 @@ def test_faint_star_beside_a_bright_one_does_not_take_its_light():
 def test_star_on_the_border(row, column):
     (aperture,) = apertures_of(sky_with([row], [column], [10.0]), [row], [column], [10.0])
     assert not aperture.is_minimum
-    assert aperture.stamp.intersect(WINDOW) == aperture.stamp
+    assert aperture.window.intersect(WINDOW) == aperture.window
     assert (round(row), round(column)) in pixels(aperture)
     assert len(pixels(aperture)) >= 5
     (faint,) = apertures_of(sky_with([], [], []), [row], [column], [17.0])
@@ -228,9 +227,9 @@ def test_optimal_aperture_beats_any_pixel_more_or_less():
             generic_prf(),
             np.array([530.3]),
             np.array([947.8]),
-            np.array([aperture.stamp.row0]),
-            np.array([aperture.stamp.column0]),
-            aperture.stamp.shape,
+            np.array([aperture.window.row0]),
+            np.array([aperture.window.column0]),
+            aperture.window.shape,
         )[0]
     )
 
@@ -323,15 +322,7 @@ def test_stamp_holds_the_star_and_is_cut_at_the_window():
 APERTURE = Aperture(
     Window(510, 514, 910, 915),
     np.array([[0, 0, 0, 0, 0], [0, 1, 1, 0, 0], [0, 0, 1, 0, 0], [0, 0, 1, 0, 0]], dtype=bool),
-    False,
 )
-
-
-def test_positions_in_an_aperture():
-    row = np.array([511.0, 510.6, 511.49, 511.0, 513.4, 513.6, 511.0, np.nan, 512.0])
-    column = np.array([911.0, 910.6, 912.49, 910.4, 912.0, 912.0, 913.0, 911.0, 911.0])
-    expected = [True, True, True, False, True, False, False, False, False]
-    assert lies_in(APERTURE, row, column).tolist() == expected
 
 
 def test_flags_of_the_aperture_image():
@@ -340,13 +331,13 @@ def test_flags_of_the_aperture_image():
     mask[0, 1] = True
     image, sky = np.ones((2, 5)), np.zeros((2, 5), dtype=bool)
     image[1, 0], sky[1, :2] = np.nan, True
-    flags = aperture_flags(Aperture(stamp, mask, False), image, sky)
+    flags = aperture_flags(Aperture(stamp, mask), image, sky)
     a, b, in_mask = 32, 64, 2 | 8
     assert flags.tolist() == [
         [a | 1, a | 1 | in_mask, b | 1, b | 1, b | 1],
         [a, a | 1 | 4, b | 1, b | 1, b | 1],
     ]
-    last = Aperture(Window(0, 1, 1023, 1025), np.zeros((1, 2), dtype=bool), False)
+    last = Aperture(Window(0, 1, 1023, 1025), np.zeros((1, 2), dtype=bool))
     outputs = aperture_flags(last, np.ones((1, 2)), np.zeros((1, 2), dtype=bool)) & ~1
     assert outputs.tolist() == [[ApertureFlag.OUTPUT_B, ApertureFlag.OUTPUT_C]]
 

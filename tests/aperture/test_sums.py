@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.aperture.selection import Aperture
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.geometry import Window
 
 REGION = Window(300, 306, 700, 711)  # 6 x 11
@@ -18,7 +18,7 @@ def aperture(*pixels):
     mask = np.zeros(stamp.shape, dtype=bool)
     for row, column in pixels:
         mask[row - stamp.row0, column - stamp.column0] = True
-    return Aperture(stamp, mask, False)
+    return Aperture(stamp, mask)
 
 
 def cubes(seed=0):
@@ -83,7 +83,7 @@ def test_alone_or_with_others_the_same_to_the_last_bit():
     for _ in range(70):
         row0, column0 = rng.integers(100, 150), rng.integers(200, 278)
         mask = rng.random((9, 11)) < 0.6
-        many.append(Aperture(Window(row0, row0 + 9, column0, column0 + 11), mask, False))
+        many.append(Aperture(Window(row0, row0 + 9, column0, column0 + 11), mask))
     shape = (5, *region.shape)
     arrays = (
         rng.uniform(0, 1e5, shape).astype(np.float32),
@@ -94,7 +94,7 @@ def test_alone_or_with_others_the_same_to_the_last_bit():
     together = sum_apertures(*arrays, ApertureMatrix.over(region, many))
     for index in (0, 13, 69):
         # ... and from a region cut tightly around it, as another tile would be
-        stamp = many[index].stamp
+        stamp = many[index].window
         cut = tuple(values[:, *stamp.slices_in(region)] for values in arrays)
         for alone in (
             sum_apertures(*arrays, ApertureMatrix.over(region, [many[index]])),
@@ -130,7 +130,7 @@ def test_no_centroid_without_light():
 
 
 def test_star_without_pixels_and_no_stars():
-    empty = Aperture(Window(301, 303, 701, 704), np.zeros((2, 3), dtype=bool), True)
+    empty = Aperture(Window(301, 303, 701, 704), np.zeros((2, 3), dtype=bool))
     sums = measure([APERTURES[0], empty, APERTURES[1]], cubes())
     assert (sums.flux[1] == 0).all()
     assert (sums.flux_err[1] == 0).all()

@@ -7,8 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tessphot_lib.aperture.selection import Aperture
-from tessphot_lib.core.aperture import StarPixels
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
@@ -24,11 +23,8 @@ def targets(*by_method):
     """Stars 10, 11, … with these methods."""
     n_stars = len(by_method)
     stars = pd.DataFrame({"tic_id": 10 + np.arange(n_stars), "method": by_method})
-    aperture = Aperture(Window(0, 3, 0, 2), np.ones((3, 2), dtype=bool), is_minimum=False)
-    nobody = [None] * n_stars
-    return StarList(
-        stars, [aperture] * n_stars, nobody, [True] * n_stars, pd.DataFrame(), generic_prf()
-    )
+    aperture = replace(Aperture.whole(Window(0, 3, 0, 2)), is_automatic=True)
+    return StarList(stars, [aperture] * n_stars, pd.DataFrame(), generic_prf())
 
 
 def method(factor):
@@ -78,27 +74,27 @@ def test_fluxes_of_unequal_shapes_are_refused():
 
 
 def test_stars_as_they_were_measured():
-    stars = replace(targets("halo", "halo", "aperture"), remarks=["one", "two", "three"])
-    pixels = StarPixels(Window(4, 6, 7, 10), np.eye(2, 3, dtype=bool))
+    stars = targets("halo", "halo", "aperture")
+    listed = [
+        replace(one, warnings=text)
+        for one, text in zip(stars.apertures, ("one", "two", "three"), strict=True)
+    ]
+    pixels = Aperture(Window(4, 6, 7, 10), np.eye(2, 3, dtype=bool))
     notes = (StarNotes(pixels=pixels), StarNotes(method="aperture", remark="no halo"), StarNotes())
-    measured = stars.as_measured(notes)
+    measured = replace(stars, apertures=listed).as_measured(notes)
     assert measured.stars["method"].tolist() == ["halo", "aperture", "aperture"]
-    assert measured.remarks == ["one", None, "three"]
-    assert measured.apertures[0].stamp == pixels.window
+    assert [one.warnings for one in measured.apertures] == ["one", None, "three"]
+    assert [one.is_automatic for one in measured.apertures] == [True, True, True]
+    assert measured.apertures[0].window == pixels.window
     np.testing.assert_array_equal(measured.apertures[0].mask, pixels.mask)
-    assert measured.apertures[1:] == stars.apertures[1:]
+    assert [one.mask for one in measured.apertures[1:]] == [one.mask for one in listed[1:]]
     assert stars.stars["method"].tolist() == ["halo", "halo", "aperture"]
-
-
-def test_pixels_of_another_shape_than_their_window_are_refused():
-    with pytest.raises(ValueError, match=r"mask is \(3, 2\), the window \(2, 3\)"):
-        StarPixels(Window(4, 6, 7, 10), np.ones((3, 2), dtype=bool))
 
 
 def test_stars_measured_by_another_method_than_the_rules_chose():
     stars = targets("aperture", "halo")
     other = stars.measured_by("psf")
     assert other.stars["method"].tolist() == ["psf", "psf"]
-    assert other.by_rules == [False, False]
+    assert [one.is_automatic for one in other.apertures] == [False, False]
     assert stars.stars["method"].tolist() == ["aperture", "halo"]
-    assert stars.take([1]).by_rules == [True]
+    assert [one.is_automatic for one in stars.take([1]).apertures] == [True]

@@ -167,7 +167,7 @@ def test_only_pixels_of_cutouts_are_used(many):
     for priority, aperture in apertures.items():
         cut = aperture.window.slices_in(window)
         assert not (aperture.mask & ~covered[cut]).any()
-        remarks[priority] = aperture.errors or ""
+        remarks[priority] = aperture.warnings or ""
         beside = np.zeros_like(covered)
         rows, columns = np.nonzero(aperture.mask)
         for row, column in zip(rows + cut[0].start, columns + cut[1].start, strict=True):

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tessphot_lib.aperture.selection import Aperture
-from tessphot_lib.core.aperture import BY_RULES
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.products.block_hdf5 import (
@@ -161,8 +160,8 @@ def test_apertures_belong_to_their_stars(tmp_path):
     sizes = [int(apertures[priority].mask.sum()) for priority in (1, 2, 3)]
     assert sizes[0] > sizes[2] > 4  # Tmag 9 and 12 ...
     assert sizes[1] == 9  # ... and 11, which got the smallest
-    assert apertures[2].errors == "Using minimum aperture."
-    assert apertures[1].errors is None
+    assert apertures[2].warnings == "Using minimum aperture."
+    assert apertures[1].warnings is None
 
 
 def test_star_in_the_aperture_of_a_brighter_one_is_left_to_it(tmp_path):
@@ -211,11 +210,11 @@ def test_methods_that_suit_the_stars(tmp_path):
     methods = read_todo(path).set_index("tic_id")["method"].to_dict()
     assert methods == {10: "halo", 20: "aperture", 30: "linpsf", 40: "aperture", 50: "aperture"}
     assert len(read_skipped(path)) == 0
-    remarks = {star: aperture.errors for star, aperture in read_apertures(path).items()}
+    remarks = {star: aperture.warnings for star, aperture in read_apertures(path).items()}
     assert remarks[1] == "Automatically switched to Halo photometry"
     forced = run(tmp_path / "forced", stars, photometry=PHOTOMETRY | {"method": "halo"})
     assert set(read_todo(forced)["method"]) == {"halo"}
-    assert read_apertures(forced)[1].errors is None
+    assert read_apertures(forced)[1].warnings is None
 
 
 def test_excluded_stars_are_recorded_and_change_nothing_else(tmp_path):
@@ -272,14 +271,12 @@ def test_listed_methods_go_first(tmp_path):
     auto = run(tmp_path / "2", stars, methods=methods, photometry=PHOTOMETRY | {"method": "auto"})
     found = read_todo(auto).set_index("tic_id")
     assert found["method"].to_dict() == {10: "psf", 20: "halo", 30: "halo"}
-    remarks = read_apertures(auto)
-    assert remarks[found["priority"][20]].errors is None  # nobody switched it
-    assert remarks[found["priority"][30]].errors == "Automatically switched to Halo photometry"
-    by_rules = {
-        star: bool(remarks[found["priority"][star]].flags & BY_RULES) for star in found.index
-    }
-    assert by_rules == {10: False, 20: False, 30: True}
-    assert not any(aperture.flags for aperture in read_apertures(forced).values())
+    apertures = read_apertures(auto)
+    assert apertures[found["priority"][20]].warnings is None  # nobody switched it
+    assert apertures[found["priority"][30]].warnings == "Automatically switched to Halo photometry"
+    is_automatic = {star: apertures[found["priority"][star]].is_automatic for star in found.index}
+    assert is_automatic == {10: False, 20: False, 30: True}
+    assert not any(aperture.is_automatic for aperture in read_apertures(forced).values())
     named = run(tmp_path / "3", stars, methods={30: "aperture"})
     assert set(read_todo(named)["method"]) == {"aperture"}
 
@@ -313,7 +310,7 @@ def left(*stars, method="aperture", tmag=10.0):
         stamp = Window(row - 1, row + 2, first, last + 2)
         mask = np.zeros(stamp.shape, dtype=bool)
         mask[1, :-1] = True
-        apertures.append(Aperture(stamp, mask, False))
+        apertures.append(Aperture(stamp, mask))
     result = _left_to_brighter(table, apertures)
     return list(zip(result["priority"].tolist(), result["skipped_by"].tolist(), strict=True))
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.io.files.sqlite_tables import (
     among,
@@ -22,7 +23,7 @@ from tessphot_lib.io.files.sqlite_tables import (
     read_database,
     select,
 )
-from tessphot_lib.io.products.todo_apertures import StarAperture, insert_apertures
+from tessphot_lib.io.products.todo_apertures import insert_apertures
 from tessphot_lib.io.products.todo_tables import (
     DIAGNOSTICS,
     EXCLUDED,
@@ -40,7 +41,7 @@ def create_todo(
     stars: pd.DataFrame,
     *,
     info: Mapping[str, Any] | None = None,
-    apertures: Mapping[int, StarAperture] | None = None,
+    apertures: Mapping[int, Aperture] | None = None,
     diagnostics: pd.DataFrame | None = None,
     skipped: pd.DataFrame | None = None,
     excluded: pd.DataFrame | None = None,

@@ -2,15 +2,17 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from tessphot_lib.core.aperture import Aperture, ApertureLight
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.io.files import sqlite_tables
-from tessphot_lib.io.products.todo_apertures import StarAperture, read_apertures
+from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_merge import merge_todos
 from tessphot_lib.io.products.todo_sqlite import (
     create_todo,
@@ -178,16 +180,25 @@ def random_aperture(seed):
     rng = np.random.default_rng(seed)
     height, width = (int(size) for size in rng.integers(1, 20, 2))
     window = Window(int(seed), int(seed) + height, 300, 300 + width)
-    errors = "Using minimum aperture." if seed % 2 else None
-    return StarAperture(window, rng.random((height, width)) < 0.4, flags=seed, errors=errors)
+    return Aperture(
+        window,
+        rng.random((height, width)) < 0.4,
+        light=ApertureLight(rng.random(), rng.random(), rng.random(5)),
+        is_minimum=bool(seed % 2),
+        is_automatic=seed > 2,
+        warnings="Using minimum aperture." if seed % 2 else None,
+    )
 
 
 def same_aperture(a, b):
-    return np.array_equal(a.mask, b.mask) and (a.window, a.flags, a.errors) == (
-        b.window,
-        b.flags,
-        b.errors,
-    )
+    """Whether all fields are equal, arrays element by element."""
+    equal = [
+        np.array_equal(a.mask, b.mask),
+        np.array_equal(a.light.motion, b.light.motion),
+        (a.light.crowdsap, a.light.flfrcsap) == (b.light.crowdsap, b.light.flfrcsap),
+        replace(a, mask=b.mask, light=b.light) == b,
+    ]
+    return all(equal)
 
 
 def test_apertures_come_back(tmp_path):
@@ -216,9 +227,12 @@ def test_everything_in_one_go(tmp_path):
     assert list(read_apertures(path)) == [2]
 
 
-def test_an_aperture_has_the_shape_of_its_stamp():
-    with pytest.raises(InputDataError, match=r"mask is \(3, 2\), the stamp \(2, 3\)"):
-        StarAperture(Window(0, 2, 0, 3), np.ones((3, 2), dtype=bool))
+def test_an_aperture_whose_light_is_not_known(tmp_path):
+    window = Window(4, 6, 7, 10)
+    create_todo(tmp_path / "todo.sqlite", stars(), apertures={1: Aperture.whole(window)})
+    light = read_apertures(tmp_path / "todo.sqlite")[1].light
+    assert np.isnan([light.crowdsap, light.flfrcsap]).all()
+    assert light.motion.tolist() == [0, 0, 0, 0, 0]
 
 
 def test_a_star_that_comes_twice_is_refused(tmp_path):
