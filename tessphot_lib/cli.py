@@ -12,6 +12,7 @@ import yaml
 import tessphot_lib
 from tessphot_lib.core.config_check import schema_problems
 from tessphot_lib.core.errors import ConfigError, InputDataError, TessphotError
+from tessphot_lib.core.settings import METHODS
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.report.find import FoundStar, find_star
 from tessphot_lib.report.star_picture import draw_star, picture_format
@@ -28,7 +29,6 @@ WORDS = {
     Status.STARTED: "begun",
     None: "not on the todo list",
 }
-METHODS = ("aperture", "linpsf", "psf")
 EXAMPLES = """examples:
   tessphot find 261136679                       where is its light curve, or why is there none?
   tessphot show 261136679 --output star.png     how does it look?

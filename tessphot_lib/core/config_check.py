@@ -16,12 +16,13 @@ import yaml
 
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.settings import FITTING_METHODS
 
 STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a download
 INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable in place of input.ffi_dir
 DEFAULT_FFI_DIR = "data/ffi"
 CATALOG_SUFFIXES = (".csv", ".csv.gz", ".ecsv", ".fits", ".fits.gz", ".parquet")
-FITTING = {"auto", "linpsf", "psf"}  # methods by which stars may be fitted
+FITTING = {"auto", *FITTING_METHODS}  # values of photometry.method by which stars may be fitted
 TYPE_NAMES = {
     "integer": "a whole number",
     "number": "a number",

@@ -14,6 +14,8 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 
+Cards = Mapping[str, Any]  # keyword: value, or (value, comment), as astropy's headers take them
+
 
 @dataclass(frozen=True)
 class LightCurve:
@@ -77,7 +79,8 @@ class StarNotes:
     Attributes
     ----------
     header : mapping
-        Primary keywords of the light-curve file.
+        Primary keywords of the light-curve file, each with its value, or with value
+        and comment.
     images : mapping
         Further images of the star's stamp, by the name of their extension.
     diagnostics : mapping
@@ -92,7 +95,7 @@ class StarNotes:
         Its pixels, if others than those of its aperture; then also its stamp.
     """
 
-    header: Mapping[str, Any] = field(default_factory=dict)
+    header: Cards = field(default_factory=dict)
     images: Mapping[str, NDArray] = field(default_factory=dict)
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     failure: str | None = None

@@ -7,6 +7,7 @@ changed, and only then.
 import ast
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
@@ -16,13 +17,15 @@ from typing import Any
 import tessphot_lib
 
 PACKAGE = "tessphot_lib"
+FOLDER_PATTERN = re.compile(rf"{PACKAGE}(\.\w+)+\.\*")  # modules that are imported by name
 DIGEST_LENGTH = 12  # hexadecimal digits: enough to tell versions apart
 
 
 def code_digest(module: str, root: Path | None = None) -> str:
     """Digest the sources of a module and of all it imports inside this package.
 
-    Imports inside functions count too; comments count as code.
+    Imports inside functions count too; comments count as code. A text like
+    ``"tessphot_lib.photometry.*"`` counts as the import of all modules of that folder.
 
     Parameters
     ----------
@@ -123,8 +126,17 @@ def _source(module: str, root: Path) -> tuple[str, tuple[str, ...]]:
             base = module.split(".")[: -node.level] if node.level else []
             base = ".".join([*base, *([node.module] if node.module else [])])
             names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and FOLDER_PATTERN.fullmatch(str(node.value)):
+            names += _modules_in(node.value.removesuffix(".*"), root)
     ours = tuple(name for name in names if name.startswith(f"{PACKAGE}."))
     return hashlib.sha256(source).hexdigest(), ours
+
+
+def _modules_in(package: str, root: Path) -> list[str]:
+    """Names of the modules in a folder, sorted."""
+    folder = root.joinpath(*package.split("."))
+    names = sorted(path.stem for path in folder.glob("*.py"))
+    return [f"{package}.{name}" for name in names if name != "__init__"]
 
 
 def _module_path(module: str, root: Path) -> Path | None:

@@ -6,7 +6,7 @@ a test compares the two.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from tessphot_lib.core.errors import ConfigError
 
@@ -83,7 +83,14 @@ class TimeSettings(Settings):
 
 
 @dataclass(frozen=True)
-class ApertureSettings(Settings):
+class MethodSettings(Settings):
+    """Base of the settings of a method of photometry."""
+
+    fits_neighbors: ClassVar[bool] = False  # whether stars are fitted together with others
+
+
+@dataclass(frozen=True)
+class ApertureSettings(MethodSettings):
     """``photometry.aperture``: pixels that are summed."""
 
     kind: str = "optimal"  # optimal: best signal to noise | significant: all that stands out
@@ -94,16 +101,18 @@ class ApertureSettings(Settings):
 
 
 @dataclass(frozen=True)
-class LinpsfSettings(Settings):
+class LinpsfSettings(MethodSettings):
     """``photometry.linpsf``: PRF fits."""
 
+    fits_neighbors: ClassVar[bool] = True
     free_limit: float = 16.0  # [Tmag] fainter stars keep their mean flux in single images
 
 
 @dataclass(frozen=True)
-class PsfSettings(Settings):
+class PsfSettings(MethodSettings):
     """``photometry.psf``: places of stars in PRF fits."""
 
+    fits_neighbors: ClassVar[bool] = True
     place_limit: float = 14.0  # [Tmag] whose places are fitted to the average image
     image_limit: float = 9.0  # [Tmag] whose places are fitted to each image, too
 
@@ -118,7 +127,7 @@ class CorrectionSettings(Settings):
 
 
 @dataclass(frozen=True)
-class HaloSettings(Settings):
+class HaloSettings(MethodSettings):
     """``photometry.halo``: weighted sums of pixels around saturated stars."""
 
     radius: float = 20.0  # [pixels] around the star
@@ -135,3 +144,13 @@ class AutoSettings(Settings):
     halo_limit: float = 6.0  # [Tmag] fainter stars: never halo
     halo_edge: float = 0.01  # of its expected flux on the edge of its pixels: halo
     linpsf_contamination: float = 0.25  # of the light in its aperture not its own: linpsf
+
+
+# The methods of photometry: their names, and their sections of the configuration.
+METHODS: dict[str, type[MethodSettings]] = {
+    "aperture": ApertureSettings,
+    "linpsf": LinpsfSettings,
+    "psf": PsfSettings,
+    "halo": HaloSettings,
+}
+FITTING_METHODS = tuple(name for name, section in METHODS.items() if section.fits_neighbors)

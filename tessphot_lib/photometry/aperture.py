@@ -13,12 +13,13 @@ from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
+from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.settings import ApertureSettings
 from tessphot_lib.io.products.background_grid import cube_grid
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
 from tessphot_lib.photometry.failures import notes_of
+from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
 
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 def measure_apertures(
     cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
 ) -> StarFluxes:
-    """Sum the apertures of all stars; a method as `tessphot_lib.photometry.methods` describes them.
+    """Sum the apertures of all stars; see `tessphot_lib.photometry.method`.
 
     Stars near the tile are measured together, those with large apertures one
     by one. With ``aperture.motion_correction`` the light that the motion of the
@@ -104,3 +105,18 @@ def _notes(targets: StarList, index: int) -> StarNotes:
             "flfrcsap": light.flfrcsap,
         },
     )
+
+
+def _cards(settings: Mapping[str, Any]) -> Cards:
+    """Header cards of the settings."""
+    aperture = ApertureSettings.from_mapping(settings["aperture"])
+    return {
+        "AP_KIND": (aperture.kind, "aperture: optimal | significant"),
+        "AP_THRES": (float(aperture.threshold), "[sigma] over the sky for a pixel to count"),
+        "AP_MINPX": (aperture.min_pixels, "[pixels] smaller ones: 3 x 3 pixels"),
+        "AP_RADIU": (float(aperture.max_radius), "[pixels] reach of an aperture at Tmag 5"),
+        "AP_MOTCO": (aperture.motion_correction, "light moved over the edge is put back"),
+    }
+
+
+METHOD = Method("aperture", ApertureSettings, measure_apertures, _cards)

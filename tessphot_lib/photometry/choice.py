@@ -1,13 +1,17 @@
 """Which method of photometry suits a star."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SATURATION_TMAG
-from tessphot_lib.core.settings import AutoSettings
+from tessphot_lib.core.lightcurve import Cards
+from tessphot_lib.core.settings import FITTING_METHODS, AutoSettings
 
-APERTURE, LINPSF, PSF, HALO = "aperture", "linpsf", "psf", "halo"
-FITS = (LINPSF, PSF)  # methods that tell the light of neighbors apart
+APERTURE, LINPSF, HALO = "aperture", "linpsf", "halo"  # the methods that the rules know
+DEFAULT_METHOD = APERTURE
 
 
 def choose_methods(
@@ -61,10 +65,24 @@ def is_left_out(method: NDArray, brighter_method: str, *, brighter_saturates: bo
         Stars that are fitted are measured all the same, unless they stand in
         what belongs to a saturated star that is not fitted.
     """
-    is_fitted = np.isin(method.astype(str), FITS)
-    if brighter_saturates and brighter_method not in FITS:
+    is_fitted = np.isin(method.astype(str), FITTING_METHODS)
+    if brighter_saturates and brighter_method not in FITTING_METHODS:
         return np.ones(len(method), dtype=bool)
     return ~is_fitted
 
 
-DEFAULT_METHOD = "aperture"
+def choice_cards(settings: Mapping[str, Any]) -> Cards:
+    """Header cards of the rules that the method of a star was chosen by.
+
+    ``settings`` is section ``photometry`` of the configuration.
+    """
+    rules = AutoSettings.from_mapping(settings["auto"])
+    return {
+        "AUTO_TMG": (float(rules.halo_always), "[mag] stars as bright: halo"),
+        "AUTO_LIM": (float(rules.halo_limit), "[mag] limit of halo for cut apertures"),
+        "AUTO_EDG": (float(rules.halo_edge), "share of flux at the edge for that"),
+        "AUTO_CON": (
+            float(rules.linpsf_contamination),
+            "contamination from which on: linpsf",
+        ),
+    }

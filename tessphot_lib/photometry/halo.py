@@ -14,7 +14,7 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
+from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.settings import HaloSettings
 from tessphot_lib.halo.motion import without_motion
 from tessphot_lib.halo.pixels import (
@@ -30,6 +30,7 @@ from tessphot_lib.photometry.aperture import measure_apertures
 from tessphot_lib.photometry.average_positions import average_places
 from tessphot_lib.photometry.ccd_apertures import widened
 from tessphot_lib.photometry.failures import attempt
+from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.prf.evaluate import REACH
@@ -67,7 +68,7 @@ class _Halo:
 def measure_halos(
     cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
 ) -> StarFluxes:
-    """Measure stars by their halos, each by itself; see `tessphot_lib.photometry.methods`.
+    """Measure stars by their halos, each by itself; see `tessphot_lib.photometry.method`.
 
     A star around which there is no halo to speak of is measured by its
     aperture, with a remark.
@@ -304,11 +305,12 @@ def _note(halo: _Halo, weights: HaloWeights, scale: float, expected: float) -> S
     mean = weights.weights.mean(axis=0)
     star, rest = float(mean @ halo.own), float(mean @ halo.others)
     crowdsap, share = star / (star + rest), float(halo.own[used].sum()) / expected
+    variation = round(1e6 * float(weights.objective.mean()), 3)
     header = {
-        "HALO_OBJ": "tv",
-        "HALO_TV": round(1e6 * float(weights.objective.mean()), 3),
-        "HALO_NPX": int(used.sum()),
-        "HALO_SEG": len(weights.segments),
+        "HALO_OBJ": ("tv", "what the weights minimize: total variation"),
+        "HALO_TV": (variation, "[ppm] mean change between images"),
+        "HALO_NPX": (int(used.sum()), "number of pixels with weight"),
+        "HALO_SEG": (len(weights.segments), "number of segments with weights of their own"),
         "AP_CONT": 1 - crowdsap,
         "CROWDSAP": crowdsap,
         "FLFRCSAP": share,
@@ -319,3 +321,17 @@ def _note(halo: _Halo, weights: HaloWeights, scale: float, expected: float) -> S
         diagnostics={"contamination": 1 - crowdsap, "crowdsap": crowdsap, "flfrcsap": share},
         pixels=Aperture(halo.box, mask),
     )
+
+
+def _cards(settings: Mapping[str, Any]) -> Cards:
+    """Header cards of the settings."""
+    halo = HaloSettings.from_mapping(settings["halo"])
+    return {
+        "HALO_RAD": (float(halo.radius), "[pixels] radius of the halo"),
+        "HALO_GAP": (float(halo.gap), "[d] gap between segments"),
+        "HALO_MIN": (halo.min_pixels, "[pixels] with fewer: by aperture"),
+        "HALO_MOT": (halo.motion_correction, "motion is taken off each pixel"),
+    }
+
+
+METHOD = Method("halo", HaloSettings, measure_halos, _cards)

@@ -1,4 +1,4 @@
-"""Methods ``linpsf`` and ``psf``: PRF fits of all stars of a small region together.
+"""Method ``linpsf``: PRF fits of all stars of a small region together; also used by ``psf``.
 
 Regions lie on a fixed grid over the CCD, with a margin: the flux of a star
 depends neither on the tile nor on who else is to be measured. All stars that
@@ -26,7 +26,7 @@ from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
+from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import LinpsfSettings, PsfSettings
 from tessphot_lib.io.products.background_grid import cube_grid
@@ -34,6 +34,7 @@ from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import average_places, mean_motion
 from tessphot_lib.photometry.ccd_apertures import typical_noise, widened
 from tessphot_lib.photometry.failures import notes_of
+from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, tile_region
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.prf.evaluate import REACH
@@ -79,27 +80,28 @@ class _Group:
 def measure_linpsf(
     cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
 ) -> StarFluxes:
-    """Fit the fluxes of stars at their places; see `tessphot_lib.photometry.methods`."""
+    """Fit the fluxes of stars at their places; see `tessphot_lib.photometry.method`."""
     limit = LinpsfSettings.from_mapping(settings["linpsf"]).free_limit
-    return _measure(cube, targets, tile, limit, None)
+    return measure_fits(cube, targets, tile, limit, None)
 
 
-def measure_psf(
-    cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
-) -> StarFluxes:
-    """Fit fluxes and places of stars; see `tessphot_lib.photometry.methods`."""
-    limit = LinpsfSettings.from_mapping(settings["linpsf"]).free_limit
-    return _measure(cube, targets, tile, limit, PsfSettings.from_mapping(settings["psf"]))
+def linpsf_cards(settings: Mapping[str, Any]) -> Cards:
+    """Header cards of the settings."""
+    limit = float(LinpsfSettings.from_mapping(settings["linpsf"]).free_limit)
+    return {"PSF_FREE": (limit, "[mag] fainter stars keep their mean flux")}
 
 
-def _measure(
+METHOD = Method("linpsf", LinpsfSettings, measure_linpsf, linpsf_cards)
+
+
+def measure_fits(
     cube: PixelCube,
     targets: StarList,
     tile: Window | None,
     free_limit: float,
     places: PsfSettings | None,
 ) -> StarFluxes:
-    """Fit all groups that hold targets, block by block."""
+    """Fit all groups that hold targets, block by block; with ``places`` these are fitted, too."""
     result = StarFluxes.unknown(len(targets), cube.n_cadences)
     notes: list[StarNotes] = [StarNotes()] * len(targets)
     groups = [
@@ -393,13 +395,14 @@ def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes
     elif group.fit.mean_flux[free] < FAINT_SHARE * expected:
         remark = TOO_FAINT
     share = 1 - light.crowdsap
+    row, column = float(group.row[free]), float(group.column[free])
     return StarNotes(
         header={
-            "PSF_CONT": share,
-            "PSF_MEAN": float(group.fit.mean_flux[free]),
-            "PSF_PULL": shared,
-            "PSF_ROW": float(group.row[free]),
-            "PSF_COL": float(group.column[free]),
+            "PSF_CONT": (share, "contamination that an aperture would have"),
+            "PSF_MEAN": (float(group.fit.mean_flux[free]), "[e-/s] flux in the average image"),
+            "PSF_PULL": (shared, "share of the flux that is not its own measurement"),
+            "PSF_ROW": (row, "[pixels] fitted place, zero-based science row"),
+            "PSF_COL": (column, "[pixels] fitted place, zero-based science column"),
         },
         diagnostics={
             "contamination": share,

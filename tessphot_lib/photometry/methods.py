@@ -1,38 +1,45 @@
-"""The methods of photometry, and which stars are measured by which.
+"""All methods of photometry, and which stars are measured by which.
 
-A method is a function::
-
-    method(cube, targets, tile, settings) -> StarFluxes
-
-``cube`` is the `PixelCube` of the CCD and ``targets`` the `StarList` of those
-stars that are to be measured by it. ``tile`` is where most of them lie, so that
-pixels can be read once for all, or None, if they lie anywhere; the result for
-a star must not depend on it, nor on the other stars. ``settings`` is section
-``photometry`` of the configuration. One star that cannot be measured stops
-nobody: its `StarNotes` say why.
+The names are those of `tessphot_lib.core.settings.METHODS`; the method ``psf`` is ``METHOD``
+in ``photometry/psf.py``. See `tessphot_lib.photometry.method` for how to add one.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.lightcurve import StarFluxes
+from tessphot_lib.core.lightcurve import Cards, StarFluxes
+from tessphot_lib.core.settings import METHODS as SETTINGS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.photometry.aperture import measure_apertures
-from tessphot_lib.photometry.halo import measure_halos
-from tessphot_lib.photometry.linpsf import measure_linpsf, measure_psf
+from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.targets import StarList
 
-Method = Callable[[PixelCube, StarList, Window | None, Mapping[str, Any]], StarFluxes]
+MODULES = "tessphot_lib.photometry.*"  # the digest of the code behind a step follows this pattern
 METHODS: dict[str, Method] = {
-    "aperture": measure_apertures,
-    "linpsf": measure_linpsf,
-    "psf": measure_psf,
-    "halo": measure_halos,
+    name: import_module(MODULES.replace("*", name)).METHOD for name in SETTINGS
 }
+
+
+def method_cards(method: str, settings: Mapping[str, Any]) -> Cards:
+    """Return the header cards of the settings of a method.
+
+    Parameters
+    ----------
+    method : str
+        By which the star was measured.
+    settings : mapping
+        Section ``photometry`` of the configuration.
+
+    Raises
+    ------
+    InputDataError
+        If there is no such method.
+    """
+    return _method(method).cards(settings)
 
 
 def measure_by_method(
@@ -43,27 +50,31 @@ def measure_by_method(
     Raises
     ------
     InputDataError
-        If the todo list asks for a method that there is not.
+        If the todo list asks for a method that does not exist.
     """
     wanted = targets.stars["method"].to_numpy()
     groups = {method: np.flatnonzero(wanted == method) for method in sorted(set(wanted))}
     for method, members in groups.items():
-        if method not in METHODS:
-            first = targets.stars["tic_id"].iloc[members[0]]
-            raise InputDataError(
-                f"{cube.ccd_id}: TIC {first} is to be measured by {method!r}; there is only "
-                f"{', '.join(METHODS)}"
-            )
+        _method(method, f"{cube.ccd_id}: TIC {targets.stars['tic_id'].iloc[members[0]]}: ")
     if len(groups) == 1:
         (method,) = groups
-        return METHODS[method](cube, targets, tile, settings)
+        return METHODS[method].measure(cube, targets, tile, settings)
     result = StarFluxes.unknown(len(targets), cube.n_cadences)
     notes = list(result.notes)
     for method, members in groups.items():
-        found = METHODS[method](cube, targets.take(members.tolist()), tile, settings)
+        found = METHODS[method].measure(cube, targets.take(members.tolist()), tile, settings)
         for name in StarFluxes.array_names():
             getattr(result, name)[members] = getattr(found, name)
         for index, note in zip(members, found.notes, strict=True):
             notes[index] = note
     arrays = {name: getattr(result, name) for name in StarFluxes.array_names()}
     return StarFluxes(**arrays, notes=tuple(notes))
+
+
+def _method(name: str, where: str = "") -> Method:
+    """Look up a method."""
+    if name not in METHODS:
+        raise InputDataError(
+            f"{where}unknown method {name!r}; the methods are {', '.join(METHODS)}"
+        )
+    return METHODS[name]

@@ -23,9 +23,10 @@ from tessphot_lib.io.products.lightcurve_template import LightCurveTemplate, lig
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.lightcurves.metrics import CDPP_HOURS, cdpp, light_curve_diagnostics
-from tessphot_lib.photometry.cards import choice_cards, method_cards
+from tessphot_lib.photometry.choice import choice_cards
 from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.failures import attempt
+from tessphot_lib.photometry.methods import method_cards
 from tessphot_lib.photometry.regions import tile_region
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.quality.light_curve_flags import star_pixel_quality, star_quality

@@ -15,6 +15,7 @@ SOURCES = {
     "model.py": "import numpy\n",
     "io/table.py": "from tessphot_lib import model\n",
     "unused.py": "from tessphot_lib import curve\n",
+    "steps/three.py": 'MODULES = "tessphot_lib.io.*"\n',
     "__init__.py": "",
 }
 
@@ -42,6 +43,15 @@ def test_modules_behind_a_stage(library):
         "tessphot_lib.steps.one",
     ]
     assert behind("tessphot_lib.steps.two", library)[0] == "tessphot_lib.model"
+
+
+def test_modules_that_are_imported_by_name_count(library):
+    (library / "tessphot_lib" / "io" / "__init__.py").write_text("")
+    assert behind("tessphot_lib.steps.three", library) == [
+        "tessphot_lib.io.table",
+        "tessphot_lib.model",
+        "tessphot_lib.steps.three",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,15 @@ SECTIONS = {
 
 
 def test_every_dataclass_is_compared():
-    assert set(settings.Settings.__subclasses__()) == set(SECTIONS.values())
+    derived = {*settings.Settings.__subclasses__(), *settings.MethodSettings.__subclasses__()}
+    assert derived - {settings.MethodSettings} == set(SECTIONS.values())
+
+
+def test_the_schema_knows_the_methods():
+    schema = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
+    photometry = schema["properties"]["photometry"]["properties"]
+    assert photometry["method"]["enum"] == ["auto", *settings.METHODS]
+    assert set(settings.METHODS) < set(photometry)
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -2,10 +2,9 @@
 
 import pytest
 
-from tessphot_lib.core.errors import ConfigError
-from tessphot_lib.io.products.lightcurve_template import COMMENTS
-from tessphot_lib.photometry.cards import choice_cards, method_cards
-from tessphot_lib.photometry.methods import METHODS
+from tessphot_lib.core.errors import ConfigError, InputDataError
+from tessphot_lib.photometry.choice import choice_cards
+from tessphot_lib.photometry.methods import METHODS, method_cards
 
 SETTINGS = {
     "aperture": {"kind": "significant", "threshold": 4, "motion_correction": False},
@@ -15,17 +14,22 @@ SETTINGS = {
 }
 
 
+def values(cards):
+    return {key: value for key, (value, _) in cards.items()}
+
+
 def test_each_method_has_its_own_settings():
-    assert method_cards("aperture", SETTINGS) == {
+    assert values(method_cards("aperture", SETTINGS)) == {
         "AP_KIND": "significant",
         "AP_THRES": 4.0,
         "AP_MINPX": 4,
         "AP_RADIU": 13.0,
         "AP_MOTCO": False,
     }
-    assert method_cards("linpsf", SETTINGS) == {"PSF_FREE": 15.5}
-    assert method_cards("psf", SETTINGS) == {"PSF_FREE": 15.5, "PSF_PLAC": 13.0, "PSF_IMAG": 9.0}
-    assert method_cards("halo", SETTINGS) == {
+    fitted = {"PSF_FREE": 15.5, "PSF_PLAC": 13.0, "PSF_IMAG": 9.0}
+    assert values(method_cards("linpsf", SETTINGS)) == {"PSF_FREE": 15.5}
+    assert values(method_cards("psf", SETTINGS)) == fitted
+    assert values(method_cards("halo", SETTINGS)) == {
         "HALO_RAD": 15.0,
         "HALO_GAP": 0.5,
         "HALO_MIN": 50,
@@ -35,17 +39,28 @@ def test_each_method_has_its_own_settings():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_keywords_fit_and_are_explained(method):
-    for key in method_cards(method, SETTINGS):
+    for key, (_, comment) in method_cards(method, SETTINGS).items():
         assert len(key) <= 8
-        assert 0 < len(COMMENTS[key]) <= 47  # what is left beside a number
+        assert 0 < len(comment) <= 47  # what is left beside a number
 
 
 def test_rules_of_the_choice_are_explained():
     cards = choice_cards({"auto": {"halo_limit": 5}})
-    assert cards == {"AUTO_TMG": 2.0, "AUTO_LIM": 5.0, "AUTO_EDG": 0.01, "AUTO_CON": 0.25}
-    assert all(0 < len(COMMENTS[key]) <= 47 for key in cards)
+    assert values(cards) == {
+        "AUTO_TMG": 2.0,
+        "AUTO_LIM": 5.0,
+        "AUTO_EDG": 0.01,
+        "AUTO_CON": 0.25,
+    }
+    assert all(0 < len(comment) <= 47 for _, comment in cards.values())
 
 
 def test_unknown_setting():
     with pytest.raises(ConfigError, match="unknown ApertureSettings keys: treshold"):
         method_cards("aperture", {"aperture": {"treshold": 3.0}})
+
+
+@pytest.mark.parametrize("name", ["guess", "auto", "Aperture", ""])
+def test_an_unknown_method_gets_no_cards(name):
+    with pytest.raises(InputDataError, match=f"^unknown method '{name}'; the methods are apert"):
+        method_cards(name, SETTINGS)

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.core.settings import AutoSettings
-from tessphot_lib.photometry.choice import choose_methods, is_left_out
+from tessphot_lib.core.settings import FITTING_METHODS, METHODS, AutoSettings
+from tessphot_lib.photometry.choice import (
+    APERTURE,
+    DEFAULT_METHOD,
+    HALO,
+    LINPSF,
+    choose_methods,
+    is_left_out,
+)
 
 LIMITS = AutoSettings(halo_always=2.5, halo_limit=5.5, halo_edge=0.02, linpsf_contamination=0.3)
 
@@ -28,6 +35,11 @@ LIMITS = AutoSettings(halo_always=2.5, halo_limit=5.5, halo_edge=0.02, linpsf_co
 def test_rules(tmag, contamination, edge_share, method):
     arrays = (np.array([value]) for value in (tmag, contamination, edge_share))
     assert choose_methods(*arrays, LIMITS).tolist() == [method]
+
+
+def test_rules_name_methods_that_exist():
+    assert {APERTURE, LINPSF, HALO, DEFAULT_METHOD} <= set(METHODS)
+    assert FITTING_METHODS == ("linpsf", "psf")
 
 
 def test_each_star_by_itself():

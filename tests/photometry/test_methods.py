@@ -1,6 +1,7 @@
 """Each star is measured by its own method, whatever the order of the list."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,11 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
+from tessphot_lib.core.provenance import modules_behind
+from tessphot_lib.core.settings import METHODS as SETTINGS
+from tessphot_lib.core.settings import MethodSettings
 from tessphot_lib.photometry import methods
+from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.prf.generic import generic_prf
 
@@ -38,7 +43,24 @@ def method(factor):
         )
         return StarFluxes(**{n: getattr(fluxes, n) for n in StarFluxes.array_names()}, notes=notes)
 
-    return measure
+    return Method("some", MethodSettings, measure, dict)
+
+
+def test_the_registry_holds_the_methods_of_the_settings():
+    """The names stand in core, which cannot import the functions; no module is left out."""
+    assert set(methods.METHODS) == set(SETTINGS)
+    assert all(method.name == name for name, method in methods.METHODS.items())
+    assert {name: method.settings for name, method in methods.METHODS.items()} == SETTINGS
+    folder = Path(methods.__file__).parent
+    assert {
+        path.stem for path in folder.glob("*.py") if "\nMETHOD = Method(" in path.read_text()
+    } == set(SETTINGS)
+
+
+def test_the_code_of_all_methods_counts_for_the_steps_that_measure():
+    for step in ("photometry", "lightcurve", "targets"):
+        behind = modules_behind(f"tessphot_lib.steps.{step}")
+        assert {f"tessphot_lib.photometry.{name}" for name in SETTINGS} <= set(behind)
 
 
 def test_stars_go_to_their_methods_and_come_back_in_order(monkeypatch):
@@ -61,7 +83,9 @@ def test_no_stars_and_stars_of_one_method(monkeypatch, n_stars):
 
 
 def test_an_unknown_method_is_named_with_its_star():
-    with pytest.raises(InputDataError, match="TIC 11 is to be measured by 'guess'; there is only"):
+    with pytest.raises(
+        InputDataError, match="TIC 11: unknown method 'guess'; the methods are apert"
+    ):
         methods.measure_by_method(CUBE, targets("aperture", "guess"), None, {})
 
 

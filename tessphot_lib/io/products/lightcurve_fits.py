@@ -108,9 +108,10 @@ def write_light_curve(
         catalog's table, for instance.
     template : LightCurveTemplate
     method : str
-        ``aperture``, ``linpsf``, ``psf`` or ``halo`` (keyword PHOTMET).
+        Name of the method of photometry (keyword PHOTMET).
     method_settings : mapping, optional
-        Primary keywords of the method, as ``{"AP_CONT": 0.01}``.
+        Primary keywords of the method, as ``{"AP_CONT": 0.01}`` or, with a comment,
+        ``{"HALO_RAD": (20.0, "[pixels] radius of the halo")}``.
     extra_images : mapping, optional
         Further images of the stamp by the name of their extension, as
         ``{"WEIGHTMAP": weights}``.

@@ -1,6 +1,6 @@
 """What the light-curve files of all stars of a CCD share: keywords, formatted once.
 
-Comments of all keywords of methods and settings are here, too.
+Comments of keywords that any method may have are here, too.
 """
 
 import re
@@ -50,33 +50,8 @@ COMMENTS = {
     "CDPP6_0": "[ppm] noise of means over 6 h",
     "CROWDSAP": "target's share of the light in the aperture",
     "FLFRCSAP": "share of the target's light in the aperture",
-    "PSF_CONT": "contamination that an aperture would have",
-    "PSF_MEAN": "[e-/s] flux in the average image",
-    "PSF_PULL": "share of the flux that is not its own measurement",
-    "PSF_ROW": "[pixels] fitted place, zero-based science row",
-    "PSF_COL": "[pixels] fitted place, zero-based science column",
     "CORRMETH": "FLUX_CORR: none | motion | trends",
     "CORRNTR": "number of common trends that were taken off",
-    "AP_KIND": "aperture: optimal | significant",
-    "AP_THRES": "[sigma] over the sky for a pixel to count",
-    "AP_MINPX": "[pixels] smaller ones: 3 x 3 pixels",
-    "AP_RADIU": "[pixels] reach of an aperture at Tmag 5",
-    "AP_MOTCO": "light moved over the edge is put back",
-    "PSF_FREE": "[mag] fainter stars keep their mean flux",
-    "PSF_PLAC": "[mag] places fitted to the average image",
-    "PSF_IMAG": "[mag] places fitted to each image",
-    "HALO_MIN": "[pixels] with fewer: by aperture",
-    "HALO_MOT": "motion is taken off each pixel",
-    "HALO_OBJ": "what the weights minimize: total variation",
-    "HALO_TV": "[ppm] mean change between images",
-    "HALO_NPX": "number of pixels with weight",
-    "HALO_SEG": "number of segments with weights of their own",
-    "HALO_RAD": "[pixels] radius of the halo",
-    "HALO_GAP": "[d] gap between segments",
-    "AUTO_TMG": "[mag] stars as bright: halo",
-    "AUTO_LIM": "[mag] limit of halo for cut apertures",
-    "AUTO_EDG": "share of flux at the edge for that",
-    "AUTO_CON": "contamination from which on: linpsf",
     "EPHEMSRC": "TIMECORR: where TESS was",
     "TIMEERR": "[s] expected 1-sigma error of TIMECORR",
     "TIMESHFT": "[s] added to the time stamps of the images",
@@ -249,5 +224,9 @@ def _table_cards(known: Mapping[str, Any], cadence_seconds: float, dead_time: fl
 
 
 def setting_cards(settings: Mapping[str, Any] | None) -> list[Card]:
-    """Cards of settings, with what is known of their meaning."""
-    return [(key, value, COMMENTS.get(key, "")) for key, value in (settings or {}).items()]
+    """Cards of settings: those that come without a comment get the one that is known here."""
+    cards = []
+    for key, value in (settings or {}).items():
+        value, comment = value if isinstance(value, tuple) else (value, COMMENTS.get(key, ""))
+        cards.append((key, value, comment))
+    return cards

@@ -18,8 +18,10 @@ A todo list knows its stars by ``priority``, 1 being the brightest. Its tables:
     ours: the aperture of each star, packed to bits; where the list comes from.
 """
 
+from collections.abc import Iterable
 from enum import IntEnum
 
+from tessphot_lib.core.settings import METHODS
 from tessphot_lib.io.files.sqlite_tables import SqlColumn
 
 
@@ -33,6 +35,11 @@ class Status(IntEnum):
     ABORT = 4
     SKIPPED = 5
     STARTED = 6
+
+
+def _texts(names: Iterable[str]) -> str:
+    """Names as SQL writes a list of texts."""
+    return ", ".join(f"'{name}'" for name in names)
 
 
 PRIORITY = SqlColumn(
@@ -56,7 +63,7 @@ TODOLIST = (
     SqlColumn("cadence", "INTEGER NOT NULL CHECK (cadence > 0)", "int64", "cadence_seconds"),
     SqlColumn(
         "method",
-        "TEXT DEFAULT NULL CHECK (method IN ('aperture', 'linpsf', 'psf', 'halo'))",
+        f"TEXT DEFAULT NULL CHECK (method IN ({_texts(METHODS)}))",
         "object",
     ),
     SqlColumn("tmag", "REAL", "float64"),
@@ -71,7 +78,7 @@ DIAGNOSTICS = (
     SqlColumn("lightcurve", "TEXT", "object"),
     SqlColumn(
         "method_used",
-        "TEXT NOT NULL CHECK (method_used IN ('aperture', 'linpsf', 'psf', 'halo', 'error'))",
+        f"TEXT NOT NULL CHECK (method_used IN ({_texts([*METHODS, 'error'])}))",
         "object",
     ),
     SqlColumn("elaptime", "REAL NOT NULL", "float64"),  # [s]

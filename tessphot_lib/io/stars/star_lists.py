@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.settings import METHODS
 
-METHODS = ("aperture", "linpsf", "psf", "halo")
 MAX_TIC_ID, MAX_SECTOR = 99_999_999_999, 9999
 NamedStars = dict[tuple[int, int | None], str]
 _Row = tuple[str, Mapping[str, Any]]  # where it stands, and its values

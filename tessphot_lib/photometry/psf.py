@@ -1,0 +1,33 @@
+"""Method ``psf``: PRF fits as by ``linpsf``, of the positions of stars, too."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.lightcurve import Cards, StarFluxes
+from tessphot_lib.core.settings import LinpsfSettings, PsfSettings
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.photometry.linpsf import linpsf_cards, measure_fits
+from tessphot_lib.photometry.method import Method
+from tessphot_lib.photometry.targets import StarList
+
+
+def measure_psf(
+    cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
+) -> StarFluxes:
+    """Fit fluxes and positions of stars; see `tessphot_lib.photometry.method`."""
+    limit = LinpsfSettings.from_mapping(settings["linpsf"]).free_limit
+    return measure_fits(cube, targets, tile, limit, PsfSettings.from_mapping(settings["psf"]))
+
+
+def _cards(settings: Mapping[str, Any]) -> Cards:
+    """Header cards of the settings: those of ``linpsf``, and its own."""
+    psf = PsfSettings.from_mapping(settings["psf"])
+    return {
+        **linpsf_cards(settings),
+        "PSF_PLAC": (float(psf.place_limit), "[mag] places fitted to the average image"),
+        "PSF_IMAG": (float(psf.image_limit), "[mag] places fitted to each image"),
+    }
+
+
+METHOD = Method("psf", PsfSettings, measure_psf, _cards)
