@@ -1,6 +1,6 @@
-# make help: what there is. Python and its packages go to .venv beside this file; nothing else
-# of the machine is touched. PYTHON=... names another Python (3.11 or newer), CORES=... how
-# many jobs run at the same time.
+# `make help` lists the targets. Python packages are installed to .venv in this folder; nothing
+# else on the machine is changed (except by test-slurm, see there). PYTHON=... selects another
+# Python (3.11 or newer), CORES=... the number of parallel jobs.
 
 CORES ?= 2
 PYTHON ?=
@@ -13,10 +13,10 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 .PHONY: help demo test test-faults test-same test-slurm fuzz lint benchmark clean
 .DEFAULT_GOAL := help
 
-help: ## this list
+help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/installed ## measure the stars of a small simulated sector, in demo-run/
+demo: $(VENV)/installed ## run the pipeline on a small simulated sector, in demo-run/
 	@$(BIN)/snakemake --cores $(CORES) --snakefile workflow/Snakefile \
 		--configfile config/demo.yaml --directory $(DEMO)
 	@echo
@@ -25,24 +25,24 @@ demo: $(VENV)/installed ## measure the stars of a small simulated sector, in dem
 	@echo "Pictures:"
 	@find $(DEMO)/results/pictures -name '*.png' | sort
 
-test: $(VENV)/installed-for-development ## all tests
+test: $(VENV)/installed-for-development ## run all tests
 	@$(BIN)/python -m pytest --quiet --numprocesses $(CORES)
 
-test-faults: $(VENV)/installed-for-development ## kills, full disks and other faults in whole runs (minutes)
+test-faults: $(VENV)/installed-for-development ## test killed jobs, full disks and other faults in whole runs (minutes)
 	@$(BIN)/python -m pytest --quiet tests/slow/check_faults.py tests/slow/check_orphans.py \
 		tests/slow/check_surroundings.py
 
-test-same: $(VENV)/installed-for-development ## whole runs with other cores, blocks and tiles: the same result (minutes)
+test-same: $(VENV)/installed-for-development ## test that results do not depend on cores, blocks and tiles (minutes)
 	@$(BIN)/python -m pytest --quiet tests/slow/check_same_result.py
 
-test-slurm: $(VENV)/installed-for-development ## the cluster profiles on a real Slurm (installs Debian's packages)
+test-slurm: $(VENV)/installed-for-development ## test the cluster profiles on a real Slurm (installs Debian packages)
 	@tests/slurm/install
 	@$(BIN)/python -m pytest --quiet tests/slurm/check_slurm.py
 
-fuzz: $(VENV)/installed-for-development ## 12,000 damaged or changed inputs
+fuzz: $(VENV)/installed-for-development ## test 12,000 damaged or changed inputs
 	@$(BIN)/python -W ignore tests/fuzz.py --cases 12000
 
-lint: $(VENV)/installed-for-development ## style of the Python and Snakemake files
+lint: $(VENV)/installed-for-development ## check style and formatting
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/snakefmt --check workflow
@@ -50,25 +50,25 @@ lint: $(VENV)/installed-for-development ## style of the Python and Snakemake fil
 		$(BIN)/snakemake --quiet all --lint --snakefile workflow/Snakefile \
 		--configfile config/demo.yaml --directory "$$empty"
 
-benchmark: $(VENV)/installed-for-development ## speed, memory and quality of the photometry
-	@test -e benchmarks/run.py || { echo "benchmarks/run.py is not there" >&2; exit 1; }
+benchmark: $(VENV)/installed-for-development ## measure speed, memory and quality of the photometry
+	@test -e benchmarks/run.py || { echo "benchmarks/run.py is missing" >&2; exit 1; }
 	@$(BIN)/python benchmarks/run.py
 
-clean: ## remove the demo and what tools leave behind (.venv stays)
-	rm -rf $(DEMO) build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .snakemake
+clean: ## remove the demo and the files that tools leave behind (.venv stays)
+	rm -rf $(DEMO) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake
 	find tessphot_lib tests workflow -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The environment is made anew when its Python is gone, and brought up to date when
+# The environment is created again when its Python no longer works, and updated when
 # pyproject.toml has changed.
 $(VENV)/installed: pyproject.toml
 	@$(MAKE) --no-print-directory environment
-	@echo "installing the packages that pyproject.toml names (once; some minutes)"
+	@echo "installing the packages listed in pyproject.toml (once; takes some minutes)"
 	@$(PIP) install --editable .
 	@touch $@
 
 $(VENV)/installed-for-development: pyproject.toml
 	@$(MAKE) --no-print-directory environment
-	@echo "installing the packages that pyproject.toml names (once; some minutes)"
+	@echo "installing the packages listed in pyproject.toml (once; takes some minutes)"
 	@$(PIP) install --editable '.[test,lint,parquet,pointings,slurm,cluster]'
 	@touch $@ $(VENV)/installed
 
@@ -80,10 +80,10 @@ environment:
 		if "$$python" -c '$(NEW_ENOUGH)' 2>/dev/null; then found=$$python; break; fi; \
 	done; \
 	if test -z "$$found"; then \
-		echo "error: Python 3.11 or newer is needed, and $(if $(PYTHON),$(PYTHON) is not one,none was found); name one: make PYTHON=/path/to/python3" >&2; \
+		echo "error: Python 3.11 or newer is needed, but $(if $(PYTHON),$(PYTHON) is older or does not run,none was found); name one: make PYTHON=/path/to/python3" >&2; \
 		exit 1; \
 	fi; \
-	echo "making $(VENV) with $$("$$found" --version)"; \
+	echo "creating $(VENV) with $$("$$found" --version)"; \
 	"$$found" -m venv --clear $(VENV) || { \
 		echo "error: $$found cannot make a virtual environment (on Debian and Ubuntu: install python3-venv)" >&2; \
 		exit 1; \
