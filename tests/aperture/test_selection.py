@@ -175,6 +175,18 @@ def test_pixels_without_data_are_in_no_aperture():
     assert pixels(blind) == set()
 
 
+def test_dark_pixel_amid_an_aperture_belongs_to_it():
+    row, column, tmag = [530.0], [940.0], [9.0]
+    image = sky_with(row, column, tmag)
+    image[31, 39] = image[31, 40] = -5.0  # (531, 939), (531, 940): seen, but without light
+    (aperture,) = apertures_of(image, row, column, tmag)
+    assert {(531, 939), (531, 940), (532, 939), (530, 940)} <= pixels(aperture)
+    image[31, 40] = np.nan
+    (aperture,) = apertures_of(image, row, column, tmag)
+    assert (531, 940) not in pixels(aperture)
+    assert (531, 939) in pixels(aperture)
+
+
 def test_light_that_hangs_not_together_with_the_star_is_not_its():
     row, column, tmag = [530.0], [940.0], [9.0]
     image = sky_with(row, column, tmag)

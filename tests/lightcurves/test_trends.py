@@ -89,6 +89,16 @@ def test_noise_and_variable_stars_have_no_trend_in_common(seed):
     assert found.vectors.shape == (N_CADENCES, 0)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_many_components_of_few_images_correlate_by_chance(seed):
+    """Of 8 components in 55 images some agree to 0.6 and more, whatever they are of."""
+    data, *_ = stars(seed, trend_size=0.0, n_cadences=65)
+    found = find_trends(**data, max_trends=8)
+    assert "no trend" in found.remark
+    data, *_ = stars(seed, trend_size=5e-3, n_cadences=65)
+    assert find_trends(**data, max_trends=8).n_trends >= 1
+
+
 def test_few_stars_or_images_have_no_trends():
     data, *_ = stars(n_stars=MIN_STARS - 1)
     assert f"{MIN_STARS} are needed" in find_trends(**data, max_trends=4).remark

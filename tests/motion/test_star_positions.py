@@ -145,6 +145,23 @@ def test_error_is_right():
     assert 1e-4 < scatter < 0.01
 
 
+def test_quiet_stars_count_more_than_restless_ones():
+    """30 stars that keep to 10 mpx among 90 that wander by 40: each counts by its own scatter."""
+    rng = np.random.default_rng(0)
+    row, column = rng.uniform(0, 2047, 120), rng.uniform(0, 2047, 120)
+    scatter = np.where(np.arange(120) < 30, 0.01, 0.04)
+    off = rng.normal(0, 1, (2, 300, 120)) * scatter
+    motion, error, n_used = fit_motion(*off, row, column)
+    assert n_used.min() > 100
+    best = 1 / np.sqrt(np.sum(1 / scatter**2))
+    # At their middle, where three terms cost no more than one.
+    weight = 1 / scatter**2
+    middle = (np.average(place, weights=weight)[None] for place in (row, column))
+    found = np.concatenate(displacement(motion, *middle))
+    assert np.sqrt(np.mean(found**2)) == pytest.approx(best, rel=0.2)
+    assert np.median(error) == pytest.approx(best, rel=0.2)
+
+
 def test_images_without_data_have_no_motion():
     motions = with_still_majority(np.array([0.1, 0, 0, 0.2, 0, 0]))
 
@@ -275,6 +292,20 @@ def test_brightest_of_each_part_of_the_ccd():
     for one in (0, 37, 255):
         brightest = np.sort(tmag[cell == one])[:2]
         np.testing.assert_array_equal(np.sort(tmag[index[cell[index] == one]]), brightest)
+
+
+def test_window_has_more_stars_per_cell_than_a_full_ccd():
+    """A window of 2 x 4 cells: the wanted stars are its own, up to 12 in a cell."""
+    window = Window(512, 768, 1024, 1536)
+    row, column = (
+        axis.ravel()
+        for axis in np.meshgrid(np.arange(518, 766, 8.0), np.arange(1030, 1534, 8.0), indexing="ij")
+    )
+    tmag = np.random.default_rng(2).uniform(8, 12, row.size)
+    for n_stars, per_cell in ((2048, 12), (80, 10), (512, 12), (8, 1)):
+        index = np.array(chosen(row, column, tmag, n_stars=n_stars, window=window))
+        cell = (row[index] // 128).astype(int) * 16 + (column[index] // 128).astype(int)
+        assert np.unique(cell, return_counts=True)[1].tolist() == [per_cell] * 8
 
 
 def test_no_star():

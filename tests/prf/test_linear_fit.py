@@ -162,6 +162,63 @@ def test_stars_at_the_same_place_share_the_light_as_they_did_before():
     assert (found > 0).all()
 
 
+def sigma_for(error):
+    """Noise per pixel with which the flux of a lone star has some error [e-/s]."""
+    shares = draw(np.array([315.2]), np.array([418.4]), np.ones(1))
+    return error * np.sqrt(np.sum(shares**2))
+
+
+def test_flux_that_an_image_hardly_shows_stays_near_the_mean():
+    """As uncertain from the pixels as it is believed to change: half of the change is seen."""
+    row, column, mean = np.array([315.2]), np.array([418.4]), np.array([400.0])
+    fit = fit_of(row, column, mean, sigma_for(400.0), offset_pull=1e-6)
+    light = draw(row, column, 2 * mean)[:, None]
+    found, *_ = fit_images(
+        fit, light, np.ones_like(light), np.zeros((1, 1)), np.zeros((1, 1)), NO_MOTION
+    )
+    assert found[0, 0] == pytest.approx(1.5 * 400.0, rel=1e-4)
+    assert fit.pulled_share[0] == pytest.approx(0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize(("error", "seen"), [(200.0, 0.5), (600.0, 0.1), (1.0, 1.0)])
+def test_mean_flux_is_drawn_to_that_of_the_catalog(error, seen):
+    """Which is believed to a half of itself."""
+    row, column, catalog = np.array([315.2]), np.array([418.4]), np.array([400.0])
+    design = Design.of(PRF, WINDOW, row, column, catalog)
+    sigma = np.full(34 * 40, sigma_for(error))
+    found, *_ = fit_average_image(draw(row, column, 2 * catalog), sigma, design, catalog)
+    assert found[0] == pytest.approx((1 + seen) * 400.0, rel=1e-4)
+
+
+def test_position_of_a_star_that_is_hardly_seen_stays_that_of_the_catalog():
+    """Believed to 0.1 pixel in the average image, and to 0.02 of the motion in one image."""
+    row, column, flux = np.array([315.2]), np.array([418.4]), np.array([5e3])
+    design = Design.of(PRF, WINDOW, row, column, flux)
+    slope_row, slope_column = (design.matrices[k] @ flux for k in (1, 2))
+    moved = draw(row, column, flux) + 0.01 * slope_row - 0.006 * slope_column
+    # The pixels tell the row to as much as it is believed; the column about as well.
+    for believed, find in ((0.1, _average_position), (0.02, _position_in_image)):
+        sigma = believed * np.sqrt(np.sum(slope_row**2))
+        seen = 1 / (1 + np.sum(slope_row**2) / np.sum(slope_column**2))
+        d_row, d_column = find(design, moved, sigma, flux)
+        assert d_row == pytest.approx(0.5 * 0.01, rel=0.05)
+        assert d_column == pytest.approx(-seen * 0.006, rel=0.05)
+
+
+def _average_position(design, image, sigma, flux):
+    sigma = np.full(len(image), sigma)
+    _, *found = fit_average_image(image, sigma, design, flux, with_places=np.array([True]))
+    return found[0][0], found[1][0]
+
+
+def _position_in_image(design, image, sigma, flux):
+    sigma = np.full(len(image), sigma)
+    fit = prepare_fit(design, flux, nothing_else(), sigma, moving=np.array([0]), offset_pull=1e-6)
+    light, zero = image[:, None], np.zeros((1, 1))
+    *_, d_row, d_column = fit_images(fit, light, np.ones_like(light), zero, zero, NO_MOTION)
+    return d_row[0, 0], d_column[0, 0]
+
+
 def test_missing_pixels():
     row, column, flux = np.array([315.2, 305.0]), np.array([418.4, 405.0]), np.array([2e3, 2e3])
     light = np.repeat(draw(row, column, flux)[:, None], 3, axis=1)

@@ -65,6 +65,24 @@ def test_limit_grows_with_the_background():
     assert not find_anomalies(image, bright, stars, limit=12.0).any()
 
 
+def test_stars_in_a_reflection_are_bridged_as_far_as_it_shows_on_their_sides():
+    """No pixel of sky is near the middle of a star 13 pixels wide; one of 31 hides too much."""
+    image, stars = np.full(SHAPE, 100.0), np.zeros(SHAPE, dtype=bool)
+    narrow = np.hypot(ROW - 50, COLUMN - 60) <= 6
+    wide = np.hypot(ROW - 50, COLUMN - 110) <= 15
+    stars |= narrow | wide
+    image[20:80, 30:140] += 60.0
+    image[stars] = 1000.0
+    found = find_anomalies(image, np.full(SHAPE, 100.0), stars, limit=12.0)
+    assert found[narrow].all()
+    assert not found[50, 110]
+    # Beside the reflection a star is not bridged.
+    image[:, 60:] = np.where(stars[:, 60:], 1000.0, 100.0)
+    found = find_anomalies(image, np.full(SHAPE, 100.0), stars, limit=12.0)
+    assert found[50, 50]
+    assert not found[50, 62:].any()
+
+
 def test_missing_pixels_are_no_anomaly():
     image, background, stars = field()
     image[30:60, 90:100] = np.nan

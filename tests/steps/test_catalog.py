@@ -13,6 +13,7 @@ from paths import REALDATA
 from tessphot_lib.catalog.proper_motion import at_epoch
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.images.cutout_table import write_cutout_table
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.steps.catalog import run_catalog
 from tessphot_lib.steps.ffi_table import run_ffi_table
@@ -85,7 +86,7 @@ def sky(row, column):
     return WCS(fits.Header(WCS_KEYWORDS)).all_pix2world(x, y, 0)
 
 
-def run(folder, table, *, buffer=0.1, faint_limit=15.0, window=WINDOW):
+def run(folder, table, *, buffer=0.1, faint_limit=15.0, window=WINDOW, cutouts=None):
     folder.mkdir(parents=True, exist_ok=True)
     primary = fits.PrimaryHDU()
     primary.header["FFIINDEX"] = 11000
@@ -102,6 +103,7 @@ def run(folder, table, *, buffer=0.1, faint_limit=15.0, window=WINDOW):
         CCD,
         settings={"buffer": buffer, "faint_limit": faint_limit},
         window=window,
+        cutouts=cutouts,
     )
     return read_catalog(folder / "catalog.sqlite")
 
@@ -159,6 +161,30 @@ def test_stars_of_the_other_half_of_the_sky_are_dropped(tmp_path):
     table.loc[1, ["ra", "dec"]] = (table["ra"][1] + 180) % 360, -table["dec"][1]
     known, _ = run(tmp_path, table)
     assert known["tic_id"].tolist() == [101]
+
+
+def cutout(window, off_row, off_column):
+    """A cutout of the image, whose own WCS has all stars some pixels off."""
+    wcs = WCS(fits.Header(WCS_KEYWORDS))
+    wcs.wcs.crpix -= window.column0 + 44 - off_column, window.row0 - off_row
+    return {"path": "cutout.fits", "status": "ok", "window": window, "wcs": wcs}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_star_is_placed_by_the_nearest_cutout(tmp_path, order):
+    """Of two cutouts side by side; far from both by the WCS of the whole image."""
+    left = cutout(Window(410, 430, 910, 930), 0.3, -0.2)
+    right = cutout(Window(412, 428, 930, 960), -0.4, 0.25)
+    table = tmp_path / "cutouts.ecsv"
+    write_cutout_table(table, [(left, right)[index] for index in order], CCD)
+    row = np.array([420.0, 420.0, 409.0, 420.0, 430.0, 436.0, 420.0])
+    column = np.array([920.0, 928.0, 929.0, 931.5, 955.0, 995.0, 1009.0])
+    known, _ = run(tmp_path, tic(row, column), cutouts=table)
+    assert known["tic_id"].tolist() == list(range(100, 107))
+    off_row = np.array([0.3, 0.3, 0.3, -0.4, -0.4, -0.4, 0.0])[::-1]
+    off_column = np.array([-0.2, -0.2, -0.2, 0.25, 0.25, 0.25, 0.0])[::-1]
+    np.testing.assert_allclose(known["row"] - row[::-1], off_row, atol=1e-3)
+    np.testing.assert_allclose(known["column"] - column[::-1], off_column, atol=1e-3)
 
 
 @pytest.mark.parametrize("where", [(380.0, 950.0), (395.0, 950.0)])

@@ -1,0 +1,58 @@
+"""What the light curves of stars are made of: their times, and the quality of their points."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tessphot_lib.catalog.proper_motion import at_epoch
+from tessphot_lib.photometry.products import StarFrame
+
+MOTION = np.array([[0.1, 0, 0, -0.2, 0, 0], [0.0, 0.4, 0, 0, 0, 0.8], np.full(6, np.nan)])
+
+
+def cube(position):
+    """A cube of three images, barycentric for the centre of its CCD."""
+    timecorr = np.array([0.003, 0.0031, 0.0032])
+    return SimpleNamespace(
+        time=1683.0 + np.arange(3) / 48 + timecorr,
+        timecorr=timecorr,
+        observatory_position=np.tile(position, (3, 1)),
+        motion=MOTION,
+    )
+
+
+def stars(*rows, epoch=2019.5):
+    """Rows of (ra, dec, pm_ra, pm_dec, row, column), with the positions at the epoch."""
+    names = ["ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "row", "column"]
+    table = pd.DataFrame(rows, columns=names, dtype=float)
+    ra, dec = at_epoch(table, epoch)
+    return table.assign(ra=ra, dec=dec)
+
+
+def test_times_are_those_of_each_star_in_its_direction():
+    # 400, 100 and -50 light seconds from the barycentre along the axes of the ICRS
+    position = np.array([400.0, 100.0, -50.0]) / 86400
+    frame = StarFrame.of(cube(position), stars((0, 0, 0, 0, 5, 6), (90, 0, 0, 0, 7, 8)))
+    assert frame.time.shape == frame.timecorr.shape == (2, 3)
+    np.testing.assert_allclose(86400 * frame.timecorr, [[400.0] * 3, [100.0] * 3], rtol=1e-9)
+    at_spacecraft = 1683.0 + np.arange(3) / 48
+    np.testing.assert_allclose(frame.time - frame.timecorr, [at_spacecraft] * 2, atol=1e-9)
+
+
+def test_times_are_those_of_the_direction_at_the_epoch_of_the_images():
+    """1 arcsec a year for 19.5 years, seen from 500 light seconds aside: 47 ms."""
+    position = np.array([0.0, 500.0, 0.0]) / 86400
+    frame = StarFrame.of(cube(position), stars((0, 0, 1000, 0, 5, 6), (0, 0, 0, 0, 7, 8)))
+    found = 86400 * (frame.timecorr[0] - frame.timecorr[1])
+    np.testing.assert_allclose(found, 500 * np.radians(19.5 / 3600), rtol=1e-6)
+    assert found[0] == pytest.approx(0.0473, abs=1e-4)
+
+
+def test_motion_is_that_at_each_star():
+    frame = StarFrame.of(
+        cube(np.zeros(3)), stars((0, 0, 0, 0, 1023.5, 1023.5 + 512), (0, 0, 0, 0, 511.5, 1023.5))
+    )
+    np.testing.assert_allclose(frame.pos_row, [[0.1, 0.0, np.nan], [0.1, -0.2, np.nan]])
+    np.testing.assert_allclose(frame.pos_column, [[-0.2, 0.4, np.nan], [-0.2, 0.0, np.nan]])

@@ -1,0 +1,97 @@
+"""Step `jitter`: whose motion an image has, from its stars or else from its header."""
+
+import numpy as np
+import pytest
+
+from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.flags import CadenceFlag
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.products.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, write_block
+from tessphot_lib.io.products.jitter_ecsv import read_jitter
+from tessphot_lib.steps.jitter import reference_index, run_jitter
+
+CCD = CcdId(14, 2, 3)
+WINDOW = Window(0, 4, 0, 5)
+N_IMAGES, N_STARS = 9, 25
+BLIND, LOST = 3, 6  # images without measured stars; the second has no WCS either
+REFERENCE = 4  # in the middle
+HEADER_OFF = np.array([0.7, 0, 0, -0.9, 0, 0])  # of all headers against the pixels
+
+
+@pytest.fixture
+def star_positions():
+    rng = np.random.default_rng(5)
+    return rng.uniform(0, 2047, (2, N_STARS))
+
+
+def true_motion():
+    """Affine motions, none at the middle image."""
+    rng = np.random.default_rng(6)
+    motion = rng.normal(0, 0.05, (N_IMAGES, 6))
+    motion[REFERENCE] = 0
+    return motion
+
+
+def write(path, first, last, motion, positions):
+    """A block of images ``first`` to ``last - 1``."""
+    row, column = positions
+    d_row, d_column = displacement(motion, row, column)
+    d_row[[BLIND, LOST]] = d_column[[BLIND, LOST]] = np.nan
+    header = motion + HEADER_OFF
+    header[LOST] = np.nan
+    numbers, here = np.arange(first, last), slice(first, last)
+    images = {name: numbers for name in IMAGE_COLUMNS}
+    images |= {"time": 1683.0 + numbers / 48, "cadenceno": 100 + numbers}
+    images |= {"quality": np.zeros(len(numbers), dtype=np.int64), "header_motion": header[here]}
+    images |= {"star_row": (row + d_row)[here], "star_column": (column + d_column)[here]}
+    cubes = CubeBuffer(WINDOW, len(numbers), 0.0)
+    for index in range(len(numbers)):
+        cubes.put(index, np.ones(WINDOW.shape), np.ones(WINDOW.shape))
+    write_block(
+        path,
+        cubes,
+        CCD,
+        images=images,
+        flux_sum=np.zeros(WINDOW.shape),
+        flux_count=np.zeros(WINDOW.shape),
+        motion_stars={"tic_id": np.arange(N_STARS), "row": row, "column": column},
+        attributes={},
+    )
+    return path
+
+
+def test_motion_of_stars_or_else_of_the_header(tmp_path, star_positions):
+    motion = true_motion()
+    blocks = [
+        write(tmp_path / f"b{first}.hdf5", first, last, motion, star_positions)
+        for first, last in ((0, 5), (5, N_IMAGES))
+    ]
+    run_jitter(blocks, tmp_path / "jitter.ecsv", CCD, settings={"bad_quality": 4335})
+    found = read_jitter(tmp_path / "jitter.ecsv")
+    source = np.full(N_IMAGES, "stars", dtype="<U6")
+    source[BLIND], source[LOST] = "header", "none"
+    assert found["source"].tolist() == source.tolist()
+    assert found["cadenceno"].tolist() == list(range(100, 100 + N_IMAGES))
+    known = np.arange(N_IMAGES) != LOST
+    np.testing.assert_allclose(found["motion"][known], motion[known], atol=1e-4)
+    assert np.isnan(found["motion"][LOST]).all()
+    # A header is good to a hundredth of a pixel; the stars are better, and of nothing nothing is.
+    assert found["error"][BLIND] == 0.01
+    assert np.isnan(found["error"][LOST])
+    assert (found["error"][source == "stars"] < 1e-3).all()
+    assert found["n_stars"].tolist() == np.where(source == "stars", N_STARS, 0).tolist()
+
+
+def test_reference_is_the_good_image_nearest_to_the_middle():
+    time = np.array([0.0, 1.0, 2.0, 4.0, 6.0, 7.0])  # the middle is at 3.5
+    quality, motion = np.zeros(6, dtype=int), np.zeros((6, 6))
+    assert reference_index(time, quality, motion, 32) == 3
+    quality[3] = 32
+    assert reference_index(time, quality, motion, 32) == 2
+    assert reference_index(time, quality, motion, 4) == 3
+    quality[3] = int(CadenceFlag.BAD_BACKGROUND)
+    motion[2, 4] = np.nan
+    assert reference_index(time, quality, motion, 0) in (1, 4)  # both 2.5 days off
+    quality[:] = 32
+    assert reference_index(time, quality, motion, 32) == 3  # better a bad one than none
+    assert reference_index(time, quality, np.full((6, 6), np.nan), 32) is None
