@@ -1,5 +1,6 @@
 """What the light curves of stars are made of: their times, and the quality of their points."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,7 +8,11 @@ import pandas as pd
 import pytest
 
 from tessphot_lib.catalog.proper_motion import at_epoch
-from tessphot_lib.photometry.products import StarFrame
+from tessphot_lib.core.aperture import Aperture
+from tessphot_lib.core.flags import LightCurveFlag
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.lightcurve import StarFluxes
+from tessphot_lib.photometry.products import StarFrame, quality_of
 
 MOTION = np.array([[0.1, 0, 0, -0.2, 0, 0], [0.0, 0.4, 0, 0, 0, 0.8], np.full(6, np.nan)])
 
@@ -56,3 +61,26 @@ def test_motion_is_that_at_each_star():
     )
     np.testing.assert_allclose(frame.pos_row, [[0.1, 0.0, np.nan], [0.1, -0.2, np.nan]])
     np.testing.assert_allclose(frame.pos_column, [[-0.2, 0.4, np.nan], [-0.2, 0.0, np.nan]])
+
+
+def test_stray_light_is_judged_by_the_sky_in_one_pixel():
+    """Two stars on the same sky: the number of their pixels makes no difference."""
+    sky = np.array([2.0, 2.0, 2.0, 11.0, 9.0])  # [e-/s per pixel], five times the quiet one is 10
+    apertures = [
+        Aperture.whole(Window(0, 3, 0, 4)),
+        Aperture(Window(5, 6, 0, 1), np.zeros((1, 1), dtype=bool)),
+    ]
+    fluxes = StarFluxes.unknown(2, 5)
+    fluxes.flux[:] = 1000.0
+    fluxes.background[0], fluxes.background[1] = 12 * sky, sky
+    settings = json.dumps({"flags": {"straylight_factor": 5.0}})
+    images = SimpleNamespace(
+        quality=np.zeros(5, dtype=int), attributes={"settings": settings, "bad_quality": 32}
+    )
+    quality = quality_of(images, SimpleNamespace(apertures=apertures), fluxes)
+    is_bright = quality & int(LightCurveFlag.STRAYLIGHT) != 0
+    assert is_bright.tolist() == [[False, False, False, True, False]] * 2
+    # A dark sky is not judged by itself: 0.3 e-/s are not much, for being ten times as much.
+    fluxes.background[0] = 12 * np.array([0.03, 0.03, 0.03, 0.3, 0.3])
+    quality = quality_of(images, SimpleNamespace(apertures=apertures), fluxes)
+    assert not (quality[0] & int(LightCurveFlag.STRAYLIGHT)).any()

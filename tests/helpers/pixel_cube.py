@@ -1,0 +1,67 @@
+"""A small ``pixels.hdf5`` made of arrays."""
+
+import json
+
+import numpy as np
+
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.io.products.block_hdf5 import (
+    IMAGE_COLUMNS,
+    CubeBuffer,
+    read_identity,
+    write_block,
+)
+from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, PixelCube, write_pixels
+
+CCD = CcdId(14, 2, 3)
+
+
+def open_cube(folder, window, flux, **more):
+    """Write the cube of some images, and open it.
+
+    ``flux`` is (n_images, n_rows, n_columns), sky included. ``more`` are `PER_IMAGE`
+    arrays, ``flux_err``, ``pixel_flags``, ``sky`` (n_images,), ``sky_error``,
+    ``average_image`` and ``attributes``.
+    """
+    n_images, mesh = len(flux), Mesh.over(window, 64)
+    numbers = np.arange(n_images)
+    cubes = CubeBuffer(window, n_images, 0.0)
+    flux_err = more.pop("flux_err", np.ones_like(flux))
+    for index in range(n_images):
+        cubes.put(index, flux[index], flux_err[index])
+    if "pixel_flags" in more:
+        cubes.pixel_flags[...] = more.pop("pixel_flags")
+    block = folder / "block.hdf5"
+    sum_and_count = {name: np.zeros(window.shape) for name in ("flux_sum", "flux_count")}
+    columns = {name: numbers for name in IMAGE_COLUMNS}
+    write_block(block, cubes, CCD, images=columns, **sum_and_count, motion_stars={}, attributes={})
+    identity = read_identity(block)
+    names = ("name", "size", "digest", "n_images")
+    level = np.broadcast_to(more.pop("sky", 0.0), n_images).astype(float)
+    error = np.broadcast_to(more.pop("sky_error", 0.0), n_images).astype(float)
+    images = {name: np.zeros(n_images) for name in PER_IMAGE}
+    images |= {"time": 1683.0 + numbers / 48, "cadenceno": numbers + 100}
+    images |= {"quality": np.zeros(n_images, dtype=np.int64), "motion": np.zeros((n_images, 6))}
+    images |= {"observatory_position": np.zeros((n_images, 3)), "background_level": level}
+    images["background"] = level[:, None, None] + np.zeros((n_images, *mesh.shape))
+    images["background_error"] = error[:, None, None] + np.zeros((n_images, *mesh.shape))
+    average = more.pop("average_image", np.asarray(flux - level[:, None, None]).mean(axis=0))
+    attributes = {"bad_quality": 4335, "mask_radius_scale": 1.0, "cadence_seconds": 1800.0}
+    attributes["settings"] = json.dumps({"flags": {"straylight_factor": 5.0}})
+    attributes |= more.pop("attributes", {})
+    assert set(more) <= set(images), set(more) - set(images)
+    write_pixels(
+        folder / "pixels.hdf5",
+        CCD,
+        window,
+        blocks=[block],
+        identities=[BlockIdentity(**{name: identity[name] for name in names})],
+        images=images | more,
+        names=np.array([f"image{number}" for number in numbers]),
+        average_image=average,
+        average_count=np.full(window.shape, n_images, dtype=np.int32),
+        grid={"mesh/row_edges": mesh.row_edges, "mesh/column_edges": mesh.column_edges},
+        attributes=attributes,
+    )
+    return PixelCube(folder / "pixels.hdf5")
