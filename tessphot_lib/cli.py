@@ -3,7 +3,7 @@
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,10 @@ WORDS = {
     Status.STARTED: "begun",
     None: "not on the todo list",
 }
+COUNTING = (
+    *("photometry.method", "photometry.auto", *(f"photometry.{name}" for name in METHODS)),
+    *("photometry.correction.method", "output.version", "output.origin"),
+)
 EXAMPLES = """examples:
   tessphot find 261136679                       where is its light curve, or why is there none?
   tessphot show 261136679 --output star.png     how does it look?
@@ -63,9 +67,10 @@ def parser() -> argparse.ArgumentParser:
     star = commands.add_parser(
         "star",
         help="measure one star again, with other settings",
-        description="Measure one star again from the pixels of the run. Its aperture stays that "
-        "of the todo list; settings of photometry.linpsf, psf, correction and the like count: "
-        "those of the run (results/run.json), where --config does not say otherwise.",
+        description="Measure one star again from the pixels of the run, with the settings of the "
+        f"run (results/run.json) where --config does not say otherwise. {_counting()} count; "
+        "with other settings of apertures the star's aperture is chosen again. For all others "
+        "the run has to be made again.",
     )
     for command, run in ((find, _find), (show, _show), (star, _star)):
         command.set_defaults(run=run)
@@ -78,7 +83,11 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="picture, .png, .pdf or .svg (default: tic<TIC>-<ccd>.png here)",
     )
-    star.add_argument("--method", choices=METHODS, help="(default: that of the todo list)")
+    star.add_argument(
+        "--method",
+        choices=("auto", *METHODS),
+        help="auto: by the rules of photometry.auto (default: that of the todo list)",
+    )
     star.add_argument(
         "--config", type=Path, help="YAML file with settings that differ from the run's"
     )
@@ -159,6 +168,7 @@ def _settings(run: Path, path: Path | None) -> dict[str, Any]:
         return config
     try:
         own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        own = json.loads(json.dumps(own, default=str))  # texts for keys, as in run.json
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -169,7 +179,32 @@ def _settings(run: Path, path: Path | None) -> dict[str, Any]:
     problems = schema_problems(merged, _read_of_project("workflow/schemas/config.schema.yaml"))
     if problems:
         raise ConfigError(f"{path}: {problems[0]}")
+    without_effect = [key for key in _changed(config, merged) if not _counts(key)]
+    if run.is_file() and without_effect:
+        raise ConfigError(
+            f"{path}: {without_effect[0]}: differs from the run's, which would have to be made "
+            f"again; only {_counting()} count for a single star"
+        )
     return merged
+
+
+def _counting() -> str:
+    """Which settings count when a single star is measured again."""
+    return ", ".join(COUNTING[:-1]) + f" and {COUNTING[-1]}"
+
+
+def _counts(key: str) -> bool:
+    """Whether a setting counts when a single star is measured again."""
+    return any(f"{key}.".startswith(f"{one}.") for one in COUNTING)
+
+
+def _changed(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """Dotted names of the settings that are not the same."""
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(old.get(key), dict):
+            yield from _changed(old[key], value, f"{above}{key}.")
+        elif value != old.get(key):
+            yield above + key
 
 
 def _settings_of_run(run: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The apertures of all stars of a CCD: what the step `todo` decides for each."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +34,7 @@ def ccd_apertures(
     settings: ApertureSettings,
     *,
     faint_limit: float,
+    only: Collection[int] | None = None,
 ) -> tuple[dict[int, Aperture], NDArray]:
     """Find the apertures of all stars of a CCD that are to be measured.
 
@@ -46,6 +47,9 @@ def ccd_apertures(
     settings : ApertureSettings
     faint_limit : float
         [Tmag]
+    only : collection of int, optional
+        Numbers of the rows of those stars whose apertures are wanted; the same ones as
+        among those of all stars.
 
     Returns
     -------
@@ -66,6 +70,8 @@ def ccd_apertures(
         inside = inside[_on_data(average, region, row[inside], column[inside])]
         on_data[inside] = True
         wanted = inside[tmag[inside] <= faint_limit]
+        if only is not None:
+            wanted = wanted[np.isin(wanted, list(only))]
         if wanted.size:
             stars = _Stars(row, column, *places, tmag, wanted)
             found |= _apertures(cube, region, average, stars, prf, settings, motion_rms, elsewhere)

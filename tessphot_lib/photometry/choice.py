@@ -1,14 +1,22 @@
 """Which method of photometry suits a star."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.lightcurve import Cards
 from tessphot_lib.core.settings import FITTING_METHODS, AutoSettings
+from tessphot_lib.core.star_warnings import (
+    LIMITED_APERTURE,
+    MINIMUM_APERTURE,
+    SWITCHED_TO_HALO,
+    UNKNOWN_LIGHT,
+)
 
 APERTURE, LINPSF, HALO = "aperture", "linpsf", "halo"  # the methods that the rules know
 DEFAULT_METHOD = APERTURE
@@ -46,6 +54,45 @@ def choose_methods(
         is_crowded = np.asarray(contamination) > settings.linpsf_contamination
         is_crowded &= tmag > SATURATION_TMAG
     return np.select([is_halo, is_crowded], [HALO, LINPSF], APERTURE).astype(object)
+
+
+def suitable_methods(
+    tmag: NDArray, apertures: Sequence[Aperture], zeropoint: float, photometry: Mapping[str, Any]
+) -> NDArray:
+    """Method of each star: the one that ``photometry.method`` forces, or the one that suits it.
+
+    Parameters
+    ----------
+    tmag : (n_stars,) array
+    apertures : sequence of Aperture
+        As they were found, with their light.
+    zeropoint : float
+        [mag] of a flux of 1 e-/s.
+    photometry : mapping
+        Section of the configuration.
+
+    Returns
+    -------
+    (n_stars,) array of str
+    """
+    if photometry["method"] != "auto":
+        return np.full(len(tmag), photometry["method"], dtype=object)
+    contamination = np.array([1 - aperture.light.crowdsap for aperture in apertures])
+    cut = np.array([aperture.cut_flux for aperture in apertures])
+    expected = 10 ** (0.4 * (zeropoint - tmag))
+    settings = AutoSettings.from_mapping(photometry["auto"])
+    return choose_methods(tmag, contamination, cut / expected, settings)
+
+
+def as_listed(aperture: Aperture, method: str, is_automatic: bool) -> Aperture:
+    """An aperture as the todo list keeps it, with the warnings for a star of this method."""
+    if method == HALO:
+        warnings = [SWITCHED_TO_HALO] * is_automatic
+    else:
+        warnings = [MINIMUM_APERTURE] * aperture.is_minimum
+        warnings += [LIMITED_APERTURE] * aperture.is_limited
+        warnings += [UNKNOWN_LIGHT] * aperture.has_unknown_light
+    return replace(aperture, is_automatic=is_automatic, warnings=" ".join(warnings) or None)
 
 
 def is_left_out(method: NDArray, brighter_method: str, *, brighter_saturates: bool) -> NDArray:

@@ -1,6 +1,6 @@
 """The stars that are measured together, with what the todo list and the catalog know of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,7 +82,13 @@ def _as_measured(aperture: Aperture, note: StarNotes) -> Aperture:
     return replace(pixels, is_automatic=aperture.is_automatic, warnings=warnings)
 
 
-def star_list(stars: pd.DataFrame, todo: Path, catalog: Path, prf: Path) -> StarList:
+def star_list(
+    stars: pd.DataFrame,
+    todo: Path,
+    catalog: Path,
+    prf: Path,
+    apertures: Mapping[int, Aperture] | None = None,
+) -> StarList:
     """Join todo list and catalog for the stars that are to be measured.
 
     Parameters
@@ -91,17 +97,19 @@ def star_list(stars: pd.DataFrame, todo: Path, catalog: Path, prf: Path) -> Star
         Of the todo list; stars left to a brighter neighbor are dropped, those
         without a method get the usual one.
     todo, catalog, prf : Path
+    apertures : mapping, optional
+        By priority, for all of the stars; by default those of the todo list.
     """
     stars = stars[~(stars["status"] == int(Status.SKIPPED)).fillna(False)]
     stars = stars.assign(method=stars["method"].fillna(DEFAULT_METHOD))
-    stored = read_apertures(todo, stars["priority"].tolist())
-    apertures = [stored[priority] for priority in stars["priority"]]
-    region = _around([aperture.window for aperture in apertures])
+    known = read_apertures(todo, stars["priority"].tolist()) if apertures is None else apertures
+    chosen = [known[priority] for priority in stars["priority"]]
+    region = _around([aperture.window for aperture in chosen])
     neighbors = read_catalog_window(catalog, *region)
     columns = ["tic_id", "ra", "dec", "ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "teff"]
     joined = stars.merge(neighbors[columns], on="tic_id", how="left", validate="one_to_one")
     table = joined.reset_index(drop=True)
-    return StarList(table, apertures, neighbors, read_prf(prf))
+    return StarList(table, chosen, neighbors, read_prf(prf))
 
 
 def _around(stamps: list[Window]) -> tuple[float, float, float, float]:

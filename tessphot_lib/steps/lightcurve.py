@@ -1,5 +1,7 @@
 """Step: one star of a CCD -> its light curve, the same as from its tile."""
 
+import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,14 +9,20 @@ from typing import Any
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import (
     Status,
     read_excluded_stars,
+    read_info,
     read_skipped,
     read_todo,
 )
+from tessphot_lib.photometry.again import Again, decide_again
+from tessphot_lib.photometry.choice import DEFAULT_METHOD
 from tessphot_lib.photometry.measure import measure_stars
 from tessphot_lib.photometry.targets import star_list
+
+log = logging.getLogger(__name__)
 
 
 def run_light_curve(
@@ -31,7 +39,24 @@ def run_light_curve(
     trends: Path | None = None,
     method: str | None = None,
 ) -> None:
-    """Measure one star, if wished by another method than that of the todo list.
+    """Measure one star, if wished by another method or with other settings than the todo list has.
+
+    Parameters
+    ----------
+    pixels, catalog, todo, prf : Path
+        Of the CCD.
+    output : Path
+        The light curve.
+    ccd_id : CcdId
+    tic_id : int
+    settings, output_settings : mapping
+        Sections ``photometry`` and ``output`` of the configuration. With other settings of
+        apertures than the todo list was made with the star's aperture is chosen again, with
+        other rules also its method if it was chosen by rules.
+    trends : Path, optional
+        ``trends.hdf5`` of the CCD, see `measure_stars`.
+    method : str, optional
+        A method, or ``auto``: by the rules.
 
     Raises
     ------
@@ -52,11 +77,29 @@ def run_light_curve(
             f"{todo}: TIC {tic_id} lies in the aperture of the brighter TIC {brighter}, "
             "ask for that one"
         )
-    target = star_list(stars, todo, catalog, prf)
+    star = stars.fillna({"method": DEFAULT_METHOD}).iloc[0]
+    priority = int(star["priority"])
+    listed = read_apertures(todo, [priority])
+    again = Again.of(
+        listed[priority],
+        star["method"],
+        made_with=_made_with(todo),
+        settings=settings,
+        wanted=method,
+    )
     with PixelCube(pixels) as cube:
+        if again.aperture:
+            listed[priority], chosen = decide_again(
+                cube, star, catalog, prf, settings, again.method
+            )
+            log.info("%s: TIC %d: aperture chosen again, method %s", ccd_id, tic_id, chosen)
+            target = star_list(stars.assign(method=chosen), todo, catalog, prf, listed)
+        else:
+            target = star_list(stars, todo, catalog, prf, listed)
+            target = target if again.method is None else target.measured_by(again.method)
         table = measure_stars(
             cube,
-            target if method is None else target.measured_by(method),
+            target,
             None,
             settings=settings,
             output_settings=output_settings,
@@ -65,3 +108,11 @@ def run_light_curve(
         )
     if table["status"].iloc[0] == int(Status.ERROR):
         raise InputDataError(f"{output}: TIC {tic_id}: {table['errors'].iloc[0]}")
+
+
+def _made_with(todo: Path) -> dict[str, Any]:
+    """Section ``photometry`` of the configuration that a todo list was made with."""
+    try:
+        return json.loads(read_info(todo)["settings"])["photometry"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputDataError(f"{todo}: does not tell the settings it was made with") from error

@@ -2,13 +2,11 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from tessphot_lib.catalog.cbv_area import cbv_area
 from tessphot_lib.core.aperture import Aperture
@@ -16,13 +14,7 @@ from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
-from tessphot_lib.core.settings import ApertureSettings, AutoSettings
-from tessphot_lib.core.star_warnings import (
-    LIMITED_APERTURE,
-    MINIMUM_APERTURE,
-    SWITCHED_TO_HALO,
-    UNKNOWN_LIGHT,
-)
+from tessphot_lib.core.settings import ApertureSettings
 from tessphot_lib.core.tiles import tile_of
 from tessphot_lib.io.products.not_measured_ecsv import write_not_measured
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -31,7 +23,7 @@ from tessphot_lib.io.products.todo_sqlite import create_todo, with_priority
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.io.stars.star_lists import in_sector, read_excluded, read_methods
 from tessphot_lib.photometry.ccd_apertures import ccd_apertures
-from tessphot_lib.photometry.choice import HALO, choose_methods, is_left_out
+from tessphot_lib.photometry.choice import as_listed, is_left_out, suitable_methods
 from tessphot_lib.report.not_measured import excluded_stars, stars_not_measured
 
 log = logging.getLogger(__name__)
@@ -110,7 +102,7 @@ def _write_list(
     """Find out who is left to a brighter neighbor, write all, and tell the numbers."""
     apertures = stars["aperture"].tolist()
     skipped = _left_to_brighter(stars, apertures)
-    listed = map(_listed, apertures, stars["method"], stars["is_automatic"].tolist())
+    listed = map(as_listed, apertures, stars["method"], stars["is_automatic"].tolist())
     create_todo(
         output,
         stars.drop(columns=["aperture", "is_automatic"]),
@@ -167,23 +159,13 @@ def _with_methods(
 ) -> pd.DataFrame:
     """Add each star's ``method``, from ``todo.methods`` or by rule, and whether rules chose it."""
     own = stars["tic_id"].map(listed)
-    methods = _methods(stars, zeropoint, photometry)
+    methods = suitable_methods(
+        stars["tmag"].to_numpy(), stars["aperture"].tolist(), zeropoint, photometry
+    )
     return stars.assign(
         method=np.where(own.notna(), own, methods),
         is_automatic=own.isna() & (photometry["method"] == "auto"),
     )
-
-
-def _methods(stars: pd.DataFrame, zeropoint: float, photometry: Mapping[str, Any]) -> NDArray:
-    """Method of each star: the one that ``photometry.method`` forces, or the one that suits it."""
-    tmag, apertures = stars["tmag"].to_numpy(), stars["aperture"].tolist()
-    if photometry["method"] != "auto":
-        return np.full(len(tmag), photometry["method"], dtype=object)
-    contamination = np.array([1 - aperture.light.crowdsap for aperture in apertures])
-    cut = np.array([aperture.cut_flux for aperture in apertures])
-    expected = 10 ** (0.4 * (zeropoint - tmag))
-    settings = AutoSettings.from_mapping(photometry["auto"])
-    return choose_methods(tmag, contamination, cut / expected, settings)
 
 
 def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.DataFrame:
@@ -214,14 +196,3 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
             skipped_by[near] = priority[index]
     left = skipped_by > 0
     return pd.DataFrame({"priority": priority[left], "skipped_by": skipped_by[left]})
-
-
-def _listed(aperture: Aperture, method: str, is_automatic: bool) -> Aperture:
-    """An aperture as the todo list keeps it, with what is to be said of the star."""
-    if method == HALO:
-        warnings = [SWITCHED_TO_HALO] * is_automatic
-    else:
-        warnings = [MINIMUM_APERTURE] * aperture.is_minimum
-        warnings += [LIMITED_APERTURE] * aperture.is_limited
-        warnings += [UNKNOWN_LIGHT] * aperture.has_unknown_light
-    return replace(aperture, is_automatic=is_automatic, warnings=" ".join(warnings) or None)

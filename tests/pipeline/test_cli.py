@@ -12,7 +12,11 @@ from pipeline_run import SHOWCASE
 
 from tessphot_lib import cli
 from tessphot_lib.cli import main
+from tessphot_lib.core.flags import ApertureFlag
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import Status, read_todo
+from tessphot_lib.steps.todo import run_todo
 
 
 def test_find_names_the_light_curve(small_run, capsys):
@@ -110,6 +114,100 @@ def test_star_measures_the_same_again_and_by_another_method(small_run, tmp_path)
     assert fits.getheader(small_run.light_curves[tic_id])["AUTO_CON"] == 0.25
     assert not [key for key in fits.getheader(fitted) if key.startswith("AUTO_")]
     assert np.isnan(fits.getdata(fitted, 1)["FLUX_CORR"]).all()
+
+
+def measured_again(run, folder, capsys, *, name, config=None, method=None):
+    """The file of one star of the showcase, as `tessphot star` makes it again."""
+    star = ["star", str(SHOWCASE[name]), "--directory", str(run.results.parent)]
+    star += ["--output", str(folder)]
+    if config is not None:
+        (folder / "mine.yaml").write_text(json.dumps(config))
+        star += ["--config", str(folder / "mine.yaml")]
+    if method is not None:
+        star += ["--method", method]
+    assert main(star) == 0
+    return capsys.readouterr().out.strip()
+
+
+def test_star_by_halo(small_run, tmp_path, capsys):
+    path = measured_again(small_run, tmp_path, capsys, name="saturated", method="halo")
+    assert path.endswith("-s0014-cam3-ccd4-halo.fits.gz")
+    header = fits.getheader(path)
+    assert (header["PHOTMET"], header["HALO_RAD"]) == ("halo", 20.0)
+    assert header["HALO_NPX"] == (fits.getdata(path, "WEIGHTMAP") > 0).any(axis=0).sum()
+
+
+@pytest.mark.parametrize("name", ["saturated", "faint pulsation"])
+def test_star_by_the_rules_is_what_the_run_has(small_run, tmp_path, capsys, name):
+    path = measured_again(small_run, tmp_path, capsys, name=name, method="auto")
+    first = small_run.light_curves[SHOWCASE[name]]
+    assert fits.getheader(path)["PHOTMET"] == fits.getheader(first)["PHOTMET"]
+    assert fits.getheader(path)["AUTO_CON"] == 0.25
+    for extension in ("APERTURE", "SUMIMAGE"):
+        np.testing.assert_array_equal(fits.getdata(path, extension), fits.getdata(first, extension))
+    for column in ("FLUX_RAW", "FLUX_RAW_ERR", "QUALITY"):
+        again, before = (fits.getdata(one, 1)[column] for one in (path, first))
+        np.testing.assert_allclose(again, before, rtol=1e-12)
+
+
+def test_star_with_other_rules_is_measured_by_them(small_run, tmp_path, capsys):
+    config = {"photometry": {"auto": {"halo_always": 30.0}}}
+    path = measured_again(small_run, tmp_path, capsys, name="saturated", config=config)
+    header = fits.getheader(path)
+    assert (header["PHOTMET"], header["AUTO_TMG"]) == ("halo", 30.0)
+    config = {"photometry": {"method": "linpsf"}}
+    path = measured_again(small_run, tmp_path, capsys, name="transit", config=config)
+    assert fits.getheader(path)["PHOTMET"] == "linpsf"
+
+
+@pytest.mark.parametrize("name", ["saturated", "eclipse", "faint pulsation"])
+def test_star_with_other_apertures_has_those_of_a_list_made_so(small_run, tmp_path, capsys, name):
+    """The header names the settings, and the pixels are those that the settings give."""
+    settings = json.loads((small_run.results / "run.json").read_text())["settings"]
+    change = {"kind": "significant", "threshold": 6.0, "max_radius": 9.0}
+    settings["photometry"]["aperture"] |= change
+    files = [small_run.ccd / name for name in ("pixels.hdf5", "catalog.sqlite", "prf.fits")]
+    todo = tmp_path / "todo.sqlite"
+    run_todo(
+        *files,
+        todo,
+        CcdId(14, 3, 4),
+        settings=settings["todo"],
+        photometry=settings["photometry"],
+    )
+    star = read_todo(todo, tic_ids=[SHOWCASE[name]]).iloc[0]
+    expected = read_apertures(todo)[star["priority"]]
+    config = {"photometry": {"aperture": change, "method": "aperture"}}
+    path = measured_again(small_run, tmp_path, capsys, name=name, config=config)
+    with fits.open(path) as hdus:
+        header, aperture = hdus[0].header, hdus["APERTURE"]
+        assert [header[key] for key in ("AP_KIND", "AP_THRES", "AP_RADIU")] == [*change.values()]
+        assert header["PHOTMET"] == "aperture"
+        summed = aperture.data & int(ApertureFlag.IN_APERTURE) != 0
+        np.testing.assert_array_equal(summed, expected.mask)
+        assert header["FLFRCSAP"] == pytest.approx(expected.light.flfrcsap)
+        assert aperture.header["CRVAL2P"] == expected.window.row0 + 1
+        before = fits.getdata(small_run.light_curves[SHOWCASE[name]], "APERTURE")
+        assert not np.array_equal(aperture.data, before)
+
+
+def test_star_refuses_settings_that_do_not_count(small_run, tmp_path, capsys):
+    record = json.loads((small_run.results / "run.json").read_text())
+    path = measured_again(
+        small_run, tmp_path, capsys, name="transit", config=record["settings"]
+    )  # those of the run may all be there
+    assert path
+    for section, key in (
+        ({"prepare": {"background": {"box_size": 32}}}, "prepare.background.box_size"),
+        ({"photometry": {"correction": {"max_trends": 2}}}, "photometry.correction.max_trends"),
+    ):
+        config = tmp_path / "mine.yaml"
+        config.write_text(json.dumps(section))
+        star = ["star", str(SHOWCASE["transit"]), "--directory", str(small_run.results.parent)]
+        assert main([*star, "--config", str(config)]) == 1
+        told = capsys.readouterr().err
+        assert f"mine.yaml: {key}: differs from the run's, which" in told
+        assert told.count("\n") == 1
 
 
 def test_star_takes_the_settings_of_the_run(small_run, tmp_path, capsys):

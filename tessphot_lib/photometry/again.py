@@ -1,0 +1,126 @@
+"""One star with other settings than its todo list was made with: its aperture and method again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tessphot_lib.core.aperture import Aperture
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.settings import ApertureSettings, AutoSettings
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.prf_fits import read_prf
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog
+from tessphot_lib.photometry.ccd_apertures import ccd_apertures
+from tessphot_lib.photometry.choice import as_listed, suitable_methods
+
+
+@dataclass(frozen=True)
+class Again:
+    """What has to be decided again for a star of the todo list.
+
+    Attributes
+    ----------
+    aperture : bool
+        Whether its aperture is to be chosen again.
+    method : str or None
+        A method, or ``auto``: by the rules; None: that of the todo list.
+    """
+
+    aperture: bool
+    method: str | None
+
+    @classmethod
+    def of(
+        cls,
+        listed: Aperture,
+        method: str,
+        *,
+        made_with: Mapping[str, Any],
+        settings: Mapping[str, Any],
+        wanted: str | None,
+    ) -> "Again":
+        """Compare settings with those that the todo list was made with.
+
+        Parameters
+        ----------
+        listed : Aperture
+            The star's, of the todo list.
+        method : str
+            The star's, of the todo list.
+        made_with, settings : mapping
+            Section ``photometry`` of the configuration: then, and now.
+        wanted : str or None
+            A method, or ``auto``, which goes before all else.
+        """
+        other_aperture = _differ(ApertureSettings, made_with["aperture"], settings["aperture"])
+        other_rules = _differ(AutoSettings, made_with["auto"], settings["auto"])
+        if wanted is None and settings["method"] != made_with["method"]:
+            is_named = method != made_with["method"] and not listed.is_automatic
+            wanted = None if is_named else settings["method"]  # todo.methods goes before it
+        if wanted is None and listed.is_automatic and (other_aperture or other_rules):
+            wanted = "auto"
+        # What the rules need to know of an aperture does not stand in the list.
+        return cls(other_aperture or wanted == "auto", wanted)
+
+
+def decide_again(
+    cube: PixelCube,
+    star: pd.Series,
+    catalog: Path,
+    prf: Path,
+    settings: Mapping[str, Any],
+    method: str | None,
+) -> tuple[Aperture, str]:
+    """Choose the aperture of a star, and its method, as the todo list would with these settings.
+
+    Parameters
+    ----------
+    cube : PixelCube
+    star : Series
+        Its row of the todo list.
+    catalog, prf : Path
+    settings : mapping
+        Section ``photometry`` of the configuration.
+    method : str or None
+        As in `Again`.
+
+    Returns
+    -------
+    aperture : Aperture
+        With its warnings.
+    method : str
+
+    Raises
+    ------
+    InputDataError
+        If the catalog does not have the star, or not on pixels with data.
+    """
+    known, _ = read_catalog(catalog)
+    model = read_prf(prf)
+    index = np.flatnonzero(known["tic_id"] == star["tic_id"]).tolist()
+    found, _ = ccd_apertures(
+        cube,
+        known,
+        model,
+        ApertureSettings.from_mapping(settings["aperture"]),
+        faint_limit=np.inf,
+        only=index,
+    )
+    if not found:
+        raise InputDataError(f"{catalog}: TIC {star['tic_id']} is not on pixels with data")
+    (aperture,) = found.values()
+    chosen = star["method"]
+    if method is not None:
+        tmag = np.array([float(star["tmag"])])
+        rules = {**settings, "method": method}
+        (chosen,) = suitable_methods(tmag, [aperture], model.zeropoint, rules)
+    return as_listed(aperture, chosen, is_automatic=method == "auto"), chosen
+
+
+def _differ(kind: type, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two sections of the configuration mean different settings."""
+    return kind.from_mapping(one) != kind.from_mapping(other)
