@@ -10,7 +10,7 @@ DEMO := demo-run
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo test test-faults test-same test-slurm fuzz lint benchmark clean
+.PHONY: help demo test test-faults test-same test-slurm fuzz lint config benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -49,6 +49,9 @@ lint: $(VENV)/installed-for-development ## check style and formatting
 	@empty=$$(mktemp -d) && trap 'rm -r "$$empty"' EXIT && \
 		$(BIN)/snakemake --quiet all --lint --snakefile workflow/Snakefile \
 		--configfile config/demo.yaml --directory "$$empty"
+
+config: $(VENV)/installed ## write config.yaml, its schema and its tables from the settings classes
+	@$(BIN)/python -m tessphot_lib.core.config_files
 
 benchmark: $(VENV)/installed-for-development ## measure speed, memory and quality of the photometry
 	@test -e benchmarks/run.py || { echo "benchmarks/run.py is missing" >&2; exit 1; }

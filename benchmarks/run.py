@@ -24,9 +24,9 @@ sys.path.insert(0, str(PROJECT))
 
 from benchmarks.probe import probe
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.core.tiles import tiles_in
 from tessphot_lib.simulation.schedule import ffi_names
-from tessphot_lib.simulation.settings import SimulationSettings
 
 CHILD = """
 import importlib, pickle, sys

@@ -276,6 +276,7 @@ def _explain(error: jsonschema.ValidationError, known: list[str]) -> list[str]:
         "exclusiveMinimum": lambda: f"must be greater than {limit}",
         "exclusiveMaximum": lambda: f"must be less than {limit}",
         "minItems": lambda: f"must have at least {limit} value{'s' * (limit > 1)}",
+        "multipleOf": lambda: f"must be a multiple of {limit}",
         "maxItems": lambda: f"must have at most {limit} values",
         "uniqueItems": lambda: "must not name anything twice",
         "minLength": lambda: "must not be empty",

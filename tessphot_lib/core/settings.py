@@ -1,149 +1,449 @@
-"""Settings of the algorithms: names, types, units and defaults, in one place.
+"""All settings: names, types, units, defaults, ranges and meanings, in one place.
 
-The same names and defaults stand, with their comments, in ``config/config.yaml``;
-a test compares the two.
+``make config`` writes ``config/config.yaml``, the schema of the workflow and the tables of
+``config/README.md`` from these classes; a test holds them equal. A new setting is a field here.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from tessphot_lib.core.errors import ConfigError
+from tessphot_lib.core.settings_base import Settings, section, setting
+from tessphot_lib.core.simulation_settings import SimulationSettings
+
+TMAG: dict[str, Any] = {"unit": "Tmag", "minimum": -5, "maximum": 30}
+PATH_OR_NULL: dict[str, Any] = {"minLength": 1}
+SERVER: dict[str, Any] = {
+    "pattern": r"^https?://[^/\s]+$",
+    "$comment": "must be an address like https://mast.stsci.edu, without a path",
+}
+NO_BRACES: dict[str, Any] = {
+    "minLength": 1,
+    "maxLength": 60,
+    "pattern": "^[^{}]*$",
+    "$comment": "must not hold braces",
+}
+FOUR: dict[str, Any] = {
+    "items": {"minimum": 1, "maximum": 4},
+    "minItems": 1,
+    "uniqueItems": True,
+}
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Base of the per-step settings, built from a section of the configuration."""
+@dataclass(frozen=True, slots=True)
+class CutoutSettings(Settings):
+    """``input.cutouts``: what is downloaded from TESScut."""
 
-    @classmethod
-    def from_mapping(cls, section: Mapping[str, Any]) -> Self:
-        """Build from ``section``; an unknown key is an error, not a typo to ignore."""
-        unknown = set(section) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ConfigError(f"unknown {cls.__name__} keys: {', '.join(sorted(unknown))}")
-        return cls(**section)
+    targets: list[int | list[float]] = setting(
+        [],
+        "TIC numbers, or [ra, dec] [deg]; empty: nothing is downloaded",
+        items={"minimum": 1, "items": {}, "minItems": 2, "maxItems": 2},
+        uniqueItems=True,
+    )
+    size: int = setting(15, "rows and columns of each cutout", unit="pixels", minimum=3, maximum=99)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class ServerSettings(Settings):
+    """``input.mast.servers``: addresses, other ones for mirrors and tests."""
+
+    cloud: str = setting(
+        "https://s3.amazonaws.com", "S3 server with the bucket stpubdata", **SERVER
+    )
+    archive: str = setting("https://archive.stsci.edu", "lists of images", **SERVER)
+    mast: str = setting(
+        "https://mast.stsci.edu", "images, cutouts, coordinates of TIC stars", **SERVER
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MastSettings(Settings):
+    """``input.mast``: how images and cutouts are downloaded."""
+
+    from_: str = setting(
+        "cloud", choices={"cloud": "MAST's public bucket at Amazon", "https": "MAST's own servers"}
+    )
+    time_range: list[float] | None = setting(
+        None,
+        "[first, last]: only images that begin in this interval; null: all",
+        unit="BTJD",
+        minItems=2,
+        maxItems=2,
+    )
+    connections: int = setting(
+        4, "simultaneous downloads in each of at most two jobs", minimum=1, maximum=16
+    )
+    retries: int = setting(
+        5, "attempts after a failure that may be temporary", minimum=0, maximum=100
+    )
+    pause: float = setting(
+        1.0,
+        "before the first retry; doubled for each further one",
+        unit="s",
+        minimum=0,
+        maximum=3600,
+    )
+    timeout: float = setting(
+        60.0, "how long a server may be silent", unit="s", exclusiveMinimum=0, maximum=3600
+    )
+    checksum: bool = setting(True, "false: only the sizes of files are checked")
+    servers: ServerSettings = section(ServerSettings, "other addresses for mirrors and tests")
+
+
+@dataclass(frozen=True, slots=True)
+class InputSettings(Settings):
+    """``input``: the images."""
+
+    source: str = setting(
+        "ffi",
+        choices={
+            "ffi": "images in ffi_dir",
+            "simulated": "",
+            "tesscut": "cutouts",
+            "mast": "images from MAST",
+        },
+    )
+    ffi_dir: str | None = setting(
+        None,
+        "folder of images, with all its sub-folders; null: $TESSPHOT_INPUT, or data/ffi",
+        **PATH_OR_NULL,
+    )
+    cutout_dir: str | None = setting(
+        None, "folder of cutouts made by TESScut, for source: tesscut", **PATH_OR_NULL
+    )
+    cutouts: CutoutSettings = section(CutoutSettings, "cutouts to download from TESScut")
+    window: list[int] | None = setting(
+        None,
+        "[row0, row1, column0, column1]: part of each CCD to use; null: all",
+        unit="science pixels",
+        minItems=4,
+        maxItems=4,
+    )
+    tpf_dir: str | None = setting(
+        None, "folder of target pixel files that quality bits are taken from", **PATH_OR_NULL
+    )
+    on_bad_image: str = setting(
+        "error",
+        choices={"error": "stop at an unreadable image", "skip": "leave it out, and list it"},
+    )
+    keep_ffis: bool = setting(
+        True, "false: delete simulated and downloaded images once they have been read"
+    )
+    mast: MastSettings = section(MastSettings, "how to download images and cutouts")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogSettings(Settings):
+    """``catalog``: the stars on and around the CCDs."""
+
+    source: str = setting(
+        "mast",
+        choices={
+            "file": "read from `file`",
+            "simulated": "",
+            "mast": "download from MAST",
+            "vizier": "from VizieR",
+        },
+    )
+    file: str | None = setting(
+        None,
+        "CSV, ECSV, FITS, VOTable or Parquet with the TIC's columns of MAST or VizieR",
+        **PATH_OR_NULL,
+    )
+    footprint: str = setting(
+        "image",
+        choices={
+            "image": "sky to download by the WCS of an image",
+            "pointing": "by the pointing of the sector",
+        },
+    )
+    cache: str | None = setting(
+        None, "folder for downloaded stars; null: tessphot in the user's cache", **PATH_OR_NULL
+    )
+    buffer: float = setting(
+        0.2, "margin around the CCD within which stars are kept", unit="deg", minimum=0, maximum=5
+    )
+    faint_limit: float = setting(18.0, "fainter stars are ignored, also as neighbors", **TMAG)
+
+
+@dataclass(frozen=True, slots=True)
 class BackgroundSettings(Settings):
     """``prepare.background``: diffuse light of one image."""
 
-    box_size: int = 64  # [pixels] side of the mesh cells
-    mask_radius_scale: float = 1.0  # multiplies the radius of the star masks
-    anomaly_limit: float = 12.0  # [e-/s per pixel] over it, from which light is a reflection or so
+    box_size: int = setting(64, "side of the mesh cells", unit="pixels", minimum=8, maximum=1024)
+    mask_radius_scale: float = setting(
+        1.0, "factor on the radius of the masks over stars", exclusiveMinimum=0
+    )
+    reflection_limit: float = setting(
+        12.0,
+        "excess above the background treated as a reflection",
+        unit="e-/s per pixel",
+        was="anomaly_limit",
+        exclusiveMinimum=0,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SmoothingSettings(Settings):
     """``prepare.smoothing``: backgrounds of neighboring images are averaged."""
 
-    hours: float = 1.5  # [h] full width in time; 0: none
+    hours: float = setting(
+        1.5, "full width in time over which backgrounds are averaged; 0: none", unit="h", minimum=0
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FlagSettings(Settings):
-    """``prepare.flags``: which images are flagged from what is seen in them."""
+    """``prepare.flags``: images that are flagged for what their pixels show."""
 
-    straylight_factor: float = 5.0  # background over the quiet sky where brightest: stray light
-    motion_limit: float = 0.06  # [pixels] displacement from the images around, above which: coarse
+    straylight_factor: float = setting(
+        5.0,
+        "ratio of the background to the quiet sky above which it is stray light",
+        exclusiveMinimum=1,
+    )
+    motion_limit: float = setting(
+        0.06,
+        "displacement from neighboring images flagged as coarse pointing",
+        unit="pixels",
+        exclusiveMinimum=0,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AverageSettings(Settings):
-    """``prepare.average``: which images the average image is made from."""
+    """``prepare.average``: images that the average image is made from."""
 
-    max_background: float = 1000.0  # [e-/s per pixel] brighter images are left out
+    max_background: float = setting(
+        1000.0,
+        "images with a brighter background are not averaged",
+        unit="e-/s per pixel",
+        exclusiveMinimum=0,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MotionSettings(Settings):
     """``prepare.motion``: the stars that the image motion is measured with."""
 
-    n_stars: int = 2000  # at the most, spread over the CCD
-    bright_limit: float = 7.5  # [Tmag] brighter stars saturate
-    faint_limit: float = 12.5  # [Tmag] fainter ones add little
+    n_stars: int = setting(2000, "maximum number of stars, spread over the CCD", minimum=3)
+    bright_limit: float = setting(7.5, "brighter stars are saturated", **TMAG)
+    faint_limit: float = setting(12.5, "fainter stars contribute little", **TMAG)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class PrepareSettings(Settings):
+    """``prepare``: from images to a cube of pixels, backgrounds, flags and motion."""
+
+    block_size: int = setting(
+        64,
+        "images per job; memory and disk access grow with it",
+        unit="cadences",
+        minimum=1,
+        maximum=4096,
+    )
+    bad_quality: int = setting(
+        4335,
+        "TESS quality bits that exclude an image from averages and metrics",
+        unit="bits",
+        minimum=0,
+        maximum=65535,
+    )
+    compression_error: float = setting(
+        0.0625,
+        "rms rounding of stored pixels; 0: exact, larger files",
+        unit="of 1 sigma",
+        minimum=0,
+        maximum=1,
+    )
+    background: BackgroundSettings = section(BackgroundSettings)
+    smoothing: SmoothingSettings = section(SmoothingSettings)
+    flags: FlagSettings = section(FlagSettings)
+    average: AverageSettings = section(AverageSettings)
+    motion: MotionSettings = section(MotionSettings, "stars that the image motion is measured with")
+
+
+@dataclass(frozen=True, slots=True)
 class PrfSettings(Settings):
     """``prf``: the pixel response function."""
 
-    source: str = "data"  # data: from the stars | spoc: the mission's files | generic
-    folder: str | None = None  # folder of the mission's PRF files
-    n_stars: int = 3000  # at the most, that the PRF is taken from
-    bright_limit: float = 7.5  # [Tmag] brighter stars saturate
-    faint_limit: float = 13.5  # [Tmag] fainter ones add little
+    source: str = setting(
+        "data",
+        choices={
+            "data": "fitted to stars",
+            "spoc": "the mission's files in `folder`",
+            "generic": "",
+        },
+    )
+    folder: str | None = setting(
+        None, "folder of the mission's PRF files, with all its sub-folders", **PATH_OR_NULL
+    )
+    n_stars: int = setting(3000, "maximum number of stars that the PRF is fitted to", minimum=1)
+    bright_limit: float = setting(7.5, "brighter stars are saturated", **TMAG)
+    faint_limit: float = setting(13.5, "fainter stars contribute little", **TMAG)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TimeSettings(Settings):
     """``times``: barycentric times of the stars."""
 
-    ephemeris: str | None = None  # file that tells where TESS was; None: it is reckoned
+    ephemeris: str | None = setting(
+        None,
+        "position of TESS, SPK kernel or vectors of JPL Horizons; null: computed orbit",
+        **PATH_OR_NULL,
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class TodoSettings(Settings):
+    """``todo``: the stars that are measured."""
+
+    faint_limit: float = setting(15.0, "fainter stars are not measured", **TMAG)
+    # What the lists hold is checked by tessphot_lib.io.stars.star_lists.
+    exclude: list[Any] | str = setting(
+        [],
+        "stars not to measure: TIC numbers, {tic_id, sector, reason}, or a CSV file",
+        minLength=1,
+    )
+    methods: dict[Any, Any] | str = setting(
+        {},
+        "method by TIC number, overrides photometry.method; or a CSV file",
+        minLength=1,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSettings(Settings):
+    """``targets``: single stars to measure."""
+
+    tic_ids: list[int] = setting(
+        [],
+        "TIC numbers of the stars to measure; empty: all stars of the todo list",
+        items={"minimum": 1, "maximum": 99_999_999_999},
+        uniqueItems=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class MethodSettings(Settings):
     """Base of the settings of a method of photometry."""
 
+    summary: ClassVar[str] = ""
     fits_neighbors: ClassVar[bool] = False  # whether stars are fitted together with others
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ApertureSettings(MethodSettings):
-    """``photometry.aperture``: pixels that are summed."""
+    """``photometry.aperture``: sums of pixels."""
 
-    kind: str = "optimal"  # optimal: best signal to noise | significant: all that stands out
-    threshold: float = 3.0  # [sigma] over the local sky for a pixel of the average image to count
-    min_pixels: int = 4  # smaller apertures are replaced by the 3 x 3 pixels around the star
-    max_radius: float = 13.0  # [pixels] reach of an aperture at Tmag 5; 0.1 dex less per magnitude
-    motion_correction: bool = True  # put back the light that motion carries over the edge
+    summary: ClassVar[str] = "sum of pixels"
+
+    kind: str = setting(
+        "optimal",
+        choices={"optimal": "best signal to noise", "significant": "all pixels above threshold"},
+    )
+    threshold: float = setting(
+        3.0,
+        "minimum excess of a pixel of the average image above the local sky",
+        unit="sigma",
+        exclusiveMinimum=0,
+    )
+    min_pixels: int = setting(
+        4, "smaller apertures are replaced by 3 x 3 pixels around the star", minimum=1
+    )
+    max_radius: float = setting(
+        13.0,
+        "maximum radius at Tmag 5; 0.1 dex less per magnitude",
+        unit="pixels",
+        exclusiveMinimum=0,
+    )
+    motion_correction: bool = setting(
+        True, "correct for flux that image motion carries over the aperture edge"
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LinpsfSettings(MethodSettings):
     """``photometry.linpsf``: PRF fits."""
 
+    summary: ClassVar[str] = "PRF fit of the fluxes"
     fits_neighbors: ClassVar[bool] = True
-    free_limit: float = 16.0  # [Tmag] fainter stars keep their mean flux in single images
+
+    free_limit: float = setting(16.0, "fainter stars keep their mean flux in single images", **TMAG)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PsfSettings(MethodSettings):
-    """``photometry.psf``: places of stars in PRF fits."""
+    """``photometry.psf``: positions of stars in PRF fits."""
 
+    summary: ClassVar[str] = "PRF fit of fluxes and positions"
     fits_neighbors: ClassVar[bool] = True
-    place_limit: float = 14.0  # [Tmag] whose places are fitted to the average image
-    image_limit: float = 9.0  # [Tmag] whose places are fitted to each image, too
+
+    position_limit: float = setting(
+        14.0,
+        "positions of brighter stars are fitted to the average image",
+        was="place_limit",
+        **TMAG,
+    )
+    image_limit: float = setting(
+        9.0, "positions of brighter stars are fitted to each image, too", **TMAG
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class CorrectionSettings(Settings):
     """``photometry.correction``: FLUX_CORR."""
 
-    method: str = "trends"  # trends: of motion and common trends | motion: of that only | none
-    n_stars: int = 512  # bright isolated stars of a whole CCD that tell the trends
-    max_trends: int = 4  # that are taken off
+    method: str = setting(
+        "trends",
+        choices={
+            "trends": "motion and cotrending basis vectors",
+            "motion": "motion only",
+            "none": "",
+        },
+    )
+    n_stars: int = setting(
+        512, "bright isolated stars of a CCD that the basis vectors are from", minimum=1
+    )
+    max_basis_vectors: int = setting(
+        4, "maximum number of basis vectors", was="max_trends", minimum=1, maximum=20
+    )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class HaloSettings(MethodSettings):
     """``photometry.halo``: weighted sums of pixels around saturated stars."""
 
-    radius: float = 20.0  # [pixels] around the star
-    gap: float = 0.5  # [d] weights are found anew after gaps longer than this
-    min_pixels: int = 40  # with fewer usable ones the star is measured by its aperture
-    motion_correction: bool = True  # take off what motion does to each pixel
+    summary: ClassVar[str] = "weighted sum of the pixels around a saturated star"
+
+    radius: float = setting(
+        20.0, "radius of the pixels used, around the star", unit="pixels", minimum=3, maximum=40
+    )
+    gap: float = setting(
+        0.5, "weights are determined again after longer gaps", unit="d", exclusiveMinimum=0
+    )
+    min_pixels: int = setting(
+        40, "with fewer usable pixels the star is measured by its aperture", minimum=1
+    )
+    motion_correction: bool = setting(True, "subtract the effect of the image motion on each pixel")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AutoSettings(Settings):
-    """``photometry.auto``: by which method a star is measured, if none is forced."""
+    """``photometry.auto``: the method of each star, if none is forced."""
 
-    halo_always: float = 2.0  # [Tmag] brighter stars: halo
-    halo_limit: float = 6.0  # [Tmag] fainter stars: never halo
-    halo_edge: float = 0.01  # of its expected flux on the edge of its pixels: halo
-    linpsf_contamination: float = 0.25  # of the light in its aperture not its own: linpsf
+    halo_always: float = setting(2.0, "stars this bright or brighter: halo", **TMAG)
+    halo_limit: float = setting(6.0, "so are brighter ones than this whose aperture is cut", **TMAG)
+    halo_edge_fraction: float = setting(
+        0.01,
+        "cut: more than this fraction of the expected flux is at an edge",
+        was="halo_edge",
+        minimum=0,
+    )
+    linpsf_contamination: float = setting(
+        0.25,
+        "of others, those with more contamination in the aperture: linpsf",
+        minimum=0,
+        maximum=1,
+    )
 
 
 # The methods of photometry: their names, and their sections of the configuration.
@@ -153,4 +453,72 @@ METHODS: dict[str, type[MethodSettings]] = {
     "psf": PsfSettings,
     "halo": HaloSettings,
 }
-FITTING_METHODS = tuple(name for name, section in METHODS.items() if section.fits_neighbors)
+FITTING_METHODS = tuple(name for name, kind in METHODS.items() if kind.fits_neighbors)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotometrySettings(Settings):
+    """``photometry``: how stars are measured."""
+
+    method: str = setting(
+        "auto",
+        choices={
+            "auto": "chosen for each star by the rules below",
+            **{name: kind.summary for name, kind in METHODS.items()},
+        },
+    )
+    tiles: list[int] = setting(
+        [8, 8],
+        "[rows, columns]: tiles of a CCD, one job each",
+        items={"minimum": 1, "maximum": 256},
+        minItems=2,
+        maxItems=2,
+    )
+    aperture: ApertureSettings = section(ApertureSettings, "sums of pixels")
+    linpsf: LinpsfSettings = section(LinpsfSettings, "PRF fits, also for psf")
+    psf: PsfSettings = section(PsfSettings, "PRF fits of positions, too")
+    correction: CorrectionSettings = section(CorrectionSettings, "FLUX_CORR")
+    halo: HaloSettings = section(HaloSettings, "weighted sums of pixels around saturated stars")
+    auto: AutoSettings = section(AutoSettings, "the method of each star, with method: auto")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSettings(Settings):
+    """``output``: the light curves, and pictures."""
+
+    version: int = setting(
+        1, "VERSION in the names and headers of the light curves", minimum=1, maximum=99
+    )
+    origin: str = setting(
+        "TASOC/Aarhus",
+        "ORIGIN in the headers, by which lightkurve recognizes the format",
+        **NO_BRACES,
+    )
+    pictures: bool = setting(False, "true: also draw the average image and a light curve as PNG")
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration(Settings):
+    """All sections of ``config/config.yaml``."""
+
+    sectors: list[int] = setting(
+        [14],
+        "one or more",
+        items={"minimum": 1, "maximum": 9999},
+        minItems=1,
+        uniqueItems=True,
+    )
+    cameras: list[int] = setting([1, 2, 3, 4], "1 to 4", **FOUR)
+    ccds: list[int] = setting([1, 2, 3, 4], "1 to 4", **FOUR)
+    input: InputSettings = section(InputSettings)
+    catalog: CatalogSettings = section(CatalogSettings)
+    prepare: PrepareSettings = section(PrepareSettings)
+    prf: PrfSettings = section(PrfSettings)
+    times: TimeSettings = section(TimeSettings)
+    todo: TodoSettings = section(TodoSettings)
+    targets: TargetSettings = section(TargetSettings)
+    photometry: PhotometrySettings = section(PhotometrySettings)
+    simulation: SimulationSettings = section(
+        SimulationSettings, "only used with input.source: simulated"
+    )
+    output: OutputSettings = section(OutputSettings)

@@ -49,7 +49,9 @@ def choose_methods(
     """
     tmag = np.asarray(tmag, dtype=float)
     with np.errstate(invalid="ignore"):
-        is_cut = (tmag < settings.halo_limit) & (np.asarray(edge_share) > settings.halo_edge)
+        is_cut = (tmag < settings.halo_limit) & (
+            np.asarray(edge_share) > settings.halo_edge_fraction
+        )
         is_halo = (tmag <= settings.halo_always) | is_cut
         is_crowded = np.asarray(contamination) > settings.linpsf_contamination
         is_crowded &= tmag > SATURATION_TMAG
@@ -127,7 +129,7 @@ def choice_cards(settings: Mapping[str, Any]) -> Cards:
     return {
         "AUTO_TMG": (float(rules.halo_always), "[mag] stars as bright: halo"),
         "AUTO_LIM": (float(rules.halo_limit), "[mag] limit of halo for cut apertures"),
-        "AUTO_EDG": (float(rules.halo_edge), "share of flux at the edge for that"),
+        "AUTO_EDG": (float(rules.halo_edge_fraction), "share of flux at the edge for that"),
         "AUTO_CON": (
             float(rules.linpsf_contamination),
             "contamination from which on: linpsf",

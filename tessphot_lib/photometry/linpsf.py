@@ -5,7 +5,7 @@ depends neither on the tile nor on who else is to be measured. All stars that
 the catalog knows are fitted to the average image; in single images those
 brighter than ``photometry.linpsf.free_limit`` are, and the others stay as they
 are in the average. ``psf`` also fits the places of stars down to
-``photometry.psf.place_limit``, in the average image, and of those down to
+``photometry.psf.position_limit``, in the average image, and of those down to
 ``photometry.psf.image_limit`` in each image.
 """
 
@@ -268,7 +268,7 @@ def _fit_average(
     light = (cube.average_image(region).astype(float) - wings).ravel()
     n_good = max(1, int(((cube.quality & int(OWN_BAD_CADENCE)) == 0).sum()))
     sigma = np.sqrt(noise**2 / n_good + error**2 + CONFUSION**2).ravel()
-    refined = None if places is None else stars.tmag[near] <= places.place_limit
+    refined = None if places is None else stars.tmag[near] <= places.position_limit
     for _ in range(1 if refined is None else N_PLACE_ROUNDS):
         design = Design.of(prf, region, *stars.at(near))
         stars.flux[near], d_row, d_column = fit_average_image(

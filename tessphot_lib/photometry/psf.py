@@ -25,7 +25,7 @@ def _cards(settings: Mapping[str, Any]) -> Cards:
     psf = PsfSettings.from_mapping(settings["psf"])
     return {
         **linpsf_cards(settings),
-        "PSF_PLAC": (float(psf.place_limit), "[mag] places fitted to the average image"),
+        "PSF_PLAC": (float(psf.position_limit), "[mag] places fitted to the average image"),
         "PSF_IMAG": (float(psf.image_limit), "[mag] places fitted to each image"),
     }
 

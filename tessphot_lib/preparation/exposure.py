@@ -106,7 +106,7 @@ def field_of_stars(catalog: Path, window: Window, settings: Mapping[str, Any]) -
         sky_rows=sky_rows(mask),
         motion_stars=motion_stars,
         wcs=ffi_wcs(str(about["wcs"])),
-        anomaly_limit=background.anomaly_limit,
+        anomaly_limit=background.reflection_limit,
         bad_quality=int(settings["bad_quality"]),
         max_background=AverageSettings.from_mapping(settings["average"]).max_background,
     )

@@ -38,7 +38,7 @@ class KnownLight:
     motion : (n_images, 6) array
         Against the average image; NaN counts as none.
     limit : float
-        ``prepare.background.anomaly_limit`` [e-/s per pixel].
+        ``prepare.background.reflection_limit`` [e-/s per pixel].
     """
 
     grid: Mesh | Patches

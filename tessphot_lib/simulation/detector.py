@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SCIENCE_COLUMNS
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation.schedule import generator
-from tessphot_lib.simulation.settings import SimulationSettings
 
 INT_TIME = 1.98  # [s] of each frame in which light is collected
 READ_TIME = 0.02  # [s]

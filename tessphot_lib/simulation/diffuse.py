@@ -5,10 +5,10 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SCIENCE_COLUMNS
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation.motion import CENTER, HALF
 from tessphot_lib.simulation.pointing import camera_center
 from tessphot_lib.simulation.schedule import generator, image_kind, scattered_strength
-from tessphot_lib.simulation.settings import SimulationSettings
 
 GLOW_START = 2350.0  # [pixels] from the camera's centre, where the glow begins
 GLOW_LENGTH = 620.0  # [pixels] from there to the corner

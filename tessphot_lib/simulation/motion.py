@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation.schedule import SECTOR_DAYS, generator, image_kind
-from tessphot_lib.simulation.settings import SimulationSettings
 
 CENTER = 1023.5  # [pixels] row and column of the middle of the CCD
 HALF = 1024.0  # [pixels] from there to the edge

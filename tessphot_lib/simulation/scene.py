@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation import detector, diffuse, prf
 from tessphot_lib.simulation.motion import displacement, image_motion
 from tessphot_lib.simulation.orbit import spacecraft_position
 from tessphot_lib.simulation.pointing import TanSip, reference_wcs, to_vectors
 from tessphot_lib.simulation.schedule import SECTOR_DAYS, cadence_numbers, image_kind, image_starts
-from tessphot_lib.simulation.settings import SimulationSettings
 from tessphot_lib.simulation.stars import Stars, draw_stars, relative_flux, with_showcase
 
 SPEED_OF_LIGHT = 173.1446326846693  # [au/d]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.simulation.settings import SimulationSettings
+from tessphot_lib.core.simulation_settings import SimulationSettings
 
 TDB_MINUS_UTC = 69.184  # [s] since 2017; nothing before is simulated
 SECTOR_DAYS = 27.4  # [d] two orbits

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import BTJD_OFFSET, SCIENCE_COLUMNS, SCIENCE_ROWS, TMAG_ZEROPOINT
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation.pointing import TanSip, to_angles, to_vectors
 from tessphot_lib.simulation.schedule import generator
-from tessphot_lib.simulation.settings import SimulationSettings
 
 MARGIN = 64.0  # [pixels] around the CCD in which there are stars: more than 0.2 deg
 COUNT_TMAG = 17.0  # `stars_per_ccd` counts down to here

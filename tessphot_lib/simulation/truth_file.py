@@ -28,11 +28,11 @@ import numpy as np
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation import diffuse
 from tessphot_lib.simulation.ffi_file import has_failed_wcs, header_quality
 from tessphot_lib.simulation.scene import Scene, build_scene
 from tessphot_lib.simulation.schedule import ffi_name, generator
-from tessphot_lib.simulation.settings import SimulationSettings
 from tessphot_lib.simulation.stars import (
     MARGIN,
     VARIABILITY_NAMES,

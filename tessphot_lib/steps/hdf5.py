@@ -85,7 +85,7 @@ def run_hdf5(
         images["background"],
         average,
         _against_average(images["motion"], images["is_averaged"]),
-        background.anomaly_limit,
+        background.reflection_limit,
     )
     flagged = int((images["quality"] != 0).sum())
     n_images = len(images["time"])

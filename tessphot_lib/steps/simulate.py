@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation.ffi_file import write_ffi
 from tessphot_lib.simulation.render import Renderer
 from tessphot_lib.simulation.scene import build_scene
 from tessphot_lib.simulation.schedule import cadence_index
-from tessphot_lib.simulation.settings import SimulationSettings
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation.scene import build_scene
-from tessphot_lib.simulation.settings import SimulationSettings
 from tessphot_lib.simulation.truth_file import write_tic, write_truth
 
 log = logging.getLogger(__name__)

@@ -65,7 +65,7 @@ def run_trends(
             tic_id=targets.stars["tic_id"].to_numpy(),
             row=targets.stars["row"].to_numpy(dtype=float),
             column=targets.stars["column"].to_numpy(dtype=float),
-            max_trends=correction.max_trends,
+            max_trends=correction.max_basis_vectors,
         )
         write_trends(
             output,

@@ -99,6 +99,12 @@ def test_configuration_without_mistakes(config):
         ("prepare.motion.faint_limit", 7, "prepare.motion.bright_limit: 7.5 must be less than"),
         ("photometry.tiles", [0, 8], "photometry.tiles[0]: 0 must be at least 1"),
         ("targets.tic_ids", [0], "targets.tic_ids[0]: 0 must be at least 1"),
+        ("simulation.n_images", 0, "simulation.n_images: 0 must be at least 1"),
+        ("simulation.motion_rms", -0.1, "simulation.motion_rms: -0.1 must be at least 0"),
+        ("simulation.cadence_seconds", 33, "cadence_seconds: 33 must be a multiple of 20"),
+        ("simulation.cadence_seconds", 158.4, "cadence_seconds: 158.4 must be a multiple of 20"),
+        ("simulation.reflection_center", [3.0], "reflection_center: [3.0] must have at least 2"),
+        ("simulation.sead", 2, "simulation.sead: unknown key; did you mean simulation.seed?"),
         ("output.origin", "{x}", "output.origin: '{x}' must not hold braces"),
     ],
 )

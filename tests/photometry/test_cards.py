@@ -9,7 +9,7 @@ from tessphot_lib.photometry.methods import METHODS, method_cards
 SETTINGS = {
     "aperture": {"kind": "significant", "threshold": 4, "motion_correction": False},
     "linpsf": {"free_limit": 15.5},
-    "psf": {"place_limit": 13},
+    "psf": {"position_limit": 13},
     "halo": {"radius": 15, "min_pixels": 50},
 }
 

@@ -13,7 +13,9 @@ from tessphot_lib.photometry.choice import (
     is_left_out,
 )
 
-LIMITS = AutoSettings(halo_always=2.5, halo_limit=5.5, halo_edge=0.02, linpsf_contamination=0.3)
+LIMITS = AutoSettings(
+    halo_always=2.5, halo_limit=5.5, halo_edge_fraction=0.02, linpsf_contamination=0.3
+)
 
 
 @pytest.mark.parametrize(

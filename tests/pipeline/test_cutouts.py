@@ -25,13 +25,13 @@ from pipeline_run import by_tic_id
 
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.core.star_warnings import LIMITED_APERTURE
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_todo
 from tessphot_lib.simulation.schedule import ffi_names
-from tessphot_lib.simulation.settings import SimulationSettings
 from tessphot_lib.steps.backgrounds import run_backgrounds
 from tessphot_lib.steps.ffi_table import run_ffi_table
 from tessphot_lib.steps.photometry import run_photometry

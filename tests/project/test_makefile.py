@@ -36,6 +36,7 @@ def test_help_names_the_targets():
         "test-slurm",
         "fuzz",
         "lint",
+        "config",
         "benchmark",
         "clean",
     )

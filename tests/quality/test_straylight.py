@@ -6,9 +6,9 @@ import pytest
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.settings import FlagSettings
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.quality.straylight import brightest_level, has_straylight
 from tessphot_lib.simulation.diffuse import diffuse_light, scattered_level
-from tessphot_lib.simulation.settings import SimulationSettings
 
 
 def test_stray_light():

@@ -14,6 +14,7 @@ from astropy.wcs import WCS
 
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation.ffi_file import has_failed_wcs
 from tessphot_lib.simulation.pointing import CAMERA_CENTER, boresight, reference_wcs
 from tessphot_lib.simulation.render import Renderer
@@ -27,7 +28,6 @@ from tessphot_lib.simulation.schedule import (
     scattered_strength,
     utc,
 )
-from tessphot_lib.simulation.settings import SimulationSettings
 from tessphot_lib.simulation.truth_file import read_scene
 from tessphot_lib.steps.simulate import run_simulate
 from tessphot_lib.steps.simulate_scene import run_simulate_scene

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.core.errors import ConfigError, InputDataError
+from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation.detector import bleed, full_well_rate
 from tessphot_lib.simulation.motion import displacement, largest_displacement
 from tessphot_lib.simulation.orbit import barycentric_correction, spacecraft_position
@@ -19,7 +20,6 @@ from tessphot_lib.simulation.scene import (
     noise_truth,
     prf_truth,
 )
-from tessphot_lib.simulation.settings import SimulationSettings
 from tessphot_lib.simulation.stars import TRANSIT
 
 CCD = CcdId(14, 2, 3)
@@ -401,18 +401,3 @@ def test_light_arrives_early_when_the_spacecraft_is_on_the_side_of_the_star():
     away = barycentric_correction(time, (ra + 180) % 360, -dec)[0, 0]
     assert toward * 86400 == pytest.approx(499.0, rel=0.03)
     assert away == pytest.approx(-toward)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"n_images": 0}, "n_images must be at least 1, got 0"),
-        ({"motion_rms": -0.1}, "motion_rms must not be negative, got -0.1"),
-        ({"cadence_seconds": 33}, "cadence_seconds must be a multiple of 20, got 33"),
-        ({"reflection_center": [3.0]}, r"reflection_center must be \[row, column\]"),
-        ({"sead": 2}, "unknown SimulationSettings keys: sead"),
-    ],
-)
-def test_impossible_settings_are_refused(change, message):
-    with pytest.raises(ConfigError, match=message):
-        SimulationSettings.from_mapping(change)

@@ -46,7 +46,7 @@ from tessphot_lib.io.images.tpf_files import find_tpfs, read_tpf_listing, write_
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import code_digest
 from tessphot_lib.simulation.schedule import ffi_names
-from tessphot_lib.simulation.settings import SimulationSettings
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.core.tiles import tiles_in
 
 CACHE = Path(".snakemake/tessphot/ffis")
