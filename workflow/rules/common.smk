@@ -8,6 +8,7 @@ import sys
 import time
 
 import yaml
+from snakemake.common.configfile import load_configfile
 
 # The scripts import tessphot_lib, which lies beside workflow/, installed or not.
 PROJECT = Path(workflow.basedir).parent
@@ -26,6 +27,7 @@ from tessphot_lib.core.config_check import (
     ffi_folder_origin,
 )
 from tessphot_lib.core.errors import ConfigError, TessphotError
+from tessphot_lib.core.renamed_keys import combined
 from tessphot_lib.io.files.atomic import remove_partials
 from tessphot_lib.plan.cluster_jobs import cancel_recorded_jobs, cancel_slurm_jobs
 from tessphot_lib.io.images.cutout_files import find_cutouts
@@ -59,6 +61,13 @@ def stop(error):
     """End with a message in place of a traceback, before any job."""
     logger.error(f"error: {error}")
     sys.exit(1)
+
+
+def given_configs():
+    """The default configuration, the user's files and the command line, and what each says."""
+    files = [PROJECT / "config" / "config.yaml", *workflow.overwrite_configfiles]
+    given = [(str(file), load_configfile(file)) for file in files]
+    return [*given, ("--config", workflow.config_settings.config)]
 
 
 def ccds_with_images():
@@ -420,7 +429,14 @@ def show_where_logs_are():
 
 
 schema = yaml.safe_load(Path(workflow.basedir, "schemas", "config.schema.yaml").read_text())
-config.update(read_values(config, schema))  # --config gives texts where numbers are meant
+try:
+    given, renamed_keys = combined(given_configs())
+except ConfigError as error:
+    stop(error)
+config.clear()
+config.update(read_values(given, schema))  # --config gives texts where numbers are meant
+for line in renamed_keys if workflow.is_main_process else []:
+    logger.warning(line)
 if workflow.is_main_process:
     try:
         check_config(config, schema)
