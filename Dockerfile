@@ -1,4 +1,4 @@
-# The environment of pyproject.toml as an image. Untried: written without a container engine.
+# A container image with the packages of pyproject.toml. Untested. To run the demo in it:
 #     docker build -t tessphot . && docker run --rm -v "$PWD/run:/run" tessphot --cores 2 \
 #         --snakefile /opt/tessphot/workflow/Snakefile --configfile /opt/tessphot/config/demo.yaml \
 #         --directory /run
