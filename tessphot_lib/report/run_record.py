@@ -1,6 +1,5 @@
 """``run.json``: what ran when, on what, with which settings, and how much came out."""
 
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ import pandas as pd
 from tessphot_lib.core.flags import is_bad_for_all_stars
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import software_version
-from tessphot_lib.io.files.atomic import complete_file
+from tessphot_lib.io.files.json_files import write_json
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.products.pixels_hdf5 import read_image_quality
 
@@ -61,8 +60,7 @@ def write_run_record(
         "ccds": _counts(ffi_tables, pixels, stars),
         "settings": dict(config),
     }
-    with complete_file(path) as partial:
-        partial.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
+    write_json(path, record, indent=2)
 
 
 def _counts(

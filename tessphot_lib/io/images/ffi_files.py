@@ -21,6 +21,7 @@ from typing import NamedTuple
 from tessphot_lib.core.constants import BTJD_UNIX, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.files.json_files import write_json
 
 FFI_NAME = re.compile(
     r"tess(?P<stamp>\d{13})-s(?P<sector>\d{4})-(?P<camera>[1-4])-(?P<ccd>[1-4])"
@@ -152,10 +153,9 @@ def write_listing(cache: Path, found: Mapping[CcdId, list[FfiFile]]) -> None:
         Folder for these files, made if need be; what it held before is replaced.
     found : mapping of CcdId to list of FfiFile
     """
-    cache.mkdir(parents=True, exist_ok=True)
     for ccd_id, ffis in found.items():
-        _write_json(cache / f"{ccd_id}.json", ffis)
-    _write_json(cache / "ccds.json", [str(ccd_id) for ccd_id in found])
+        write_json(cache / f"{ccd_id}.json", ffis)
+    write_json(cache / "ccds.json", [str(ccd_id) for ccd_id in found])
 
 
 def listed_ccds(cache: Path) -> list[CcdId]:
@@ -208,12 +208,6 @@ def _mark_duplicates(entries: list[tuple[str, bool, str]]) -> list[FfiFile]:
         FfiFile(stamp, path, stamp == before)
         for (stamp, _, path), before in zip(entries, earlier, strict=False)
     ]
-
-
-def _write_json(path: Path, content: list) -> None:
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps(content))
-    partial.replace(path)
 
 
 def _read_json(path: Path) -> list:

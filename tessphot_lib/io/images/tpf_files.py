@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.files.json_files import write_json
 from tessphot_lib.io.images.ffi_files import walk_files
 
 TPF_NAME = re.compile(r".*[-_]tp\.fits(\.gz)?")
@@ -89,10 +90,7 @@ def _cards(file: BinaryIO) -> Iterable[str]:
 
 def write_tpf_listing(path: Path, found: Mapping[CcdId, list[str]]) -> None:
     """Keep what `find_tpfs` found, for processes that shall not search again."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    partial.write_text(json.dumps({str(ccd_id): paths for ccd_id, paths in found.items()}))
-    partial.replace(path)
+    write_json(path, {str(ccd_id): paths for ccd_id, paths in found.items()})
 
 
 def read_tpf_listing(path: Path) -> dict[CcdId, list[str]]:
