@@ -229,7 +229,7 @@ class PixelCube:
     image_name, time, time_start, time_stop, timecorr, exposure_time, cadenceno, quality,
     background, background_error, background_level, motion, motion_error,
     observatory_position : arrays
-        One entry per image, see ``docs/pixels_hdf5.md``.
+        One entry per image: the datasets of `PER_IMAGE`, see ``docs/pixels_hdf5.md``.
 
     Raises
     ------
@@ -375,11 +375,23 @@ class PixelCube:
         self.attributes = dict(self._file.attrs)
         self.ccd_id = CcdId.from_string(str(self.attributes["ccd"]))
         self.window = Window(*map(int, self.attributes["window"]))
-        for name in PER_IMAGE:
-            setattr(self, name, self._part(name))
+        self.time: NDArray[np.float64] = self._part("time")
+        self.time_start: NDArray[np.float64] = self._part("time_start")
+        self.time_stop: NDArray[np.float64] = self._part("time_stop")
+        self.timecorr: NDArray[np.float64] = self._part("timecorr")
+        self.exposure_time: NDArray[np.float64] = self._part("exposure_time")
+        self.cadenceno: NDArray[np.int64] = self._part("cadenceno")
+        self.quality: NDArray[np.int32] = self._part("quality")
+        self.background: NDArray[np.float32] = self._part("background")
+        self.background_error: NDArray[np.float32] = self._part("background_error")
+        self.background_level: NDArray[np.float64] = self._part("background_level")
+        self.motion: NDArray[np.float64] = self._part("motion")
+        self.motion_error: NDArray[np.float64] = self._part("motion_error")
+        self.observatory_position: NDArray[np.float64] = self._part("observatory_position")
         self.n_cadences = len(self.time)
-        self.image_name = self._file["image_name"].asstr()[()]
-        self.patches = None
+        self.image_name: NDArray[np.object_] = self._file["image_name"].asstr()[()]
+        self.patches: dict[str, NDArray] | None = None
+        self.grid: Mesh | Patches
         if "mesh" in self._file:
             edges = self._file["mesh"]
             straps = edges["straps"][()] if "straps" in edges else None
