@@ -64,15 +64,16 @@ def long_sector(results: Path, scratch: Path, blocks: list[Path]) -> dict[str, C
     catalog, average = results / "catalog.sqlite", scratch / "average_image.fits"
     jitter, pixels = scratch / "jitter.ecsv", scratch / "pixels.hdf5"
     spacecraft = results.parent / f"spacecraft_sector{ccd_id.sector}.ecsv"
-    all_made = blocks, average, jitter, catalog, spacecraft, pixels, ccd_id
+    made = {"average_image": average, "jitter": jitter, "catalog": catalog}
+    made |= {"spacecraft": spacecraft, "output": pixels}
     steps = {
-        "average_image": ("run_average_image", blocks, catalog, average, ccd_id),
-        "jitter": ("run_jitter", blocks, jitter, ccd_id),
-        "hdf5": ("run_hdf5", *all_made),
+        "average_image": (("run_average_image", blocks, catalog, average, ccd_id), {}),
+        "jitter": (("run_jitter", blocks, jitter, ccd_id), {}),
+        "hdf5": (("run_hdf5", blocks, ccd_id), made),
     }
-    module = "tessphot_lib.steps"
     return {
-        name: measure(f"{module}.{name}", *call, settings=settings) for name, call in steps.items()
+        name: measure(f"tessphot_lib.steps.{name}", *call, **paths, settings=settings)
+        for name, (call, paths) in steps.items()
     }
 
 

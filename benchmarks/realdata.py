@@ -20,6 +20,7 @@ from astropy.io import fits
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.images.cutout_files import find_cutouts
 from tessphot_lib.steps.average_image import run_average_image
@@ -59,7 +60,16 @@ def prepare(
     run_jitter(blocks, jitter, ccd_id, settings=settings)
     run_spacecraft([ffis], path, ccd_id.sector, ephemeris=None)
     pixels = folder / "pixels.hdf5"
-    run_hdf5(blocks, average, jitter, catalog, path, pixels, ccd_id, settings=settings)
+    run_hdf5(
+        blocks,
+        ccd_id,
+        average_image=average,
+        jitter=jitter,
+        catalog=catalog,
+        spacecraft=path,
+        output=pixels,
+        settings=settings,
+    )
     chosen = {} if prf is None else {"source": "spoc", "folder": str(prf)}
     run_prf(pixels, catalog, folder / "prf.fits", ccd_id, settings=chosen)
 
@@ -68,15 +78,13 @@ def measure(folder: Path, ccd_id: CcdId, method: str, config: dict) -> pd.DataFr
     """Measure all stars by a method; one row per light curve, by TIC number."""
     photometry = config["photometry"] | {"tiles": [1, 1], "method": method}
     photometry["correction"] = photometry["correction"] | {"method": "none"}
-    catalog, prf, todo = (
-        folder / name for name in ("catalog.sqlite", "prf.fits", f"todo_{method}.sqlite")
-    )
+    files = CcdFiles.in_folder(folder, todo=folder / f"todo_{method}.sqlite", trends=None)
     run_todo(
-        folder / "pixels.hdf5",
-        catalog,
-        prf,
-        todo,
         ccd_id,
+        pixels=files.pixels,
+        catalog=files.catalog,
+        prf=files.prf,
+        output=files.todo,
         settings={"faint_limit": FAINT_LIMIT, "exclude": [], "methods": {}},
         photometry=photometry,
         cutouts=folder / "cutouts.ecsv",
@@ -84,13 +92,10 @@ def measure(folder: Path, ccd_id: CcdId, method: str, config: dict) -> pd.DataFr
     )
     curves = folder / method / "r0c0"
     run_photometry(
-        folder / "pixels.hdf5",
-        catalog,
-        todo,
-        prf,
-        curves,
-        folder / f"{method}.ecsv",
+        files,
         ccd_id,
+        light_curves=curves,
+        diagnostics=folder / f"{method}.ecsv",
         tile="r0c0",
         settings=photometry,
         output_settings=config["output"],

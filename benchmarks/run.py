@@ -13,7 +13,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from benchmarks.probe import probe
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.core.tiles import tiles_in
@@ -100,8 +101,9 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     }
     ffis, catalog = results / "ffis.ecsv", results / "catalog.sqlite"
     average, jitter = results / "average_image.fits", results / "jitter.ecsv"
-    pixels, prf = results / "pixels.hdf5", results / "prf.fits"
-    todo, trends = results / "todo.sqlite", results / "trends.hdf5"
+    corrected = photometry["correction"]["method"] == "trends"
+    trends = results / "trends.hdf5"
+    files = CcdFiles.in_folder(results, trends=trends if corrected else None)
     spacecraft = results.parent / f"spacecraft_sector{ccd_id.sector}.ecsv"
     run_todo, summary = results.parent / "todo.sqlite", results.parent / "summary.txt"
 
@@ -118,28 +120,28 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     yield Step.of("average_image", blocks, catalog, average, ccd_id, settings=prepare)
     yield Step.of("jitter", blocks, jitter, ccd_id, settings=prepare)
     yield Step.of("spacecraft", [ffis], spacecraft, ccd_id.sector, ephemeris=None)
-    made = blocks, average, jitter, catalog, spacecraft
-    yield Step.of("hdf5", *made, pixels, ccd_id, settings=prepare)
-    yield Step.of("prf", pixels, catalog, prf, ccd_id, settings=config["prf"])
+    made = {"average_image": average, "jitter": jitter, "spacecraft": spacecraft}
+    made |= {"catalog": catalog, "output": files.pixels}
+    yield Step.of("hdf5", blocks, ccd_id, **made, settings=prepare)
+    yield Step.of("prf", files.pixels, catalog, files.prf, ccd_id, settings=config["prf"])
+    made = {"pixels": files.pixels, "catalog": catalog, "prf": files.prf, "output": files.todo}
     of_todo = {"settings": config["todo"], "photometry": photometry}
-    yield Step.of("todo", pixels, catalog, prf, todo, ccd_id, **of_todo)
-    made = pixels, catalog, todo, prf
-    corrected = photometry["correction"]["method"] == "trends"
+    yield Step.of("todo", ccd_id, **made, **of_todo)
     if corrected:
-        yield Step.of("trends", *made, trends, ccd_id, settings=photometry)
+        before = replace(files, trends=None)
+        yield Step.of("trends", before, ccd_id, output=trends, settings=photometry)
     of_tile = {
         "settings": photometry,
         "output_settings": config["output"],
-        "trends": trends if corrected else None,
         "threads": 1,
     }
     diagnostics = []
     for tile in tiles_in(window, photometry["tiles"]):
         diagnostics.append(results / "diagnostics" / f"{tile}.ecsv")
-        written = results / "lightcurves" / tile, diagnostics[-1]
-        yield Step.of("photometry", *made, *written, ccd_id, tile=tile, **of_tile)
-    yield Step.of("collect", [todo], diagnostics, run_todo)
-    of_run = {"tic_ids": [], "ffi_tables": [ffis], "pixels": [pixels], "config": config}
+        written = {"light_curves": results / "lightcurves" / tile, "diagnostics": diagnostics[-1]}
+        yield Step.of("photometry", files, ccd_id, tile=tile, **written, **of_tile)
+    yield Step.of("collect", [files.todo], diagnostics, run_todo)
+    of_run = {"tic_ids": [], "ffi_tables": [ffis], "pixels": [files.pixels], "config": config}
     yield Step.of("check", run_todo, summary, results.parent / "run.json", **of_run)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 import tessphot_lib
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.config_check import schema_problems
 from tessphot_lib.core.errors import ConfigError, InputDataError, TessphotError
 from tessphot_lib.core.settings import METHODS
@@ -142,16 +143,14 @@ def _star(options: argparse.Namespace) -> int:
 def _measure(options: argparse.Namespace, star: FoundStar, config: Mapping[str, Any]) -> Path:
     """Measure a star on one CCD; return the path of its light curve."""
     folder = _todo(options).parent / str(star.ccd_id)
-    trends = folder / "trends.hdf5"
     output = options.output / f"tic{star.tic_id}-{star.ccd_id}-{options.method or 'todo'}.fits.gz"
     run_light_curve(
-        *(folder / name for name in ("pixels.hdf5", "catalog.sqlite", "todo.sqlite", "prf.fits")),
-        output,
+        CcdFiles.in_folder(folder),
         star.ccd_id,
+        output=output,
         tic_id=star.tic_id,
         settings=config["photometry"],
         output_settings={name: config["output"][name] for name in ("version", "origin")},
-        trends=trends if trends.is_file() else None,
         method=options.method,
     )
     return output

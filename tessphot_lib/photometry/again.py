@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tessphot_lib.core.aperture import Aperture
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.settings import ApertureSettings, AutoSettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -70,8 +70,7 @@ class Again:
 def decide_again(
     cube: PixelCube,
     star: pd.Series,
-    catalog: Path,
-    prf: Path,
+    files: CcdFiles,
     settings: Mapping[str, Any],
     method: str | None,
 ) -> tuple[Aperture, str]:
@@ -82,7 +81,8 @@ def decide_again(
     cube : PixelCube
     star : Series
         Its row of the todo list.
-    catalog, prf : Path
+    files : CcdFiles
+        Its catalog and PRF are read.
     settings : mapping
         Section ``photometry`` of the configuration.
     method : str or None
@@ -99,8 +99,8 @@ def decide_again(
     InputDataError
         If the catalog does not have the star, or not on pixels with data.
     """
-    known, _ = read_catalog(catalog)
-    model = read_prf(prf)
+    known, _ = read_catalog(files.catalog)
+    model = read_prf(files.prf)
     index = np.flatnonzero(known["tic_id"] == star["tic_id"]).tolist()
     found, _ = ccd_apertures(
         cube,
@@ -111,7 +111,7 @@ def decide_again(
         only=index,
     )
     if not found:
-        raise InputDataError(f"{catalog}: TIC {star['tic_id']} is not on pixels with data")
+        raise InputDataError(f"{files.catalog}: TIC {star['tic_id']} is not on pixels with data")
     (aperture,) = found.values()
     chosen = star["method"]
     if method is not None:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pandas as pd
 
 from tessphot_lib.core.aperture import Aperture
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import StarNotes
 from tessphot_lib.core.prf_model import Prf
@@ -83,11 +83,7 @@ def _as_measured(aperture: Aperture, note: StarNotes) -> Aperture:
 
 
 def star_list(
-    stars: pd.DataFrame,
-    todo: Path,
-    catalog: Path,
-    prf: Path,
-    apertures: Mapping[int, Aperture] | None = None,
+    stars: pd.DataFrame, files: CcdFiles, apertures: Mapping[int, Aperture] | None = None
 ) -> StarList:
     """Join todo list and catalog for the stars that are to be measured.
 
@@ -96,20 +92,22 @@ def star_list(
     stars : DataFrame
         Of the todo list; stars left to a brighter neighbor are dropped, those
         without a method get the usual one.
-    todo, catalog, prf : Path
+    files : CcdFiles
     apertures : mapping, optional
         By priority, for all of the stars; by default those of the todo list.
     """
     stars = stars[~(stars["status"] == int(Status.SKIPPED)).fillna(False)]
     stars = stars.assign(method=stars["method"].fillna(DEFAULT_METHOD))
-    known = read_apertures(todo, stars["priority"].tolist()) if apertures is None else apertures
+    known = (
+        read_apertures(files.todo, stars["priority"].tolist()) if apertures is None else apertures
+    )
     chosen = [known[priority] for priority in stars["priority"]]
     region = _around([aperture.window for aperture in chosen])
-    neighbors = read_catalog_window(catalog, *region)
+    neighbors = read_catalog_window(files.catalog, *region)
     columns = ["tic_id", "ra", "dec", "ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "teff"]
     joined = stars.merge(neighbors[columns], on="tic_id", how="left", validate="one_to_one")
     table = joined.reset_index(drop=True)
-    return StarList(table, chosen, neighbors, read_prf(prf))
+    return StarList(table, chosen, neighbors, read_prf(files.prf))
 
 
 def _around(stamps: list[Window]) -> tuple[float, float, float, float]:

@@ -44,13 +44,13 @@ SKY_ATTRIBUTES = ("wcs", "centre_ra", "centre_dec", "image_header", "ticver")  #
 
 def run_hdf5(
     blocks: list[Path],
+    ccd_id: CcdId,
+    *,
     average_image: Path,
     jitter: Path,
     catalog: Path,
     spacecraft: Path,
     output: Path,
-    ccd_id: CcdId,
-    *,
     settings: Mapping[str, Any],
 ) -> None:
     """Join the blocks of a CCD, smooth their backgrounds in time, and set the last flags.

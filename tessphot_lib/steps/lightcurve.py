@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -26,35 +27,29 @@ log = logging.getLogger(__name__)
 
 
 def run_light_curve(
-    pixels: Path,
-    catalog: Path,
-    todo: Path,
-    prf: Path,
-    output: Path,
+    files: CcdFiles,
     ccd_id: CcdId,
     *,
+    output: Path,
     tic_id: int,
     settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
-    trends: Path | None = None,
     method: str | None = None,
 ) -> None:
     """Measure one star, if wished by another method or with other settings than the todo list has.
 
     Parameters
     ----------
-    pixels, catalog, todo, prf : Path
-        Of the CCD.
+    files : CcdFiles
+        Of the CCD; ``trends`` as in `measure_stars`.
+    ccd_id : CcdId
     output : Path
         The light curve.
-    ccd_id : CcdId
     tic_id : int
     settings, output_settings : mapping
         Sections ``photometry`` and ``output`` of the configuration. With other settings of
         apertures than the todo list was made with the star's aperture is chosen again, with
         other rules also its method if it was chosen by rules.
-    trends : Path, optional
-        ``trends.hdf5`` of the CCD, see `measure_stars`.
     method : str, optional
         A method, or ``auto``: by the rules.
 
@@ -63,39 +58,37 @@ def run_light_curve(
     InputDataError
         If the star is not on the list, was left to a brighter one, or cannot be measured.
     """
-    stars = read_todo(todo, tic_ids=[tic_id])
+    stars = read_todo(files.todo, tic_ids=[tic_id])
     if stars.empty:
-        excluded = read_excluded_stars(todo).set_index("tic_id")["reason"]
+        excluded = read_excluded_stars(files.todo).set_index("tic_id")["reason"]
         why = f": {excluded[tic_id]}" if tic_id in excluded.index else ""
-        raise InputDataError(f"{todo}: TIC {tic_id} is not on the list of {ccd_id}{why}")
+        raise InputDataError(f"{files.todo}: TIC {tic_id} is not on the list of {ccd_id}{why}")
     # A star that is still to be measured has no status (NA).
     if stars["status"].fillna(int(Status.UNKNOWN)).iloc[0] == int(Status.SKIPPED):
-        skipped = read_skipped(todo).set_index("priority")["skipped_by"]
+        skipped = read_skipped(files.todo).set_index("priority")["skipped_by"]
         priority = int(skipped[stars["priority"].iloc[0]])
-        brighter = read_todo(todo, priorities=[priority])["tic_id"].iloc[0]
+        brighter = read_todo(files.todo, priorities=[priority])["tic_id"].iloc[0]
         raise InputDataError(
-            f"{todo}: TIC {tic_id} lies in the aperture of the brighter TIC {brighter}, "
+            f"{files.todo}: TIC {tic_id} lies in the aperture of the brighter TIC {brighter}, "
             "ask for that one"
         )
     star = stars.fillna({"method": DEFAULT_METHOD}).iloc[0]
     priority = int(star["priority"])
-    listed = read_apertures(todo, [priority])
+    listed = read_apertures(files.todo, [priority])
     again = Again.of(
         listed[priority],
         star["method"],
-        made_with=_made_with(todo),
+        made_with=_made_with(files.todo),
         settings=settings,
         wanted=method,
     )
-    with PixelCube(pixels) as cube:
+    with PixelCube(files.pixels) as cube:
         if again.aperture:
-            listed[priority], chosen = decide_again(
-                cube, star, catalog, prf, settings, again.method
-            )
+            listed[priority], chosen = decide_again(cube, star, files, settings, again.method)
             log.info("%s: TIC %d: aperture chosen again, method %s", ccd_id, tic_id, chosen)
-            target = star_list(stars.assign(method=chosen), todo, catalog, prf, listed)
+            target = star_list(stars.assign(method=chosen), files, listed)
         else:
-            target = star_list(stars, todo, catalog, prf, listed)
+            target = star_list(stars, files, listed)
             target = target if again.method is None else target.measured_by(again.method)
         table = measure_stars(
             cube,
@@ -103,7 +96,7 @@ def run_light_curve(
             None,
             settings=settings,
             output_settings=output_settings,
-            trends=trends,
+            trends=files.trends,
             path_of=lambda *_: output,
         )
     if table["status"].iloc[0] == int(Status.ERROR):

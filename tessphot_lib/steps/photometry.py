@@ -7,6 +7,7 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.tiles import tile_window
@@ -21,26 +22,22 @@ log = logging.getLogger(__name__)
 
 
 def run_photometry(
-    pixels: Path,
-    catalog: Path,
-    todo: Path,
-    prf: Path,
-    light_curves: Path,
-    diagnostics: Path,
+    files: CcdFiles,
     ccd_id: CcdId,
     *,
+    light_curves: Path,
+    diagnostics: Path,
     tile: str,
     settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
     threads: int,
-    trends: Path | None = None,
 ) -> None:
     """Measure all stars of a tile.
 
     Parameters
     ----------
-    pixels, catalog, todo, prf : Path
-        Of the CCD.
+    files : CcdFiles
+        Of the CCD; ``trends`` as in `measure_stars`.
     light_curves : Path
         Folder for the FITS files, made anew; empty for a tile without stars.
     diagnostics : Path
@@ -51,22 +48,20 @@ def run_photometry(
         Sections ``photometry`` and ``output`` of the configuration.
     threads : int
         Of the linear algebra.
-    trends : Path, optional
-        ``trends.hdf5`` of the CCD, see `measure_stars`.
     """
-    stars = read_todo(todo, tile=tile)
+    stars = read_todo(files.todo, tile=tile)
     with (
         threadpool_limits(threads),
-        PixelCube(pixels) as cube,
+        PixelCube(files.pixels) as cube,
         complete_folder(light_curves) as folder,
     ):
         table = measure_stars(
             cube,
-            star_list(stars, todo, catalog, prf),
+            star_list(stars, files),
             tile_window(tile, settings["tiles"]),
             settings=settings,
             output_settings=output_settings,
-            trends=trends,
+            trends=files.trends,
             path_of=lambda name, _: folder / name,
         )
     table["lightcurve"] = [
@@ -75,7 +70,7 @@ def run_photometry(
     ]
     made_by = provenance(
         {"photometry": dict(settings), "output": dict(output_settings)},
-        [pixels, catalog, todo, prf, *([trends] if trends is not None else [])],
+        files.paths(),
     )
     write_diagnostics_table(diagnostics, table, ccd_id, attributes=made_by)
     log.info("%s tile %s: %s", ccd_id, tile, count_statuses(table))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.io.files.atomic import complete_folder
@@ -18,33 +19,29 @@ log = logging.getLogger(__name__)
 
 
 def run_targets(
-    pixels: Path,
-    catalog: Path,
-    todo: Path,
-    prf: Path,
-    output: Path,
+    files: CcdFiles,
     ccd_id: CcdId,
     *,
+    output: Path,
     tic_ids: list[int],
     settings: Mapping[str, Any],
     output_settings: Mapping[str, Any],
-    trends: Path | None = None,
 ) -> None:
     """Measure those of the stars that are on the list of this CCD.
 
     ``output`` is a folder: the light curves, and ``diagnostics.ecsv`` with a
     row for each; without rows where none of the stars lies on the CCD.
     """
-    stars = read_todo(todo, tic_ids=tic_ids)
+    stars = read_todo(files.todo, tic_ids=tic_ids)
     log.info("%s: %d of %d stars are on the list", ccd_id, len(stars), len(tic_ids))
-    with PixelCube(pixels) as cube, complete_folder(output) as folder:
+    with PixelCube(files.pixels) as cube, complete_folder(output) as folder:
         table = measure_stars(
             cube,
-            star_list(stars, todo, catalog, prf),
+            star_list(stars, files),
             None,
             settings=settings,
             output_settings=output_settings,
-            trends=trends,
+            trends=files.trends,
             path_of=lambda name, _: folder / name,
         )
         table["lightcurve"] = [
@@ -52,7 +49,7 @@ def run_targets(
         ]
         made_by = provenance(
             {"photometry": dict(settings), "output": dict(output_settings)},
-            [pixels, catalog, todo, prf, *([trends] if trends is not None else [])],
+            files.paths(),
         )
         write_diagnostics_table(folder / DIAGNOSTICS_NAME, table, ccd_id, attributes=made_by)
     log.info("%s: %s", ccd_id, count_statuses(table))

@@ -30,12 +30,12 @@ log = logging.getLogger(__name__)
 
 
 def run_todo(
+    ccd_id: CcdId,
+    *,
     pixels: Path,
     catalog: Path,
     prf: Path,
     output: Path,
-    ccd_id: CcdId,
-    *,
     settings: Mapping[str, Any],
     photometry: Mapping[str, Any],
     cutouts: Path | None = None,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import CorrectionSettings
@@ -29,20 +30,17 @@ BRIGHT_LIMIT, FAINT_LIMIT = 7.5, 11.5  # [Tmag] not saturated, and little noise
 
 
 def run_trends(
-    pixels: Path,
-    catalog: Path,
-    todo: Path,
-    prf: Path,
-    output: Path,
+    files: CcdFiles,
     ccd_id: CcdId,
     *,
+    output: Path,
     settings: Mapping[str, Any],
 ) -> None:
     """Measure bright isolated stars spread over the CCD, and find what they have in common.
 
     Parameters
     ----------
-    pixels, catalog, todo, prf : Path
+    files : CcdFiles
         Of the CCD.
     output : Path
         ``trends.hdf5``
@@ -50,9 +48,9 @@ def run_trends(
         Keys ``aperture`` and ``correction`` of section ``photometry``.
     """
     correction = CorrectionSettings.from_mapping(settings["correction"])
-    with PixelCube(pixels) as cube:
-        stars = trend_stars(cube, catalog, todo, correction.n_stars)
-        targets = star_list(stars, todo, catalog, prf)
+    with PixelCube(files.pixels) as cube:
+        stars = trend_stars(cube, files, correction.n_stars)
+        targets = star_list(stars, files)
         fluxes = measure_apertures(cube, targets, None, settings)
         frame = StarFrame.of(cube, targets.stars)
         found = find_trends(
@@ -73,9 +71,7 @@ def run_trends(
             {name: getattr(found, name) for name in ARRAYS},
             cadenceno=cube.cadenceno,
             remark=found.remark,
-            attributes=provenance(
-                {"correction": dict(settings["correction"])}, [pixels, catalog, todo, prf]
-            ),
+            attributes=provenance({"correction": dict(settings["correction"])}, files.paths()),
         )
     log.info(
         "%s: %d trends in common of %d quiet stars among %d%s",
@@ -87,9 +83,9 @@ def run_trends(
     )
 
 
-def trend_stars(cube: PixelCube, catalog: Path, todo: Path, n_stars: int) -> pd.DataFrame:
+def trend_stars(cube: PixelCube, files: CcdFiles, n_stars: int) -> pd.DataFrame:
     """Choose bright isolated stars of the todo list whose aperture is whole, spread evenly."""
-    known, _ = read_catalog(catalog)
+    known, _ = read_catalog(files.catalog)
     chosen = select_motion_stars(
         *(known[name].to_numpy(dtype=float) for name in ("row", "column", "tmag")),
         cube.window,
@@ -97,8 +93,8 @@ def trend_stars(cube: PixelCube, catalog: Path, todo: Path, n_stars: int) -> pd.
         bright_limit=BRIGHT_LIMIT,
         faint_limit=FAINT_LIMIT,
     )
-    stars = read_todo(todo, tic_ids=known["tic_id"].to_numpy()[chosen].tolist())
+    stars = read_todo(files.todo, tic_ids=known["tic_id"].to_numpy()[chosen].tolist())
     stars = stars[(stars["status"] != int(Status.SKIPPED)).fillna(True).to_numpy(dtype=bool)]
-    apertures = read_apertures(todo, stars["priority"].tolist())
+    apertures = read_apertures(files.todo, stars["priority"].tolist())
     whole = [apertures[priority].warnings is None for priority in stars["priority"]]
     return stars[np.array(whole, dtype=bool)].reset_index(drop=True)

@@ -7,6 +7,7 @@ import yaml
 from astropy.io import fits
 from pipeline_run import PROJECT, by_tic_id
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.images.cutout_files import find_cutouts
 from tessphot_lib.steps.average_image import run_average_image
@@ -46,28 +47,34 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
     run_average_image(blocks, stars, average, ccd_id, settings=PREPARE)
     run_jitter(blocks, jitter, ccd_id, settings=PREPARE)
     run_spacecraft([home / "ffis.ecsv"], path, ccd_id.sector, ephemeris=None)
-    pixels, todo = home / "pixels.hdf5", home / "todo.sqlite"
-    run_hdf5(blocks, average, jitter, stars, path, pixels, ccd_id, settings=PREPARE)
+    pixels = home / "pixels.hdf5"
+    run_hdf5(
+        blocks,
+        ccd_id,
+        average_image=average,
+        jitter=jitter,
+        catalog=stars,
+        spacecraft=path,
+        output=pixels,
+        settings=PREPARE,
+    )
     run_prf(pixels, stars, home / "prf.fits", ccd_id, settings={})
     run_todo(
-        pixels,
-        stars,
-        home / "prf.fits",
-        todo,
         ccd_id,
+        pixels=pixels,
+        catalog=stars,
+        prf=home / "prf.fits",
+        output=home / "todo.sqlite",
         settings={"faint_limit": faint_limit, "exclude": [], "methods": {}},
         photometry=PHOTOMETRY,
         cutouts=cutouts,
         not_measured=None if cutouts is None else home / "not_measured.ecsv",
     )
     run_photometry(
-        pixels,
-        stars,
-        todo,
-        home / "prf.fits",
-        home / "lightcurves" / "r0c0",
-        home / "r0c0.ecsv",
+        CcdFiles.in_folder(home),
         ccd_id,
+        light_curves=home / "lightcurves" / "r0c0",
+        diagnostics=home / "r0c0.ecsv",
         tile="r0c0",
         settings=PHOTOMETRY | {"correction": {"method": "motion"}},
         output_settings={"version": 1, "origin": "TASOC/Aarhus"},

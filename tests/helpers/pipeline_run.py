@@ -18,6 +18,7 @@ import yaml
 from astropy.io import fits
 from paths import PROJECT
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.products.diagnostics_ecsv import read_diagnostics_table
 from tessphot_lib.io.products.todo_sqlite import read_todo
@@ -218,14 +219,14 @@ def measure_anew(run, folder, method, tic_ids=None):
     settings = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())["photometry"]
     settings["tiles"] = run.config["photometry"]["tiles"]
     settings["correction"]["method"] = "none"
-    files = run.ccd / "pixels.hdf5", run.ccd / "catalog.sqlite", todo, run.ccd / "prf.fits"
+    files = CcdFiles.in_folder(run.ccd, todo=todo, trends=None)
     tables = []
     for tile in sorted(set(stars["tile"])):
         run_photometry(
-            *files,
-            folder / "lightcurves" / tile,
-            folder / f"{tile}.ecsv",
+            files,
             CcdId.from_string(CCD),
+            light_curves=folder / "lightcurves" / tile,
+            diagnostics=folder / f"{tile}.ecsv",
             tile=tile,
             settings=settings,
             output_settings={"version": 1, "origin": "TASOC/Aarhus"},

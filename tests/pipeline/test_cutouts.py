@@ -23,6 +23,7 @@ from cutout_run import (
 )
 from pipeline_run import by_tic_id
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.simulation_settings import SimulationSettings
@@ -118,11 +119,11 @@ def test_fits_of_single_images_agree_with_that_of_the_average(many, tmp_path):
     with sqlite3.connect(todo) as connection:
         connection.execute("UPDATE todolist SET method = 'linpsf'")
     connection.close()
-    inputs = home / "pixels.hdf5", home / "catalog.sqlite", todo, home / "prf.fits"
+    files = CcdFiles.in_folder(home, todo=todo)
     curves = tmp_path / "lightcurves" / "r0c0"
     output = {"version": 1, "origin": "TASOC/Aarhus"}
     common = {"tile": "r0c0", "settings": settings, "output_settings": output, "threads": 1}
-    run_photometry(*inputs, curves, tmp_path / "r0c0.ecsv", CCD, **common)
+    run_photometry(files, CCD, light_curves=curves, diagnostics=tmp_path / "r0c0.ecsv", **common)
     offs = []
     for path in by_tic_id(tmp_path / "lightcurves").values():
         with fits.open(path) as hdus:

@@ -12,6 +12,7 @@ from astropy.io import fits
 from conftest import PROJECT
 from pipeline_run import CCD, Run, by_tic_id, changed
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.images.ffi_table import read_ffi_table
@@ -317,13 +318,10 @@ def broken_star(small_run, tmp_path, monkeypatch):
     (ccd / "lightcurves").mkdir()
     (ccd / "diagnostics").mkdir()
     run_photometry(
-        small_run.ccd / "pixels.hdf5",
-        small_run.ccd / "catalog.sqlite",
-        ccd / "todo.sqlite",
-        small_run.ccd / "prf.fits",
-        ccd / "lightcurves" / "r14c0",
-        ccd / "diagnostics" / "r14c0.ecsv",
+        CcdFiles.in_folder(small_run.ccd, todo=ccd / "todo.sqlite", trends=None),
         CcdId.from_string(CCD),
+        light_curves=ccd / "lightcurves" / "r14c0",
+        diagnostics=ccd / "diagnostics" / "r14c0.ecsv",
         tile="r14c0",
         settings=settings | {"correction": {"method": "none"}},
         output_settings={"version": 1, "origin": "TASOC/Aarhus"},

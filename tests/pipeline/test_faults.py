@@ -8,6 +8,7 @@ import pytest
 import yaml
 from pipeline_run import CCD, PROJECT, link_image
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.steps.average_image import run_average_image
@@ -46,30 +47,26 @@ def jitter(ccd):
 def hdf5(ccd):
     run_hdf5(
         blocks(ccd),
-        ccd / "average_image.fits",
-        ccd / "jitter.ecsv",
-        ccd / "catalog.sqlite",
-        ccd.parent / "spacecraft_sector14.ecsv",
-        ccd / "new",
         CCD_ID,
+        average_image=ccd / "average_image.fits",
+        jitter=ccd / "jitter.ecsv",
+        catalog=ccd / "catalog.sqlite",
+        spacecraft=ccd.parent / "spacecraft_sector14.ecsv",
+        output=ccd / "new",
         settings=DEFAULTS["prepare"],
     )
 
 
 def photometry(ccd):
     run_photometry(
-        ccd / "pixels.hdf5",
-        ccd / "catalog.sqlite",
-        ccd / "todo.sqlite",
-        ccd / "prf.fits",
-        ccd / "new",
-        ccd / "new.ecsv",
+        CcdFiles.in_folder(ccd),
         CCD_ID,
+        light_curves=ccd / "new",
+        diagnostics=ccd / "new.ecsv",
         tile="r14c0",
         settings=DEFAULTS["photometry"] | {"tiles": [16, 1]},
         output_settings={"version": 1, "origin": "TASOC/Aarhus"},
         threads=1,
-        trends=ccd / "trends.hdf5",
     )
 
 

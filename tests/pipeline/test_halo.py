@@ -81,7 +81,9 @@ def test_star_without_a_halo_is_measured_by_its_aperture(measured):
 def test_one_star_is_the_same_as_in_its_tile(measured):
     folder, files, settings, tables, _ = measured
     path = folder / "star.fits.gz"
-    run_light_curve(*files, path, CCD, tic_id=SATURATED, settings=settings, output_settings=OUTPUT)
+    run_light_curve(
+        files, CCD, output=path, tic_id=SATURATED, settings=settings, output_settings=OUTPUT
+    )
     in_tile = folder / tables[SATURATED]["lightcurve"]
     with fits.open(path) as alone, fits.open(in_tile) as other:
         for name in ("FLUX_RAW", "FLUX_RAW_ERR", "MOM_CENTR1", "QUALITY"):

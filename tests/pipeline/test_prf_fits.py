@@ -36,7 +36,7 @@ def test_one_star_is_the_same_as_in_its_tile(measured):
     star = next(one for one in table[::-1].itertuples() if one.status == 1)
     path = folder / "star.fits.gz"
     run_light_curve(
-        *files, path, CCD, tic_id=star.tic_id, settings=settings, output_settings=OUTPUT
+        files, CCD, output=path, tic_id=star.tic_id, settings=settings, output_settings=OUTPUT
     )
     with fits.open(path) as alone, fits.open(folder / star.lightcurve) as in_tile:
         assert alone[0].header["PHOTMET"] == method

@@ -7,6 +7,7 @@ import yaml
 from paths import PROJECT
 
 from benchmarks.run import Step, steps
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
 
 
@@ -29,6 +30,7 @@ def test_no_input_of_a_tile_is_missing(planned):
     rule = re.search(r"rule photometry:\n    input:\n(.*?)    output:", rules, re.DOTALL).group(1)
     inputs = set(re.findall(r"(\w+)=", rule)) - {"blocks"}  # found through pixels.hdf5
     tile = next(step for step in planned if step.rule == "photometry")
-    given = {str(value) for value in [*tile.args, *tile.kwargs.values()]}
+    files = next(value for value in tile.args if isinstance(value, CcdFiles))
+    given = {str(value) for value in [*files.paths(), *tile.args, *tile.kwargs.values()]}
     for name in inputs:
         assert any(re.search(rf"/{name}\.\w+$", value) for value in given), name

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from tessphot_lib.cli import main
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.star_warnings import MINIMUM_APERTURE, UNKNOWN_LIGHT
@@ -101,10 +102,11 @@ def test_why_a_star_is_not_on_the_list(run, tic_id, words):
 
 def test_single_light_curve_of_an_excluded_star_is_refused_with_the_reason(run):
     nothing = run / "nothing"
-    files = [nothing, nothing, run / "results" / "todo.sqlite", nothing, run / "star.fits.gz"]
+    files = CcdFiles.in_folder(nothing, todo=run / "results" / "todo.sqlite")
+    measured = {"output": run / "star.fits.gz", "settings": {}, "output_settings": {}}
     for tic_id, end in ((EXCLUDED, f"{CCD}: excluded by todo.exclude: a planet"), (7, str(CCD))):
         with pytest.raises(InputDataError, match=rf"TIC {tic_id} is not on the list of {end}$"):
-            run_light_curve(*files, CCD, tic_id=tic_id, settings={}, output_settings={})
+            run_light_curve(files, CCD, tic_id=tic_id, **measured)
 
 
 def test_summary_tells_excluded_targets_from_those_on_no_ccd(run):

@@ -107,11 +107,11 @@ def run(
     write_catalog(folder / "catalog.sqlite", stars, about | {"image_header": "{}"})
     write_prf(folder / "prf.fits", generic_prf(), CCD, attributes={})
     run_todo(
-        pixels,
-        folder / "catalog.sqlite",
-        folder / "prf.fits",
-        folder / "todo.sqlite",
         CCD,
+        pixels=pixels,
+        catalog=folder / "catalog.sqlite",
+        prf=folder / "prf.fits",
+        output=folder / "todo.sqlite",
         settings={"faint_limit": faint_limit, "exclude": list(exclude), "methods": methods or {}},
         photometry=photometry,
     )

@@ -3,11 +3,39 @@
 import ast
 import importlib
 import inspect
+import re
+from dataclasses import MISSING, fields
 
 import pytest
 from paths import PROJECT
 
+from tessphot_lib.core.ccd_files import CcdFiles
+
 SCRIPTS = sorted((PROJECT / "workflow" / "scripts").glob("*.py"))
+RULES = {  # text of each rule, by the name of its script
+    match[1]: text
+    for path in sorted((PROJECT / "workflow" / "rules").glob("*.smk"))
+    for text in re.split(r"^ *rule\b", path.read_text(), flags=re.MULTILINE)[1:]
+    if (match := re.search(r"scripts/(\w+)\.py", text))
+}
+OF_A_CCD = [path for path in SCRIPTS if "CcdFiles.of_inputs(snakemake.input)" in path.read_text()]
+
+
+def named_inputs(rule):
+    """Inputs of a rule, text by name; None where some of them come from elsewhere (``**``)."""
+    section = re.search(r"^ *input:\n(.*?)^ *output:", rule, flags=re.MULTILINE | re.DOTALL)
+    if section is None:
+        return {}
+    if "**" in section[1]:
+        return None
+    return dict(re.findall(r"^ *(\w+)=(.*),$", section[1], flags=re.MULTILINE))
+
+
+def read_inputs(script):
+    """Names of the inputs that a script reads."""
+    text = script.read_text()
+    names = set(re.findall(r"snakemake\.input\.(?!get\b)(\w+)", text))
+    return names | set(re.findall(r"snakemake\.input\.get\(\"(\w+)\"\)", text))
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
@@ -27,12 +55,35 @@ def test_call_fits_the_stage(script):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
     )
     stage = getattr(importlib.import_module(module), name)
-    inspect.signature(stage).bind(*call.args, **{word.arg: word.value for word in call.keywords})
+    bound = inspect.signature(stage).bind(
+        *call.args, **{word.arg: word.value for word in call.keywords}
+    )
     # Paths are named alike on both sides.
-    for parameter, argument in zip(inspect.signature(stage).parameters, call.args, strict=False):
+    for parameter, argument in bound.arguments.items():
         said = ast.unparse(argument)
         if ".input." in said or ".output." in said:
             assert parameter.removeprefix("output_") in said
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_inputs_that_are_read_are_declared(script):
+    declared = named_inputs(RULES[script.stem])
+    if declared is not None:
+        assert read_inputs(script) <= set(declared)
+
+
+@pytest.mark.parametrize("script", OF_A_CCD, ids=lambda path: path.stem)
+def test_rules_declare_the_files_of_a_ccd_by_their_names(script):
+    declared = named_inputs(RULES[script.stem])
+    names = CcdFiles.names()
+    needed = {one.name for one in fields(CcdFiles) if one.default is MISSING}
+    assert needed <= set(declared)
+    for name in needed:
+        assert declared[name] == f'"results/{{ccd_id}}/{names[name]}"'
+
+
+def test_stars_are_measured_from_the_files_of_a_ccd():
+    assert {path.stem for path in OF_A_CCD} >= {"photometry", "lightcurve", "targets", "trends"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)

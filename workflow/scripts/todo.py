@@ -7,11 +7,11 @@ from tessphot_lib.steps.todo import run_todo
 log_to(snakemake.log[0])
 not_measured = snakemake.output.get("not_measured")
 run_todo(
-    Path(snakemake.input.pixels),
-    Path(snakemake.input.catalog),
-    Path(snakemake.input.prf),
-    Path(snakemake.output.todo),
     CcdId.from_string(snakemake.wildcards.ccd_id),
+    pixels=Path(snakemake.input.pixels),
+    catalog=Path(snakemake.input.catalog),
+    prf=Path(snakemake.input.prf),
+    output=Path(snakemake.output.todo),
     settings=snakemake.params.settings,
     photometry=snakemake.params.photometry,
     cutouts=Path(str(snakemake.input.cutouts)) if not_measured else None,
