@@ -416,6 +416,18 @@ def test_best_pixels_by_hand():
     assert _best_pixels(mask, own, own, noise, moved, 1, 4).sum() == 3
 
 
+def test_best_pixels_are_not_the_brightest_beside_a_neighbor():
+    mask, still = np.ones((1, 3), dtype=bool), np.zeros((2, 1, 3))
+    own = np.array([[10.0, 9.0, 8.0]])
+    noise = np.array([[20.0, 1.0, 1.0]])
+    assert _best_pixels(mask, own, own, noise, still, 1, 3).tolist() == [[False, True, True]]
+    # 1 % of the light of a neighbor of 2000 e-/s counts as noise, too.
+    light = own + np.array([[2000.0, 0.0, 0.0]])
+    noise = np.ones((1, 3))
+    assert _best_pixels(mask, own, light, noise, still, 1, 3).tolist() == [[False, True, True]]
+    assert _best_pixels(mask, own, own, noise, still, 1, 3).all()
+
+
 def test_as_many_pixels_as_are_needed_are_enough():
     image = np.zeros(WINDOW.shape)
     image[30, 40:44] = 50.0  # four pixels beside each other stand out

@@ -71,6 +71,18 @@ def test_places_are_found_with_the_fluxes():
     np.testing.assert_allclose(found, flux, rtol=2e-3)
 
 
+def test_position_is_right_at_once_where_the_catalog_flux_is_wrong():
+    row, column, catalog = np.array([312.3, 322.0]), np.array([409.8, 420.2]), np.full(2, 3e3)
+    design = Design.of(PRF, WINDOW, row, column, catalog)
+    flux, down, along = np.array([6e3, 2e3]), np.array([0.01, -0.02]), np.array([-0.015, 0.0])
+    image = sum(design.matrices[k] @ (flux * one) for k, one in enumerate((1.0, down, along)))
+    _, d_row, d_column = fit_average_image(
+        image, np.full(len(image), 0.01), design, catalog, with_places=np.array([True, True])
+    )
+    np.testing.assert_allclose(d_row, down, atol=1e-5)
+    np.testing.assert_allclose(d_column, along, atol=1e-5)
+
+
 @pytest.mark.parametrize("distance", [1.5, 2.0, 3.0])
 def test_transit_and_pulsation_of_two_equal_neighbors(distance):
     """Each star keeps its own: 1 % deep the one, 2 % strong the other."""

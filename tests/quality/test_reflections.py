@@ -83,6 +83,21 @@ def test_stars_in_a_reflection_are_bridged_as_far_as_it_shows_on_their_sides():
     assert not found[50, 62:].any()
 
 
+def test_single_bright_pixels_of_sky_among_stars_are_no_reflection():
+    """Unknown stars in the little sky that a crowd leaves: one pixel of few is not a third."""
+    stars = np.ones(SHAPE, dtype=bool)
+    sky = (ROW % 7 == 3) & (COLUMN % 7 == 2)
+    stars[sky] = False
+    image = np.where(sky, 160.0, 1000.0)
+    background = np.full(SHAPE, 100.0)
+    assert not find_anomalies(image, background, stars, limit=12.0).any()
+    stars[70:90, 70:90] = False
+    image[70:90, 70:90] = 160.0
+    found = find_anomalies(image, background, stars, limit=12.0)
+    assert found[72:88, 72:88].all()
+    assert not found[:60].any()
+
+
 def test_missing_pixels_are_no_anomaly():
     image, background, stars = field()
     image[30:60, 90:100] = np.nan

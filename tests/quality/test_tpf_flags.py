@@ -83,3 +83,12 @@ def test_missing_times_follow_from_the_numbers():
 def test_a_single_time_gives_none():
     found = spacecraft_time(np.array([np.nan, 5.0]), np.zeros(2), np.array([1, 2]))
     assert np.isnan(found).all()
+
+
+def test_clock_goes_on_across_rows_that_are_missing():
+    """Of every third cadence only, one in 120 s, and on beyond them."""
+    number = np.array([0, 3, 6, 9, 12, 14, 30])
+    true = 1683.4 + number / 720
+    time = np.where(np.isin(number, [6, 14, 30]), np.nan, true + 0.002)
+    found = spacecraft_time(time, np.full(7, 0.002), number)
+    np.testing.assert_allclose(found, true, rtol=0, atol=1e-9)

@@ -1,0 +1,135 @@
+"""What is made of one image: its sky beside straps, and the row of the image table."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.wcs import WCS
+
+from tessphot_lib.background.mesh_fit import SkySampler
+from tessphot_lib.background.straps import sky_rows
+from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.exposure import Exposure
+from tessphot_lib.core.flags import CadenceFlag
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.preparation.exposure import FieldOfStars, fit_sky, measure_image
+
+WINDOW = Window(900, 1056, 1000, 1192)  # not square, not aligned
+ROW, COLUMN = np.indices(WINDOW.shape)
+STAR_ROW, STAR_COLUMN = np.array([950.3, 1010.8]), np.array([1050.6, 1101.2])
+STRAPS = [60, 61, 150]  # columns of the window
+
+
+def wcs(*, d_row=0.0, d_column=0.0):
+    """A WCS by which all stars stand some pixels higher."""
+    result = WCS(naxis=2)
+    result.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    result.wcs.crval, result.wcs.crpix = [80.0, 30.0], [1024.0 + 44 + d_column, 1024.0 + d_row]
+    result.wcs.cd = 0.0058 * np.array([[-1.0, 0.1], [0.1, 1.0]])
+    return result
+
+
+def header(**moved):
+    result = wcs(**moved).to_header(relax=True)
+    for (row, column), value in np.ndenumerate(wcs().wcs.cd):
+        result[f"CD{row + 1}_{column + 1}"] = value
+    for key in [key for key in result if key.startswith(("PC", "CDELT"))]:
+        del result[key]
+    return result
+
+
+@pytest.fixture(scope="module")
+def field():
+    mask = np.zeros(WINDOW.shape, dtype=bool)
+    for row, column in zip(STAR_ROW, STAR_COLUMN, strict=True):
+        mask |= np.hypot(ROW + 900 - row, COLUMN + 1000 - column) < 6
+    return FieldOfStars(
+        window=WINDOW,
+        sampler=SkySampler.from_mask(Mesh.over(WINDOW, 64), mask),
+        mask=mask,
+        sky_rows=sky_rows(mask),
+        motion_stars={"tic_id": np.array([3, 8]), "row": STAR_ROW, "column": STAR_COLUMN},
+        wcs=wcs(),
+        anomaly_limit=12.0,
+        bad_quality=32,
+        max_background=1000.0,
+    )
+
+
+def image(level=200.0, shift=(0.0, 0.0)):
+    """A plane with some stars on it."""
+    flux = level + 0.05 * ROW - 0.02 * COLUMN
+    for row, column in zip(STAR_ROW + shift[0], STAR_COLUMN + shift[1], strict=True):
+        distance = np.hypot(ROW + 900 - row, COLUMN + 1000 - column)
+        flux = flux + 2000 * np.exp(-0.5 * (distance / 0.9) ** 2)
+    noise = np.random.default_rng(1).normal(0, 0.5, WINDOW.shape)
+    return (flux + noise).astype(np.float32)
+
+
+def exposure(flux, cards, quality=0):
+    return Exposure(
+        ccd_id=CcdId(14, 1, 1),
+        window=WINDOW,
+        flux=flux,
+        flux_err=np.ones_like(flux),
+        time_start=1683.0,
+        time_stop=1683.02,
+        timecorr=0.001,
+        cadenceno=4800,
+        quality=quality,
+        exposure_time=1425.6,
+        header=cards,
+    )
+
+
+def test_straps_are_no_part_of_the_smooth_background(field):
+    flux = image()
+    flux[:, STRAPS] += np.float32([20.0, 15.0, -12.0])
+    sky = fit_sky(flux, field)
+    np.testing.assert_allclose(sky.image, 200 + 0.05 * ROW - 0.02 * COLUMN, atol=0.25)
+    np.testing.assert_allclose(sky.column_excess[STRAPS], [20, 15, -12], atol=0.3)
+    assert np.abs(np.delete(sky.column_excess, STRAPS)).max() < 0.5
+
+
+def row_of(field, flux, *, known=0, quality=0, **moved):
+    one = exposure(flux, header(**moved), quality)
+    return measure_image(one, field, fit_sky(flux, field), known)
+
+
+def test_stars_and_header_say_where_the_image_is(field):
+    row = row_of(field, image(shift=(0.4, -0.3)), d_row=0.4, d_column=-0.3)
+    np.testing.assert_allclose(row["star_row"], STAR_ROW + 0.4, atol=0.01)
+    np.testing.assert_allclose(row["star_column"], STAR_COLUMN - 0.3, atol=0.01)
+    moved = displacement(row["header_motion"][None], STAR_ROW, STAR_COLUMN)
+    np.testing.assert_allclose(np.ravel(moved), [0.4, 0.4, -0.3, -0.3], atol=1e-3)
+    assert row["background_level"] == pytest.approx(200 + 0.05 * 77.5 - 0.02 * 95.5, abs=1.0)
+    assert (row["is_averaged"], row["quality"]) == (True, 0)
+
+
+@pytest.mark.parametrize(
+    ("known", "quality", "is_averaged"),
+    [(0, 0, True), (32, 0, False), (0, 32, False), (4, 8, True)],
+)
+def test_images_with_bad_bits_are_not_averaged(field, known, quality, is_averaged):
+    row = row_of(field, image(), known=known, quality=quality)
+    assert row["is_averaged"] is is_averaged
+    assert row["quality"] == known | quality
+
+
+def test_bright_images_and_those_without_a_sky_are_not_averaged(field):
+    assert not row_of(field, image(level=1100.0))["is_averaged"]
+    few = image()
+    few[:, 40:] = np.nan
+    row = row_of(field, few)
+    assert (row["is_averaged"], row["quality"]) == (False, int(CadenceFlag.NO_DATA))
+    assert np.isnan(row["star_row"]).all()
+    nothing_seen = replace(
+        field, sampler=SkySampler.from_mask(field.sampler.mesh, np.ones(WINDOW.shape, dtype=bool))
+    )
+    row = row_of(nothing_seen, image())
+    assert (row["is_averaged"], row["quality"]) == (False, int(CadenceFlag.BAD_BACKGROUND))
+
+
+def test_a_header_that_has_gone_astray_gives_no_motion(field):
+    assert np.isnan(row_of(field, image(), d_row=80.0)["header_motion"]).all()
