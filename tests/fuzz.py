@@ -34,7 +34,7 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "tests" / "helpers")]
 from cutout_files import write_cutout
 from fuzz_exact import one_value
 
-from tessphot_lib.core.config_check import check_config, read_values
+from tessphot_lib.core.config_check import read_values
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.images.ffi import read_ffi
@@ -42,6 +42,7 @@ from tessphot_lib.io.images.tesscut import read_cutout, read_cutout_pixels
 from tessphot_lib.io.images.tpf import read_tpf_cadences
 from tessphot_lib.io.mission.ephemeris import read_ephemeris
 from tessphot_lib.io.stars.tic import read_tic
+from tessphot_lib.plan.checks import check_config
 from tests.io.images.test_ffi import small as small_ffi
 from tests.io.images.test_tesscut import CCD as CUTOUT_CCD
 from tests.io.images.test_tesscut import WINDOW as CUTOUT_WINDOW

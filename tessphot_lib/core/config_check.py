@@ -1,27 +1,20 @@
-"""Check of the configuration as a whole: keys known, values possible.
+"""Check of the configuration by its schema: keys known, values possible.
 
-All that is wrong is told at once, one line each, before any job is run.
+All that is wrong is reported at once, one line each. What the values say of each
+other, and of files on the disk, is checked by `tessphot_lib.plan.checks`.
 """
 
 import difflib
 import math
-import os
 from collections.abc import Collection, Iterator, Mapping
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
 from tessphot_lib.core.errors import ConfigError
-from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.settings import FITTING_METHODS
 
-STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a download
-INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable in place of input.ffi_dir
-DEFAULT_FFI_DIR = "data/ffi"
-CATALOG_SUFFIXES = (".csv", ".csv.gz", ".ecsv", ".fits", ".fits.gz", ".parquet")
 FITTING = {"auto", *FITTING_METHODS}  # values of photometry.method by which stars may be fitted
 TYPE_NAMES = {
     "integer": "a whole number",
@@ -34,33 +27,13 @@ TYPE_NAMES = {
 }
 
 
-def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
-    """Check a complete configuration, defaults included.
-
-    Parameters
-    ----------
-    config : mapping
-        As YAML gives it.
-    schema : mapping
-        ``workflow/schemas/config.schema.yaml``.
-
-    Raises
-    ------
-    ConfigError
-        One line per problem, each naming the key, its value and what is allowed.
-    """
-    problems = schema_problems(config, schema) or list(_contradictions(config))
-    if problems:
-        raise _refusal(problems)
-
-
 def check_fits(config: Mapping[str, Any], listed: Collection[str]) -> None:
     """Check that stars that may be fitted are free in the fits.
 
     Parameters
     ----------
     config : mapping
-        Checked by `check_config`.
+        Complete, without problems of the schema.
     listed : collection of str
         Methods that ``todo.methods`` names, whatever file it stands in.
 
@@ -76,14 +49,14 @@ def check_fits(config: Mapping[str, Any], listed: Collection[str]) -> None:
             f"photometry.linpsf.free_limit: {free_limit} is brighter than todo.faint_limit, "
             f"{faint_limit}: fainter stars are not fitted"
         )
-        raise _refusal([problem])
+        raise refusal([problem])
 
 
 def read_values(config: Any, schema: Mapping[str, Any], root: Mapping | None = None) -> Any:
     """Turn texts into the numbers, lists and so on that the schema asks for.
 
     Snakemake's ``--config 'targets={tic_ids: [123]}'`` gives texts inside of
-    sections and lists. What cannot be turned is left for `check_config`.
+    sections and lists. What cannot be turned is left for `schema_problems`.
 
     Returns
     -------
@@ -126,120 +99,10 @@ def known_keys(schema: Mapping[str, Any], above: str = "") -> Iterator[str]:
         yield from known_keys(part, f"{above}{name}.")
 
 
-def ffi_folder(config: Mapping[str, Any]) -> Path:
-    """Return the folder of the FFIs: ``input.ffi_dir``, else $TESSPHOT_INPUT, else data/ffi."""
-    named = config["input"]["ffi_dir"] or os.environ.get(INPUT_VARIABLE) or DEFAULT_FFI_DIR
-    return Path(named).expanduser()
-
-
-def ffi_folder_origin(config: Mapping[str, Any]) -> str:
-    """Say where the name of that folder comes from, for messages."""
-    if config["input"]["ffi_dir"]:
-        return "input.ffi_dir"
-    if os.environ.get(INPUT_VARIABLE):
-        return f"input.ffi_dir is null, ${INPUT_VARIABLE}"
-    return f"input.ffi_dir and ${INPUT_VARIABLE} are not set, the default"
-
-
-def stars_before_images(config: Mapping[str, Any]) -> bool:
-    """Tell whether lists of stars can be fetched before any image is there."""
-    catalog = config["catalog"]
-    return catalog["source"] in STAR_SERVICES and catalog["footprint"] == "pointing"
-
-
-def _refusal(problems: list[str]) -> ConfigError:
+def refusal(problems: list[str]) -> ConfigError:
     """Error that tells all problems, a line each."""
     count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
     return ConfigError("\n".join([f"{count} in the configuration:", *problems]))
-
-
-def _contradictions(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong between keys, and with the files they name."""
-    try:
-        Window.from_config(config["input"]["window"])
-    except ConfigError as error:
-        yield f"input.window: {error}"
-
-    no_folder = config["input"]["source"] == "ffi" and not ffi_folder(config).is_dir()
-    if no_folder and not stars_before_images(config):
-        yield (
-            f"{ffi_folder_origin(config)}: there is no folder '{ffi_folder(config)}'; "
-            "it should hold the full-frame images"
-        )
-
-    cutouts = config["input"]["cutout_dir"]
-    if config["input"]["source"] == "tesscut" and cutouts is None:
-        yield "input.cutout_dir: must name a folder, since input.source is 'tesscut'"
-    elif config["input"]["source"] == "tesscut" and not (
-        Path(cutouts).expanduser().is_dir() or config["input"]["cutouts"]["targets"]
-    ):
-        yield (
-            f"input.cutout_dir: there is no folder {cutouts!r}; it should hold cutouts of TESScut"
-        )
-    for target in config["input"]["cutouts"]["targets"]:
-        if isinstance(target, list) and not (0 <= target[0] <= 360 and -90 <= target[1] <= 90):
-            yield f"input.cutouts.targets: {target} is not [ra, dec] in degrees"
-
-    wanted = config["input"]["mast"]["time_range"]
-    if wanted is not None and not wanted[0] < wanted[1]:
-        yield f"input.mast.time_range: {wanted[0]} is not before {wanted[1]}"
-
-    tpf_dir = config["input"]["tpf_dir"]
-    if tpf_dir is not None and not Path(tpf_dir).expanduser().is_dir():
-        yield f"input.tpf_dir: there is no folder {tpf_dir!r}"
-
-    ephemeris = config["times"]["ephemeris"]
-    if ephemeris is not None and not Path(ephemeris).expanduser().is_file():
-        yield f"times.ephemeris: there is no file {ephemeris!r}"
-
-    yield from _catalog_problems(config)
-    for name, stars in (("prepare.motion", config["prepare"]["motion"]), ("prf", config["prf"])):
-        if stars["bright_limit"] >= stars["faint_limit"]:
-            yield (
-                f"{name}.bright_limit: {stars['bright_limit']} must be less than "
-                f"faint_limit, {stars['faint_limit']}"
-            )
-    folder = config["prf"]["folder"]
-    if config["prf"]["source"] == "spoc" and folder is None:
-        yield "prf.folder: must name a folder, since prf.source is 'spoc'"
-    elif folder is not None and not Path(folder).expanduser().is_dir():
-        yield f"prf.folder: there is no folder {folder!r}"
-    if config["todo"]["faint_limit"] > config["catalog"]["faint_limit"]:
-        yield (
-            f"todo.faint_limit: {config['todo']['faint_limit']} is fainter than "
-            f"catalog.faint_limit, {config['catalog']['faint_limit']}: such stars are not known"
-        )
-
-
-def _catalog_problems(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what is wrong with ``catalog.source`` and ``catalog.file``."""
-    source, file = config["catalog"]["source"], config["catalog"]["file"]
-    simulated = config["input"]["source"] == "simulated"
-    if source == "simulated" and not simulated:
-        yield (
-            "catalog.source: 'simulated' goes with input.source: simulated only, "
-            f"which is {config['input']['source']!r}"
-        )
-    if source in STAR_SERVICES and simulated:
-        yield (
-            f"catalog.source: {source!r} does not go with input.source: simulated, whose stars "
-            "are not those of the sky; use 'simulated'"
-        )
-    if stars_before_images(config) and find_spec("tesswcs") is None:
-        yield (
-            "catalog.footprint: 'pointing' needs the package tesswcs, which is not installed: "
-            "pip install '.[pointings]'"
-        )
-    if source != "file":
-        return
-    if file is None:
-        yield "catalog.file: must name a file, since catalog.source is 'file'"
-    elif not file.lower().endswith(CATALOG_SUFFIXES):
-        yield f"catalog.file: {file!r} is none of {', '.join(CATALOG_SUFFIXES)}"
-    elif not Path(file).expanduser().is_file():
-        yield f"catalog.file: there is no file {file!r}"
-    elif file.lower().endswith(".parquet") and find_spec("pyarrow") is None:
-        yield f"catalog.file: {file!r} needs the package pyarrow, which is not installed"
 
 
 def _validator(schema: Mapping[str, Any]) -> jsonschema.protocols.Validator:

@@ -7,8 +7,8 @@ localrules:
 
 rule collect:
     input:
-        todos=expand("results/{ccd_id}/todo.sqlite", ccd_id=CCD_IDS),
-        diagnostics=DIAGNOSTICS,
+        todos=plan.of_each_ccd("todo.sqlite"),
+        diagnostics=plan.diagnostics,
     output:
         "results/todo.sqlite",
     log:
@@ -31,12 +31,12 @@ rule collect:
 rule check:
     input:
         todo="results/todo.sqlite",
-        not_measured=expand(list(NOT_MEASURED.values()), ccd_id=CCD_IDS),
-        ffi_tables=expand("results/{ccd_id}/ffis.ecsv", ccd_id=CCD_IDS),
-        pixels=expand("results/{ccd_id}/pixels.hdf5", ccd_id=CCD_IDS),
+        not_measured=plan.not_measured,
+        ffi_tables=plan.of_each_ccd("ffis.ecsv"),
+        pixels=plan.of_each_ccd("pixels.hdf5"),
     output:
-        summary=RUN_SUMMARY,
-        record=RUN_RECORD,
+        summary=SUMMARY,
+        record=RECORD,
     log:
         "logs/check.log",
     benchmark:

@@ -3,7 +3,7 @@
 
 rule cutout_table:
     input:
-        cutouts=images_of_ccd,
+        cutouts=of_ccd(plan.source.images_of),
     output:
         cutouts="results/{ccd_id}/cutouts.ecsv",
         ffi_table="results/{ccd_id}/ffis.ecsv",
@@ -27,7 +27,7 @@ rule cutout_table:
 
 rule cutouts:
     input:
-        cutouts=images_of_ccd,
+        cutouts=of_ccd(plan.source.images_of),
         cutout_table="results/{ccd_id}/cutouts.ecsv",
         ffi_table="results/{ccd_id}/ffis.ecsv",
         catalog="results/{ccd_id}/catalog.sqlite",
@@ -43,7 +43,7 @@ rule cutouts:
         mem_mb=cutout_memory,
         runtime=growing(240),
     params:
-        settings=prepare_settings("bad_quality", "compression_error", "average", "motion"),
+        settings=plan.settings("prepare", "bad_quality", "compression_error", "average", "motion"),
         code=code_of("cutouts", "cutout_table"),
     message:
         "{wildcards.ccd_id}: pixels and backgrounds of the cutouts"

@@ -33,7 +33,7 @@ rule fetch_script:
 
 rule list_images:
     input:
-        scripts=bulk_script,
+        scripts=of_ccd(plan.source.bulk_scripts_of),
     output:
         "results/{ccd_id}/ffi_list.csv",
     log:
@@ -70,7 +70,7 @@ rule fetch_headers:
         runtime=growing(120),
         downloads=1,
     params:
-        images=images_of_ccd,
+        images=of_ccd(plan.source.images_of),
     message:
         "{wildcards.ccd_id}: headers of the images at MAST"
     script:
@@ -78,11 +78,11 @@ rule fetch_headers:
 
 
 # Snakemake wants the names of the images spelled out: hence one rule for each block of time.
-for ccd_id, block, images in fetched_blocks():
+for ccd_id, block, images in plan.source.blocks_to_fetch(plan.ccds):
 
     rule:
         name:
-            f"fetch_{ccd_id.replace('-', '_')}_{block}"
+            f"fetch_{str(ccd_id).replace('-', '_')}_{block}"
         input:
             ffi_list=ancient(f"results/{ccd_id}/ffi_list.csv"),
         output:
@@ -111,9 +111,9 @@ for ccd_id, block, images in fetched_blocks():
 
 rule fetch_list:
     input:
-        MAST_LISTS,
+        plan.of_each_ccd("ffi_list.csv"),
 
 
 rule fetch:
     input:
-        [image for _, _, images in fetched_blocks() for image in images],
+        [image for _, _, images in plan.source.blocks_to_fetch(plan.ccds) for image in images],

@@ -7,7 +7,7 @@ localrules:
 
 rule fetch_cutouts:
     output:
-        list_of_cutouts(),
+        plan.source.list_path,
     log:
         "logs/fetch_cutouts.log",
     benchmark:
@@ -22,12 +22,7 @@ rule fetch_cutouts:
         folder=config["input"]["cutout_dir"],
         targets=config["input"]["cutouts"]["targets"],
         size=config["input"]["cutouts"]["size"],
-        ccd_ids=[
-            str(CcdId(sector, camera, ccd))
-            for sector in config["sectors"]
-            for camera in config["cameras"]
-            for ccd in config["ccds"]
-        ],
+        ccd_ids=list(map(str, asked_ccds(config))),
     message:
         "cutouts of the targets from TESScut"
     script:

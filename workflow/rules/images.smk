@@ -3,9 +3,9 @@
 
 rule ffi_table:
     input:
-        images=images_here,
-        headers=headers_of_ccd,
-        tpfs=tpfs_of_ccd,
+        images=of_ccd(plan.source.images_here),
+        headers=of_ccd(plan.source.headers_of),
+        tpfs=of_ccd(plan.tpfs_of),
     output:
         "results/{ccd_id}/ffis.ecsv",
     log:
@@ -18,7 +18,7 @@ rule ffi_table:
         mem_mb=memory(1500),
         runtime=growing(120),
     params:
-        images=images_of_ccd,
+        images=of_ccd(plan.source.images_of),
         on_bad_image=config["input"]["on_bad_image"],
         code=code_of("ffi_table"),
     message:
@@ -33,7 +33,7 @@ rule backgrounds:
         # Bad files are told before hours are spent, but another image is no reason to begin anew.
         ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
         # Their quality comes by way of ffis.ecsv.
-        tpfs=tpfs_of_ccd,
+        tpfs=of_ccd(plan.tpfs_of),
         catalog="results/{ccd_id}/catalog.sqlite",
     output:
         "results/{ccd_id}/blocks/{block}.hdf5",
@@ -47,9 +47,9 @@ rule backgrounds:
         mem_mb=memory(1000, bytes_per_pixel=200, bytes_per_block_pixel=9),
         runtime=growing(120),
     params:
-        window=WINDOW.as_list(),
-        settings=prepare_settings(
-            "bad_quality", "compression_error", "background", "average", "motion"
+        window=plan.window.as_list(),
+        settings=plan.settings(
+            "prepare", "bad_quality", "compression_error", "background", "average", "motion"
         ),
         on_bad_image=config["input"]["on_bad_image"],
         code=code_of("backgrounds", "ffi_table"),

@@ -5,7 +5,7 @@ rule prf:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
         catalog="results/{ccd_id}/catalog.sqlite",
-        files=prf_files,
+        files=of_ccd(plan.prf_files),
     output:
         "results/{ccd_id}/prf.fits",
     log:
@@ -31,10 +31,10 @@ rule todo:
         pixels="results/{ccd_id}/pixels.hdf5",
         catalog="results/{ccd_id}/catalog.sqlite",
         prf="results/{ccd_id}/prf.fits",
-        cutouts=cutout_table_of,
-        lists=star_list_files,
+        cutouts=of_ccd(plan.cutout_table),
+        lists=plan.star_list_files(),
     output:
-        **NOT_MEASURED,
+        **plan.outputs_beside_todo,
         todo="results/{ccd_id}/todo.sqlite",
     log:
         "logs/{ccd_id}/todo.log",
@@ -47,7 +47,7 @@ rule todo:
         runtime=growing(60),
     params:
         settings=config["todo"],
-        photometry=photometry_settings("method", "tiles", "aperture", "auto"),
+        photometry=plan.settings("photometry", "method", "tiles", "aperture", "auto"),
         code=code_of("todo"),
     message:
         "{wildcards.ccd_id}: list of the stars to measure"
@@ -58,7 +58,7 @@ rule todo:
 rule trends:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
-        blocks=block_files,
+        blocks=of_ccd(plan.block_files),
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
@@ -74,7 +74,7 @@ rule trends:
         mem_mb=growing(3000),
         runtime=growing(60),
     params:
-        settings=photometry_settings("aperture", "correction"),
+        settings=plan.settings("photometry", "aperture", "correction"),
         code=code_of("trends"),
     message:
         "{wildcards.ccd_id}: what the light curves of quiet stars have in common"
@@ -85,11 +85,11 @@ rule trends:
 rule photometry:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
-        blocks=block_files,
+        blocks=of_ccd(plan.block_files),
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
-        trends=trends_file,
+        trends=of_ccd(plan.trends_file),
     output:
         light_curves=directory("results/{ccd_id}/lightcurves/{tile}"),
         diagnostics="results/{ccd_id}/diagnostics/{tile}.ecsv",
@@ -105,7 +105,7 @@ rule photometry:
         runtime=growing(120),
     params:
         settings=config["photometry"],
-        output_settings=PRODUCT_SETTINGS,
+        output_settings=plan.settings("output", "version", "origin"),
         code=code_of("photometry"),
     message:
         "{wildcards.ccd_id}: light curves of tile {wildcards.tile}"
@@ -116,11 +116,11 @@ rule photometry:
 rule lightcurve:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
-        blocks=block_files,
+        blocks=of_ccd(plan.block_files),
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
-        trends=trends_file,
+        trends=of_ccd(plan.trends_file),
     output:
         "results/{ccd_id}/stars/tic{tic_id}.fits.gz",
     log:
@@ -134,7 +134,7 @@ rule lightcurve:
         runtime=growing(30),
     params:
         settings=config["photometry"],
-        output_settings=PRODUCT_SETTINGS,
+        output_settings=plan.settings("output", "version", "origin"),
         code=code_of("lightcurve"),
     message:
         "{wildcards.ccd_id}: light curve of TIC {wildcards.tic_id}"
@@ -145,11 +145,11 @@ rule lightcurve:
 rule targets:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
-        blocks=block_files,
+        blocks=of_ccd(plan.block_files),
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
-        trends=trends_file,
+        trends=of_ccd(plan.trends_file),
     output:
         directory("results/{ccd_id}/targets"),
     log:
@@ -164,7 +164,7 @@ rule targets:
     params:
         tic_ids=config["targets"]["tic_ids"],
         settings=config["photometry"],
-        output_settings=PRODUCT_SETTINGS,
+        output_settings=plan.settings("output", "version", "origin"),
         code=code_of("targets"),
     message:
         "{wildcards.ccd_id}: light curves of the listed stars"

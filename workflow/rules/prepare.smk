@@ -9,7 +9,8 @@ localrules:
 rule tic:
     input:
         # Another image is no reason to ask again.
-        **FOOTPRINT_FROM,
+        ffi_table=ancient(of_ccd(plan.footprint_table)),
+        cutouts=of_ccd(plan.footprint_cutouts),
     output:
         "results/{ccd_id}/tic.fits",
     log:
@@ -23,8 +24,8 @@ rule tic:
         runtime=growing(240),
         downloads=1,
     params:
-        window=WINDOW.as_list(),
-        settings=catalog_settings("source", "buffer", "faint_limit"),
+        window=plan.window.as_list(),
+        settings=plan.settings("catalog", "source", "buffer", "faint_limit"),
         code=code_of("tic"),
     message:
         "{wildcards.ccd_id}: stars of the TESS Input Catalog, downloaded"
@@ -36,8 +37,8 @@ rule catalog:
     input:
         # Another image does not change the stars.
         ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
-        tic=star_list,
-        cutouts=cutout_table_of,
+        tic=of_ccd(plan.star_list),
+        cutouts=of_ccd(plan.cutout_table),
     output:
         "results/{ccd_id}/catalog.sqlite",
     log:
@@ -50,8 +51,8 @@ rule catalog:
         mem_mb=memory(4000),
         runtime=growing(60),
     params:
-        window=WINDOW.as_list(),
-        settings=catalog_settings("buffer", "faint_limit"),
+        window=plan.window.as_list(),
+        settings=plan.settings("catalog", "buffer", "faint_limit"),
         code=code_of("catalog", "ffi_table"),
     message:
         "{wildcards.ccd_id}: catalog of the stars"
@@ -61,7 +62,7 @@ rule catalog:
 
 rule average_image:
     input:
-        blocks=block_files,
+        blocks=of_ccd(plan.block_files),
         catalog="results/{ccd_id}/catalog.sqlite",
     output:
         "results/{ccd_id}/average_image.fits",
@@ -75,7 +76,7 @@ rule average_image:
         mem_mb=memory(1000, bytes_per_pixel=200),
         runtime=growing(30),
     params:
-        settings=prepare_settings("background"),
+        settings=plan.settings("prepare", "background"),
         code=code_of("average_image"),
     message:
         "{wildcards.ccd_id}: average image"
@@ -85,7 +86,7 @@ rule average_image:
 
 rule jitter:
     input:
-        blocks=block_files,
+        blocks=of_ccd(plan.block_files),
     output:
         "results/{ccd_id}/jitter.ecsv",
     log:
@@ -98,7 +99,7 @@ rule jitter:
         mem_mb=memory(1500, bytes_per_pixel=200),
         runtime=growing(120),
     params:
-        settings=prepare_settings("bad_quality"),
+        settings=plan.settings("prepare", "bad_quality"),
         code=code_of("jitter"),
     message:
         "{wildcards.ccd_id}: image motion"
@@ -109,7 +110,7 @@ rule jitter:
 rule spacecraft:
     input:
         ffi_tables=ffi_tables_of_sector,
-        ephemeris=ephemeris_file,
+        ephemeris=plan.ephemeris_files(),
     output:
         "results/spacecraft_sector{sector}.ecsv",
     log:
@@ -133,14 +134,14 @@ rule spacecraft:
 
 rule hdf5:
     input:
-        blocks=block_files,
+        blocks=of_ccd(plan.block_files),
         average_image="results/{ccd_id}/average_image.fits",
         jitter="results/{ccd_id}/jitter.ecsv",
         catalog="results/{ccd_id}/catalog.sqlite",
         # Another image of one CCD is no reason to make all the others again,
         spacecraft=ancient(spacecraft_of),
         # another ephemeris is.
-        ephemeris=ephemeris_file,
+        ephemeris=plan.ephemeris_files(),
     output:
         "results/{ccd_id}/pixels.hdf5",
     log:

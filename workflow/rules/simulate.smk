@@ -15,7 +15,7 @@ rule simulate_scene:
         mem_mb=memory(1500),
         runtime=growing(30),
     params:
-        window=WINDOW.as_list(),
+        window=plan.window.as_list(),
         settings=config["simulation"],
         faint_limit=config["catalog"]["faint_limit"],
         code=code_of("simulate_scene"),
@@ -26,7 +26,7 @@ rule simulate_scene:
 
 
 # Snakemake wants the names of the images spelled out: hence one rule for each block of time.
-for sector, block, images in simulated_blocks():
+for sector, block, images in plan.source.blocks_to_simulate():
 
     rule:
         name:
@@ -44,7 +44,7 @@ for sector, block, images in simulated_blocks():
             runtime=growing(60),
         params:
             sector=sector,
-            window=WINDOW.as_list(),
+            window=plan.window.as_list(),
             settings=config["simulation"],
             faint_limit=config["catalog"]["faint_limit"],
             code=code_of("simulate"),

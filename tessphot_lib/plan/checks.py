@@ -1,0 +1,84 @@
+"""Check of a configuration as a whole: the schema, then what keys and files say of each other.
+
+All that is wrong is reported at once, one line each, before any job is run.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tessphot_lib.core.config_check import refusal, schema_problems
+from tessphot_lib.core.errors import ConfigError
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.plan.sources import SOURCES
+from tessphot_lib.plan.stars import star_problems
+
+
+def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
+    """Check a complete configuration, defaults included, and that the files it names are there.
+
+    Parameters
+    ----------
+    config : mapping
+        As YAML gives it.
+    schema : mapping
+        ``workflow/schemas/config.schema.yaml``.
+
+    Raises
+    ------
+    ConfigError
+        One line per problem, each naming the key, its value and what is allowed.
+    """
+    problems = schema_problems(config, schema) or list(contradictions(config))
+    if problems:
+        raise refusal(problems)
+
+
+def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong between keys, and with the files they name, a line each.
+
+    Parameters
+    ----------
+    config : mapping
+        A complete configuration without problems of the schema.
+    """
+    try:
+        Window.from_config(config["input"]["window"])
+    except ConfigError as error:
+        yield f"input.window: {error}"
+    for source in SOURCES.values():
+        yield from source.settings_problems(config["input"])
+    yield from SOURCES[config["input"]["source"]](config).problems()
+    yield from star_problems(config)
+    yield from _missing_files(config)
+    yield from _impossible_limits(config)
+
+
+def _missing_files(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is not there of the files and folders that are named."""
+    tpf_dir = config["input"]["tpf_dir"]
+    if tpf_dir is not None and not Path(tpf_dir).expanduser().is_dir():
+        yield f"input.tpf_dir: there is no folder {tpf_dir!r}"
+    ephemeris = config["times"]["ephemeris"]
+    if ephemeris is not None and not Path(ephemeris).expanduser().is_file():
+        yield f"times.ephemeris: there is no file {ephemeris!r}"
+    folder = config["prf"]["folder"]
+    if config["prf"]["source"] == "spoc" and folder is None:
+        yield "prf.folder: must name a folder, since prf.source is 'spoc'"
+    elif folder is not None and not Path(folder).expanduser().is_dir():
+        yield f"prf.folder: there is no folder {folder!r}"
+
+
+def _impossible_limits(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield limits of magnitude that leave no star."""
+    for name, stars in (("prepare.motion", config["prepare"]["motion"]), ("prf", config["prf"])):
+        if stars["bright_limit"] >= stars["faint_limit"]:
+            yield (
+                f"{name}.bright_limit: {stars['bright_limit']} must be less than "
+                f"faint_limit, {stars['faint_limit']}"
+            )
+    if config["todo"]["faint_limit"] > config["catalog"]["faint_limit"]:
+        yield (
+            f"todo.faint_limit: {config['todo']['faint_limit']} is fainter than "
+            f"catalog.faint_limit, {config['catalog']['faint_limit']}: such stars are not known"
+        )

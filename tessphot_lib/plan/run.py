@@ -1,0 +1,272 @@
+"""What a run consists of: its CCDs, images, tiles, and the files it makes.
+
+Decided whenever the workflow is read, by Snakemake's main process and again by
+the process of each job; so nothing here opens an image or imports what does.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tessphot_lib.core.config_check import check_fits, read_values
+from tessphot_lib.core.errors import ConfigError
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.renamed_keys import combined
+from tessphot_lib.core.tiles import tiles_in
+from tessphot_lib.io.images.tpf_files import find_tpfs, read_tpf_listing, write_tpf_listing
+from tessphot_lib.io.stars.star_lists import list_files, read_excluded, read_methods
+from tessphot_lib.plan.checks import check_config
+from tessphot_lib.plan.resources import Resource, memory
+from tessphot_lib.plan.sources import SOURCES, name_some
+from tessphot_lib.plan.stars import star_list_of
+
+TPF_LISTING = Path(".snakemake/tessphot/tpfs.json")
+SUMMARY = "results/summary.txt"
+RECORD = "results/run.json"
+PICTURES = {
+    "average": "results/pictures/average_image.png",
+    "light_curve": "results/pictures/light_curve.png",
+}
+# What is made of each CCD up to a stage that can be asked for; the tiles come after these.
+STAGES = {"catalog": "catalog.sqlite", "prepare": "pixels.hdf5", "todo": "todo.sqlite"}
+
+
+def read_config(
+    given: Iterable[tuple[str, Mapping[str, Any]]], schema: Mapping[str, Any], *, is_main: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Merge what files and the command line say; the main process also checks it.
+
+    Parameters
+    ----------
+    given : iterable of (str, mapping)
+        The defaults, the user's files and the command line, the last one goes
+        first: where it stands, and what it says.
+    schema : mapping
+        ``workflow/schemas/config.schema.yaml``.
+    is_main : bool
+        Whether this is Snakemake's main process.
+
+    Returns
+    -------
+    config : dict
+        The complete configuration, values in place of texts.
+    warnings : list of str
+        A line for each key that is given by an old name.
+
+    Raises
+    ------
+    TessphotError
+        If anything is wrong with it, or with the lists of stars that it names.
+    """
+    merged, warnings = combined(given)
+    config = read_values(merged, schema)  # --config gives texts where numbers are meant
+    if is_main:
+        check_config(config, schema)
+        read_excluded(config["todo"]["exclude"])
+        check_fits(config, set(read_methods(config["todo"]["methods"]).values()))
+    return config, warnings
+
+
+class Plan:
+    """What a run consists of.
+
+    Parameters
+    ----------
+    config : mapping
+        The complete configuration, as `read_config` returns it.
+    is_main : bool
+        Whether this is Snakemake's main process, which searches folders and
+        checks what it finds; the process of a job reads what was kept of that.
+
+    Attributes
+    ----------
+    source : Source
+        Where the images come from.
+    ccds : list of CcdId
+        The CCDs of the run: of those asked for the ones that have images.
+    window : Window
+        The pixels of each CCD that are looked at.
+    tiles : list of str
+        The tiles with pixels in the window.
+    lists_to_fetch : list of str
+        What must be fetched before it is known which images there are; the
+        run then makes only these.
+    tpfs : dict of CcdId to list of str
+        Target pixel files that images get quality bits from.
+    warnings : list of str
+        What the user should know of all that, a line each.
+
+    Raises
+    ------
+    TessphotError
+        If there are no images, or a file name makes no sense.
+    """
+
+    def __init__(self, config: Mapping[str, Any], *, is_main: bool = True) -> None:
+        self.config = config
+        self.is_main = is_main
+        self.window = Window.from_config(config["input"]["window"])
+        self.tiles = tiles_in(self.window, config["photometry"]["tiles"])
+        self.source = SOURCES[config["input"]["source"]](config)
+        self.ccds = self.source.find(asked_ccds(config), is_main=is_main)
+        self.lists_to_fetch = self.source.lists_to_fetch(self.ccds)
+        self.warnings = list(self.source.warnings)
+        if is_main and not self.first_products:
+            for ccd_id in self.ccds:
+                self.source.blocks_of(ccd_id)  # a file name that makes no sense is found here
+        self.tpfs = self._find_tpfs()
+        if self.lists_to_fetch:
+            self.warnings.append(
+                "Which images there are is not known yet: this run only fetches "
+                f"{self.source.fetches}. After that, the same command knows the whole plan."
+            )
+
+    def of_each_ccd(self, name: str) -> list[str]:
+        """Return the path of a file in the folder of each CCD."""
+        return [f"results/{ccd_id}/{name}" for ccd_id in self.ccds]
+
+    @property
+    def first_products(self) -> list[str]:
+        """What this run makes and no more, as long as it is not known which images there are."""
+        if self.lists_to_fetch:
+            return self.lists_to_fetch
+        return self.of_each_ccd("tic.fits") if self.source.is_waiting else []
+
+    @property
+    def products(self) -> list[str]:
+        """What the run makes in the end."""
+        pictures = PICTURES.values() if self.config["output"]["pictures"] else ()
+        return self.first_products or [SUMMARY, RECORD, *pictures]
+
+    def products_up_to(self, stage: str) -> list[str]:
+        """Return what a run makes of all CCDs up to one of `STAGES`, or ``photometry``."""
+        if self.first_products:
+            return self.first_products
+        return self.diagnostics if stage == "photometry" else self.of_each_ccd(STAGES[stage])
+
+    @property
+    def diagnostics(self) -> list[str]:
+        """What is there once all stars are measured: of tiles, or of the listed stars."""
+        if self.config["targets"]["tic_ids"]:
+            return self.of_each_ccd("targets")
+        return [
+            f"results/{ccd_id}/diagnostics/{tile}.ecsv"
+            for ccd_id in self.ccds
+            for tile in self.tiles
+        ]
+
+    def images_of_block(self, ccd_id: CcdId, block: str) -> list[str]:
+        """Return the images of a block of time."""
+        blocks = self.source.blocks_of(ccd_id)
+        if block not in blocks:
+            raise ConfigError(f"{ccd_id} has no block {block}")
+        return blocks[block]
+
+    def block_files(self, ccd_id: CcdId) -> list[str]:
+        """Return the files that the images of a CCD are read into."""
+        return [f"results/{ccd_id}/blocks/{block}.hdf5" for block in self.source.blocks_of(ccd_id)]
+
+    def cutout_table(self, ccd_id: CcdId) -> list[str]:
+        """Return the table of the cutouts, by whose WCS stars are placed; none for whole images."""
+        return [f"results/{ccd_id}/cutouts.ecsv"] if self.source.has_cutouts else []
+
+    @property
+    def outputs_beside_todo(self) -> dict[str, str]:
+        """What else is written with a todo list: of cutouts, which stars have no light curve."""
+        path = "results/{ccd_id}/not_measured.ecsv"
+        return {"not_measured": path} if self.source.has_cutouts else {}
+
+    @property
+    def not_measured(self) -> list[str]:
+        """The lists of stars without a light curve, of all CCDs; only cutouts have them."""
+        return self.of_each_ccd("not_measured.ecsv") if self.source.has_cutouts else []
+
+    def star_list(self, ccd_id: CcdId) -> str:
+        """Return the file that the catalog of a CCD is made from."""
+        return star_list_of(self.config, ccd_id)
+
+    def footprint_table(self, ccd_id: CcdId) -> str | list[str]:
+        """Return the table of the images by whose WCS stars are downloaded, if not by pointing."""
+        return f"results/{ccd_id}/ffis.ecsv" if self._footprint_from_images else []
+
+    def footprint_cutouts(self, ccd_id: CcdId) -> str | list[str]:
+        """Return the table of the cutouts on and around which stars are downloaded, if any."""
+        is_by_cutouts = self.source.has_cutouts and self._footprint_from_images
+        return f"results/{ccd_id}/cutouts.ecsv" if is_by_cutouts else []
+
+    @property
+    def _footprint_from_images(self) -> bool:
+        return bool(self.config["catalog"]["footprint"] == "image")
+
+    def tpfs_of(self, ccd_id: CcdId) -> list[str]:
+        """Return the target pixel files that the images of a CCD get quality bits from."""
+        return self.tpfs.get(ccd_id, [])
+
+    def trends_file(self, ccd_id: CcdId) -> list[str]:
+        """Return the trends of a CCD, where light curves are to be corrected for them."""
+        is_wanted = self.config["photometry"]["correction"]["method"] == "trends"
+        return [f"results/{ccd_id}/trends.hdf5"] if is_wanted else []
+
+    def prf_files(self, ccd_id: CcdId) -> list[str]:
+        """Return the mission's PRF files of a CCD, if they are to be used."""
+        if self.config["prf"]["source"] != "spoc":
+            return []
+        from tessphot_lib.io.mission.prf_spoc import find_spoc_prf  # heavy
+
+        folder = Path(self.config["prf"]["folder"]).expanduser()
+        return [str(path) for path in find_spoc_prf(folder, ccd_id)]
+
+    def ephemeris_files(self) -> list[str]:
+        """Return the file that says where TESS was, if the configuration names one."""
+        named = self.config["times"]["ephemeris"]
+        return [str(Path(named).expanduser())] if named else []
+
+    def star_list_files(self) -> list[str]:
+        """Return the files of ``todo.exclude`` and ``todo.methods``, if there are any."""
+        return [str(path) for path in list_files(self.config["todo"])]
+
+    def ffi_tables_of(self, sector: int) -> list[str]:
+        """Return the tables of the images of all CCDs of a sector."""
+        return [f"results/{ccd_id}/ffis.ecsv" for ccd_id in self.ccds if ccd_id.sector == sector]
+
+    def settings(self, section: str, *names: str) -> dict[str, Any]:
+        """Return those keys of a section that a step depends on."""
+        return {name: self.config[section][name] for name in names}
+
+    def memory(
+        self, base: float, bytes_per_pixel: float = 0, bytes_per_block_pixel: float = 0
+    ) -> Resource:
+        """Return memory [MB] for a job on images of this run, as `resources.memory` does."""
+        block_size = self.config["prepare"]["block_size"]
+        return memory(base, self.window, block_size, bytes_per_pixel, bytes_per_block_pixel)
+
+    def keep_listings(self) -> None:
+        """Keep what was found, for the processes of jobs."""
+        self.source.keep_listing()
+        if self.config["input"]["tpf_dir"]:
+            write_tpf_listing(TPF_LISTING, self.tpfs)
+
+    def _find_tpfs(self) -> dict[CcdId, list[str]]:
+        """Target pixel files of the CCDs; only the main process searches for them."""
+        folder = self.config["input"]["tpf_dir"]
+        if folder is None:
+            return {}
+        if not self.is_main:
+            return read_tpf_listing(TPF_LISTING)
+        found = find_tpfs(Path(folder).expanduser(), self.ccds)
+        without = [ccd_id for ccd_id in self.ccds if not found[ccd_id]]
+        if without:
+            self.warnings.append(
+                f"input.tpf_dir: no target pixel file of {name_some(without)} in '{folder}'"
+            )
+        return found
+
+
+def asked_ccds(config: Mapping[str, Any]) -> list[CcdId]:
+    """Return the CCDs that the configuration names, whether they have images or not."""
+    return [
+        CcdId(sector, camera, ccd)
+        for sector in config["sectors"]
+        for camera in config["cameras"]
+        for ccd in config["ccds"]
+    ]

@@ -1,0 +1,76 @@
+"""Start and end of a run, in Snakemake's main process: before the first and after the last job."""
+
+import time
+from pathlib import Path
+
+from tessphot_lib.io.files.atomic import remove_partials
+from tessphot_lib.plan.cluster_jobs import cancel_recorded_jobs, cancel_slurm_jobs
+from tessphot_lib.plan.run import SUMMARY, Plan
+
+BEGAN = Path(".snakemake/tessphot/began")  # its time is that of the start of the last run
+LOGS = Path("logs")
+RESULTS = Path("results")
+DEPTH = 3  # [folders] below results/ in which jobs write files under temporary names
+MOST_ERRORS = 10  # that are said again
+
+
+class Session:
+    """One run of a plan, in the current folder.
+
+    Parameters
+    ----------
+    plan : Plan
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.started = time.time()
+
+    def begin(self, status_command: str | None, cancel_command: str | None) -> list[str]:
+        """Make ready for the first job.
+
+        Jobs that a killed run has left on a cluster are cancelled, since they
+        would write the same files; what was found is kept for the processes of
+        jobs; what killed jobs have left half written is removed.
+
+        Parameters
+        ----------
+        status_command, cancel_command : str or None
+            As for `cancel_recorded_jobs`.
+
+        Returns
+        -------
+        list of str
+            What the user should know, a line each.
+
+        Raises
+        ------
+        ServiceError
+            If jobs that are left cannot be cancelled.
+        """
+        BEGAN.parent.mkdir(parents=True, exist_ok=True)
+        BEGAN.write_text("")
+        jobs = cancel_slurm_jobs(Path())
+        jobs += cancel_recorded_jobs(Path(), status_command, cancel_command)
+        self.plan.keep_listings()
+        self.plan.source.protect_images(self.plan.ccds)
+        remove_partials(RESULTS, DEPTH)
+        return [f"cancelled, left on the cluster by an earlier run: {', '.join(jobs)}"] * bool(jobs)
+
+    def end(self) -> list[str]:
+        """Clean up after a run without failed jobs; return what to say at the end."""
+        remove_partials(RESULTS, DEPTH)
+        if self.plan.lists_to_fetch:
+            return ["Now the images are known: the same command again does the rest."]
+        return [Path(SUMMARY).read_text().rstrip()] if Path(SUMMARY).exists() else []
+
+    def fail(self) -> list[str]:
+        """Return again what went wrong: the lines scroll away under Snakemake's own."""
+        logs = [path for path in LOGS.rglob("*.log") if path.stat().st_mtime > self.started]
+        lines = [line for path in logs for line in path.read_text(errors="replace").splitlines()]
+        errors = dict.fromkeys(line.split(" error: ", 1)[1] for line in lines if " error: " in line)
+        return [
+            *(f"error: {error}" for error in list(errors)[:MOST_ERRORS]),
+            f"Something failed: see above, and the log of each job under {LOGS.resolve()}. "
+            "Once mended, the same command goes on from there.",
+        ]

@@ -1,0 +1,50 @@
+"""Where the stars of a run come from: a service, a file, or the simulator.
+
+Imported whenever the workflow is read: standard library only.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tessphot_lib.core.geometry import CcdId
+
+STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a download
+# File of each CCD that its catalog is made from, by catalog.source; else catalog.file is.
+LISTS = {"simulated": "tic.csv"} | dict.fromkeys(STAR_SERVICES, "tic.fits")
+CATALOG_SUFFIXES = (".csv", ".csv.gz", ".ecsv", ".fits", ".fits.gz", ".parquet")
+
+
+def star_list_of(config: Mapping[str, Any], ccd_id: CcdId) -> str:
+    """Return the file that the catalog of a CCD is made from."""
+    name = LISTS.get(config["catalog"]["source"])
+    if name is None:
+        return str(Path(config["catalog"]["file"]).expanduser())
+    return f"results/{ccd_id}/{name}"
+
+
+def stars_before_images(config: Mapping[str, Any]) -> bool:
+    """Return whether lists of stars can be fetched before any image is there."""
+    catalog = config["catalog"]
+    return catalog["source"] in STAR_SERVICES and catalog["footprint"] == "pointing"
+
+
+def star_problems(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with ``catalog.footprint`` and ``catalog.file``, a line each."""
+    if stars_before_images(config) and find_spec("tesswcs") is None:
+        yield (
+            "catalog.footprint: 'pointing' needs the package tesswcs, which is not installed: "
+            "pip install '.[pointings]'"
+        )
+    if config["catalog"]["source"] in LISTS:
+        return
+    file = config["catalog"]["file"]
+    if file is None:
+        yield "catalog.file: must name a file, since catalog.source is 'file'"
+    elif not file.lower().endswith(CATALOG_SUFFIXES):
+        yield f"catalog.file: {file!r} is none of {', '.join(CATALOG_SUFFIXES)}"
+    elif not Path(file).expanduser().is_file():
+        yield f"catalog.file: there is no file {file!r}"
+    elif file.lower().endswith(".parquet") and find_spec("pyarrow") is None:
+        yield f"catalog.file: {file!r} needs the package pyarrow, which is not installed"
