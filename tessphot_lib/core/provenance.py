@@ -1,31 +1,32 @@
-"""Which code made a product: a digest per module, and the version of the whole.
+"""Which code made a product: a digest per step, and the version of the whole.
 
 The digest makes the workflow run a step again when the code behind it has
 changed, and only then.
 """
 
-import ast
-import hashlib
 import json
-import re
 import subprocess
 from collections.abc import Iterable, Mapping
-from functools import cache, lru_cache
+from contextlib import suppress
+from functools import cache
+from importlib.util import cache_from_source
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import tessphot_lib
+from tessphot_lib.core.code_reach import Library
 
 PACKAGE = "tessphot_lib"
-FOLDER_PATTERN = re.compile(rf"{PACKAGE}(\.\w+)+\.\*")  # modules that are imported by name
+ENTRY = "run_"  # what the functions are called that a rule runs
 DIGEST_LENGTH = 12  # hexadecimal digits: enough to tell versions apart
 
 
 def code_digest(module: str, root: Path | None = None) -> str:
-    """Digest the sources of a module and of all it imports inside this package.
+    """Digest the code that a step can reach, see `tessphot_lib.core.code_reach`.
 
-    Imports inside functions count too; comments count as code. A text like
-    ``"tessphot_lib.photometry.*"`` counts as the import of all modules of that folder.
+    That is what the functions ``run_...`` of its module reach; all of the module if it
+    has none. Comments, docstrings and definitions that they cannot reach do not count.
 
     Parameters
     ----------
@@ -39,20 +40,15 @@ def code_digest(module: str, root: Path | None = None) -> str:
     str
         Twelve hexadecimal digits.
     """
-    root = _package_root() if root is None else root
-    digest = hashlib.sha256()
-    for name in modules_behind(module, root):
-        digest.update(f"{name} {_source(name, root)[0]}\n".encode())
-    return digest.hexdigest()[:DIGEST_LENGTH]
+    if root is None and module in _step_digests():
+        return _step_digests()[module]
+    library = Library(_package_root() if root is None else root, PACKAGE)
+    return library.digest(module, ENTRY)[:DIGEST_LENGTH]
 
 
-def modules_behind(module: str, root: Path | None = None) -> list[str]:
-    """List a module and all it imports inside this package, directly or not, sorted.
-
-    ``__init__`` modules are left out: they hold no code that a product depends on.
-    """
-    root = _package_root() if root is None else root
-    return list(_modules_behind(module, root))
+def code_behind(module: str) -> set[str]:
+    """Name what `code_digest` digests: ``module:name`` of all that a step can reach."""
+    return Library(_package_root(), PACKAGE).reached(module, ENTRY)
 
 
 @cache
@@ -102,44 +98,24 @@ def _package_root() -> Path:
     return Path(tessphot_lib.__file__).parent.parent
 
 
-@lru_cache
-def _modules_behind(module: str, root: Path) -> tuple[str, ...]:
-    reached, waiting = set(), [module]
-    while waiting:
-        name = waiting.pop()
-        if name in reached or _module_path(name, root) is None:
-            continue
-        reached.add(name)
-        waiting.extend(_source(name, root)[1])
-    return tuple(sorted(reached))
+@cache
+def _step_digests() -> dict[str, str]:
+    """Digests of all steps, by their modules.
 
-
-@lru_cache
-def _source(module: str, root: Path) -> tuple[str, tuple[str, ...]]:
-    """Digest of the source of one module, and names it imports that may be modules of ours."""
-    source = _module_path(module, root).read_bytes()
-    names = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = module.split(".")[: -node.level] if node.level else []
-            base = ".".join([*base, *([node.module] if node.module else [])])
-            names += [base, *(f"{base}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Constant) and FOLDER_PATTERN.fullmatch(str(node.value)):
-            names += _modules_in(node.value.removesuffix(".*"), root)
-    ours = tuple(name for name in names if name.startswith(f"{PACKAGE}."))
-    return hashlib.sha256(source).hexdigest(), ours
-
-
-def _modules_in(package: str, root: Path) -> list[str]:
-    """Names of the modules in a folder, sorted."""
-    folder = root.joinpath(*package.split("."))
-    names = sorted(path.stem for path in folder.glob("*.py"))
-    return [f"{package}.{name}" for name in names if name != "__init__"]
-
-
-def _module_path(module: str, root: Path) -> Path | None:
-    """Source file of a module; None for packages and for names that are no module."""
-    path = root.joinpath(*module.split(".")).with_suffix(".py")
-    return path if path.is_file() else None
+    Kept beside the compiled modules, for each job on a cluster asks for them.
+    """
+    library = Library(_package_root(), PACKAGE)
+    sources = library.sources_digest()
+    path = Path(cache_from_source(__file__)).with_name("step_digests.json")
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        kept = json.loads(path.read_text())
+        if kept["sources"] == sources:
+            return kept["digests"]
+    steps = [name for name in library.modules() if name.startswith(f"{PACKAGE}.steps.")]
+    digests = {step: library.digest(step, ENTRY)[:DIGEST_LENGTH] for step in steps}
+    partial = path.with_name(f"{path.name}.{uuid4().hex}")  # others may write it now, too
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps({"sources": sources, "digests": digests}))
+        partial.replace(path)
+    return digests

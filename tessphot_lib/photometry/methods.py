@@ -18,9 +18,9 @@ from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.targets import StarList
 
-MODULES = "tessphot_lib.photometry.*"  # the digest of the code behind a step follows this pattern
+# Digests of code (`core.code_reach`) follow this form: METHOD of any module.
 METHODS: dict[str, Method] = {
-    name: import_module(MODULES.replace("*", name)).METHOD for name in SETTINGS
+    name: import_module(f"tessphot_lib.photometry.{name}").METHOD for name in SETTINGS
 }
 
 

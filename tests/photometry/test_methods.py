@@ -12,7 +12,7 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
-from tessphot_lib.core.provenance import modules_behind
+from tessphot_lib.core.provenance import code_behind
 from tessphot_lib.core.settings import METHODS as SETTINGS
 from tessphot_lib.core.settings import MethodSettings
 from tessphot_lib.photometry import methods
@@ -59,8 +59,8 @@ def test_the_registry_holds_the_methods_of_the_settings():
 
 def test_the_code_of_all_methods_counts_for_the_steps_that_measure():
     for step in ("photometry", "lightcurve", "targets"):
-        behind = modules_behind(f"tessphot_lib.steps.{step}")
-        assert {f"tessphot_lib.photometry.{name}" for name in SETTINGS} <= set(behind)
+        behind = code_behind(f"tessphot_lib.steps.{step}")
+        assert {f"tessphot_lib.photometry.{name}:METHOD" for name in SETTINGS} <= behind
 
 
 def test_stars_go_to_their_methods_and_come_back_in_order(monkeypatch):

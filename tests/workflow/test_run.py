@@ -174,7 +174,17 @@ def test_target_pixel_files_rerun_the_images_of_their_ccd(
 
 def test_code_reruns_what_depends_on_it(plan, project):
     stage = project / "tessphot_lib" / "steps" / "todo.py"
-    stage.write_text(stage.read_text() + "# another version\n")
+    source = stage.read_text()
+    for old, new in (
+        ("import logging\n", "import logging  # to say something\n\n# A comment.\n"),
+        ('"""Stand-in for a stage', '"""Another docstring'),
+        ('return "nothing"', 'return "something"'),  # no step reaches this
+    ):
+        assert source.count(old) == 1
+        source = source.replace(old, new)
+    stage.write_text(source)
+    assert plan() == {}
+    stage.write_text(source.replace("called with %s", "called as %s"))
     assert set(plan()) == {"todo", "trends", "photometry", "collect", "check", "all"}
 
 
