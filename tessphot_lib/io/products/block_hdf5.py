@@ -39,7 +39,9 @@ from numpy.typing import NDArray
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.files.atomic import complete_file
+from tessphot_lib.io.files.format_version import check_format_version
 
+FORMAT_VERSION = 1  # to be raised when readers of before would misunderstand a block
 CHUNK_SIDE = 32  # [pixels]
 MAX_CHUNK_CADENCES = 64
 BAND_ROWS = 64  # rounded at once, so that they stay in the cache: four times as fast
@@ -236,6 +238,7 @@ def write_block(
         for name, values in (patches or {}).items():
             file.create_dataset(f"patches/{name}", data=values, **packed())
         file.attrs.update(attributes)
+        file.attrs["format_version"] = FORMAT_VERSION
         file.attrs["ccd"] = str(ccd_id)
         file.attrs["window"] = cubes.window.as_list()
         file.attrs["digest"] = digest.hexdigest()
@@ -325,11 +328,12 @@ def open_block(path: Path) -> Iterator[h5py.File]:
     Raises
     ------
     InputDataError
-        If it is not there, not a whole HDF5 file, or damaged where the
-        ``with`` block reads.
+        If it is not there, not a whole HDF5 file, of another format version, or
+        damaged where the ``with`` block reads.
     """
     try:
         with h5py.File(path, "r") as file:
+            check_format_version(file, path, FORMAT_VERSION, unnamed=1)  # the first named none
             yield file
     except (OSError, KeyError, RuntimeError) as err:
         raise InputDataError(f"{path}: the block cannot be read ({err}); {remedy(path)}") from err

@@ -23,6 +23,7 @@ from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.patches import Patches
 from tessphot_lib.io.files.atomic import complete_file
+from tessphot_lib.io.files.format_version import check_format_version
 from tessphot_lib.io.products.block_hdf5 import (
     CHUNK_SIDE,
     MAX_CHUNK_CADENCES,
@@ -33,7 +34,7 @@ from tessphot_lib.io.products.block_hdf5 import (
     remedy,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 1  # to be raised when readers of before would misunderstand the file
 PER_IMAGE = (
     "time",
     "time_start",
@@ -193,10 +194,11 @@ def read_image_quality(path: Path) -> tuple[NDArray, int]:
     Raises
     ------
     InputDataError
-        If the file cannot be read.
+        If the file cannot be read, or has another format version.
     """
     try:
         with h5py.File(path, "r") as file:
+            check_format_version(file, path, FORMAT_VERSION)
             return file["quality"][()], int(file.attrs["bad_quality"])
     except (OSError, KeyError) as err:
         raise InputDataError(f"{path}: cannot be read: {err}") from err
@@ -234,8 +236,8 @@ class PixelCube:
     Raises
     ------
     InputDataError
-        If the file cannot be read, or a block is missing, or is another one
-        than when the file was made.
+        If the file cannot be read or has another format version, or a block is
+        missing, or is another one than when the file was made.
     """
 
     def __init__(self, path: Path) -> None:
@@ -245,6 +247,7 @@ class PixelCube:
         except OSError as err:
             raise InputDataError(f"{path}: cannot be read: {err}") from err
         try:
+            check_format_version(self._file, self.path, FORMAT_VERSION)
             self._load()
             self._check_blocks()
         except KeyError as err:

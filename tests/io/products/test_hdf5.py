@@ -15,9 +15,14 @@ from tessphot_lib.io.products.block_hdf5 import (
     IMAGE_COLUMNS,
     CubeBuffer,
     quantize,
+    read_all_images,
+    read_common_flags,
+    read_flags,
+    read_flux,
     read_identity,
     read_images,
     read_motion_stars,
+    read_patches,
     read_sums,
     write_block,
 )
@@ -387,6 +392,60 @@ def test_not_a_cube(copy, tmp_path):
         del file["motion"]
     with pytest.raises(InputDataError, match=r"pixels\.hdf5: not a pixels.hdf5 of this version"):
         PixelCube(copy)
+
+
+OF_ANOTHER_VERSION = (
+    r"{}: format version {}, but this version of tessphot reads 1; "
+    r"delete the file and make it again: snakemake \.\.\. -- .*{}$"
+)
+
+
+@pytest.mark.parametrize("read", [PixelCube, read_image_quality])
+@pytest.mark.parametrize("version", [0, 2, None])
+def test_pixels_of_another_format_version_are_refused(copy, read, version):
+    with h5py.File(copy, "r+") as file:
+        del file.attrs["format_version"]
+        if version is not None:
+            file.attrs["format_version"] = version
+        del file["quality"]  # whatever else is in there
+    found = "unknown" if version is None else version
+    message = OF_ANOTHER_VERSION.format(r"pixels\.hdf5", found, r"pixels\.hdf5")
+    with pytest.raises(InputDataError, match=message):
+        read(copy)
+
+
+PIXEL = (slice(0, 1), slice(0, 1))
+READ_BLOCK = {
+    "images": read_images,
+    "all images": lambda path: read_all_images([path], ["time"]),
+    "sums": read_sums,
+    "flux": lambda path: read_flux(path, PIXEL),
+    "flags": lambda path: read_flags(path, PIXEL),
+    "common flags": read_common_flags,
+    "patches": read_patches,
+    "motion stars": read_motion_stars,
+    "identity": read_identity,
+    "cube": lambda path: PixelCube(path.parents[1] / "pixels.hdf5").close(),
+}
+
+
+@pytest.mark.parametrize("read", READ_BLOCK.values(), ids=READ_BLOCK)
+def test_block_of_another_format_version_is_refused(copy, read):
+    block = copy.parent / "blocks" / "b0.hdf5"
+    with h5py.File(block, "r+") as file:
+        file.attrs["format_version"] = 2
+    message = OF_ANOTHER_VERSION.format(r"b0\.hdf5", 2, r"b0\.hdf5")
+    with pytest.raises(InputDataError, match=message):
+        read(block)
+
+
+@pytest.mark.parametrize("read", READ_BLOCK.values(), ids=READ_BLOCK)
+def test_block_without_a_format_version_is_of_the_first(copy, read):
+    size = (copy.parent / "blocks" / "b0.hdf5").stat().st_size
+    with h5py.File(copy.parent / "blocks" / "b0.hdf5", "r+") as file:
+        del file.attrs["format_version"]
+    assert (copy.parent / "blocks" / "b0.hdf5").stat().st_size == size
+    read(copy.parent / "blocks" / "b0.hdf5")
 
 
 def test_number_of_images_must_be_that_of_the_blocks(made, tmp_path):
