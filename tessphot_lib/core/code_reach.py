@@ -4,14 +4,15 @@ Read from the sources, nothing is imported. A definition is a function, a class 
 its methods, or a constant at the top level of a module. It reaches what the names in it
 stand for: in its module, through imports, as ``module.attribute``, as decorator, base
 class or default. Where names do not say what is meant (a module handed on as a value or
-named in a string, a star import, ``eval``), the whole module is reached; where the
-name of a module is computed, all modules, or what is taken from it in all modules
-(``import_module(name).METHOD``). Statements at the top level that do more
-than define a name are reached with every module that is imported on the way.
+named in a string, a star import, ``eval``), the whole module is reached; where the name
+of a module is computed, all modules, or what is taken from it in all modules
+(``import_module(name).METHOD``). Statements at the top level that do more than define a
+name are reached with every module that is imported on the way.
 
-Comments, docstrings, formatting and the type hints of functions do not count, but hints
-in classes do (dataclasses read them). The digest is of the syntax tree, written in a form
-that is the same for all versions of Python, and independent of where the files are.
+Comments, docstrings, formatting, the type hints of functions and what settings say of
+themselves do not count, but hints in classes do (dataclasses read them). The digest is of
+the syntax tree, written in a form that is the same for all versions of Python, and does
+not depend on where the files are.
 """
 
 import ast
@@ -37,6 +38,9 @@ QUIET_DECORATORS = {
 }
 ANY_NAME = {"eval", "exec", "globals"}  # these can use each name of their module
 ANY_MODULE = {"import_module", "__import__"}  # these can import each module
+# Declarations of settings (`core.settings_base`): only the default, the first argument,
+# counts; the others describe it to readers of the configuration and to its check.
+DECLARATIONS = {"setting", "section"}
 UNWRITTEN = {"ctx", "kind", "type_comment"}  # fields of syntax trees that say nothing
 
 
@@ -49,7 +53,7 @@ class Definition:
     words : list of str
         The syntax tree, without what does not count.
     hints : set of str
-        Names in type hints that do not count.
+        Names in type hints and descriptions, which do not count.
     uses : set of tuple of str
         Names and chains of attributes: ``numpy.pi`` is ``("numpy", "pi")``.
     imports : dict
@@ -167,6 +171,13 @@ class Library:
             self._splits[dotted] = found
         return found
 
+    def known(self, name: str) -> Module:
+        """Read a module or package that there is."""
+        module = self.module(name)
+        if module is None:
+            raise KeyError(name)
+        return module
+
     def module(self, name: str) -> Module | None:
         """Read a module or package; None if this package has none of that name."""
         if name not in self._modules:
@@ -200,7 +211,7 @@ class _Reach:
         """Follow all names, to what they lead to."""
         while self.waiting:
             module, name = self.waiting.pop()
-            found = self.library.module(module)
+            found = self.library.known(module)
             statements = found.definitions[name] if name else found.running
             self.lines[module, name] = [self._line(module, one) for one in statements]
 
@@ -259,7 +270,7 @@ class _Reach:
 
     def _line(self, module: str, statement: Definition) -> str:
         """Reach what is used in a statement; its digest, and where its names lead."""
-        found = self.library.module(module)
+        found = self.library.known(module)
         edges = set()
         for use in statement.uses:
             for imports in (statement.imports, found.imports):
@@ -281,7 +292,7 @@ class _Reach:
 
     def _take(self, module: str, names: set[str]) -> None:
         """Reach what can be had from a module by some names, if it has them."""
-        found = self.library.module(module)
+        found = self.library.known(module)
         for name in names:
             if not name:
                 self.whole(module)
@@ -333,7 +344,7 @@ def _sort_in(module: Module, node: ast.stmt, found: Definition) -> None:
         module.modules |= found.modules
 
 
-def _names_bound(node: ast.stmt, known: Container[str]) -> Iterator[str]:
+def _names_bound(node: ast.stmt | ast.ExceptHandler, known: Container[str]) -> Iterator[str]:
     """Names that a statement defines in its module, or whose value it changes."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
@@ -460,7 +471,13 @@ class _Writer:
     def _call(self, node: ast.Call) -> bool:
         if _has_computed_name(node):
             self.found.computed.add("")
-        return False
+        if getattr(node.func, "id", None) not in DECLARATIONS or not node.args:
+            return False
+        self._write(node.func)
+        self._write(node.args[0])
+        for description in (*node.args[1:], *node.keywords):
+            self._leave_out(description)
+        return True
 
     def _expression(self, node: ast.Expr) -> bool:
         return isinstance(node.value, ast.Constant)  # a docstring, or nothing
@@ -512,7 +529,7 @@ class _Writer:
         self._write_fields(node, ("target", "value"))
         return True
 
-    def _leave_out(self, hint: ast.expr) -> None:
+    def _leave_out(self, hint: ast.AST) -> None:
         self.found.hints |= {one.id for one in ast.walk(hint) if isinstance(one, ast.Name)}
 
     SPECIAL: ClassVar[dict[type, Callable]] = {
