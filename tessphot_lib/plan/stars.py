@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.star_table_formats import READABLE, table_format
 
 STAR_SERVICES = ("mast", "vizier")  # values of catalog.source that mean a download
 # File of each CCD that its catalog is made from, by catalog.source; else catalog.file is.
 LISTS = {"simulated": "tic.csv"} | dict.fromkeys(STAR_SERVICES, "tic.fits")
-CATALOG_SUFFIXES = (".csv", ".csv.gz", ".ecsv", ".fits", ".fits.gz", ".parquet")
 
 
 def star_list_of(config: Mapping[str, Any], ccd_id: CcdId) -> str:
@@ -42,9 +42,9 @@ def star_problems(config: Mapping[str, Any]) -> Iterator[str]:
     file = config["catalog"]["file"]
     if file is None:
         yield "catalog.file: must name a file, since catalog.source is 'file'"
-    elif not file.lower().endswith(CATALOG_SUFFIXES):
-        yield f"catalog.file: {file!r} is none of {', '.join(CATALOG_SUFFIXES)}"
+    elif table_format(file) is None:
+        yield f"catalog.file: {file!r} ends in none of {READABLE}"
     elif not Path(file).expanduser().is_file():
         yield f"catalog.file: there is no file {file!r}"
-    elif file.lower().endswith(".parquet") and find_spec("pyarrow") is None:
+    elif table_format(file) == "parquet" and find_spec("pyarrow") is None:
         yield f"catalog.file: {file!r} needs the package pyarrow, which is not installed"

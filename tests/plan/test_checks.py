@@ -69,7 +69,7 @@ def test_mistakes_of_the_schema_come_first(config):
         ("catalog.source", "simulated", "goes with input.source: simulated only, which is 'ffi'"),
         ("catalog.file", None, "catalog.file: must name a file, since catalog.source is 'file'"),
         ("catalog.file", "/none/tic.csv", "catalog.file: there is no file '/none/tic.csv'"),
-        ("catalog.file", "tic.doc", "'tic.doc' is none of .csv, .csv.gz, .ecsv, .fits"),
+        ("catalog.file", "tic.doc", "'tic.doc' ends in none of .csv, .tsv, .ecsv, .fits"),
         ("catalog.faint_limit", 14, "todo.faint_limit: 15.0 is fainter than catalog.faint_limit"),
         ("prepare.motion.faint_limit", 7, "prepare.motion.bright_limit: 7.5 must be less than"),
         ("prf.bright_limit", 13.5, "prf.bright_limit: 13.5 must be less than faint_limit, 13.5"),
@@ -111,6 +111,24 @@ def test_footprint_by_pointing_needs_a_package_and_no_images(config, monkeypatch
     else:
         (said,) = problems(config)
         assert "catalog.footprint: 'pointing' needs the package tesswcs" in said
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.csv", "a.tsv", "a.ecsv.gz", "A.FIT", "a.fits.gz", "a.vot", "a.vot.gz", "a.xml", "a.csv.gz"],
+)
+def test_readable_star_tables(config, tmp_path, name):
+    (tmp_path / name).touch()
+    config["catalog"]["file"] = str(tmp_path / name)
+    check_config(config, SCHEMA)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.dat", "a.csv.zip", "a.parquet.gz", "csv", "a.gz"])
+def test_star_tables_of_other_formats_are_refused(config, tmp_path, name):
+    (tmp_path / name).touch()
+    config["catalog"]["file"] = str(tmp_path / name)
+    (said,) = problems(config)
+    assert said.startswith(f"catalog.file: '{tmp_path / name}' ends in none of .csv, .tsv, ")
 
 
 def test_simulation_needs_no_files(config):

@@ -9,10 +9,12 @@ from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 from paths import REALDATA
+from star_tables import STAR_TABLES, write_star_table
 
 from tessphot_lib.catalog.proper_motion import at_epoch
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.star_table_formats import FORMATS, table_format
 from tessphot_lib.io.images.cutout_table import write_cutout_table
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.steps.catalog import run_catalog
@@ -86,7 +88,16 @@ def sky(row, column):
     return WCS(fits.Header(WCS_KEYWORDS)).all_pix2world(x, y, 0)
 
 
-def run(folder, table, *, buffer=0.1, faint_limit=15.0, window=WINDOW, cutouts=None):
+def run(
+    folder,
+    table,
+    *,
+    buffer=0.1,
+    faint_limit=15.0,
+    window=WINDOW,
+    cutouts=None,
+    name="tic.csv",
+):
     folder.mkdir(parents=True, exist_ok=True)
     primary = fits.PrimaryHDU()
     primary.header["FFIINDEX"] = 11000
@@ -95,10 +106,10 @@ def run(folder, table, *, buffer=0.1, faint_limit=15.0, window=WINDOW, cutouts=N
     image = folder / "image_ffic.fits"
     fits.HDUList([primary, flux, fits.ImageHDU(flux.data)]).writeto(image, overwrite=True)
     run_ffi_table([image], folder / "ffis.ecsv", CCD, on_bad_image="error")
-    table.to_csv(folder / "tic.csv", index=False)
+    write_star_table(folder / name, table)
     run_catalog(
         folder / "ffis.ecsv",
-        folder / "tic.csv",
+        folder / name,
         folder / "catalog.sqlite",
         CCD,
         settings={"buffer": buffer, "faint_limit": faint_limit},
@@ -139,6 +150,24 @@ def test_stars_of_the_window_and_its_buffer(tmp_path):
     np.testing.assert_allclose(known["column"], expected["column"], atol=1e-4)
     assert known["ra"].max() > 359
     assert known["ra"].min() < 1
+
+
+@pytest.mark.parametrize("name", sorted(STAR_TABLES))
+def test_tables_of_all_formats_give_the_same_catalog(tmp_path, name):
+    """Those that the check of the configuration lets pass."""
+    if name.endswith(".parquet"):
+        pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
+    assert table_format(name) is not None
+    stars = tic([410.25, 420.5, 435.0], [950.0, 911.0, 987.5], tmag=[9.5, 10.25, np.nan])
+    expected, _ = run(tmp_path / "csv", stars)
+    known, _ = run(tmp_path / "other", stars, name=name)
+    assert len(known) == 2
+    pd.testing.assert_frame_equal(known, expected)
+
+
+def test_all_formats_are_tried():
+    tried = {name.lower().removeprefix("tic").removesuffix(".gz") for name in STAR_TABLES}
+    assert tried == set(FORMATS)
 
 
 def test_stars_are_placed_where_they_are_at_the_time_of_the_images(tmp_path):

@@ -12,6 +12,7 @@ from typing import Any
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.settings import METHODS
+from tessphot_lib.core.star_table_formats import table_format
 
 MAX_TIC_ID, MAX_SECTOR = 99_999_999_999, 9999
 NamedStars = dict[tuple[int, int | None], str]
@@ -118,6 +119,8 @@ def _csv_rows(
     """Yield the rows of a CSV file; empty lines and those that start with # are passed over."""
     path = Path(named).expanduser()
     origin = f"{key}: {named}"
+    if table_format(named) not in (None, "text") or named.lower().endswith((".ecsv", ".gz")):
+        raise InputDataError(f"{origin}: should be a CSV file, with a header")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = None

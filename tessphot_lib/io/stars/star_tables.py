@@ -1,7 +1,7 @@
 """Tables of stars in the formats that people have them in, as pieces of some columns.
 
 CSV (also with semicolons, tabs or bars, and as VizieR writes it), ECSV, FITS, VOTable or
-Parquet; text and FITS also compressed.
+Parquet; all but Parquet also gzipped.
 """
 
 import gzip
@@ -18,6 +18,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.star_table_formats import READABLE, table_format
 from tessphot_lib.io.files.damage import open_fits, told_as_damage
 
 DELIMITERS = ",;\t|"  # of columns
@@ -31,8 +32,7 @@ def read_columns(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
     Parameters
     ----------
     path : Path
-        Ends in ``.csv``, ``.tsv``, ``.ecsv``, ``.fits`` or ``.fit``, each maybe with ``.gz``,
-        ``.vot`` or ``.parquet``.
+        Ends as `tessphot_lib.core.star_table_formats` has it.
     wanted : container of str
         Names of columns in lower case; the others are left out.
 
@@ -47,11 +47,10 @@ def read_columns(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
     InputDataError
         If the file cannot be read.
     """
-    name = path.name.lower().removesuffix(".gz")
-    for suffix, reader in _READERS.items():
-        if name.endswith(suffix):
-            return reader(path, wanted)
-    raise InputDataError(f"{path}: a star catalog has to end in {', '.join(_READERS)}")
+    kind = table_format(path.name)
+    if kind is None:
+        raise InputDataError(f"{path}: the name ends in none of {READABLE}")
+    return _READERS[kind](path, wanted)
 
 
 def native(values: np.ndarray) -> np.ndarray:
@@ -159,11 +158,8 @@ def _read_parquet(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
 
 
 _READERS = {
-    ".ecsv": _read_text,
-    ".csv": _read_text,
-    ".tsv": _read_text,
-    ".fits": _read_fits,
-    ".fit": _read_fits,
-    ".vot": _read_votable,
-    ".parquet": _read_parquet,
+    "text": _read_text,
+    "fits": _read_fits,
+    "votable": _read_votable,
+    "parquet": _read_parquet,
 }

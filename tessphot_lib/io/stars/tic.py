@@ -62,8 +62,7 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        A file that ends in ``.csv``, ``.tsv``, ``.ecsv``, ``.fits``, each maybe with ``.gz``,
-        ``.vot`` or ``.parquet``.
+        A table, see `tessphot_lib.io.stars.star_tables`.
     faint_limit : float
         Fainter stars are left out, and where it is finite those without Tmag.
 

@@ -103,3 +103,10 @@ def test_methods_that_make_no_sense(csv_file, text, message):
 def test_configurations_that_make_no_sense(read, named, message):
     with pytest.raises(InputDataError, match=message):
         read(named)
+
+
+@pytest.mark.parametrize("name", ["stars.fits", "stars.ecsv", "stars.csv.gz", "stars.VOT"])
+def test_lists_are_csv_only(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(InputDataError, match=f"{name}: should be a CSV file, with a header$"):
+        read_excluded(str(tmp_path / name))

@@ -233,7 +233,7 @@ def test_a_missing_column_is_named(tmp_path):
         ("bad.csv.gz", b"not gzip", "cannot be read"),
         ("bad.fits", b"not FITS", "cannot be read"),
         ("bad.parquet", b"not Parquet", "(cannot be read|pyarrow)"),
-        ("bad.txt", b"1", "has to end in"),
+        ("bad.txt", b"1", "the name ends in none of .csv, .tsv"),
         ("bad.vot", b"<VOTABLE></VOTABLE>", "no column for tic_id"),
         ("bad.vot", b"<VOTABLE><RESOURCE>", "cannot be read"),
     ],
