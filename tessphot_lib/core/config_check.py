@@ -6,8 +6,8 @@ other, and of files on the disk, is checked by `tessphot_lib.plan.checks`.
 
 import difflib
 import math
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, cast
 
 import jsonschema
 import yaml
@@ -124,14 +124,15 @@ def _validator(schema: Mapping[str, Any]) -> jsonschema.protocols.Validator:
 def _explain(error: jsonschema.ValidationError, known: list[str]) -> list[str]:
     """Turn an error of jsonschema into lines that name key, value and what is allowed."""
     key = _dotted(error.absolute_path)
-    value, rule, limit = error.instance, error.validator, error.validator_value
+    value: Any = error.instance
+    rule, limit, schema = cast(Any, (error.validator, error.validator_value, error.schema))
     if rule == "additionalProperties":
-        names = list(error.schema["properties"])
+        names = list(schema["properties"])
         unknown = [str(name) for name in value if name not in names]
         return [_unknown_key(key, name, names, known) for name in unknown]
     if rule == "required":
         return [f"{_join(key, name)}: is missing" for name in limit if name not in value]
-    texts = {
+    texts: dict[str, Callable[[], str]] = {
         "type": lambda: f"must be {_either(limit)}",
         "enum": lambda: f"must be one of {', '.join(map(str, limit))}",
         "minimum": lambda: f"must be at least {limit}",
@@ -143,7 +144,7 @@ def _explain(error: jsonschema.ValidationError, known: list[str]) -> list[str]:
         "maxItems": lambda: f"must have at most {limit} values",
         "uniqueItems": lambda: "must not name anything twice",
         "minLength": lambda: "must not be empty",
-        "pattern": lambda: error.schema.get("$comment", f"must match {limit}"),
+        "pattern": lambda: schema.get("$comment", f"must match {limit}"),
     }
     text = texts[rule]() if rule in texts else error.message
     return [f"{key}: {_show(value)} {text}"]
