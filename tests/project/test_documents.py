@@ -98,6 +98,21 @@ def test_rules_of_the_table_exist():
     assert named <= rules()
 
 
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "ARCHITECTURE.md"])
+def test_names_in_the_code_exist(name):
+    """Classes, their attributes and tables that a recipe sends a reader to."""
+    code = "\n".join(
+        path.read_text(encoding="utf-8") for path in (PROJECT / "tessphot_lib").rglob("*.py")
+    )
+    for inline, _ in code_in((PROJECT / name).read_text(encoding="utf-8")):
+        for part in re.findall(r"^[A-Z]\w+(?:\.\w+)?$", inline)[:1]:
+            owner, _, attribute = part.partition(".")
+            assert re.search(rf"^(class {owner}\b|{owner}\b.* = )", code, re.MULTILINE) or (
+                owner in ("QUALITY", "PIXEL_QUALITY")  # columns of a light curve
+            ), part
+            assert re.search(rf"^    (def )?{attribute}\b", code, re.MULTILINE), part
+
+
 def test_architecture_lists_and_draws_what_there_is():
     text = (PROJECT / "ARCHITECTURE.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| `([\w.]+)` \|", text, flags=re.MULTILINE)
