@@ -7,6 +7,9 @@ sectors 20 and 21).
 
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tessphot_lib.core.constants import BTJD_OFFSET, SECONDS_PER_DAY
 from tessphot_lib.core.geometry import CcdId
 
@@ -20,6 +23,7 @@ AFFECTED_VERSIONS: dict[float, tuple[str, ...]] = {
     29: ("spoc-4.0.17-20200130", "spoc-4.0.20-20200220", "spoc-4.0.21-20200227"),
 }
 WITHOUT_STAGGER_UP_TO = 27
+EXPOSED_FRACTION = 0.792  # of the interval between images, with cosmic-ray mitigation
 
 
 class ImageTimes(NamedTuple):
@@ -92,3 +96,21 @@ ANCHOR_CADENCE = 1800.0 / SECONDS_PER_DAY  # [d]
 def julian_date(btjd: float) -> float:
     """Convert BTJD to a Julian date."""
     return btjd + BTJD_OFFSET
+
+
+def cadence_seconds(time: NDArray, exposure_time: NDArray) -> int:
+    """Return the sampling interval: the median difference of the mid-times [s].
+
+    A single image gives its own length, rounded to what TESS has used: the
+    exposure is 0.792 of the interval, or 0.99 of it without cosmic-ray mitigation.
+
+    Parameters
+    ----------
+    time : (n_images,) array
+        Increasing [d].
+    exposure_time : (n_images,) array
+        [s]
+    """
+    if len(time) > 1:
+        return round(float(np.median(np.diff(time))) * SECONDS_PER_DAY)
+    return round(float(exposure_time[0]) / EXPOSED_FRACTION / 10.0) * 10

@@ -95,3 +95,26 @@ class Window:
         if row0 >= row1 or column0 >= column1:
             return None
         return Window(row0, row1, column0, column1)
+
+    def widened(self, margin: int, limits: "Window | None" = None) -> "Window":
+        """Return the window with a margin around it, as far as ``limits``, or the CCD, go.
+
+        Parameters
+        ----------
+        margin : int
+            [pixels] on each side.
+        limits : Window, optional
+            Has pixels in common with this one.
+        """
+        limits = Window() if limits is None else limits
+        return Window(
+            max(self.row0 - margin, limits.row0),
+            min(self.row1 + margin, limits.row1),
+            max(self.column0 - margin, limits.column0),
+            min(self.column1 + margin, limits.column1),
+        )
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """(row, column) of the middle of the window; between pixels where a side is even."""
+        return 0.5 * (self.row0 + self.row1 - 1), 0.5 * (self.column0 + self.column1 - 1)

@@ -10,11 +10,13 @@ window; those at the edge of a window are narrower.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
+from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.geometry import Window
 
 NOT_A_KNOT_CELLS = 4  # with fewer the spline's ends are natural
@@ -24,15 +26,20 @@ NOT_A_KNOT_CELLS = 4  # with fewer the spline's ends are natural
 class Mesh:
     """The cells that a window is divided into.
 
+    A `tessphot_lib.core.background_grid.BackgroundGrid`.
+
     Attributes
     ----------
     window : Window
     row_edges, column_edges : (n + 1,) int arrays
         Borders of the cells [science pixels].
     straps : (n_columns,) float array, or None
-        By what share each column of the window sees more of the light than its
+        By what fraction each column of the window sees more of the light than its
         neighbors, see `tessphot_lib.background.straps`; None: all alike.
     """
+
+    kind: ClassVar[str] = "mesh"
+    is_continuous: ClassVar[bool] = True
 
     window: Window
     row_edges: NDArray
@@ -40,7 +47,7 @@ class Mesh:
     straps: NDArray | None = None
 
     @classmethod
-    def over(cls, window: Window, box_size: int) -> "Mesh":
+    def over(cls, window: Window, box_size: int) -> Self:
         """Divide a window into cells of ``box_size``, aligned with the CCD."""
         return cls(
             window,
@@ -48,13 +55,23 @@ class Mesh:
             _edges(window.column0, window.column1, box_size),
         )
 
+    @classmethod
+    def from_arrays(cls, window: Window, arrays: dict[str, NDArray]) -> Self:
+        """Build from what `arrays` returns, as files keep it."""
+        return cls(window, arrays["row_edges"], arrays["column_edges"], arrays.get("straps"))
+
+    @property
+    def windows(self) -> list[Window]:
+        """The window: all of it is one part."""
+        return [self.window]
+
     @property
     def shape(self) -> tuple[int, int]:
         """(number of cell rows, number of cell columns)."""
         return len(self.row_edges) - 1, len(self.column_edges) - 1
 
     def response(self, column: NDArray) -> NDArray | float:
-        """Share of the light that columns (n,) see: 1 where there is no strap."""
+        """Fraction of the light that columns (n,) see: 1 where there is no strap."""
         if self.straps is None:
             return 1.0
         index = np.round(np.asarray(column)).astype(int) - self.window.column0
@@ -71,6 +88,47 @@ class Mesh:
     def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
         """Errors (n_images, n_cell_rows, n_cell_columns) at positions, (n_images, n)."""
         return np.abs(evaluate_background_at(error, self, row, column))
+
+    def part_at(self, row: NDArray, column: NDArray) -> NDArray:
+        """Return 0 for positions on a pixel of the window, -1 for others; (n,) int."""
+        with np.errstate(invalid="ignore"):
+            return np.where(self.window.contains(row, column), 0, -1)
+
+    def cells_at(self, row: NDArray, column: NDArray, side: int) -> list[tuple[Window, NDArray]]:
+        """Squares of ``side`` pixels, each with the indices of the positions in it."""
+        window = self.window
+        pixel = [
+            np.clip(np.floor(position + 0.5).astype(int), first, last - 1)
+            for position, first, last in (
+                (row, window.row0, window.row1),
+                (column, window.column0, window.column1),
+            )
+        ]
+        index = np.stack(pixel) // side
+        cells = []
+        for cell_row, cell_column in sorted(set(zip(*index.tolist(), strict=True))):
+            inside = (index[0] == cell_row) & (index[1] == cell_column)
+            row0, column0 = cell_row * side, cell_column * side
+            row1, column1 = min(row0 + side, SCIENCE_ROWS), min(column0 + side, SCIENCE_COLUMNS)
+            cells.append((Window(row0, row1, column0, column1), np.flatnonzero(inside)))
+        return cells
+
+    def read_together(self, region: Window | None) -> list[Window]:
+        """Return the region, as it is all about one background."""
+        return [] if region is None else [region]
+
+    def levels(self, model: NDArray) -> NDArray:
+        """Return the nodes, (n_images, n_cell_rows, n_cell_columns)."""
+        return model
+
+    def groups_of_images(self, model: NDArray) -> list[slice | NDArray]:
+        """One group: an image has a background everywhere or nowhere."""
+        return [slice(None)]
+
+    def arrays(self) -> dict[str, NDArray]:
+        """Return ``row_edges``, ``column_edges`` and, if there are any, ``straps``."""
+        edges = {"row_edges": self.row_edges, "column_edges": self.column_edges}
+        return edges if self.straps is None else {**edges, "straps": self.straps}
 
 
 def evaluate_background(model: NDArray, mesh: Mesh, region: Window) -> NDArray:

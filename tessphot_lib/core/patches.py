@@ -6,6 +6,7 @@ for each image, times the response of each column (straps behind the silicon).
 """
 
 from dataclasses import dataclass
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ MAX_SIDE = 128  # [pixels] cutouts that hang together over more are divided into
 class Patches:
     """The pixels of a CCD that are known.
 
+    A `tessphot_lib.core.background_grid.BackgroundGrid`.
+
     Attributes
     ----------
     window : Window
@@ -35,17 +38,20 @@ class Patches:
         beyond its last column. None: all alike.
     """
 
+    kind: ClassVar[str] = "patches"
+    is_continuous: ClassVar[bool] = False
+
     window: Window
     windows: list[Window]
     index: NDArray
     straps: NDArray | None = None
 
     @classmethod
-    def of(cls, windows: list[Window]) -> "Patches":
+    def of(cls, windows: list[Window]) -> Self:
         """Join windows that overlap or touch to patches, in the order of the CCD.
 
         More than `MAX_SIDE` pixels that hang together are divided again by the
-        places of the windows, so that patches stay small and their sky smooth.
+        positions of the windows, so that patches stay small and their sky smooth.
         """
         if not windows:
             raise ValueError("no windows")
@@ -68,10 +74,10 @@ class Patches:
         return cls(outer, boxes, index)
 
     @classmethod
-    def from_arrays(cls, window: Window, arrays: dict[str, NDArray]) -> "Patches":
-        """Build from ``windows`` (n_patches, 4), ``index`` and ``straps``, as files keep them."""
+    def from_arrays(cls, window: Window, arrays: dict[str, NDArray]) -> Self:
+        """Build from what `arrays` returns, as files keep it."""
         windows = [Window(*map(int, one)) for one in arrays["windows"]]
-        return cls(window, windows, arrays["index"], arrays["straps"])
+        return cls(window, windows, arrays["index"], arrays.get("straps"))
 
     def evaluate(self, model: NDArray, region: Window) -> NDArray:
         """Evaluate backgrounds in a region.
@@ -98,7 +104,7 @@ class Patches:
     def evaluate_at(self, model: NDArray, row: NDArray, column: NDArray) -> NDArray:
         """Evaluate backgrounds at positions, (n_images, n); NaN off the patches."""
         result = np.full((len(model), len(row)), np.nan)
-        for position, patch in enumerate(self.patch_at(row, column)):
+        for position, patch in enumerate(self.part_at(row, column)):
             if patch >= 0:
                 at = row[position : position + 1], column[position : position + 1]
                 terms = self._terms(patch, *at)
@@ -107,12 +113,12 @@ class Patches:
 
     def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
         """Pick the errors (n_images, n_patches) of the patches at positions, (n_images, n)."""
-        patch = self.patch_at(row, column)
+        patch = self.part_at(row, column)
         picked = np.asarray(error, dtype=float)[:, patch]
         picked[:, patch < 0] = np.nan
         return picked
 
-    def patch_at(self, row: NDArray, column: NDArray) -> NDArray:
+    def part_at(self, row: NDArray, column: NDArray) -> NDArray:
         """Number of the patch at positions [science pixels], -1 for none; (n,) int."""
         with np.errstate(invalid="ignore"):
             inside = self.window.contains(row, column)
@@ -122,6 +128,34 @@ class Patches:
         last_row, last_column = np.array(self.index.shape) - 1
         result[inside] = self.index[np.minimum(rows, last_row), np.minimum(columns, last_column)]
         return result
+
+    def cells_at(self, row: NDArray, column: NDArray, side: int) -> list[tuple[Window, NDArray]]:
+        """Patches, whatever their size, each with the indices of the positions on it."""
+        part = self.part_at(row, column)
+        return [
+            (self.windows[number], np.flatnonzero(part == number))
+            for number in np.unique(part[part >= 0])
+        ]
+
+    def read_together(self, region: Window | None) -> list[Window]:
+        """Return all patches: what is between them is not to be read."""
+        return [] if region is None else self.windows
+
+    def levels(self, model: NDArray) -> NDArray:
+        """Return the level in the middle of each patch, (n_images, n_patches)."""
+        return model[..., 0]
+
+    def groups_of_images(self, model: NDArray) -> list[slice | NDArray]:
+        """Numbers of the patches that have a background in the same images, for all such sets."""
+        known = np.isfinite(model).all(axis=2)
+        _, pattern = np.unique(known, axis=1, return_inverse=True)
+        return [np.flatnonzero(pattern == number) for number in range(pattern.max() + 1)]
+
+    def arrays(self) -> dict[str, NDArray]:
+        """Return ``windows`` (n_patches, 4), ``index`` and, if there are any, ``straps``."""
+        windows = np.array([window.as_list() for window in self.windows])
+        known = {"windows": windows, "index": self.index}
+        return known if self.straps is None else {**known, "straps": self.straps}
 
     def _terms(self, patch: int, row: NDArray, column: NDArray) -> NDArray:
         """Terms of the background of a patch at positions on it, (n, N_TERMS)."""

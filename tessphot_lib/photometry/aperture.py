@@ -15,7 +15,6 @@ from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.settings import ApertureSettings
-from tessphot_lib.io.products.background_grid import cube_grid
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
 from tessphot_lib.photometry.failures import notes_of
@@ -40,14 +39,14 @@ def measure_apertures(
     for region, members in regions(cube, [one.bounding_window() for one in apertures], tile):
         matrix = ApertureMatrix.over(region, [apertures[index] for index in members])
         n_pixels = matrix.weights.sum(axis=1)
-        for number, cadences in enumerate(cadence_slices(cube, region)):
+        for cadences in cadence_slices(cube, region):
             sums = _measure_block(cube, matrix, cadences)
             error = _background_error(cube, apertures, members, cadences) * n_pixels[:, None]
             for name in StarFluxes.array_names():
                 getattr(result, name)[members, cadences] = getattr(sums, name)
             result.flux_err[members, cadences] = np.hypot(sums.flux_err, error)
-            if len(members) > 1 and cube.patches is None:
-                log.info("%s: block %d read", cube.ccd_id, number + 1)
+        if len(members) > 1:
+            log.info("%s: %d apertures summed", cube.ccd_id, len(members))
     if ApertureSettings.from_mapping(settings["aperture"]).motion_correction:
         _correct_for_motion(cube, targets, result)
     return StarFluxes(
@@ -64,7 +63,7 @@ def _measure_block(cube: PixelCube, matrix: ApertureMatrix, cadences: slice) -> 
     return sum_apertures(
         cube.read("flux", matrix.region, cadences),
         cube.read("flux_err", matrix.region, cadences),
-        cube_grid(cube).evaluate(cube.background[cadences], matrix.region),
+        cube.background_in(matrix.region, cadences),
         cube.read("pixel_flags", matrix.region, cadences),
         matrix,
     )
@@ -74,10 +73,8 @@ def _background_error(
     cube: PixelCube, apertures: list[Aperture], members: list[int], cadences: slice
 ) -> NDArray:
     """Error of the background per pixel at each star, (n_members, n_cadences) [e-/s]."""
-    boxes = [apertures[index].bounding_window() for index in members]
-    row = np.array([0.5 * (box.row0 + box.row1 - 1) for box in boxes])
-    column = np.array([0.5 * (box.column0 + box.column1 - 1) for box in boxes])
-    return cube_grid(cube).error_at(cube.background_error[cadences], row, column).T
+    middles = [apertures[index].bounding_window().middle for index in members]
+    return cube.grid.error_at(cube.background_error[cadences], *np.array(middles).T).T
 
 
 def _correct_for_motion(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> None:

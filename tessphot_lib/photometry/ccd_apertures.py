@@ -12,18 +12,16 @@ from tessphot_lib.aperture.selection import find_apertures
 from tessphot_lib.aperture.sizes import stamp_window
 from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.aperture import Aperture
-from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.patches import Patches
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import ApertureSettings
-from tessphot_lib.io.products.background_grid import cube_grid
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import average_places
+from tessphot_lib.photometry.typical_noise import typical_noise
 
 MARGIN = 32  # [pixels] around a patch that its apertures are looked for in
 NEIGHBOR_REACH = 100  # [pixels] around it from where stars may give it light
-MAX_SKY_OF_PATCH = 200  # pixels of each patch that count for the sky of all
+MAX_SKY_OF_PART = 200  # pixels of each part that count for the sky of all
 MOTION_LEFT = 0.1  # of the light that motion carries over an edge, after its correction
 
 
@@ -64,7 +62,7 @@ def ccd_apertures(
     found: dict[int, Aperture] = {}
     left = MOTION_LEFT if settings.motion_correction else 1.0
     motion_rms = left * _motion_rms(cube)
-    elsewhere = _sky_of_patches(cube, row, column, tmag)
+    elsewhere = _sky_of_parts(cube, row, column, tmag)
     for region, inside in _regions(cube, row, column):
         average = cube.average_image(region)
         inside = inside[_on_data(average, region, row[inside], column[inside])]
@@ -93,18 +91,13 @@ class _Stars:
 def _regions(cube: PixelCube, row: NDArray, column: NDArray) -> Iterator[tuple[Window, NDArray]]:
     """Parts of the CCD that are looked at together, each with the indices of the stars on it.
 
-    The whole window or, where there are patches, each of them with what lies beside it.
+    Each part of the CCD that has a background of its own, with what lies beside it.
     """
-    patches = cube_grid(cube)
-    if not isinstance(patches, Patches):
-        with np.errstate(invalid="ignore"):
-            yield cube.window, np.flatnonzero(cube.window.contains(row, column))
-        return
-    on_patch = patches.patch_at(row, column)
-    for number, box in enumerate(patches.windows):
-        inside = np.flatnonzero(on_patch == number)
+    part = cube.grid.part_at(row, column)
+    for number, box in enumerate(cube.grid.windows):
+        inside = np.flatnonzero(part == number)
         if inside.size:
-            yield widened(box, MARGIN).intersect(cube.window), inside
+            yield box.widened(MARGIN, cube.window), inside
 
 
 def _apertures(
@@ -118,7 +111,7 @@ def _apertures(
     elsewhere: NDArray | None,
 ) -> dict[int, Aperture]:
     """Apertures of the stars of a region, by their index in the catalog."""
-    around = widened(region, NEIGHBOR_REACH)
+    around = region.widened(NEIGHBOR_REACH)
     with np.errstate(invalid="ignore"):
         near = np.flatnonzero(around.contains(stars.row, stars.column))
     known = [values[near] for values in (stars.row, stars.column, stars.tmag)]
@@ -154,51 +147,24 @@ def _apertures(
     return dict(zip(stars.measured.tolist(), found, strict=True))
 
 
-def _sky_of_patches(
-    cube: PixelCube, row: NDArray, column: NDArray, tmag: NDArray
-) -> NDArray | None:
-    """Some pixels of the average image outside known stars, of all patches; None without patches.
+def _sky_of_parts(cube: PixelCube, row: NDArray, column: NDArray, tmag: NDArray) -> NDArray | None:
+    """Some pixels of the average image outside known stars, of all parts of the CCD.
 
-    A small patch hardly shows any sky by itself.
+    None where the whole CCD is one part; a small patch hardly shows any sky by itself.
     """
-    if cube.patches is None:
+    if cube.grid.is_continuous:
         return None
     mask_scale = float(cube.attributes["mask_radius_scale"])
     values = []
-    for box in (Window(*map(int, one)) for one in cube.patches["windows"]):
+    for box in cube.grid.windows:
         average = cube.average_image(box)
-        around = widened(box, NEIGHBOR_REACH)
+        around = box.widened(NEIGHBOR_REACH)
         with np.errstate(invalid="ignore"):
             near = around.contains(row, column)
         sky = ~star_mask(box, row[near], column[near], tmag[near], radius_scale=mask_scale)
         seen = average[sky & np.isfinite(average)]
-        values.append(seen[:: 1 + len(seen) // MAX_SKY_OF_PATCH])
+        values.append(seen[:: 1 + len(seen) // MAX_SKY_OF_PART])
     return np.concatenate(values)
-
-
-def widened(window: Window, margin: int) -> Window:
-    """A window with what lies around it, as far as the CCD goes."""
-    return Window(
-        max(window.row0 - margin, 0),
-        min(window.row1 + margin, SCIENCE_ROWS),
-        max(window.column0 - margin, 0),
-        min(window.column1 + margin, SCIENCE_COLUMNS),
-    )
-
-
-def typical_noise(cube: PixelCube, region: Window) -> NDArray:
-    """Errors of the pixels in the image whose background is the median one [e-/s]."""
-    level = np.where(cube.quality == 0, cube.background_level, np.nan)
-    if not np.isfinite(level).any():
-        level = np.nan_to_num(cube.background_level)
-    middle = int(np.nanargmin(np.abs(level - np.nanmedian(level))))
-    noise = cube.read("flux_err", region, slice(middle, middle + 1))[0].astype(np.float64)
-    if np.isfinite(noise).any() or cube.patches is None:
-        return noise
-    # A cutout may lack that image: the one in the middle of those that it has.
-    has = np.flatnonzero(np.isfinite(cube.read("flux_err", region)).any(axis=(1, 2)))
-    one = int(has[len(has) // 2]) if has.size else middle
-    return cube.read("flux_err", region, slice(one, one + 1))[0].astype(np.float64)
 
 
 def _motion_rms(cube: PixelCube) -> float:

@@ -28,7 +28,6 @@ from tessphot_lib.halo.weights import HaloWeights, fit_halo, weighted_sum
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.aperture import measure_apertures
 from tessphot_lib.photometry.average_positions import average_places
-from tessphot_lib.photometry.ccd_apertures import widened
 from tessphot_lib.photometry.failures import attempt
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices
@@ -180,7 +179,7 @@ def _expected(
 
     From the PRF; where that has no wing, from a Moffat profile.
     """
-    around = widened(box, REACH)
+    around = box.widened(REACH)
     known = targets.neighbors.sort_values("tic_id")
     place = known["row"].to_numpy(dtype=float), known["column"].to_numpy(dtype=float)
     with np.errstate(invalid="ignore"):

@@ -29,14 +29,13 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import LinpsfSettings, PsfSettings
-from tessphot_lib.io.products.background_grid import cube_grid
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import average_places, mean_motion
-from tessphot_lib.photometry.ccd_apertures import typical_noise, widened
 from tessphot_lib.photometry.failures import notes_of
 from tessphot_lib.photometry.method import Method
-from tessphot_lib.photometry.regions import cadence_slices, tile_region
+from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
+from tessphot_lib.photometry.typical_noise import typical_noise
 from tessphot_lib.prf.evaluate import REACH
 from tessphot_lib.prf.linear_fit import Design, GroupFit, fit_average_image, fit_images, prepare_fit
 from tessphot_lib.prf.scene import model_error, scene_derivatives, wing_image
@@ -104,11 +103,13 @@ def measure_fits(
     """Fit all groups that hold targets, block by block; with ``places`` these are fitted, too."""
     result = StarFluxes.unknown(len(targets), cube.n_cadences)
     notes: list[StarNotes] = [StarNotes()] * len(targets)
+    positions = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
     groups = [
-        _prepare(cube, targets, cell, members, free_limit, places)
-        for cell, members in _cells(cube, targets)
+        _prepare(cube, targets, cell, members.tolist(), free_limit, places)
+        for cell, members in cube.grid.cells_at(*positions, CELL)
     ]
-    for whole, inside in _read_together(cube, groups, tile):
+    for whole, numbers in regions(cube, [group.region for group in groups], tile):
+        inside = [groups[number] for number in numbers]
         boxes = [index for group in inside for index in group.members]
         matrix = ApertureMatrix.over(
             whole, [Aperture.whole(_box(targets, index, cube.window)) for index in boxes]
@@ -116,7 +117,7 @@ def measure_fits(
         for cadences in cadence_slices(cube, whole):
             flux, flux_err = (cube.read(name, whole, cadences) for name in ("flux", "flux_err"))
             flags = cube.read("pixel_flags", whole, cadences)
-            sky = cube_grid(cube).evaluate(cube.background[cadences], whole)
+            sky = cube.background_in(whole, cadences)
             sums = sum_apertures(flux, flux_err, sky, flags, matrix)
             result.background[boxes, cadences] = sums.background
             result.pixel_flags[boxes, cadences] = sums.pixel_flags
@@ -132,35 +133,6 @@ def measure_fits(
             )
     arrays = {name: getattr(result, name) for name in StarFluxes.array_names()}
     return StarFluxes(**arrays, notes=tuple(notes))
-
-
-def _cells(cube: PixelCube, targets: StarList) -> list[tuple[Window, list[int]]]:
-    """Cells of the fixed grid with the targets in each; patches are cells of their own."""
-    row, column = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
-    if cube.patches is not None:
-        on_patch = cube_grid(cube).patch_at(row, column)
-        windows = [Window(*map(int, one)) for one in cube.patches["windows"]]
-        return [
-            (windows[number], np.flatnonzero(on_patch == number).tolist())
-            for number in np.unique(on_patch)
-            if number >= 0
-        ]
-    pixel = [
-        np.clip(np.floor(place + 0.5).astype(int), first, last - 1)
-        for place, first, last in (
-            (row, cube.window.row0, cube.window.row1),
-            (column, cube.window.column0, cube.window.column1),
-        )
-    ]
-    index = np.stack(pixel) // CELL
-    cells = []
-    for cell_row, cell_column in sorted(set(zip(*index.tolist(), strict=True))):
-        inside = (index[0] == cell_row) & (index[1] == cell_column)
-        cell = Window(
-            cell_row * CELL, (cell_row + 1) * CELL, cell_column * CELL, (cell_column + 1) * CELL
-        )
-        cells.append((cell, np.flatnonzero(inside).tolist()))
-    return cells
 
 
 @dataclass
@@ -179,7 +151,7 @@ class _KnownStars:
         known = targets.neighbors.sort_values("tic_id")
         numbers = known[["row", "column", "tmag"]].to_numpy(dtype=float)
         known = known[np.isfinite(numbers).all(axis=1)]
-        known = known[widened(region, REACH).contains(known["row"], known["column"])]
+        known = known[region.widened(REACH).contains(known["row"], known["column"])]
         row, column = average_places(cube, known)
         tmag = known["tmag"].to_numpy(dtype=float)
         flux = 10 ** (0.4 * (targets.prf.zeropoint - tmag))
@@ -208,7 +180,7 @@ def _prepare(
     places: PsfSettings | None,
 ) -> _Group:
     """Fit the average image of a cell and its margin, and factor the fit of single images."""
-    prf, region = targets.prf, widened(cell, MARGIN).intersect(cube.window)
+    prf, region = targets.prf, cell.widened(MARGIN).intersect(cube.window)
     stars = _KnownStars.around(cube, targets, region)
     near = stars.near(region, CORE_MARGIN)
     everybody = np.arange(len(stars.row))
@@ -246,7 +218,7 @@ def _usable_noise(cube: PixelCube, region: Window, cell: Window) -> NDArray:
     with np.errstate(invalid="ignore"):
         is_full = image > FULL_SHARE * FULL_WELL_RATE
     noise[ndimage.binary_dilation(is_full, AROUND_FULL)] = np.nan
-    if cube.patches is not None:
+    if not cube.grid.is_continuous:
         beside = np.ones(region.shape, dtype=bool)
         beside[cell.slices_in(region)] = False
         noise[beside] = np.nan
@@ -299,28 +271,9 @@ def _unexplained(
 
 def _offset_pull(cube: PixelCube, cell: Window) -> float:
     """How wrong the background of a cell may be in an image [e-/s per pixel]."""
-    middle = [
-        np.array([0.5 * (first + last - 1)])
-        for first, last in ((cell.row0, cell.row1), (cell.column0, cell.column1))
-    ]
-    error = cube_grid(cube).error_at(cube.background_error, *middle)
+    error = cube.grid.error_at(cube.background_error, *np.array(cell.middle).reshape(2, 1))
     known = error[np.isfinite(error)]
     return OFFSET_ERRORS * float(np.median(known)) if known.size else 1.0
-
-
-def _read_together(
-    cube: PixelCube, groups: list[_Group], tile: Window | None
-) -> list[tuple[Window, list[_Group]]]:
-    """Regions that are read at once: the tile for all groups inside it, the others alone."""
-    whole = None if cube.patches is not None else tile_region(tile, cube.window)
-    inside = [
-        group
-        for group in groups
-        if whole is not None and whole.intersect(group.region) == group.region
-    ]
-    together = [(whole, inside)] if inside else []
-    taken = {id(group) for group in inside}
-    return together + [(group.region, [group]) for group in groups if id(group) not in taken]
 
 
 def _fit_block(
@@ -338,13 +291,7 @@ def _fit_block(
     pixels, errors = (cube_part[cut].reshape(len(light), -1).T for cube_part in (light, flux_err))
     motion = cube.motion[cadences] - mean_motion(cube)
     d_row, d_column = (one.T for one in displacement(motion, group.row, group.column))
-    middle = [
-        np.array([0.5 * (first + last - 1)])
-        for first, last in (
-            (group.region.row0, group.region.row1),
-            (group.region.column0, group.region.column1),
-        )
-    ]
+    middle = np.array(group.region.middle).reshape(2, 1)
     common = tuple(one[:, 0] for one in displacement(motion, *middle))
     flux, error, moved_row, moved_column = fit_images(
         group.fit, pixels, errors.astype(float) ** 2, d_row, d_column, common
@@ -353,7 +300,7 @@ def _fit_block(
     d_row[group.fit.moving] += moved_row
     d_column[group.fit.moving] += moved_column
     members, free = group.members, group.free
-    sky_error = cube_grid(cube).error_at(
+    sky_error = cube.grid.error_at(
         cube.background_error[cadences], group.row[free], group.column[free]
     )
     spread = group.fit.gain[free].sum(axis=1)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -280,13 +281,17 @@ def sky_lookup(
     """Return a function that gives the sky pixels of a stamp, (n_rows, n_columns) bool."""
     scale = float(cube.attributes["mask_radius_scale"])
     stars = [neighbors[name].to_numpy(dtype=float) for name in ("row", "column", "tmag")]
-    near = None if cube.patches is not None else tile_region(tile, cube.window)
-    near_sky = None if near is None else ~star_mask(near, *stars, radius_scale=scale)
+    near = cube.grid.read_together(tile_region(tile, cube.window))
+
+    @cache
+    def sky_in(region: Window) -> NDArray:
+        return ~star_mask(region, *stars, radius_scale=scale)
 
     def sky_of(stamp: Window) -> NDArray:
-        if near is not None and near.intersect(stamp) == stamp:
-            return near_sky[stamp.slices_in(near)]
-        return ~star_mask(stamp, *stars, radius_scale=scale)
+        for region in near:
+            if region.intersect(stamp) == stamp:
+                return sky_in(region)[stamp.slices_in(region)]
+        return sky_in(stamp)
 
     return sky_of
 

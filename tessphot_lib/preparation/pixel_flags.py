@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import displacement_in
+from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.mesh import Mesh
-from tessphot_lib.core.patches import Patches
 from tessphot_lib.io.products.block_hdf5 import read_flags, read_flux
 from tessphot_lib.quality.reflections import MARGIN, anomaly_limit, extend_anomalies
 
@@ -29,7 +28,7 @@ class KnownLight:
 
     Attributes
     ----------
-    grid : Mesh or Patches
+    grid : BackgroundGrid
         Its ``window`` is that of all arrays here.
     backgrounds : (n_images, ...) array
         Models of the images.
@@ -41,7 +40,7 @@ class KnownLight:
         ``prepare.background.reflection_limit`` [e-/s per pixel].
     """
 
-    grid: Mesh | Patches
+    grid: BackgroundGrid
     backgrounds: NDArray
     average: NDArray
     motion: NDArray
@@ -75,7 +74,7 @@ def pixel_flags(
         for row in range(window.row0, window.row1, BAND_ROWS):
             last = min(row + BAND_ROWS, window.row1)
             band = Window(row, last, window.column0, window.column1)
-            wide = _widened(band, window)
+            wide = band.widened(MARGIN, window)
             flags = read_flags(block, wide.slices_in(window))
             _look_again(block, cadences, wide, flags, known)
             rows, columns = band.slices_in(wide)
@@ -91,7 +90,7 @@ def _look_again(
         return
     columns = np.flatnonzero(seen.any(axis=(0, 1))) + region.column0
     box = Window(region.row0, region.row1, int(columns[0]), int(columns[-1]) + 1)
-    box = _widened(box, region)
+    box = box.widened(MARGIN, region)
     cut, whole = box.slices_in(region), box.slices_in(known.grid.window)
     average = known.average[whole]
     slopes = np.gradient(average) if min(average.shape) > 1 else np.zeros((2, *average.shape))
@@ -105,13 +104,3 @@ def _look_again(
         limit = anomaly_limit(background, known.limit)
         found = extend_anomalies(residual, average, seen[index][cut], limit=limit)
         flags[index][cut] |= np.where(found, ANOMALY, np.uint8(0))
-
-
-def _widened(region: Window, limits: Window) -> Window:
-    """A region with `MARGIN` around it, as far as there are pixels."""
-    return Window(
-        max(region.row0 - MARGIN, limits.row0),
-        min(region.row1 + MARGIN, limits.row1),
-        max(region.column0 - MARGIN, limits.column0),
-        min(region.column1 + MARGIN, limits.column1),
-    )

@@ -53,7 +53,7 @@ def run_average_image(
         )
     average, count = average_image(read_sums(block) for block in blocks)
     offset, straps = np.zeros(0), np.zeros(0)
-    if isinstance(grid, Mesh):
+    if grid.is_continuous:
         straps = _straps(images["column_excess"], images["background"], grid)
         mean_background = images["background"][averaged].mean(axis=0, dtype=float)
         average = average - grid.evaluate(mean_background, window) * straps

@@ -7,7 +7,7 @@ memory and disk follow the pixels that there are.
 
 import logging
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ class CutoutCubes:
         whole = Patches(window, [window], np.zeros(window.shape, dtype=np.int32), straps[None])
         self._sum(number, window, flux, model, whole)
         row, column, tmag = (near[name].to_numpy() for name in ("row", "column", "tmag"))
-        wanted = self.patches.patch_at(row, column) == number
+        wanted = self.patches.part_at(row, column) == number
         wanted &= (tmag >= self.motion.bright_limit) & (tmag <= self.motion.faint_limit)
         for star in near[wanted].itertuples():
             stamp = _stamp_around(star.row, star.column).intersect(window)
@@ -249,11 +249,7 @@ def run_cutouts(
         flux_count=cubes.flux_count,
         motion_stars=cubes.motion_stars,
         attributes=provenance(settings, [cutout_table, ffi_table, catalog]),
-        patches={
-            "windows": np.array([window.as_list() for window in cubes.patches.windows]),
-            "index": cubes.patches.index,
-            "straps": cubes.straps,
-        },
+        patches=replace(cubes.patches, straps=cubes.straps).arrays(),
     )
     log.info(
         "%s: %d cutouts, %d patches, %d images",

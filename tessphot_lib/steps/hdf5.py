@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from tessphot_lib.background.smoothing import smooth_in_time
-from tessphot_lib.core.clock import timestamp_shifts
+from tessphot_lib.core.background_grid import BackgroundGrid
+from tessphot_lib.core.clock import cadence_seconds, timestamp_shifts
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.core.mesh import Mesh
-from tessphot_lib.core.patches import Patches
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import BackgroundSettings, FlagSettings, SmoothingSettings
 from tessphot_lib.core.sphere import unit_vector
@@ -24,7 +23,6 @@ from tessphot_lib.io.products.block_hdf5 import (
     IMAGE_COLUMNS,
     read_all_images,
     read_identity,
-    read_patches,
 )
 from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
@@ -72,14 +70,12 @@ def run_hdf5(
     background = BackgroundSettings.from_mapping(settings["background"])
     identities, window = _identities(blocks, ccd_id)
     images, motion = _images_and_motion(blocks, jitter)
-    _finish_backgrounds(
-        images, motion, settings, read_sky_offset(average_image), in_patches=_in_patches(blocks)
-    )
+    straps = read_straps(average_image)
+    grid = block_grid(blocks[0], window, background.box_size, straps if straps.any() else None)
+    _finish_backgrounds(images, motion, settings, read_sky_offset(average_image), grid)
     path = read_spacecraft(spacecraft)
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
-    straps = read_straps(average_image)
-    grid = block_grid(blocks[0], window, background.box_size, straps if straps.any() else None)
     known = KnownLight(
         grid,
         images["background"],
@@ -100,7 +96,7 @@ def run_hdf5(
         names=images["name"],
         average_image=average,
         average_count=count,
-        grid=_grid_arrays(grid, blocks[0]),
+        grid=grid,
         pixel_flags=pixel_flags(blocks, [one.n_images for one in identities], known),
         attributes={
             **provenance(settings, [average_image, jitter, catalog, spacecraft]),
@@ -151,30 +147,21 @@ def _identities(blocks: list[Path], ccd_id: CcdId) -> tuple[list[BlockIdentity],
     return identities, window
 
 
-def _in_patches(blocks: list[Path]) -> bool:
-    """Whether the backgrounds are those of patches, as with cutouts."""
-    return read_patches(blocks[0]) is not None
-
-
 def _finish_backgrounds(
     images: dict[str, np.ndarray],
     motion: dict[str, np.ndarray],
     settings: Mapping[str, Any],
     offset: np.ndarray,
-    *,
-    in_patches: bool,
+    grid: BackgroundGrid,
 ) -> None:
     """Take off the offset of the backgrounds, set the last flags, and smooth in time."""
     if offset.size:
         images["background"] -= offset.astype(np.float32)
-    brightest = brightest_level(
-        images["background"][..., 0] if in_patches else images["background"],
-        images["background_level"],
-    )
+    brightest = brightest_level(grid.levels(images["background"]), images["background_level"])
     flags = FlagSettings.from_mapping(settings["flags"])
     images["quality"] = _last_flags(images, motion, brightest, flags)
     hours = SmoothingSettings.from_mapping(settings["smoothing"]).hours
-    _smooth(images, hours, int(settings["bad_quality"]), in_patches=in_patches)
+    _smooth(images, hours, int(settings["bad_quality"]), grid)
 
 
 def _against_average(motion: np.ndarray, is_averaged: np.ndarray) -> np.ndarray:
@@ -198,25 +185,6 @@ def _about_sky_and_times(
         "time_error": error_along(path.covariance, corners),
         "time_shift": 0.5 * sum(shifts),
     }
-
-
-def _grid_arrays(grid: Mesh | Patches, block: Path) -> dict[str, np.ndarray]:
-    """What the backgrounds are of, as `write_pixels` keeps it."""
-    if isinstance(grid, Patches):
-        return {f"patches/{name}": values for name, values in read_patches(block).items()}
-    arrays = {"mesh/row_edges": grid.row_edges, "mesh/column_edges": grid.column_edges}
-    return arrays if grid.straps is None else {**arrays, "mesh/straps": grid.straps}
-
-
-def cadence_seconds(time: np.ndarray, exposure_time: np.ndarray) -> int:
-    """Sampling interval: the median difference of the mid-times, in whole seconds.
-
-    A single image gives its own length, rounded to what TESS has used: the
-    exposure is 0.792 of the interval, or 0.99 of it without cosmic-ray trimming.
-    """
-    if len(time) > 1:
-        return round(float(np.median(np.diff(time))) * 86400.0)
-    return round(float(exposure_time[0]) / 0.792 / 10.0) * 10
 
 
 def _read_all(blocks: list[Path]) -> dict[str, np.ndarray]:
@@ -246,23 +214,17 @@ def _last_flags(
 
 
 def _smooth(
-    images: dict[str, np.ndarray], hours: float, bad_quality: int, *, in_patches: bool
+    images: dict[str, np.ndarray], hours: float, bad_quality: int, grid: BackgroundGrid
 ) -> None:
     """Smooth the backgrounds in time; their errors shrink with what each was averaged from."""
     own_bits = CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND
     good = images["quality"] & (bad_quality | int(own_bits)) == 0
     models, error = images["background"], images["background_error"]
     smoothed, new_error = np.empty(models.shape, np.float32), np.empty(error.shape, np.float32)
-    for part in _parts_with_the_same_images(models) if in_patches else [slice(None)]:
+    for part in grid.groups_of_images(models):
         smoothed[:, part], gain = smooth_in_time(
             models[:, part], images["time"], good, width=hours / HOURS_PER_DAY
         )
         own = error[:, part]
         new_error[:, part] = own / np.sqrt(gain).reshape(-1, *[1] * (own.ndim - 1))
     images["background"], images["background_error"] = smoothed, new_error
-
-
-def _parts_with_the_same_images(models: np.ndarray) -> list[np.ndarray]:
-    """Numbers of patches that have a background in the same images, for all such sets."""
-    _, pattern = np.unique(np.isfinite(models).all(axis=2), axis=1, return_inverse=True)
-    return [np.flatnonzero(pattern == number) for number in range(pattern.max() + 1)]

@@ -1,8 +1,9 @@
 """Times of images: each release gets the shift that the mission found for it."""
 
+import numpy as np
 import pytest
 
-from tessphot_lib.core.clock import image_times, timestamp_shifts
+from tessphot_lib.core.clock import cadence_seconds, image_times, timestamp_shifts
 from tessphot_lib.core.geometry import CcdId
 
 FIRST = CcdId(14, 1, 1)  # without stagger
@@ -70,3 +71,15 @@ def test_times_of_an_image():
 def test_times_of_a_late_image_are_those_of_the_header():
     header = {"TSTART": 2500.5, "TSTOP": 2500.75, "BARYCORR": -0.004, "DATA_REL": 61}
     assert image_times(header, CcdId(40, 2, 2)) == (2500.5, 2500.75, -0.004, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("seconds", [1800, 600, 200])
+def test_interval_between_images(seconds):
+    """Gaps do not matter, nor that barycentric times run a little fast or slow."""
+    time = 1683.35 + np.delete(np.arange(100), np.s_[40:60]) * seconds * (1 + 1e-4) / 86400
+    assert cadence_seconds(time, np.full(80, 0.792 * seconds)) == seconds
+
+
+@pytest.mark.parametrize(("exposure", "seconds"), [(1425.6, 1800), (475.2, 600), (158.4, 200)])
+def test_interval_of_a_single_image(exposure, seconds):
+    assert cadence_seconds(np.array([1683.35]), np.array([exposure])) == seconds

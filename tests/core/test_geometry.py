@@ -53,6 +53,17 @@ def test_intersection_of_windows():
     assert window.intersect(Window(10, 20, 200, 300)) is None
 
 
+def test_margin_around_a_window():
+    window = Window(10, 13, 2040, 2045)
+    assert window.widened(7) == Window(3, 20, 2033, 2048)
+    assert window.widened(20) == Window(0, 33, 2020, 2048)
+    assert window.widened(2, Window(9, 100, 2039, 2046)) == Window(9, 15, 2039, 2046)
+
+
+def test_middle_of_a_window():
+    assert Window(10, 13, 2040, 2044).middle == (11.0, 2041.5)
+
+
 def test_window_of_the_configuration():
     assert Window.from_config(None) == Window(0, 2048, 0, 2048)
     assert Window.from_config([1, 2, 3, 5]).shape == (1, 2)

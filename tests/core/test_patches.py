@@ -154,7 +154,7 @@ def test_windows_that_overlap_or_touch_are_one_patch():
     )
     assert patches.window == Window(10, 50, 10, 28)
     assert patches.windows == [Window(10, 30, 10, 28), Window(40, 50, 10, 20)]
-    assert patches.patch_at(
+    assert patches.part_at(
         np.array([12.0, 27, 29, 41, 30.6, np.nan]), np.array([12.0, 27, 11, 11, 18, 3])
     ).tolist() == [
         0,

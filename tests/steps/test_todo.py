@@ -7,6 +7,7 @@ import pytest
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.io.products.block_hdf5 import (
     IMAGE_COLUMNS,
     CubeBuffer,
@@ -73,7 +74,7 @@ def make_pixels(folder, average):
         names=np.array(["a", "b"]),
         average_image=average,
         average_count=np.ones(WINDOW.shape, dtype=np.int32),
-        grid={"mesh/row_edges": np.array([240, 300]), "mesh/column_edges": np.array([500, 590])},
+        grid=Mesh(WINDOW, np.array([240, 300]), np.array([500, 590])),
         attributes={"cadence_seconds": 600, "mask_radius_scale": 1.0, "bad_quality": 0},
     )
     return folder / "pixels.hdf5"

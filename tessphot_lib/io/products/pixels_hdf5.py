@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE
 from tessphot_lib.core.geometry import CcdId, Window
@@ -73,7 +74,7 @@ def write_pixels(
     names: NDArray,
     average_image: NDArray,
     average_count: NDArray,
-    grid: dict[str, NDArray],
+    grid: BackgroundGrid,
     attributes: dict[str, str | int | float],
     pixel_flags: Iterable[tuple[slice, Window, NDArray]] | None = None,
 ) -> None:
@@ -92,10 +93,8 @@ def write_pixels(
     names : (n,) array of str
         File names of the images.
     average_image, average_count : (n_rows, n_columns) arrays
-    grid : dict
-        What the backgrounds are of: ``mesh/row_edges``, ``mesh/column_edges`` and, if
-        the columns are not all alike, ``mesh/straps``; or
-        ``patches/windows``, ``patches/index``.
+    grid : BackgroundGrid
+        What the backgrounds are of.
     attributes : dict
         Provenance and constants of the CCD.
     pixel_flags : iterable of (cadences, region, flags), optional
@@ -127,9 +126,9 @@ def write_pixels(
         file.create_dataset("image_name", data=np.asarray(names).astype(h5py.string_dtype()))
         file.create_dataset("average_image", data=average_image, compression="gzip")
         file.create_dataset("average_count", data=average_count, compression="gzip")
-        for name, values in grid.items():
+        for name, values in grid.arrays().items():
             compression = "gzip" if values.ndim > 1 else None
-            file.create_dataset(name, data=values, compression=compression)
+            file.create_dataset(f"{grid.kind}/{name}", data=values, compression=compression)
         table = [(str(b.resolve().relative_to(path.parent.resolve())),) for b in blocks]
         file.create_dataset(
             "blocks/path", data=np.array([row[0] for row in table], dtype=h5py.string_dtype())
@@ -224,10 +223,8 @@ class PixelCube:
     ----------
     ccd_id, window, attributes
     n_cadences : int
-    grid : Mesh or Patches
+    grid : BackgroundGrid
         What the backgrounds are of: cells of a mesh, or patches, for cutouts.
-    patches : dict or None
-        The arrays of these patches; None for a mesh.
     image_name, time, time_start, time_stop, timecorr, exposure_time, cadenceno, quality,
     background, background_error, background_level, motion, motion_error,
     observatory_position : arrays
@@ -393,15 +390,9 @@ class PixelCube:
         self.observatory_position: NDArray[np.float64] = self._part("observatory_position")
         self.n_cadences = len(self.time)
         self.image_name: NDArray[np.object_] = self._file["image_name"].asstr()[()]
-        self.patches: dict[str, NDArray] | None = None
-        self.grid: Mesh | Patches
-        if "mesh" in self._file:
-            edges = self._file["mesh"]
-            straps = edges["straps"][()] if "straps" in edges else None
-            self.grid = Mesh(self.window, edges["row_edges"][()], edges["column_edges"][()], straps)
-        else:
-            self.patches = {name: data[()] for name, data in self._file["patches"].items()}
-            self.grid = Patches.from_arrays(self.window, self.patches)
+        grid = Mesh if Mesh.kind in self._file else Patches
+        arrays = {name: data[()] for name, data in self._file[grid.kind].items()}
+        self.grid: BackgroundGrid = grid.from_arrays(self.window, arrays)
 
     def _part(self, name: str, where: tuple[slice, ...] = ()) -> NDArray:
         """Read a dataset of this file, not of the blocks."""

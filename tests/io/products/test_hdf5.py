@@ -11,6 +11,7 @@ from tessphot_lib.catalog.saturation import saturation_flags
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.io.products.block_hdf5 import (
     IMAGE_COLUMNS,
     CubeBuffer,
@@ -108,10 +109,7 @@ def make_cube(folder):
         names=np.array([f"image{index}" for index in range(n_images)]),
         average_image=unique_flux(1)[0],
         average_count=np.full(WINDOW.shape, 5, dtype=np.int32),
-        grid={
-            "mesh/row_edges": np.array([1000, 1064, 1070]),
-            "mesh/column_edges": np.array([300, 341]),
-        },
+        grid=Mesh(WINDOW, np.array([1000, 1064, 1070]), np.array([300, 341])),
         attributes={"cadence_seconds": 1800, "bad_quality": 4335, "wcs": "CRVAL1  = 1.0"},
     )
     return folder / "pixels.hdf5"
@@ -461,7 +459,7 @@ def test_number_of_images_must_be_that_of_the_blocks(made, tmp_path):
             names=np.array(["a", "b"]),
             average_image=np.zeros(WINDOW.shape),
             average_count=np.zeros(WINDOW.shape),
-            grid={},
+            grid=Mesh.over(WINDOW, 64),
             attributes={},
         )
     assert not (tmp_path / "pixels.hdf5").exists()
