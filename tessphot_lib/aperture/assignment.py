@@ -12,8 +12,10 @@ from scipy import ndimage
 
 from tessphot_lib.aperture.sizes import reach
 from tessphot_lib.catalog.saturation import MAX_MOVE, TRAIL_END
-from tessphot_lib.core.constants import SATURATION_TMAG, TMAG_ZEROPOINT
+from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.magnitudes import flux_of
+from tessphot_lib.core.stamps import stamp_pixels
 
 # Broader than the PRF: 47, 69 and 82 % of the light in the best 4, 9 and 16 pixels, where
 # TESS's has some 60, 81 and 90-95 % (the mission's PRFs).
@@ -23,9 +25,31 @@ MOFFAT_POWER = 2.6
 
 def expected_light(tmag: NDArray, distance: NDArray) -> NDArray:
     """Light that a star is expected to give to a pixel [e-/s], by distance [pixels]."""
-    flux = 10 ** (0.4 * (TMAG_ZEROPOINT - tmag))
+    flux = flux_of(tmag)
     peak = (MOFFAT_POWER - 1) / (np.pi * MOFFAT_RADIUS**2)
     return flux * peak * (1 + (distance / MOFFAT_RADIUS) ** 2) ** -MOFFAT_POWER
+
+
+def expected_image(window: Window, row: NDArray, column: NDArray, tmag: NDArray) -> NDArray:
+    """Light that stars are expected to give to the pixels of a window.
+
+    Parameters
+    ----------
+    window : Window
+    row, column, tmag : (n_stars,) arrays
+        Stars in and around it [science pixels]; all finite.
+
+    Returns
+    -------
+    (n_rows, n_columns) float64 array
+        [e-/s], by `expected_light`.
+    """
+    rows = np.arange(window.row0, window.row1)[:, None]
+    columns = np.arange(window.column0, window.column1)
+    image = np.zeros(window.shape)
+    for at_row, at_column, at_tmag in zip(row, column, tmag, strict=True):
+        image += expected_light(at_tmag, np.hypot(rows - at_row, columns - at_column))
+    return image
 
 
 def pixel_owners(
@@ -98,18 +122,16 @@ def _expected_pixels(
     pixels, light, stars = [], [], []
     for half in np.unique(size):
         same = known[size == half]
-        offsets = np.arange(-half, half + 1)
-        rows = np.round(row[same]).astype(int)[:, None, None] + offsets[:, None]
-        columns = np.round(column[same]).astype(int)[:, None, None] + offsets
-        distance = np.hypot(rows - row[same, None, None], columns - column[same, None, None])
-        inside = (
-            (distance <= radius[size == half][:, None, None])
-            & (rows >= window.row0)
-            & (rows < window.row1)
-            & (columns >= window.column0)
-            & (columns < window.column1)
+        first_row = np.round(row[same]).astype(int) - half
+        first_column = np.round(column[same]).astype(int) - half
+        stamp = (2 * half + 1, 2 * half + 1)
+        flat, inside = stamp_pixels(
+            first_row - window.row0, first_column - window.column0, stamp, window.shape
         )
-        flat = (rows - window.row0) * window.shape[1] + (columns - window.column0)
+        d_row = first_row[:, None] + np.arange(stamp[0]) - row[same, None]
+        d_column = first_column[:, None] + np.arange(stamp[1]) - column[same, None]
+        distance = np.hypot(d_row[:, :, None], d_column[:, None, :])
+        inside &= distance <= radius[size == half][:, None, None]
         pixels.append(flat[inside])
         light.append(expected_light(tmag[same, None, None], distance)[inside])
         stars.append(np.broadcast_to(same[:, None, None], distance.shape)[inside])

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.aperture import ApertureLight
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.scene import scene_derivatives
@@ -57,7 +58,7 @@ class KnownLight:
         stamps : list of Window
             Their stamps.
         """
-        flux = 10 ** (0.4 * (prf.zeropoint - tmag))
+        flux = flux_of(tmag, prf.zeropoint)
         images = scene_derivatives(prf, window, row, column, flux)
         own: list[NDArray] = [np.zeros((0, 0))] * len(targets)
         shapes = np.array([stamp.shape for stamp in stamps]).reshape(-1, 2)

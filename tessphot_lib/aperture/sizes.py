@@ -46,9 +46,4 @@ def stamp_window(
     half_rows = int(min(max(half_rows, np.ceil(radius), np.ceil(bleed)), MAX_STAMP_HALF))
     half_columns = int(max(half_columns, np.ceil(radius)))
     centre_row, centre_column = round(float(row)), round(float(column))
-    return Window(
-        max(centre_row - half_rows, window.row0),
-        min(centre_row + half_rows + 1, window.row1),
-        max(centre_column - half_columns, window.column0),
-        min(centre_column + half_columns + 1, window.column1),
-    )
+    return Window.around(centre_row, centre_column, (half_rows, half_columns), window)

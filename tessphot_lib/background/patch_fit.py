@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.patches import N_TERMS, polynomial_terms
 
@@ -102,7 +103,8 @@ def _medians(pixels: NDArray, usable: NDArray) -> tuple[NDArray, float]:
     median[seen] = np.nanmedian(changes, axis=0) + np.median(first)
     noise = 1.0
     if len(some) > 2:
-        noise = 1.4826 * float(np.nanmedian(np.abs(np.diff(changes, axis=0)))) / np.sqrt(2)
+        steps = float(np.nanmedian(np.abs(np.diff(changes, axis=0))))
+        noise = ROUNDED_MAD_TO_SIGMA * steps / np.sqrt(2)
     return median, noise
 
 
@@ -123,7 +125,7 @@ def _fit_images(
             spread = np.ones(len(change))
             some = np.where(keep, np.abs(residual), np.nan)[:, :: 1 + len(median) // SPREAD_PIXELS]
             known = np.isfinite(some).any(axis=1)
-            spread[known] = 1.4826 * np.nanmedian(some[known], axis=1)
+            spread[known] = ROUNDED_MAD_TO_SIGMA * np.nanmedian(some[known], axis=1)
             with np.errstate(invalid="ignore"):
                 keep = finite & (np.abs(residual) <= CLIP * np.maximum(spread, 1)[:, None])
     return fitted, error

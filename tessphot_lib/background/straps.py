@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+
 MAX_ROWS = 200  # sky pixels of a column that are used
 MIN_ROWS = 20
 MIN_IMAGES = 5
@@ -73,7 +75,7 @@ def strap_excess(excess: NDArray) -> NDArray:
         From `column_excess`.
     """
     narrow = excess - ndimage.median_filter(excess, AROUND, mode="mirror")
-    typical = 1.4826 * np.median(np.abs(narrow))
+    typical = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(narrow))
     limit = max(STANDS_OUT, 2 * SIGNIFICANT * typical)
     return np.where(np.abs(narrow) > limit, narrow, 0.0).astype(excess.dtype)
 
@@ -109,7 +111,7 @@ def fit_straps(excess: NDArray, light: NDArray) -> NDArray:
         some = slice(first, first + COLUMNS_AT_ONCE)
         slope[some], error[some] = _slopes(light[usable, some], excess[usable, some])
     slope -= ndimage.median_filter(slope, AROUND, mode="mirror")
-    typical = 1.4826 * np.median(np.abs(slope))  # of columns that are none, mostly
+    typical = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(slope))  # of columns that are none, mostly
     return np.where(np.abs(slope) > SIGNIFICANT * np.maximum(error, typical), slope, 0.0)
 
 

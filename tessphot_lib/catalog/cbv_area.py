@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.sphere import separation
+
 HALF_DIAGONAL = np.hypot(12.0, 12.0)  # [deg] from the centre to the corner of a camera
 N_RINGS = 4
 
@@ -26,12 +28,6 @@ def cbv_area(
         ``camera * 100 + ccd * 10 + ring``, ring 1 to 4 by quarters of the
         distance from the centre to the corner.
     """
-    ra, dec = np.radians(ra), np.radians(dec)
-    centre_ra, centre_dec = np.radians(centre)
-    half = (
-        np.sin(0.5 * (dec - centre_dec)) ** 2
-        + np.cos(dec) * np.cos(centre_dec) * np.sin(0.5 * (ra - centre_ra)) ** 2
-    )
-    distance = np.degrees(2 * np.arcsin(np.sqrt(np.clip(half, 0, 1))))
+    distance = separation(*centre, ra, dec)
     ring = np.clip(np.ceil(distance / (HALF_DIAGONAL / N_RINGS)), 1, N_RINGS).astype(int)
     return camera * 100 + ccd * 10 + ring

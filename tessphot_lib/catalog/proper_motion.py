@@ -1,7 +1,9 @@
-"""Places of stars in other years than that of the catalog."""
+"""Positions of stars in other years than that of the catalog."""
 
 import numpy as np
 import pandas as pd
+
+from tessphot_lib.core.sphere import tangent_axes, unit_vector
 
 CATALOG_EPOCH = 2000.0  # [year] of the positions in the TIC
 MAS_PER_DEGREE = 3.6e6
@@ -25,17 +27,13 @@ def at_epoch(stars: pd.DataFrame, epoch: float) -> tuple[np.ndarray, np.ndarray]
     ra, dec : (n,) float64 arrays
         At ``epoch`` [deg].
     """
-    ra, dec = np.radians(stars["ra_j2000"].to_numpy()), np.radians(stars["dec_j2000"].to_numpy())
+    directions = stars["ra_j2000"].to_numpy(), stars["dec_j2000"].to_numpy()
     years = epoch - CATALOG_EPOCH
     east, north = (
         np.radians(np.nan_to_num(stars[name].to_numpy(dtype=float)) * years / MAS_PER_DEGREE)
         for name in ("pm_ra", "pm_dec")
     )
-    zero = np.zeros_like(ra)
-    radial = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
-    to_east = np.stack([-np.sin(ra), np.cos(ra), zero])
-    to_north = np.stack([-np.sin(dec) * np.cos(ra), -np.sin(dec) * np.sin(ra), np.cos(dec)])
-    moved = radial + east * to_east + north * to_north
-    new_ra = np.degrees(np.arctan2(moved[1], moved[0])) % 360.0
-    new_dec = np.degrees(np.arctan2(moved[2], np.hypot(moved[0], moved[1])))
-    return new_ra, new_dec
+    to_east, to_north = tangent_axes(*directions)
+    moved = unit_vector(*directions) + east[:, None] * to_east + north[:, None] * to_north
+    x, y, z = moved.T
+    return np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arctan2(z, np.hypot(x, y)))

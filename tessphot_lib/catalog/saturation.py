@@ -3,15 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.flags import PixelFlag
+from tessphot_lib.core.magnitudes import flux_of
 
 FULL_WELL_RATE = 9e4  # [e-/s] a pixel that fills its well of 1.8e5 e- in each 2-s frame
 
 
 def bleed_half_length(tmag: NDArray) -> NDArray:
     """Rows above and below a saturated star that its bleed trail may reach [pixels]."""
-    flux = 10 ** (0.4 * (TMAG_ZEROPOINT - np.asarray(tmag)))
+    flux = flux_of(np.asarray(tmag))
     return 0.4 * flux / FULL_WELL_RATE + 5.0
 
 

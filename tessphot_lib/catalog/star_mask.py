@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from tessphot_lib.catalog.saturation import bleed_half_length
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.stamps import stamp_pixels
 
 # Radius of the mask: 1.5 px at Tmag 17, growing so that the wing of the PRF beyond it
 # stays below about 1 e-/s/pixel; never larger than the reflections of the brightest stars.
@@ -73,18 +74,14 @@ def _paint_disks(mask: NDArray, row: NDArray, column: NDArray, radius: NDArray) 
     size = np.ceil(radius).astype(int)
     centre_row, centre_column = np.round(row).astype(int), np.round(column).astype(int)
     for reach in np.unique(size):
-        stars = np.flatnonzero(size == reach)
-        offsets = np.arange(-reach, reach + 1)
+        stars, side = np.flatnonzero(size == reach), 2 * reach + 1
         for some in np.array_split(stars, len(stars) // STARS_AT_ONCE + 1):
-            rows = centre_row[some, None] + offsets
-            columns = centre_column[some, None] + offsets
-            inside = (rows - row[some, None])[:, :, None] ** 2 + (columns - column[some, None])[
-                :, None, :
-            ] ** 2 <= radius[some, None, None] ** 2
-            inside &= ((rows >= 0) & (rows < mask.shape[0]))[:, :, None]
-            inside &= ((columns >= 0) & (columns < mask.shape[1]))[:, None, :]
-            flat = rows[:, :, None] * mask.shape[1] + columns[:, None, :]
-            mask.ravel()[flat[inside]] = True
+            first_row, first_column = centre_row[some] - reach, centre_column[some] - reach
+            flat, inside = stamp_pixels(first_row, first_column, (side, side), mask.shape)
+            d_row = first_row[:, None] + np.arange(side) - row[some, None]
+            d_column = first_column[:, None] + np.arange(side) - column[some, None]
+            squared = d_row[:, :, None] ** 2 + d_column[:, None, :] ** 2
+            mask.ravel()[flat[inside & (squared <= radius[some, None, None] ** 2)]] = True
 
 
 def _paint_bleeds(mask: NDArray, row: NDArray, column: NDArray, half_length: NDArray) -> None:

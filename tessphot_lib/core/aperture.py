@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.stamps import values_at
 
 
 @dataclass(frozen=True)
@@ -88,13 +89,7 @@ class Aperture:
 
     def contains(self, row: NDArray, column: NDArray) -> NDArray:
         """Which positions (n,) [science pixels] fall on a pixel of the mask, (n,) bool."""
-        with np.errstate(invalid="ignore"):
-            result = self.window.contains(row, column)
-        near = np.flatnonzero(result)
-        at_row = np.floor(row[near] + 0.5).astype(int) - self.window.row0
-        at_column = np.floor(column[near] + 0.5).astype(int) - self.window.column0
-        result[near] = self.mask[at_row, at_column]
-        return result
+        return values_at(self.mask, self.window, row, column, outside=False)
 
     def bounding_window(self) -> Window:
         """Smallest window around the pixels of the mask; the first of the stamp without any."""

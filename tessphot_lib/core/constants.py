@@ -5,10 +5,13 @@ SCIENCE_COLUMNS = 2048  # [pixels]
 FFI_SHAPE = (2078, 2136)  # (rows, columns) of a calibrated full-frame image, collateral included
 FIRST_SCIENCE_COLUMN = 44  # zero-based column of the FFI where the science pixels begin
 PIXEL_SCALE = 21.0  # [arcsec] on average; 20.5-21.3 over the field
+PIXEL_SCALE_DEG = PIXEL_SCALE / 3600  # [deg]
 
 BTJD_OFFSET = 2457000.0  # [d] BTJD = BJD_TDB - 2457000
 BTJD_UNIX = 2440587.5 - BTJD_OFFSET  # [d] BTJD of the Unix epoch
 SECONDS_PER_DAY = 86400.0
+HOURS_PER_DAY = 24.0
+DAYS_PER_YEAR = 365.25
 SPEED_OF_LIGHT_AU_PER_DAY = 173.1446326846693
 SPEED_OF_LIGHT_KM_PER_S = 299792.458
 
@@ -18,3 +21,8 @@ READ_NOISE = 9.0  # [e-] per pixel and 2-s frame; 7-11 in the headers
 FRAME_TIME = 2.0  # [s] one read-out
 N_CAMERAS = 4
 N_CCDS = 4
+
+# Standard deviation of a normal distribution in units of its median absolute deviation. The
+# rounded one is what noises and thresholds have been computed with: products stay the same.
+MAD_TO_SIGMA = 1.482602218505602
+ROUNDED_MAD_TO_SIGMA = 1.4826

@@ -72,6 +72,27 @@ class Window:
         """(number of rows, number of columns)."""
         return self.row1 - self.row0, self.column1 - self.column0
 
+    @classmethod
+    def around(
+        cls, row: int, column: int, half: int | tuple[int, int], limits: "Window | None" = None
+    ) -> "Window | None":
+        """Return the pixels around one, as far as ``limits``, or the CCD, go; None off them.
+
+        Parameters
+        ----------
+        row, column : int
+            The pixel in the middle.
+        half : int, or (int, int)
+            [pixels] on each side of it, along rows and columns if these differ.
+        limits : Window, optional
+        """
+        limits = cls() if limits is None else limits
+        half_rows, half_columns = (half, half) if isinstance(half, int) else half
+        row0, row1 = max(row - half_rows, limits.row0), min(row + half_rows + 1, limits.row1)
+        column0 = max(column - half_columns, limits.column0)
+        column1 = min(column + half_columns + 1, limits.column1)
+        return cls(row0, row1, column0, column1) if row0 < row1 and column0 < column1 else None
+
     def slices_in(self, outer: "Window") -> tuple[slice, slice]:
         """Return the slices that cut this window out of an array that covers ``outer``."""
         return (

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.stamps import values_at
 
 N_TERMS = 6  # 1, r, c, r^2, r c, c^2 with r, c from -1 to 1 over the patch
 
@@ -120,14 +121,7 @@ class Patches:
 
     def part_at(self, row: NDArray, column: NDArray) -> NDArray:
         """Number of the patch at positions [science pixels], -1 for none; (n,) int."""
-        with np.errstate(invalid="ignore"):
-            inside = self.window.contains(row, column)
-        result = np.full(len(row), -1, dtype=np.int64)
-        rows = np.round(row[inside]).astype(int) - self.window.row0
-        columns = np.round(column[inside]).astype(int) - self.window.column0
-        last_row, last_column = np.array(self.index.shape) - 1
-        result[inside] = self.index[np.minimum(rows, last_row), np.minimum(columns, last_column)]
-        return result
+        return values_at(self.index, self.window, row, column, outside=-1)
 
     def cells_at(self, row: NDArray, column: NDArray, side: int) -> list[tuple[Window, NDArray]]:
         """Patches, whatever their size, each with the indices of the positions on it."""

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+
 SKY_CELL = 64  # [pixels] side of the cells in which the noise of the average image is measured
 MIN_CELL = 50  # pixels of sky that a cell needs
 MIN_SKY = 8  # and the whole image; with fewer the faintest pixels count as sky
@@ -53,4 +55,4 @@ def _median_and_mad(values: NDArray) -> tuple[float, float]:
     if values.size == 0:
         return 0.0, 0.0
     median = np.median(values)
-    return float(median), float(1.4826 * np.median(np.abs(values - median)))
+    return float(median), float(ROUNDED_MAD_TO_SIGMA * np.median(np.abs(values - median)))

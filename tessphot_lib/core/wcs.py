@@ -8,9 +8,11 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN
+from tessphot_lib.core.sphere import separation
 
 BTC_KEYS = ("BTC_PIX1", "BTC_PIX2")  # (column, row), one-based, that BARYCORR is for
 BTC_PIXEL = (1068.0, 1024.0)  # what they are in all images of the mission
+MAX_SEPARATION = 16.0  # [deg] from the centre of a CCD, whose corners lie 8.5 deg from it
 PLAUSIBLE_SCALE = (15.0, 27.0)  # [arcsec/pixel] of a WCS that can be trusted; TESS has 20.5-21.3
 PLAUSIBLE_CRPIX = 5000.0  # [pixels]
 
@@ -62,12 +64,7 @@ def sky_to_pixel(wcs: WCS, ra: NDArray, dec: NDArray) -> tuple[NDArray, NDArray]
         half of the sky or so far away that the distortion cannot be inverted.
     """
     row, column = np.full(np.shape(ra), np.nan), np.full(np.shape(ra), np.nan)
-    centre = np.radians(wcs.wcs.crval)
-    ra_rad, dec_rad = np.radians(ra), np.radians(dec)
-    cosine = np.sin(centre[1]) * np.sin(dec_rad) + np.cos(centre[1]) * np.cos(dec_rad) * np.cos(
-        ra_rad - centre[0]
-    )
-    near = cosine > np.cos(np.radians(16.0))  # a CCD's corner lies 8.5 deg from its centre
+    near = separation(*wcs.wcs.crval, ra, dec) < MAX_SEPARATION
     if near.any():
         x, y = wcs.all_world2pix(
             np.asarray(ra)[near], np.asarray(dec)[near], 0, quiet=True, tolerance=1e-5

@@ -11,6 +11,8 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+
 IMAGES_PER_TERM = 20  # good ones, that the effect of motion on a pixel is fitted with
 ORDERS = (1, 2, 3)  # of the differences in time: the higher, the less slow variations count
 BETTER = 0.5  # of the error: so much less must come of higher differences for them to be used
@@ -84,7 +86,7 @@ def _slopes_of_mean(mean: NDArray, terms: NDArray) -> NDArray:
         for _ in range(N_CLIPS):
             found = np.linalg.lstsq(design[kept], values[kept], rcond=None)[0]
             residual = np.abs(values - design @ found)
-            sigma = 1.4826 * np.median(residual)
+            sigma = ROUNDED_MAD_TO_SIGMA * np.median(residual)
             kept = residual <= CLIP * sigma
         covariance = sigma**2 * np.linalg.pinv(design[kept].T @ design[kept])
         error = np.sqrt(np.einsum("ni,ij,nj->n", terms, covariance, terms).mean())

@@ -19,11 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import MAD_TO_SIGMA
+
 HIGH_PASS = 1.0  # [d] full width of the running mean that is taken off before fits
 MIN_POINTS = 20  # fewer good points tell no coefficient: it is what was expected
 CLIP = 3.0  # [sigma] points off the fit by more count as if they were off by that (Huber)
 N_ITERATIONS = 3
-MAD_TO_SIGMA = 1.482602218505602
 PPM = 1e6
 MOTION_PRIOR = 0.3  # [per pixel] relative change of the flux in an aperture that moves
 CURVATURE_PRIOR = 0.5  # [per pixel^2] the same, quadratic

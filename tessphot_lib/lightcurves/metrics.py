@@ -7,8 +7,9 @@ count. Times are BTJD.
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import MAD_TO_SIGMA
+
 HOUR = 1 / 24  # [d]
-MAD_TO_SIGMA = 1.482602218505602
 PPM = 1e6
 CDPP_HOURS = {"cdpp_0_5h": 0.5, "cdpp_1h": 1.0, "cdpp_2h": 2.0, "cdpp_6h": 6.0}
 MIN_COVERAGE = 0.5  # of the cadences of a window that have to be there

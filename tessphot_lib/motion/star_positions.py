@@ -9,10 +9,11 @@ displacements of all stars against their median position
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.isolation import is_isolated
+from tessphot_lib.core.stamps import cut_stamps
 
 HALF_STAMP = 4  # [pixels] positions are measured in stamps of 9 x 9
 WINDOW_SIGMA = 1.0  # [pixels] of the Gaussian window
@@ -59,38 +60,20 @@ def select_motion_stars(
         & (column <= window.column1 - 1 - HALF_STAMP)
     )
     candidates = np.flatnonzero(known & inside & (tmag >= bright_limit) & (tmag <= faint_limit))
-    candidates = candidates[_is_isolated(row, column, tmag, known, candidates)]
+    limits = {"radius": ISOLATION_RADIUS, "tmag_difference": ISOLATION_TMAG}
+    candidates = candidates[is_isolated(row, column, tmag, candidates, **limits)]
     candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
     cell = (row[candidates] // (SCIENCE_ROWS / GRID)).astype(int) * GRID + (
         column[candidates] // (SCIENCE_COLUMNS / GRID)
     ).astype(int)
     per_cell = max(1, n_stars // GRID**2)
-    n_cells_seen = np.prod([-(-size * GRID // 2048) for size in window.shape])
+    n_cells_seen = np.prod([-(-size * GRID // SCIENCE_ROWS) for size in window.shape])
     per_cell = max(per_cell, min(n_stars // max(n_cells_seen, 1), 12))
     order = np.argsort(cell, kind="stable")
     rank = np.empty(len(order), dtype=int)
     starts = np.searchsorted(cell[order], cell[order])
     rank[order] = np.arange(len(order)) - starts
     return np.sort(candidates[rank < per_cell])
-
-
-def _is_isolated(
-    row: NDArray, column: NDArray, tmag: NDArray, known: NDArray, candidates: NDArray
-) -> NDArray:
-    """Tell which candidates have no bright neighbor, one bool per candidate."""
-    if candidates.size == 0:
-        return np.zeros(0, dtype=bool)
-    index = np.flatnonzero(known)
-    tree = cKDTree(np.column_stack([row[index], column[index]]))
-    pairs = tree.query_ball_point(
-        np.column_stack([row[candidates], column[candidates]]), ISOLATION_RADIUS
-    )
-    return np.array(
-        [
-            np.sum(tmag[index[near]] < tmag[star] + ISOLATION_TMAG) == 1
-            for star, near in zip(candidates, pairs, strict=True)
-        ]
-    )
 
 
 def measure_positions(
@@ -118,11 +101,8 @@ def measure_positions(
     """
     first_row = np.round(row).astype(int) - HALF_STAMP
     first_column = np.round(column).astype(int) - HALF_STAMP
-    offsets = np.arange(2 * HALF_STAMP + 1)
-    stamps = image[
-        (first_row - window.row0)[:, None, None] + offsets[:, None],
-        (first_column - window.column0)[:, None, None] + offsets,
-    ].astype(np.float64)
+    first = first_row - window.row0, first_column - window.column0
+    stamps = cut_stamps(image, *first, (2 * HALF_STAMP + 1, 2 * HALF_STAMP + 1))
     stamps -= background[:, None, None]
     stamp_row, stamp_column = measure_stamps(stamps, row - first_row, column - first_column)
     return stamp_row + first_row, stamp_column + first_column

@@ -15,6 +15,7 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import ApertureSettings
+from tessphot_lib.core.stamps import values_at
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import average_places
 from tessphot_lib.photometry.typical_noise import typical_noise
@@ -65,7 +66,8 @@ def ccd_apertures(
     elsewhere = _sky_of_parts(cube, row, column, tmag)
     for region, inside in _regions(cube, row, column):
         average = cube.average_image(region)
-        inside = inside[_on_data(average, region, row[inside], column[inside])]
+        seen = values_at(average, region, row[inside], column[inside], outside=np.nan)
+        inside = inside[np.isfinite(seen)]
         on_data[inside] = True
         wanted = inside[tmag[inside] <= faint_limit]
         if only is not None:
@@ -172,18 +174,3 @@ def _motion_rms(cube: PixelCube) -> float:
     motion = cube.motion[cube.quality == 0][:, [0, 3]]
     motion = motion[np.isfinite(motion).all(axis=1)]
     return float(np.sqrt(np.mean(np.var(motion, axis=0)))) if len(motion) > 1 else 0.0
-
-
-def _on_data(average: NDArray, window: Window, row: NDArray, column: NDArray) -> NDArray:
-    """Tell which positions fall on a pixel of the window that has data."""
-    with np.errstate(invalid="ignore"):
-        result = window.contains(row, column)
-    inside = np.flatnonzero(result)
-    rows = np.floor(row[inside] + 0.5).astype(int) - window.row0
-    columns = np.floor(column[inside] + 0.5).astype(int) - window.column0
-    rows, columns = (
-        np.minimum(rows, average.shape[0] - 1),
-        np.minimum(columns, average.shape[1] - 1),
-    )
-    result[inside] = np.isfinite(average[rows, columns])
-    return result

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from tessphot_lib.aperture.assignment import expected_light
+from tessphot_lib.aperture.assignment import expected_image
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
+from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.settings import HaloSettings
 from tessphot_lib.halo.motion import without_motion
 from tessphot_lib.halo.pixels import (
@@ -29,10 +30,10 @@ from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.aperture import measure_apertures
 from tessphot_lib.photometry.average_positions import average_places
 from tessphot_lib.photometry.failures import attempt
+from tessphot_lib.photometry.known_stars import KnownStars
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices
 from tessphot_lib.photometry.targets import StarList
-from tessphot_lib.prf.evaluate import REACH
 from tessphot_lib.prf.scene import scene_image
 
 log = logging.getLogger(__name__)
@@ -111,7 +112,9 @@ def _measure(
     """Measure one star; or say why it cannot be done."""
     star = targets.stars.iloc[index]
     row, column = (float(place[0]) for place in average_places(cube, targets.stars.iloc[[index]]))
-    box = _box(row, column, settings.radius, cube.window)
+    # The pixels within the radius, and one more all around.
+    half = int(np.ceil(settings.radius)) + 1
+    box = Window.around(round(row), round(column), half, cube.window)
     if box is None:
         raise MeasurementError("No pixel of the CCD lies around the star.")
     own, others = _expected(targets, star, cube, box)
@@ -151,25 +154,12 @@ def _measure(
             least=MIN_SEGMENT,
             sky_error=SKY_ERROR,
         )
-    expected = 10 ** (0.4 * (targets.prf.zeropoint - float(star["tmag"])))
+    expected = flux_of(float(star["tmag"]), targets.prf.zeropoint)
     scale = expected / float(np.median(weighted_sum(weights, halo.light)[good]))
     return replace(
         _fluxes(halo, weights, scale, sky_error),
         notes=(_note(halo, weights, scale, expected),),
     )
-
-
-def _box(row: float, column: float, radius: float, window: Window) -> Window | None:
-    """Pixels within a radius, and one more all around, as far as the window goes."""
-    half = int(np.ceil(radius)) + 1
-    first = round(row) - half, round(column) - half
-    edges = [
-        max(first[0], window.row0),
-        min(first[0] + 2 * half + 1, window.row1),
-        max(first[1], window.column0),
-        min(first[1] + 2 * half + 1, window.column1),
-    ]
-    return Window(*edges) if edges[0] < edges[1] and edges[2] < edges[3] else None
 
 
 def _expected(
@@ -179,34 +169,16 @@ def _expected(
 
     From the PRF; where that has no wing, from a Moffat profile.
     """
-    around = box.widened(REACH)
-    known = targets.neighbors.sort_values("tic_id")
-    place = known["row"].to_numpy(dtype=float), known["column"].to_numpy(dtype=float)
-    with np.errstate(invalid="ignore"):
-        inside = around.contains(*place) & np.isfinite(known["tmag"].to_numpy(dtype=float))
-    known = known[inside]
-    row, column = average_places(cube, known)
-    tmag = known["tmag"].to_numpy(dtype=float)
-    is_star = (known["tic_id"] == star["tic_id"]).to_numpy()
-    flux = 10 ** (0.4 * (targets.prf.zeropoint - tmag))
+    known = KnownStars.around(cube, targets, box)
+    is_star = known.tic_id == star["tic_id"]
     images = []
     for chosen in (is_star, ~is_star):
-        light = row[chosen], column[chosen]
         if len(targets.prf.wing_share):
-            images.append(scene_image(targets.prf, box, *light, flux[chosen]))
+            images.append(scene_image(targets.prf, box, *known.at(chosen)))
         else:
-            images.append(_moffat_image(box, *light, tmag[chosen]))
+            row, column, _ = known.at(chosen)
+            images.append(expected_image(box, row, column, known.tmag[chosen]))
     return images[0], images[1]
-
-
-def _moffat_image(box: Window, row: NDArray, column: NDArray, tmag: NDArray) -> NDArray:
-    """Light of stars (n,) as `expected_light` has it, (n_rows, n_columns) [e-/s]."""
-    rows = np.arange(box.row0, box.row1)[:, None]
-    columns = np.arange(box.column0, box.column1)
-    image = np.zeros(box.shape)
-    for at_row, at_column, brightness in zip(row, column, tmag, strict=True):
-        image += expected_light(brightness, np.hypot(rows - at_row, columns - at_column))
-    return image
 
 
 def _read(cube: PixelCube, box: Window, mask: NDArray, own: NDArray, others: NDArray) -> _Halo:

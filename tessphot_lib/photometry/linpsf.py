@@ -27,16 +27,17 @@ from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
+from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import LinpsfSettings, PsfSettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.photometry.average_positions import average_places, mean_motion
+from tessphot_lib.photometry.average_positions import mean_motion
 from tessphot_lib.photometry.failures import notes_of
+from tessphot_lib.photometry.known_stars import KnownStars
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.photometry.typical_noise import typical_noise
-from tessphot_lib.prf.evaluate import REACH
 from tessphot_lib.prf.linear_fit import Design, GroupFit, fit_average_image, fit_images, prepare_fit
 from tessphot_lib.prf.scene import model_error, scene_derivatives, wing_image
 
@@ -135,42 +136,6 @@ def measure_fits(
     return StarFluxes(**arrays, notes=tuple(notes))
 
 
-@dataclass
-class _KnownStars:
-    """Stars around a region, sorted by number; places as in the average image, (n,) each."""
-
-    tic_id: NDArray
-    row: NDArray
-    column: NDArray
-    tmag: NDArray
-    flux: NDArray
-
-    @classmethod
-    def around(cls, cube: PixelCube, targets: StarList, region: Window) -> "_KnownStars":
-        """Take those from the catalog whose light may matter."""
-        known = targets.neighbors.sort_values("tic_id")
-        numbers = known[["row", "column", "tmag"]].to_numpy(dtype=float)
-        known = known[np.isfinite(numbers).all(axis=1)]
-        known = known[region.widened(REACH).contains(known["row"], known["column"])]
-        row, column = average_places(cube, known)
-        tmag = known["tmag"].to_numpy(dtype=float)
-        flux = 10 ** (0.4 * (targets.prf.zeropoint - tmag))
-        return cls(known["tic_id"].to_numpy(), row, column, tmag, flux)
-
-    def at(self, index: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-        """Rows, columns and fluxes of some of them."""
-        return self.row[index], self.column[index], self.flux[index]
-
-    def near(self, region: Window, margin: float) -> NDArray:
-        """Indices of those in a region or so many pixels beside it."""
-        return np.flatnonzero(
-            (self.row >= region.row0 - margin)
-            & (self.row <= region.row1 - 1 + margin)
-            & (self.column >= region.column0 - margin)
-            & (self.column <= region.column1 - 1 + margin)
-        )
-
-
 def _prepare(
     cube: PixelCube,
     targets: StarList,
@@ -181,7 +146,7 @@ def _prepare(
 ) -> _Group:
     """Fit the average image of a cell and its margin, and factor the fit of single images."""
     prf, region = targets.prf, cell.widened(MARGIN).intersect(cube.window)
-    stars = _KnownStars.around(cube, targets, region)
+    stars = KnownStars.around(cube, targets, region)
     near = stars.near(region, CORE_MARGIN)
     everybody = np.arange(len(stars.row))
     wings = wing_image(prf, region, *stars.at(everybody)) if len(prf.wing_share) else 0.0
@@ -229,7 +194,7 @@ def _fit_average(
     cube: PixelCube,
     prf: Prf,
     region: Window,
-    stars: _KnownStars,
+    stars: KnownStars,
     near: NDArray,
     wings: NDArray | float,
     noise: NDArray,
@@ -317,12 +282,7 @@ def _box(targets: StarList, index: int, window: Window) -> Window:
     row, column = round(float(star["row"])), round(float(star["column"]))
     row = min(max(row, window.row0), window.row1 - 1)
     column = min(max(column, window.column0), window.column1 - 1)
-    return Window(
-        max(row - BOX_HALF, window.row0),
-        min(row + BOX_HALF + 1, window.row1),
-        max(column - BOX_HALF, window.column0),
-        min(column + BOX_HALF + 1, window.column1),
-    )
+    return Window.around(row, column, BOX_HALF, window)
 
 
 def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes:
@@ -333,7 +293,7 @@ def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes
     light = targets.apertures[index].light
     shared = float(group.fit.pulled_share[free])
     tmag = float(targets.stars["tmag"].iloc[index])
-    expected = 10 ** (0.4 * (targets.prf.zeropoint - tmag))
+    expected = flux_of(tmag, targets.prf.zeropoint)
     remark = None
     if shared > SHARED_LIMIT:
         remark = HARD_TO_TELL

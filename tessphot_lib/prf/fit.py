@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import TMAG_ZEROPOINT
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA, TMAG_ZEROPOINT
+from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.prf.evaluate import (
     DERIVATIVES,
@@ -100,7 +101,7 @@ def fit_field(field: StarField, stars: NDArray, *, n_passes: int = 2) -> FieldFi
         prf = fit_prf(level, stars, start=prf, scene=scene, n_rounds=FIRST_ROUNDS)
         cores = _draw_cores(prf, field)
         sigma = np.hypot(field.noise, CORE_ERROR * cores)
-        flux = 10 ** (0.4 * (TMAG_ZEROPOINT - field.tmag))
+        flux = flux_of(field.tmag)
         share, sky = fit_wings(field.image - cores, sigma, field.window, *places, flux)
     prf = _with_wings(prf, WING_RADIUS, share)
     scene = cores + wing_image(prf, field.window, *places, _fluxes(prf, field))
@@ -116,7 +117,7 @@ def _draw_cores(prf: Prf, field: StarField) -> NDArray:
 
 def _fluxes(prf: Prf, field: StarField) -> NDArray:
     """Fluxes of the catalog stars by the zero point of the PRF [e-/s]."""
-    return 10 ** (0.4 * (prf.zeropoint - field.tmag))
+    return flux_of(field.tmag, prf.zeropoint)
 
 
 def fit_prf(
@@ -155,13 +156,13 @@ def fit_prf(
     if scene is None:
         scene = scene_image(prf, field.window, field.row, field.column, _fluxes(prf, field))
     drawn, zeropoint = _light_of_others(scene, prf, field, stars), prf.zeropoint
-    wing_share = prf.wing_share * 10 ** (0.4 * (prf.zeropoint - TMAG_ZEROPOINT))
+    wing_share = prf.wing_share * flux_of(TMAG_ZEROPOINT, prf.zeropoint)
     prf = on_nodes(prf, terms)
-    all_flux = 10 ** (0.4 * (TMAG_ZEROPOINT - field.tmag))
+    all_flux = flux_of(field.tmag)
     fit = _StarFits(flux=all_flux[stars], d_row=np.zeros(len(stars)), d_column=np.zeros(len(stars)))
     unknowns = coefficients_of_terms(prf, terms)
     for number in range(n_rounds):
-        others = drawn * 10 ** (0.4 * (prf.zeropoint - zeropoint))
+        others = drawn * flux_of(zeropoint, prf.zeropoint)
         own = _own_light(prf, field, stars, fit)
         is_poor = number < N_POOR_ROUNDS
         light, sigma, usable = _light_of_stars(field, stars, fit, own, others, is_poor=is_poor)
@@ -180,7 +181,7 @@ def fit_prf(
     residual = (light - _own_light(prf, field, stars, fit)) / fit.flux[:, None, None]
     seen = np.where(usable, np.abs(residual), np.nan)
     seen[0][np.isnan(seen).all(axis=0)] = GENERIC_ERROR
-    error = 1.4826 * np.nanmedian(seen, axis=0)
+    error = ROUNDED_MAD_TO_SIGMA * np.nanmedian(seen, axis=0)
     return replace(prf, error=error, source=f"data: {len(stars)} stars, order {order}")
 
 
@@ -369,13 +370,13 @@ def _normalized(
     scale = float(np.median(fit.flux / catalog_flux))
     core = replace(prf, coefficients=prf.coefficients * scale, zeropoint=TMAG_ZEROPOINT)
     result = _with_wings(core, prf.wing_radius, wing_share)
-    mean = 10 ** (0.4 * (result.zeropoint - TMAG_ZEROPOINT))
+    mean = flux_of(TMAG_ZEROPOINT, result.zeropoint)
     return result, replace(fit, flux=fit.flux / scale * mean)
 
 
 def _with_wings(prf: Prf, wing_radius: NDArray, wing_share: NDArray) -> Prf:
     """The PRF with other wings, given as shares of the catalog's fluxes; cores keep their light."""
-    mean = 10 ** (0.4 * (prf.zeropoint - TMAG_ZEROPOINT))
+    mean = flux_of(TMAG_ZEROPOINT, prf.zeropoint)
     core = prf.coefficients * mean
     whole = replace(prf, coefficients=core, wing_radius=wing_radius, wing_share=wing_share)
     mean = float(total_light(whole).mean())

@@ -8,6 +8,7 @@ from scipy.signal import fftconvolve
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.core.stamps import add_stamps, nearest_pixel, stamp_pixels
 from tessphot_lib.prf.evaluate import DERIVATIVES, REACH, prf_derivatives, prf_stamps, wing_light
 
 FAINT_LIGHT = 0.02  # [e-/s] cores are drawn as far as they give a pixel so much
@@ -100,8 +101,7 @@ def _add_cores(
     half: int,
 ) -> None:
     """Add the cores of stars in stamps of one size, and their derivatives."""
-    first_row = np.floor(row + 0.5).astype(int) - half
-    first_column = np.floor(column + 0.5).astype(int) - half
+    first_row, first_column = nearest_pixel(row) - half, nearest_pixel(column) - half
     near = (first_row + 2 * half >= window.row0) & (first_row < window.row1)
     near &= (first_column + 2 * half >= window.column0) & (first_column < window.column1)
     if not near.any():
@@ -112,13 +112,11 @@ def _add_cores(
     corner = first_row, first_column
     cores = prf_derivatives(prf, row, column, *corner, (size, size), orders=orders, with_wing=False)
     cores *= flux[:, None, None]
-    rows = first_row[:, None] + np.arange(size) - window.row0
-    columns = first_column[:, None] + np.arange(size) - window.column0
-    inside = ((rows >= 0) & (rows < window.shape[0]))[:, :, None]
-    inside = inside & ((columns >= 0) & (columns < window.shape[1]))[:, None, :]
-    flat = (rows[:, :, None] * window.shape[1] + columns[:, None, :])[inside]
+    pixels = stamp_pixels(
+        first_row - window.row0, first_column - window.column0, (size, size), window.shape
+    )
     for image, light in zip(images, cores, strict=True):
-        image += np.bincount(flat, weights=light[inside], minlength=image.size).reshape(image.shape)
+        add_stamps(image, *pixels, light)
 
 
 def model_error(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:
@@ -132,16 +130,12 @@ def model_error(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: N
         [e-/s]
     """
     half = prf.error.shape[0] // 2
-    offsets = np.arange(-half, half + 1)
-    rows = np.floor(row + 0.5).astype(int)[:, None] + offsets - window.row0
-    columns = np.floor(column + 0.5).astype(int)[:, None] + offsets - window.column0
-    inside = ((rows >= 0) & (rows < window.shape[0]))[:, :, None]
-    inside = inside & ((columns >= 0) & (columns < window.shape[1]))[:, None, :]
-    flat = rows[:, :, None] * window.shape[1] + columns[:, None, :]
-    squares = (flux[:, None, None] * prf.error) ** 2
-    n_pixels = window.shape[0] * window.shape[1]
-    total = np.bincount(flat[inside], weights=squares[inside], minlength=n_pixels)
-    return np.sqrt(total).reshape(window.shape)
+    first_row = nearest_pixel(row) - half - window.row0
+    first_column = nearest_pixel(column) - half - window.column0
+    pixels = stamp_pixels(first_row, first_column, prf.error.shape, window.shape)
+    total = np.zeros(window.shape)
+    add_stamps(total, *pixels, (flux[:, None, None] * prf.error) ** 2)
+    return np.sqrt(total)
 
 
 def wing_image(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE, TRAIL_END
 from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.isolation import is_isolated
 from tessphot_lib.core.sky_noise import sky_noise
+from tessphot_lib.core.stamps import cut_stamps, nearest_pixel
 
 HALF = 8  # [pixels] stamps of 17 x 17
 SEEN_HALF = 3  # [pixels] 7 x 7 pixels of a star must be there
@@ -34,7 +35,7 @@ class StarField:
         [e-/s]; NaN where there is no pixel, and in the trails of saturated stars.
     window : Window
     row, column, tmag : (n,) arrays
-        The catalog; places as in the mean image [science pixels].
+        The catalog; positions as in the mean image [science pixels].
     """
 
     image: NDArray
@@ -78,23 +79,16 @@ def choose_prf_stars(
         Indices into the catalog.
     """
     row, column, tmag, window = field.row, field.column, field.tmag, field.window
-    known = np.isfinite(row) & np.isfinite(column) & np.isfinite(tmag)
     with np.errstate(invalid="ignore"):
-        candidates = known & (tmag >= bright_limit) & (tmag <= faint_limit)
+        candidates = (tmag >= bright_limit) & (tmag <= faint_limit)
         candidates &= (row >= window.row0 + SEEN_HALF) & (row <= window.row1 - 1 - SEEN_HALF)
         candidates &= column >= window.column0 + SEEN_HALF
         candidates &= column <= window.column1 - 1 - SEEN_HALF
     candidates = np.flatnonzero(candidates)
     if candidates.size == 0:
         return candidates
-    index = np.flatnonzero(known & (tmag <= faint_limit + ISOLATION_TMAG))
-    tree = cKDTree(np.column_stack([row[index], column[index]]))
-    near = tree.query_ball_point(np.column_stack([row[candidates], column[candidates]]), ISOLATION)
-    alone = [
-        np.sum(tmag[index[others]] < tmag[star] + ISOLATION_TMAG) == 1
-        for star, others in zip(candidates, near, strict=True)
-    ]
-    candidates = candidates[np.array(alone, dtype=bool)]
+    limits = {"radius": ISOLATION, "tmag_difference": ISOLATION_TMAG}
+    candidates = candidates[is_isolated(row, column, tmag, candidates, **limits)]
     candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
     middle = slice(HALF - SEEN_HALF, HALF + SEEN_HALF + 1)
     light = stamps_of(field.image, field, candidates)[:, middle, middle].sum(axis=(1, 2))
@@ -108,23 +102,16 @@ def choose_prf_stars(
 def corners(field: StarField, stars: NDArray) -> tuple[NDArray, NDArray]:
     """Return the first row and column of the stamp of each star, (n,) ints [science pixels].
 
-    ``stars`` are indices into the catalog, (n,); their places must be finite.
+    ``stars`` are indices into the catalog, (n,); their positions must be finite.
     """
-    return (
-        np.floor(field.row[stars] + 0.5).astype(int) - HALF,
-        np.floor(field.column[stars] + 0.5).astype(int) - HALF,
-    )
+    return nearest_pixel(field.row[stars]) - HALF, nearest_pixel(field.column[stars]) - HALF
 
 
 def stamps_of(image: NDArray, field: StarField, stars: NDArray) -> NDArray:
     """Cut the pixels around stars out of an image of the window, (n, 17, 17); NaN off it.
 
-    ``stars`` are indices into the catalog, (n,); their places must be finite.
+    ``stars`` are indices into the catalog, (n,); their positions must be finite.
     """
     first_row, first_column = corners(field, stars)
-    offsets = np.arange(2 * HALF + 1)
-    rows = (first_row - field.window.row0)[:, None, None] + offsets[:, None]
-    columns = (first_column - field.window.column0)[:, None, None] + offsets
-    inside = (rows >= 0) & (rows < image.shape[0]) & (columns >= 0) & (columns < image.shape[1])
-    rows, columns = np.where(inside, rows, 0), np.where(inside, columns, 0)
-    return np.where(inside, image[rows, columns].astype(float), np.nan)
+    first = first_row - field.window.row0, first_column - field.window.column0
+    return cut_stamps(image, *first, (2 * HALF + 1, 2 * HALF + 1))

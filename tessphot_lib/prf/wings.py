@@ -13,7 +13,9 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import nnls
 from scipy.signal import fftconvolve
 
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.stamps import nearest_pixel
 from tessphot_lib.prf.evaluate import REACH
 
 WING_RADIUS = np.array([5.75, 7.25, 9.0, 11.5, 15.0, 19.5, 25.0])  # [pixels]
@@ -71,7 +73,7 @@ def fit_wings(
     for _ in range(N_CLIPS):
         solution = _solve(design[kept], values[kept], error[kept])
         pull = np.abs(values - design @ solution) / error
-        kept = pull <= CLIP * 1.4826 * np.median(pull[kept])
+        kept = pull <= CLIP * ROUNDED_MAD_TO_SIGMA * np.median(pull[kept])
     return solution[:-1] * USUAL_WINGS, float(solution[-1])
 
 
@@ -95,8 +97,8 @@ def _points(window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDA
     """Fluxes of stars in the pixels that they stand in, with a margin of `REACH`."""
     points = np.zeros((window.shape[0] + 2 * REACH, window.shape[1] + 2 * REACH))
     known = np.isfinite(row) & np.isfinite(column) & np.isfinite(flux)
-    at_row = np.floor(row[known] + 0.5).astype(int) - window.row0 + REACH
-    at_column = np.floor(column[known] + 0.5).astype(int) - window.column0 + REACH
+    at_row = nearest_pixel(row[known]) - window.row0 + REACH
+    at_column = nearest_pixel(column[known]) - window.column0 + REACH
     inside = (at_row >= 0) & (at_row < points.shape[0])
     inside &= (at_column >= 0) & (at_column < points.shape[1])
     np.add.at(points, (at_row[inside], at_column[inside]), flux[known][inside])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import PIXEL_SCALE_DEG
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.images.cutout_table import read_unused_cutouts
 
@@ -18,7 +19,6 @@ UNUSED_CUTOUT = "its cutout is not used"
 TOO_FAINT = "fainter than todo.faint_limit"
 EXCLUDED = "excluded by todo.exclude"
 MANY_STARS = 20_000  # in the catalog of a CCD: not those of some cutouts only
-PIXEL_SCALE = 21.0 / 3600  # [deg]
 
 
 def excluded_stars(
@@ -76,7 +76,7 @@ def stars_not_measured(
     for cutout in read_unused_cutouts(cutouts):
         east = ((ra - cutout["ra"] + 180) % 360 - 180) * np.cos(np.radians(dec))
         offset = np.hypot(east, dec - cutout["dec"])
-        lost = ~on_data & (offset < 0.5 * cutout["size"] * PIXEL_SCALE)
+        lost = ~on_data & (offset < 0.5 * cutout["size"] * PIXEL_SCALE_DEG)
         reason[lost] = UNUSED_CUTOUT
         detail[lost] = f"{cutout['path'].name}: {cutout['reason']}"
     listed = reason != ""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.stamps import stamp_pixels
 from tessphot_lib.simulation import detector, prf
 from tessphot_lib.simulation.motion import displacement, largest_displacement
 from tessphot_lib.simulation.scene import (
@@ -258,15 +259,13 @@ class _Layer:
     def _pixels_of(self, group: _Group, row0: int | None = None) -> NDArray:
         """Flat indices (n_stars, n, n) of the pixels, counted from the region's row ``row0``."""
         region = self.region
-        steps = np.arange(group.n_pixels)
-        row = group.first_row[:, None] - region.row0 + steps
-        column = group.first_column[:, None] - region.column0 + steps
-        n_rows, n_columns = region.shape
-        outside = n_rows * n_columns
-        flat = row[:, :, None] * n_columns + column[:, None, :]
-        inside_row = (row >= 0) & (row < n_rows)
-        inside_column = (column >= 0) & (column < n_columns)
-        flat[~(inside_row[:, :, None] & inside_column[:, None, :])] = outside
+        flat, inside = stamp_pixels(
+            group.first_row - region.row0,
+            group.first_column - region.column0,
+            (group.n_pixels, group.n_pixels),
+            region.shape,
+        )
+        flat[~inside] = region.shape[0] * region.shape[1]
         return flat
 
     def _add(self, images: NDArray, group: _Group, stamps: list[NDArray]) -> None:

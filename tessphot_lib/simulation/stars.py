@@ -10,8 +10,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import BTJD_OFFSET, SCIENCE_COLUMNS, SCIENCE_ROWS, TMAG_ZEROPOINT
+from tessphot_lib.core.constants import (
+    BTJD_OFFSET,
+    DAYS_PER_YEAR,
+    SCIENCE_COLUMNS,
+    SCIENCE_ROWS,
+)
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation.pointing import TanSip, to_angles, to_vectors
 from tessphot_lib.simulation.schedule import generator
@@ -20,7 +26,6 @@ MARGIN = 64.0  # [pixels] around the CCD in which there are stars: more than 0.2
 COUNT_TMAG = 17.0  # `stars_per_ccd` counts down to here
 N_CLUSTERS = 25
 J2000 = 2451545.0 - BTJD_OFFSET  # [BTJD]
-DAYS_PER_YEAR = 365.25
 MAS = np.deg2rad(1 / 3.6e6)
 CONSTANT, TRANSIT, ECLIPSE, PULSATION = range(4)  # `Stars.variability`
 VARIABILITY_NAMES = ("constant", "transit", "eclipse", "pulsation")
@@ -128,7 +133,7 @@ def first_tic_id(ccd_id: CcdId) -> int:
 
 def tmag_to_flux(tmag: NDArray) -> NDArray:
     """Return the flux [e-/s] of a star in an infinite aperture."""
-    return 10 ** (0.4 * (TMAG_ZEROPOINT - tmag))
+    return flux_of(tmag)
 
 
 def with_showcase(stars: Stars, ccd_id: CcdId, window: Window, start: float) -> Stars:

@@ -16,10 +16,9 @@ import pandas as pd
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.assignment import expected_light
+from tessphot_lib.aperture.assignment import expected_image
 from tessphot_lib.background.patch_fit import fit_patch_background
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE, saturation_flags
-from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.manual_excludes import excluded_columns
@@ -36,6 +35,7 @@ from tessphot_lib.motion.star_positions import HALF_STAMP, measure_stamps
 log = logging.getLogger(__name__)
 
 NEIGHBOR_REACH = 30.0  # [pixels] from a patch: stars farther away give it no light
+STAR_COLUMNS = ("row", "column", "tmag")
 COPIED = ("time", "time_start", "time_stop", "timecorr", "exposure_time", "cadenceno")
 AT_ONCE = 4_000_000  # pixels of all images that are looked at together
 CORE = 2.5  # [pixels] around a star that must be there to measure its position
@@ -138,17 +138,17 @@ class CutoutCubes:
     def _measure(self, number: int, window: Window, flux: NDArray) -> None:
         """Background of a patch, positions of its stars, its share of the average image."""
         near = _near(self.stars, window)
-        starlight = _starlight(near, window)
+        starlight = expected_image(window, *(near[name].to_numpy() for name in STAR_COLUMNS))
         model, error, straps = fit_patch_background(flux, window, starlight, self.is_good)
         self.background[:, number], self.background_error[:, number] = model, error
         self.straps[number, : len(straps)] = straps
         whole = Patches(window, [window], np.zeros(window.shape, dtype=np.int32), straps[None])
         self._sum(number, window, flux, model, whole)
-        row, column, tmag = (near[name].to_numpy() for name in ("row", "column", "tmag"))
+        row, column, tmag = (near[name].to_numpy() for name in STAR_COLUMNS)
         wanted = self.patches.part_at(row, column) == number
         wanted &= (tmag >= self.motion.bright_limit) & (tmag <= self.motion.faint_limit)
         for star in near[wanted].itertuples():
-            stamp = _stamp_around(star.row, star.column).intersect(window)
+            stamp = Window.around(round(star.row), round(star.column), HALF_STAMP, window)
             light = flux[(slice(None), *stamp.slices_in(window))]
             light = light - whole.evaluate(model[:, None], stamp)
             self._chosen.append(star.Index)
@@ -270,28 +270,6 @@ def _near(stars: pd.DataFrame, window: Window) -> pd.DataFrame:
         & (column < window.column1 + NEIGHBOR_REACH)
         & np.isfinite(stars["tmag"].to_numpy())
     ]
-
-
-def _starlight(stars: pd.DataFrame, window: Window) -> NDArray:
-    """Light that known stars are expected to give to the pixels of a patch [e-/s]."""
-    rows = np.arange(window.row0, window.row1)[:, None]
-    columns = np.arange(window.column0, window.column1)
-    light = np.zeros(window.shape)
-    for star in stars.itertuples():
-        light += expected_light(star.tmag, np.hypot(rows - star.row, columns - star.column))
-    return light
-
-
-def _stamp_around(row: float, column: float) -> Window:
-    """Pixels around a star that its position is measured in, as far as the CCD goes."""
-    first_row, first_column = round(row) - HALF_STAMP, round(column) - HALF_STAMP
-    side = 2 * HALF_STAMP + 1
-    return Window(
-        max(first_row, 0),
-        min(first_row + side, SCIENCE_ROWS),
-        max(first_column, 0),
-        min(first_column + side, SCIENCE_COLUMNS),
-    )
 
 
 def _positions(flux: NDArray, stamp: Window, row: float, column: float) -> tuple[NDArray, NDArray]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, MAS_PER_DEGREE, at_epoch
+from tessphot_lib.core.constants import DAYS_PER_YEAR
 from tessphot_lib.core.errors import DownloadError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.archives.download import Web, web_of
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 COLUMNS = ("target", "ra", "dec", "ccd_id", "path")
 FIRST_SECTOR = 2018.6  # [year] middle of sector 1
-SECTOR_YEARS = 27.3 / 365.25  # from one sector to the next
+SECTOR_YEARS = 27.3 / DAYS_PER_YEAR  # from one sector to the next
 SMALL_MOTION = 5.0 / 3600  # [deg] since 2000: a quarter of a pixel
 
 

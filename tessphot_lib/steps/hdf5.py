@@ -11,6 +11,7 @@ import numpy as np
 from tessphot_lib.background.smoothing import smooth_in_time
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.clock import cadence_seconds, timestamp_shifts
+from tessphot_lib.core.constants import HOURS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
@@ -35,7 +36,6 @@ from tessphot_lib.times.spacecraft import error_along
 
 log = logging.getLogger(__name__)
 
-HOURS_PER_DAY = 24.0
 FROM_BLOCKS = [name for name in PER_IMAGE if name in IMAGE_COLUMNS]
 SKY_ATTRIBUTES = ("wcs", "centre_ra", "centre_dec", "image_header", "ticver")  # of the catalog
 

@@ -60,6 +60,16 @@ def test_margin_around_a_window():
     assert window.widened(2, Window(9, 100, 2039, 2046)) == Window(9, 15, 2039, 2046)
 
 
+def test_window_around_a_pixel():
+    limits = Window(10, 30, 100, 200)
+    assert Window.around(20, 150, 2, limits) == Window(18, 23, 148, 153)
+    assert Window.around(11, 198, (2, 5), limits) == Window(10, 14, 193, 200)
+    assert Window.around(5, 150, 5, limits) == Window(10, 11, 145, 156)
+    assert Window.around(4, 150, 5, limits) is None
+    assert Window.around(20, 205, 5, limits) is None
+    assert Window.around(2047, 0, 1) == Window(2046, 2048, 0, 2)
+
+
 def test_middle_of_a_window():
     assert Window(10, 13, 2040, 2044).middle == (11.0, 2041.5)
 

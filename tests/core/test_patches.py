@@ -168,6 +168,12 @@ def test_windows_that_overlap_or_touch_are_one_patch():
     assert counted.tolist() == [100 + 100 - 5 * 2 + 5 * 2, 100]
 
 
+def test_a_position_on_the_first_border_is_on_the_patch():
+    """Half a pixel rounds to the even neighbor in Python, here one before the first row."""
+    patches = Patches.of([Window(11, 20, 31, 45), Window(21, 30, 50, 55)])
+    assert patches.part_at(np.array([10.5, 15]), np.array([31.0, 30.5])).tolist() == [0, 0]
+
+
 def test_long_chains_are_divided():
     """Cutouts that hang together over the whole CCD do not become one patch of the whole CCD."""
     windows = [Window(10 * k, 10 * k + 15, 10 * k, 10 * k + 15) for k in range(200)]

@@ -19,7 +19,6 @@ from tessphot_lib.io.products.prf_fits import write_prf
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_excluded_stars, read_skipped, read_todo
 from tessphot_lib.io.stars.catalog_sqlite import write_catalog
-from tessphot_lib.photometry.ccd_apertures import _on_data
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.report.not_measured import _as_not_measured, excluded_stars
 from tessphot_lib.steps.todo import _left_to_brighter, run_todo
@@ -286,15 +285,6 @@ def test_no_star_is_bright_enough(tmp_path):
     with pytest.raises(InputDataError, match=r"no star that is not in todo\.exclude and brighter"):
         run(tmp_path, star_table((10, 270.0, 541.2, 14.5)), faint_limit=14.0)
     assert not (tmp_path / "todo.sqlite").exists()
-
-
-def test_position_on_the_border_of_a_pixel_is_on_the_next():
-    """Half a pixel rounds to the even neighbor in Python, which may lie off the window."""
-    average = np.ones((5, 6))
-    average[-1], average[:, -1] = np.nan, np.nan
-    window = Window(11, 16, 21, 27)
-    row, column = np.array([10.5, 12.0, 14.5, 12.0]), np.array([23.0, 20.5, 23.0, 25.5])
-    assert _on_data(average, window, row, column).tolist() == [True, True, False, False]
 
 
 # -- who is left to whom ------------------------------------------------------------------------

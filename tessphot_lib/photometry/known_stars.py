@@ -1,0 +1,59 @@
+"""Known stars around a region, with the light that they are expected to give."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.magnitudes import flux_of
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.photometry.average_positions import average_places
+from tessphot_lib.photometry.targets import StarList
+from tessphot_lib.prf.evaluate import REACH
+
+
+@dataclass
+class KnownStars:
+    """Stars around a region, sorted by number; positions as in the average image, (n,) each.
+
+    Attributes
+    ----------
+    tic_id, tmag : arrays
+    row, column : arrays
+        [science pixels]
+    flux : array
+        By the zero point of the PRF [e-/s].
+    """
+
+    tic_id: NDArray
+    row: NDArray
+    column: NDArray
+    tmag: NDArray
+    flux: NDArray
+
+    @classmethod
+    def around(cls, cube: PixelCube, targets: StarList, region: Window) -> Self:
+        """Take those from the catalog whose light, wings included, may reach the region."""
+        known = targets.neighbors.sort_values("tic_id")
+        numbers = known[["row", "column", "tmag"]].to_numpy(dtype=float)
+        known = known[np.isfinite(numbers).all(axis=1)]
+        known = known[region.widened(REACH).contains(known["row"], known["column"])]
+        row, column = average_places(cube, known)
+        tmag = known["tmag"].to_numpy(dtype=float)
+        flux = flux_of(tmag, targets.prf.zeropoint)
+        return cls(known["tic_id"].to_numpy(), row, column, tmag, flux)
+
+    def at(self, index: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+        """Rows, columns and fluxes of some of them."""
+        return self.row[index], self.column[index], self.flux[index]
+
+    def near(self, region: Window, margin: float) -> NDArray:
+        """Indices of those in a region or at most ``margin`` pixels beside it."""
+        return np.flatnonzero(
+            (self.row >= region.row0 - margin)
+            & (self.row <= region.row1 - 1 + margin)
+            & (self.column >= region.column0 - margin)
+            & (self.column <= region.column1 - 1 + margin)
+        )
