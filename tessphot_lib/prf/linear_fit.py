@@ -26,6 +26,7 @@ from scipy.linalg import cho_factor, cho_solve
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.core.stamps import nearest_pixel, stamp_pixels
 from tessphot_lib.prf.evaluate import DERIVATIVES, prf_derivatives
 
 N_ITERATIONS = 4
@@ -304,15 +305,12 @@ def _stamp_entries(
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Pixel and star of each entry of the design (n,), and values (6, n)."""
     size = 2 * half + 1
-    first_row = np.floor(row + 0.5).astype(int) - half
-    first_column = np.floor(column + 0.5).astype(int) - half
+    first_row, first_column = nearest_pixel(row) - half, nearest_pixel(column) - half
     values = prf_derivatives(
         prf, row, column, first_row, first_column, (size, size), with_wing=False
     )
-    rows = first_row[:, None] + np.arange(size) - window.row0
-    columns = first_column[:, None] + np.arange(size) - window.column0
-    inside = ((rows >= 0) & (rows < window.shape[0]))[:, :, None]
-    inside = inside & ((columns >= 0) & (columns < window.shape[1]))[:, None, :]
-    pixel = (rows[:, :, None] * window.shape[1] + columns[:, None, :])[inside]
-    star = np.broadcast_to(stars[:, None, None], inside.shape)[inside]
-    return pixel, star, values[:, inside]
+    pixel, inside = stamp_pixels(
+        first_row - window.row0, first_column - window.column0, (size, size), window.shape
+    )
+    star = np.broadcast_to(stars[:, None, None], inside.shape)
+    return pixel[inside], star[inside], values[:, inside]

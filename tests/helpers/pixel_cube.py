@@ -61,7 +61,7 @@ def open_cube(folder, window, flux, **more):
         names=np.array([f"image{number}" for number in numbers]),
         average_image=average,
         average_count=np.full(window.shape, n_images, dtype=np.int32),
-        grid={"mesh/row_edges": mesh.row_edges, "mesh/column_edges": mesh.column_edges},
+        grid=mesh,
         attributes=attributes,
     )
     return PixelCube(folder / "pixels.hdf5")

@@ -11,10 +11,11 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.settings import ApertureSettings
 from tessphot_lib.photometry.aperture import measure_apertures
 from tessphot_lib.photometry.average_positions import average_places, mean_motion
-from tessphot_lib.photometry.ccd_apertures import ccd_apertures, typical_noise
+from tessphot_lib.photometry.ccd_apertures import ccd_apertures
 from tessphot_lib.photometry.halo import measure_halos
 from tessphot_lib.photometry.linpsf import measure_linpsf
 from tessphot_lib.photometry.targets import StarList
+from tessphot_lib.photometry.typical_noise import typical_noise
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
 
