@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.lightcurve import Cards
+from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.settings import FITTING_METHODS, AutoSettings
 from tessphot_lib.core.star_warnings import (
     LIMITED_APERTURE,
@@ -81,7 +82,7 @@ def suitable_methods(
         return np.full(len(tmag), photometry["method"], dtype=object)
     contamination = np.array([1 - aperture.light.crowdsap for aperture in apertures])
     cut = np.array([aperture.cut_flux for aperture in apertures])
-    expected = 10 ** (0.4 * (zeropoint - tmag))
+    expected = flux_of(tmag, zeropoint)
     settings = AutoSettings.from_mapping(photometry["auto"])
     return choose_methods(tmag, contamination, cut / expected, settings)
 
