@@ -1,4 +1,4 @@
-# The end of a run: one todo list with all that was measured, the check, and the pictures.
+# The end of a run: the merged todo list with all results, the final check, and the pictures.
 
 
 localrules:
@@ -51,7 +51,7 @@ rule check:
         began=str(BEGAN),
         code=code_of("check"),
     message:
-        "check: did every star end as it should?"
+        "final check: unexpected errors, summary of the run"
     script:
         "../scripts/check.py"
 

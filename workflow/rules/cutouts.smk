@@ -1,4 +1,4 @@
-# Cutouts of TESScut in place of full-frame images: what ffi_table and backgrounds are for those.
+# TESScut cutouts instead of full-frame images: the counterparts of ffi_table and backgrounds.
 
 
 rule cutout_table:

@@ -1,9 +1,9 @@
 # Images from MAST: their list, their headers, and the images themselves, one job per block of
-# time. Settings of a download (connections, retries, ...) are no params: another value is no
-# reason to fetch anything again.
+# time. Download settings (connections, retries, ...) are not params of the rules, so changing
+# them does not repeat any download.
 
 
-# Nodes of a cluster are often cut off from the network.
+# Local, since the nodes of a cluster often have no network access.
 localrules:
     fetch_script,
     list_images,
@@ -77,7 +77,7 @@ rule fetch_headers:
         "../scripts/fetch_headers.py"
 
 
-# Snakemake wants the names of the images spelled out: hence one rule for each block of time.
+# Snakemake needs the names of all output images: hence one rule for each block of time.
 for ccd_id, block, images in plan.source.blocks_to_fetch(plan.ccds):
 
     rule:
@@ -91,7 +91,7 @@ for ccd_id, block, images in plan.source.blocks_to_fetch(plan.ccds):
             f"logs/{ccd_id}/fetch_{block}.log",
         benchmark:
             f"benchmarks/{ccd_id}/fetch_{block}.tsv"
-        # What is here is read before more is fetched: that keeps the disk free.
+        # Images are read before more are downloaded, to save disk space.
         priority: -1
         localrule: True
         conda:

@@ -1,4 +1,4 @@
-# Cutouts of targets from TESScut, into a folder: snakemake ... -- fetch_cutouts
+# Download of cutouts of the targets from TESScut: snakemake ... -- fetch_cutouts
 
 
 localrules:

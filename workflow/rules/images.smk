@@ -1,4 +1,4 @@
-# Full-frame images: their table, and what is read from each of them once.
+# Full-frame images: their table, and the only step that reads their pixels.
 
 
 rule ffi_table:
@@ -30,9 +30,9 @@ rule ffi_table:
 rule backgrounds:
     input:
         images=images_of_block,
-        # Bad files are told before hours are spent, but another image is no reason to begin anew.
+        # Bad files are reported before the long jobs; ancient(): a new image repeats only its block.
         ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
-        # Their quality comes by way of ffis.ecsv.
+        # The quality flags of the target pixel files come with ffis.ecsv.
         tpfs=of_ccd(plan.tpfs_of),
         catalog="results/{ccd_id}/catalog.sqlite",
     output:

@@ -1,4 +1,4 @@
-# Who is to be measured, and the light curves: by tile, by star, or of a list of stars.
+# PRF, todo list, and light curves: by tile, of a single star, or of a list of stars.
 
 
 rule prf:
@@ -77,7 +77,7 @@ rule trends:
         settings=plan.settings("photometry", "aperture", "correction"),
         code=code_of("trends"),
     message:
-        "{wildcards.ccd_id}: what the light curves of quiet stars have in common"
+        "{wildcards.ccd_id}: trends common to the light curves of quiet stars"
     script:
         "../scripts/trends.py"
 

@@ -1,14 +1,14 @@
-# From the images of a CCD to one file that holds all that photometry needs.
+# From the images of a CCD to one file with everything that photometry needs.
 
 
-# Nodes of a cluster are often cut off from the network.
+# Local, since the nodes of a cluster often have no network access.
 localrules:
     tic,
 
 
 rule tic:
     input:
-        # Another image is no reason to ask again.
+        # ancient(): a new image does not repeat the download.
         ffi_table=ancient(of_ccd(plan.footprint_table)),
         cutouts=of_ccd(plan.footprint_cutouts),
     output:
@@ -35,7 +35,7 @@ rule tic:
 
 rule catalog:
     input:
-        # Another image does not change the stars.
+        # ancient(): a new image does not change the stars.
         ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
         tic=of_ccd(plan.star_list),
         cutouts=of_ccd(plan.cutout_table),
@@ -127,7 +127,7 @@ rule spacecraft:
     params:
         code=code_of("spacecraft"),
     message:
-        "sector {wildcards.sector}: where TESS was"
+        "sector {wildcards.sector}: positions of TESS"
     script:
         "../scripts/spacecraft.py"
 
@@ -138,9 +138,9 @@ rule hdf5:
         average_image="results/{ccd_id}/average_image.fits",
         jitter="results/{ccd_id}/jitter.ecsv",
         catalog="results/{ccd_id}/catalog.sqlite",
-        # Another image of one CCD is no reason to make all the others again,
+        # ancient(): a new image of one CCD does not repeat all other CCDs;
         spacecraft=ancient(spacecraft_of),
-        # another ephemeris is.
+        # a new ephemeris does.
         ephemeris=plan.ephemeris_files(),
     output:
         "results/{ccd_id}/pixels.hdf5",
@@ -157,6 +157,6 @@ rule hdf5:
         settings=config["prepare"],
         code=code_of("hdf5", "spacecraft"),
     message:
-        "{wildcards.ccd_id}: pixels of all blocks as one cube"
+        "{wildcards.ccd_id}: pixel cube of all blocks"
     script:
         "../scripts/hdf5.py"

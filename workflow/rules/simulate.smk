@@ -1,4 +1,4 @@
-# The fake sector: its stars, and its images, one job per block of time.
+# A simulated sector: its stars, and its images, one job per block of time.
 
 
 rule simulate_scene:
@@ -25,7 +25,7 @@ rule simulate_scene:
         "../scripts/simulate_scene.py"
 
 
-# Snakemake wants the names of the images spelled out: hence one rule for each block of time.
+# Snakemake needs the names of all output images: hence one rule for each block of time.
 for sector, block, images in plan.source.blocks_to_simulate():
 
     rule:
