@@ -1,6 +1,6 @@
 """Memory and time that jobs ask for; more for a second and third attempt."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,16 @@ def memory(
     return growing(base + int(n_pixels * n_bytes / 1e6))
 
 
-def cutout_memory(cutouts: Iterable[str], attempt: int) -> int:
-    """Return memory [MB] for a job that reads cutouts: by the largest that is there."""
+def cutout_memory(wildcards: Any, input: Any, attempt: int) -> int:
+    """Return memory [MB] for a job that reads cutouts: by the largest of ``input.cutouts``.
+
+    Called by Snakemake, hence the names of the arguments. Cutouts that are not
+    there yet do not count.
+    """
     sizes = [
         Path(cutout).stat().st_size * (GZIP_RATIO if cutout.endswith(".gz") else 1)
-        for cutout in cutouts
+        for cutout in input.cutouts
         if Path(cutout).exists()
     ]
     largest = max(sizes, default=0)
-    return growing(CUTOUT_BASE + int(CUTOUT_COPIES * largest / 1e6))(None, attempt)
+    return growing(CUTOUT_BASE + int(CUTOUT_COPIES * largest / 1e6))(wildcards, attempt)

@@ -1,10 +1,8 @@
 # What the rules share: the plan of this run, and functions that give rules their inputs.
 # All that is decided is decided in tessphot_lib/plan. No jobs here, and no photometry.
-import functools
 import os
 import sys
 
-import yaml
 from snakemake.common.configfile import load_configfile
 
 # The scripts import tessphot_lib, which lies beside workflow/, installed or not.
@@ -17,9 +15,9 @@ os.environ.update(
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import code_digest
-from tessphot_lib.plan import resources
 from tessphot_lib.plan.ancient import look_behind_ancient
-from tessphot_lib.plan.resources import growing
+from tessphot_lib.plan.folders import output_folder, with_paths_from
+from tessphot_lib.plan.resources import cutout_memory, growing
 from tessphot_lib.plan.run import PICTURES, RECORD, SUMMARY, Plan, asked_ccds, read_config
 from tessphot_lib.plan.session import BEGAN, Session
 
@@ -35,13 +33,21 @@ def or_stop(decide, *arguments, **options):
         sys.exit(1)
 
 
-schema = yaml.safe_load(Path(workflow.basedir, "schemas", "config.schema.yaml").read_text())
+schema = Path(workflow.basedir) / "schemas" / "config.schema.yaml"
 files = [PROJECT / "config" / "config.yaml", *workflow.overwrite_configfiles]
 given = [(str(file), load_configfile(file)) for file in files]
 given.append(("--config", workflow.config_settings.config))
 checked, warnings = or_stop(read_config, given, schema, is_main=workflow.is_main_process)
+output = output_folder(workflow.overwrite_workdir)
 config.clear()
-config.update(checked)
+config.update(with_paths_from(checked, Path.cwd()) if output else checked)
+
+
+if output:
+
+    workdir: output
+
+
 plan = or_stop(Plan, config, is_main=workflow.is_main_process)
 session = Session(plan)
 memory = plan.memory
@@ -72,7 +78,7 @@ def of_ccd(decide):
 
 
 def images_of_block(wildcards):
-    return of_ccd(functools.partial(plan.images_of_block, block=wildcards.block))(wildcards)
+    return of_ccd(lambda ccd_id: plan.images_of_block(ccd_id, wildcards.block))(wildcards)
 
 
 def spacecraft_of(wildcards):
@@ -86,10 +92,6 @@ def ffi_tables_of_sector(wildcards):
 def code_of(*steps):
     """A digest of the code behind steps, so that jobs run again when that changes."""
     return lambda wildcards: " ".join(code_digest(f"tessphot_lib.steps.{step}") for step in steps)
-
-
-def cutout_memory(wildcards, input, attempt):
-    return resources.cutout_memory(input.cutouts, attempt)
 
 
 def kept_or_temporary(path):

@@ -1,0 +1,197 @@
+"""What a run consists of: CCDs, files of each, and what it makes in the end or up to a stage."""
+
+import copy
+
+import pytest
+from conftest import make_images
+from paths import PROJECT
+
+from tessphot_lib.core.errors import ConfigError, InputDataError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.plan.run import TPF_LISTING, Plan, asked_ccds, read_config
+
+SCHEMA = PROJECT / "workflow" / "schemas" / "config.schema.yaml"
+HERE, OTHER = CcdId(14, 3, 2), CcdId(14, 3, 4)
+CCD, OTHER_CCD = "results/s0014-cam3-ccd2", "results/s0014-cam3-ccd4"
+
+
+@pytest.fixture
+def config(config, tmp_path):
+    """Two CCDs with 20 and 3 images, a window that holds two of 4 x 2 tiles."""
+    make_images(tmp_path / "ffi", 20, camera=3, ccd=2)
+    make_images(tmp_path / "ffi", 3, camera=3, ccd=4)
+    config["ccds"] = [1, 2, 4]
+    config["input"] |= {"ffi_dir": "../ffi", "window": [100, 300, 900, 1100]}
+    config["prepare"]["block_size"] = 8
+    config["photometry"]["tiles"] = [4, 2]
+    return config
+
+
+def test_ccds_asked_for(config):
+    config |= {"sectors": [14, 3], "cameras": [4], "ccds": [2, 1]}
+    assert list(map(str, asked_ccds(config))) == [
+        "s0014-cam4-ccd2",
+        "s0014-cam4-ccd1",
+        "s0003-cam4-ccd2",
+        "s0003-cam4-ccd1",
+    ]
+
+
+def test_files_of_a_run(config):
+    plan = Plan(config)
+    assert plan.ccds == [HERE, OTHER]
+    assert plan.warnings == ["left out, no images in '../ffi': s0014-cam3-ccd1"]
+    assert plan.tiles == ["r0c0", "r0c1"]
+    assert plan.of_each_ccd("prf.fits") == [f"{CCD}/prf.fits", f"{OTHER_CCD}/prf.fits"]
+    blocks = plan.source.blocks_of(HERE)
+    assert plan.block_files(HERE) == [f"{CCD}/blocks/{block}.hdf5" for block in blocks]
+    assert sum(map(len, blocks.values())) == 20
+    last = list(blocks)[-1]
+    assert plan.images_of_block(HERE, last) == plan.source.images_of(HERE)[-len(blocks[last]) :]
+    with pytest.raises(ConfigError, match=r"^s0014-cam3-ccd4 has no block b0000001$"):
+        plan.images_of_block(OTHER, "b0000001")
+    assert plan.ffi_tables_of(14) == [f"{CCD}/ffis.ecsv", f"{OTHER_CCD}/ffis.ecsv"]
+    assert plan.ffi_tables_of(15) == []
+    assert plan.star_list(HERE) == "../tic.csv"
+    assert plan.settings("output", "version") == {"version": 1}
+
+
+def test_products(config):
+    plan = Plan(config)
+    assert plan.first_products == []
+    assert plan.products == ["results/summary.txt", "results/run.json"]
+    config["output"]["pictures"] = True
+    assert plan.products[2:] == [
+        "results/pictures/average_image.png",
+        "results/pictures/light_curve.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [("catalog", "catalog.sqlite"), ("prepare", "pixels.hdf5"), ("todo", "todo.sqlite")],
+)
+def test_products_up_to_a_stage(config, stage, name):
+    assert Plan(config).products_up_to(stage) == [f"{CCD}/{name}", f"{OTHER_CCD}/{name}"]
+
+
+def test_light_curves_are_of_tiles_or_of_listed_stars(config):
+    plan = Plan(config)
+    tiles = [f"{ccd}/diagnostics/{tile}.ecsv" for ccd in (CCD, OTHER_CCD) for tile in plan.tiles]
+    assert plan.diagnostics == plan.products_up_to("photometry") == tiles
+    config["targets"]["tic_ids"] = [5]
+    assert plan.products_up_to("photometry") == [f"{CCD}/targets", f"{OTHER_CCD}/targets"]
+
+
+@pytest.mark.parametrize("stage", ["catalog", "prepare", "todo", "photometry"])
+def test_unknown_images_are_listed_first_whatever_is_asked_for(config, stage):
+    config["input"]["source"] = "mast"
+    plan = Plan(config)
+    lists = [f"results/{ccd_id}/ffi_list.csv" for ccd_id in asked_ccds(config)]
+    assert plan.products_up_to(stage) == plan.products == plan.lists_to_fetch == lists
+    (said,) = plan.warnings
+    assert "this run only fetches their lists (rule fetch_list)" in said
+
+
+def test_stars_come_first_where_there_are_no_images_yet(config):
+    config["input"]["ffi_dir"] = "../none"
+    config["catalog"] |= {"source": "mast", "footprint": "pointing"}
+    plan = Plan(config)
+    stars = [f"results/{ccd_id}/tic.fits" for ccd_id in asked_ccds(config)]
+    assert plan.products_up_to("todo") == plan.products == stars
+
+
+def test_only_cutouts_have_tables_of_cutouts(config, tmp_path):
+    plan = Plan(config)
+    assert plan.cutout_table(HERE) == plan.not_measured == []
+    assert plan.outputs_beside_todo == {}
+    (tmp_path / "cuts").mkdir()
+    (tmp_path / "cuts" / "tess-s0014-3-2_9.0_1.0_5x5_astrocut.fits").touch()
+    config["input"] |= {"source": "tesscut", "cutout_dir": "../cuts"}
+    plan = Plan(config)
+    assert plan.cutout_table(HERE) == [f"{CCD}/cutouts.ecsv"]
+    assert plan.not_measured == [f"{CCD}/not_measured.ecsv"]
+    assert plan.outputs_beside_todo == {"not_measured": "results/{ccd_id}/not_measured.ecsv"}
+    assert plan.footprint_cutouts(HERE) == f"{CCD}/cutouts.ecsv"
+
+
+def test_footprint_by_images_or_pointing(config):
+    plan = Plan(config)
+    assert (plan.footprint_table(HERE), plan.footprint_cutouts(HERE)) == (f"{CCD}/ffis.ecsv", [])
+    config["catalog"]["footprint"] = "pointing"
+    assert (plan.footprint_table(HERE), plan.footprint_cutouts(HERE)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("source", "name"), [("simulated", "tic.csv"), ("mast", "tic.fits"), ("vizier", "tic.fits")]
+)
+def test_star_list_by_source(config, source, name):
+    plan = Plan(config)
+    config["catalog"]["source"] = source
+    assert plan.star_list(OTHER) == f"{OTHER_CCD}/{name}"
+
+
+def test_files_that_settings_ask_for(config):
+    plan = Plan(config)
+    assert plan.trends_file(HERE) == [f"{CCD}/trends.hdf5"]
+    config["photometry"]["correction"]["method"] = "motion"
+    assert plan.trends_file(HERE) == []
+    assert plan.ephemeris_files() == plan.star_list_files() == plan.prf_files(HERE) == []
+    config["times"]["ephemeris"] = "tess.bsp"
+    assert plan.ephemeris_files() == ["tess.bsp"]
+    config["todo"]["exclude"] = "not_these.csv"
+    assert plan.star_list_files() == ["not_these.csv"]
+
+
+def test_memory_by_window_and_block_size(config):
+    """200 x 200 pixels, 8 images to a block."""
+    assert Plan(config).memory(10, 100, 50)(None, 1) == 10 + 20
+
+
+def test_target_pixel_files(config, tmp_path):
+    cards = ("SECTOR  = 14", "CAMERA  = 3", "CCD     = 4", "END")
+    (tmp_path / "tpf").mkdir()
+    path = tmp_path / "tpf" / "tess2019198215352-s0014-0000000000000007-0150-s_tp.fits"
+    path.write_text("".join(f"{card:80}" for card in cards))
+    config["input"]["tpf_dir"] = "../tpf"
+    plan = Plan(config)
+    assert plan.tpfs_of(HERE) == []
+    assert plan.tpfs_of(OTHER) == [f"../tpf/{path.name}"]
+    assert "input.tpf_dir: no target pixel file of s0014-cam3-ccd2 in '../tpf'" in plan.warnings
+    plan.keep_listings()
+    assert TPF_LISTING.exists()
+    path.unlink()
+    of_job = Plan(config, is_main=False)
+    assert of_job.tpfs_of(OTHER) == plan.tpfs_of(OTHER)
+    assert of_job.warnings == []
+    assert of_job.block_files(HERE) == plan.block_files(HERE)
+
+
+def test_name_that_is_no_date_is_found_before_any_job(config, tmp_path):
+    (tmp_path / "ffi" / "tess2019999201929-s0014-3-2-0150-s_ffic.fits").touch()
+    with pytest.raises(InputDataError, match="'2019999201929' in a file name is no date"):
+        Plan(config)
+
+
+def test_configuration_is_merged_and_read(config):
+    given = [("config.yaml", config), ("--config", {"targets": {"tic_ids": ["7"]}})]
+    read, warnings = read_config(given, SCHEMA, is_main=True)
+    assert read["targets"]["tic_ids"] == [7]
+    assert read["input"] == config["input"]
+    assert warnings == []
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "said"),
+    [
+        ("todo", "exclude", "none.csv", "todo.exclude: there is no file 'none.csv'"),
+        ("todo", "methods", {7: "none"}, "method 'none' of TIC 7 must be one of"),
+        ("input", "ffi_dir", "../none", "input.ffi_dir: there is no folder '../none'"),
+        ("photometry", "linpsf", {"free_limit": 9}, "photometry.linpsf.free_limit: 9 is brighter"),
+    ],
+)
+def test_main_process_checks_the_configuration(config, section, key, value, said):
+    given = [("config.yaml", copy.deepcopy(config)), ("mine.yaml", {section: {key: value}})]
+    with pytest.raises((ConfigError, InputDataError), match=said):
+        read_config(given, SCHEMA, is_main=True)
+    read_config(given, SCHEMA, is_main=False)
