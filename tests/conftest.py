@@ -22,7 +22,7 @@ def unused():
 
 def run(*args, **kwargs):
     logging.getLogger(__name__).info("called with %s %s", args, kwargs)
-    for arg in args:
+    for arg in (*args, *kwargs.values()):
         for path in arg if isinstance(arg, list) else [arg]:
             if not isinstance(path, Path) or path.exists():
                 continue

@@ -205,10 +205,10 @@ class Plan:
         """Return the target pixel files that the images of a CCD get quality bits from."""
         return self.tpfs.get(ccd_id, [])
 
-    def trends_file(self, ccd_id: CcdId) -> list[str]:
+    def trends_file(self, ccd_id: CcdId) -> str | list[str]:
         """Return the trends of a CCD, where light curves are to be corrected for them."""
         is_wanted = self.config["photometry"]["correction"]["method"] == "trends"
-        return [f"results/{ccd_id}/trends.hdf5"] if is_wanted else []
+        return f"results/{ccd_id}/trends.hdf5" if is_wanted else []
 
     def prf_files(self, ccd_id: CcdId) -> list[str]:
         """Return the mission's PRF files of a CCD, if they are to be used."""

@@ -133,7 +133,7 @@ def test_star_list_by_source(config, source, name):
 
 def test_files_that_settings_ask_for(config):
     plan = Plan(config)
-    assert plan.trends_file(HERE) == [f"{CCD}/trends.hdf5"]
+    assert plan.trends_file(HERE) == f"{CCD}/trends.hdf5"
     config["photometry"]["correction"]["method"] = "motion"
     assert plan.trends_file(HERE) == []
     assert plan.ephemeris_files() == plan.star_list_files() == plan.prf_files(HERE) == []
