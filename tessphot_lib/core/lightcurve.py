@@ -87,8 +87,8 @@ class StarNotes:
         Columns of the diagnostics that the method knows best, as ``contamination``.
     failure : str or None
         Why the star could not be measured; its arrays are not looked at then.
-    remark : str or None
-        What makes the star's status a warning.
+    warning : str or None
+        See `tessphot_lib.core.star_warnings`; it makes the star's status a warning.
     method : str or None
         What it was measured by, if by another method than it was to be.
     pixels : Aperture or None
@@ -99,7 +99,7 @@ class StarNotes:
     images: Mapping[str, NDArray] = field(default_factory=dict)
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     failure: str | None = None
-    remark: str | None = None
+    warning: str | None = None
     method: str | None = None
     pixels: Aperture | None = None
 

@@ -1,9 +1,20 @@
-"""Warnings about single stars, as they stand in the column ``errors`` of the diagnostics."""
+"""What the column ``errors`` of the diagnostics says about single stars."""
 
-MINIMUM_APERTURE = "Using minimum aperture."  # downstream packages look for these two texts
+# Warnings: the star was measured. Downstream packages search for the first two texts.
+MINIMUM_APERTURE = "Using minimum aperture."
 SWITCHED_TO_HALO = "Automatically switched to Halo photometry"
-LIMITED_APERTURE = "Aperture limited by missing pixels."
-UNKNOWN_LIGHT = "More light than the known stars give: is a star missing in the catalog?"
+LIMITED_APERTURE = "Aperture truncated by missing pixels or by the edge of the data."
+UNKNOWN_LIGHT = (
+    "Aperture contains much more flux than the catalog predicts: is a neighbor missing there?"
+)
+NO_HALO = "No halo photometry ({}): measured by its aperture instead."
+TOO_FEW_PIXELS = "{} usable pixels, at least {} are needed"
+TOO_FEW_IMAGES = "{} good images with all pixels, at least {} are needed"
+BLENDED_FIT = "PRF fit: too faint or too blended for a flux independent of its neighbors'."
+SATURATED_FIT = "PRF fit of a saturated star: its flux is not reliable."
+FAINT_FIT = "PRF fit: much less flux than the catalog magnitude predicts."
 
-
-UNEXPECTED = "Traceback: "  # begins the remark of a star on which the code itself failed
+# Failures: there is no light curve.
+NO_PIXELS = "No usable pixel at the position of the star."
+NO_GOOD_CADENCE = "No good cadence with valid flux in all pixels of the aperture."
+UNEXPECTED = "Traceback: "  # begins the text of a star on which the code itself failed

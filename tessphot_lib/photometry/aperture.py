@@ -15,6 +15,7 @@ from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.settings import ApertureSettings
+from tessphot_lib.core.star_warnings import NO_PIXELS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
 from tessphot_lib.photometry.failures import notes_of
@@ -91,7 +92,7 @@ def _notes(targets: StarList, index: int) -> StarNotes:
     """Whose light one star's aperture holds; failure without pixels."""
     aperture = targets.apertures[index]
     if not aperture.mask.any():
-        raise MeasurementError("No pixel of the CCD lies under the star.")
+        raise MeasurementError(NO_PIXELS)
     light = aperture.light
     share = 1 - light.crowdsap
     return StarNotes(

@@ -17,6 +17,7 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.settings import HaloSettings
+from tessphot_lib.core.star_warnings import NO_HALO, NO_PIXELS, TOO_FEW_IMAGES, TOO_FEW_PIXELS
 from tessphot_lib.halo.motion import without_motion
 from tessphot_lib.halo.pixels import (
     LEAST_SIGNAL,
@@ -43,7 +44,6 @@ MIN_IMAGES = 2
 # By which backgrounds around saturated stars are off from image to image [e-/s]; simulated
 # stars were as quiet with 0.08 and 0.16, and noisier with less and more.
 SKY_ERROR = 0.1
-NO_HALO = "Halo: {}; measured by aperture."
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def measure_halos(
     """Measure stars by their halos, each by itself; see `tessphot_lib.photometry.method`.
 
     A star around which there is no halo to speak of is measured by its
-    aperture, with a remark.
+    aperture, with a warning.
     """
     result = StarFluxes.unknown(len(targets), cube.n_cadences)
     notes: list[StarNotes] = []
@@ -102,7 +102,7 @@ def _by_aperture(
 ) -> StarFluxes:
     """Measure a star by its aperture instead, and say why."""
     found = measure_apertures(cube, target, tile, settings)
-    note = replace(found.notes[0], method="aperture", remark=NO_HALO.format(reason))
+    note = replace(found.notes[0], method="aperture", warning=NO_HALO.format(reason))
     return replace(found, notes=(note,))
 
 
@@ -116,7 +116,7 @@ def _measure(
     half = int(np.ceil(settings.radius)) + 1
     box = Window.around(round(row), round(column), half, cube.window)
     if box is None:
-        raise MeasurementError("No pixel of the CCD lies around the star.")
+        raise MeasurementError(NO_PIXELS)
     own, others = _expected(targets, star, cube, box)
     mask = halo_mask(
         box,
@@ -133,9 +133,9 @@ def _measure(
     good = without_bright_sky(sky, good)
     n_pixels, n_good = int(halo.mask.sum()), int(good.sum())
     if n_pixels < settings.min_pixels:
-        return f"{n_pixels} usable pixels, {settings.min_pixels} are needed"
+        return TOO_FEW_PIXELS.format(n_pixels, settings.min_pixels)
     if n_good < MIN_IMAGES:
-        return f"{n_good} good images with all pixels, {MIN_IMAGES} are needed"
+        return TOO_FEW_IMAGES.format(n_good, MIN_IMAGES)
     level, noise = _typical(halo.light, good), _typical(halo.error, good)
     rows, columns = np.nonzero(halo.mask)
     place = rows + box.row0 - row, columns + box.column0 - column

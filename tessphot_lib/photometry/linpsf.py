@@ -30,6 +30,7 @@ from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import LinpsfSettings, PsfSettings
+from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_PIXELS, SATURATED_FIT
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
 from tessphot_lib.photometry.failures import notes_of
@@ -56,9 +57,6 @@ CONFUSION = 0.2  # [e-/s] error of the average image from stars that nobody know
 N_PLACE_ROUNDS = 3
 SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is told
 FAINT_SHARE = 0.2  # of the flux by the catalog, below which it is told
-TOO_FAINT = "PRF fit: much less light than by the catalog."
-SATURATED = "PRF fit of a saturated star."
-HARD_TO_TELL = "PRF fit: too faint, or too close to a neighbor, to be measured by itself."
 
 
 @dataclass(frozen=True)
@@ -289,18 +287,18 @@ def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes
     """What is to be said of one star; failure where no pixel shows it."""
     power = group.fit.design.matrices[0][:, [free]].power(2).T @ group.fit.weights
     if not power.sum() > 0:
-        raise MeasurementError("No usable pixel of the CCD shows the star.")
+        raise MeasurementError(NO_PIXELS)
     light = targets.apertures[index].light
     shared = float(group.fit.pulled_share[free])
     tmag = float(targets.stars["tmag"].iloc[index])
     expected = flux_of(tmag, targets.prf.zeropoint)
-    remark = None
+    warning = None
     if shared > SHARED_LIMIT:
-        remark = HARD_TO_TELL
+        warning = BLENDED_FIT
     elif tmag < SATURATION_TMAG:
-        remark = SATURATED
+        warning = SATURATED_FIT
     elif group.fit.mean_flux[free] < FAINT_SHARE * expected:
-        remark = TOO_FAINT
+        warning = FAINT_FIT
     share = 1 - light.crowdsap
     row, column = float(group.row[free]), float(group.column[free])
     return StarNotes(
@@ -316,5 +314,5 @@ def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes
             "crowdsap": light.crowdsap,
             "flfrcsap": light.flfrcsap,
         },
-        remark=remark,
+        warning=warning,
     )

@@ -13,12 +13,12 @@ from typing import Any
 import pandas as pd
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.io.products.diagnostics_ecsv import diagnostics_table
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.methods import measure_by_method
 from tessphot_lib.photometry.products import (
-    DIAGNOSTIC_DTYPES,
     Products,
     StarFrame,
     make_template,
@@ -93,7 +93,7 @@ def measure_stars(
         if (index + 1) % TOLD_EVERY == 0 or index + 1 == n_stars:
             rate = (index + 1) / (clock.perf_counter() - start)
             log.info("%s: %d of %d stars, %.1f per second", cube.ccd_id, index + 1, n_stars, rate)
-    return pd.DataFrame(rows, columns=list(DIAGNOSTIC_DTYPES)).astype(DIAGNOSTIC_DTYPES)
+    return diagnostics_table(rows)
 
 
 def count_statuses(table: pd.DataFrame) -> str:

@@ -19,6 +19,7 @@ from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import LightCurve, Stamp, StarFluxes
+from tessphot_lib.core.star_warnings import NO_GOOD_CADENCE
 from tessphot_lib.io.products.lightcurve_fits import light_curve_name, write_light_curve
 from tessphot_lib.io.products.lightcurve_template import LightCurveTemplate, light_curve_template
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -35,33 +36,6 @@ from tessphot_lib.times.barycenter import star_time_correction
 
 DATA_REL_UNKNOWN = 0
 CDPP_KEYWORDS = dict(zip(CDPP_HOURS, ("CDPP0_5", "CDPP1_0", "CDPP2_0", "CDPP6_0"), strict=True))
-
-DIAGNOSTIC_DTYPES = {
-    "priority": "int64",
-    "tic_id": "int64",
-    "status": "int64",
-    "lightcurve": "object",
-    "method_used": "object",
-    "elaptime": "float64",
-    "worker_wait_time": "float64",
-    "mean_flux": "float64",
-    "variance": "float64",
-    "variability": "float64",
-    "rms_hour": "float64",
-    "ptp": "float64",
-    "pos_row": "float64",
-    "pos_column": "float64",
-    "contamination": "float64",
-    "crowdsap": "float64",
-    "flfrcsap": "float64",
-    "mask_size": "int64",
-    "edge_flux": "float64",
-    "stamp_width": "int64",
-    "stamp_height": "int64",
-    "stamp_resizes": "int64",
-    **dict.fromkeys(CDPP_HOURS, "float64"),
-    "errors": "object",
-}
 
 
 @dataclass(frozen=True)
@@ -121,14 +95,14 @@ class Products:
         found, failure = attempt(star["tic_id"], lambda: self._write(index, star))
         if found is None:
             return row | failed | {"errors": failure}
-        remarks = [text for text in (aperture.warnings, note.remark) if text]
+        warnings = [text for text in (aperture.warnings, note.warning) if text]
         return (
             row
             | found
             | {
-                "status": int(Status.WARNING if remarks else Status.OK),
+                "status": int(Status.WARNING if warnings else Status.OK),
                 "method_used": star["method"],
-                "errors": " ".join(remarks) or None,
+                "errors": " ".join(warnings) or None,
             }
         )
 
@@ -138,7 +112,7 @@ class Products:
         light_curve = self.light_curve(index, star)
         good = light_curve.quality & int(LightCurveFlag.FLAGGED_BAD) == 0
         if not np.isfinite(light_curve.flux[good]).any():
-            raise MeasurementError("No good cadence has all pixels of the aperture.")
+            raise MeasurementError(NO_GOOD_CADENCE)
         average = self.cube.average_image(aperture.window)
         found = light_curve_diagnostics(
             light_curve.time, light_curve.flux, light_curve.flux_err, good

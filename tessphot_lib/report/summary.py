@@ -47,7 +47,7 @@ def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
     n_unknown = int(stars["errors"].fillna("").str.contains(UNKNOWN_LIGHT, regex=False).sum())
     if n_unknown:
         lines.append(
-            f"  {n_unknown:8d} whose aperture holds much more light than the known stars give: "
+            f"  {n_unknown:8d} whose aperture contains much more flux than the catalog predicts: "
             "does the star list lack bright neighbors?"
         )
     lines.append("median scatter over 1 h (ppm) and from point to point (ppm), variables included:")

@@ -104,7 +104,7 @@ def test_stars_as_they_were_measured():
         for one, text in zip(stars.apertures, ("one", "two", "three"), strict=True)
     ]
     pixels = Aperture(Window(4, 6, 7, 10), np.eye(2, 3, dtype=bool))
-    notes = (StarNotes(pixels=pixels), StarNotes(method="aperture", remark="no halo"), StarNotes())
+    notes = (StarNotes(pixels=pixels), StarNotes(method="aperture", warning="no halo"), StarNotes())
     measured = replace(stars, apertures=listed).as_measured(notes)
     assert measured.stars["method"].tolist() == ["halo", "aperture", "aperture"]
     assert [one.warnings for one in measured.apertures] == ["one", None, "three"]

@@ -131,4 +131,4 @@ def test_summary_tells_excluded_targets_from_those_on_no_ccd(run):
     assert "much more light" not in text
     stars["errors"] = f"{MINIMUM_APERTURE} {UNKNOWN_LIGHT}"
     text = summary(stars, run / "results" / "todo.sqlite", [MEASURED])
-    assert " 1 whose aperture holds much more light than the known stars give: does" in text
+    assert " 1 whose aperture contains much more flux than the catalog predicts: does" in text

@@ -1,7 +1,8 @@
 """``diagnostics/<tile>.ecsv``: how the stars of a tile ended."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,34 @@ from astropy.table import Table
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
+from tessphot_lib.io.products.todo_tables import DIAGNOSTICS
+
+# Columns and their types: those of TASOC's table, without missing numbers, and two more.
+DTYPES = {
+    "priority": "int64",
+    "tic_id": "int64",
+    "status": "int64",
+    **{column.key: column.dtype.lower() for column in DIAGNOSTICS},
+}
+
+
+def diagnostics_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Make the table of the diagnostics of some stars.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        One per star, with all texts and whole numbers; other numbers that it lacks become NaN.
+
+    Raises
+    ------
+    ValueError
+        If a row has a value that the table has no column for.
+    """
+    unknown = {name for row in rows for name in row} - set(DTYPES)
+    if unknown:
+        raise ValueError(f"the diagnostics have no columns {', '.join(sorted(unknown))}")
+    return pd.DataFrame(rows, columns=list(DTYPES)).astype(DTYPES)
 
 
 def write_diagnostics_table(

@@ -19,10 +19,13 @@ from tessphot_lib.io.products.average_fits import (
     write_average_image,
 )
 from tessphot_lib.io.products.diagnostics_ecsv import (
+    diagnostics_table,
     read_diagnostics_table,
     write_diagnostics_table,
 )
 from tessphot_lib.io.products.jitter_ecsv import read_jitter, write_jitter
+from tessphot_lib.io.products.todo_tables import DIAGNOSTICS
+from tessphot_lib.lightcurves.metrics import CDPP_HOURS
 
 CCD = CcdId(14, 2, 3)
 
@@ -175,6 +178,26 @@ def test_diagnostics_are_read_back(tmp_path):
     found = read_diagnostics_table(tmp_path / "d" / "r0c0.ecsv")
     pd.testing.assert_frame_equal(found, before)
     pd.testing.assert_frame_equal(table, before)
+
+
+def test_diagnostics_have_the_columns_of_the_todo_list():
+    table = diagnostics_table(
+        [
+            {"priority": 3, "tic_id": 2**40 + 1, "status": 1, "mask_size": 9, "mean_flux": 7.5}
+            | dict.fromkeys(("stamp_width", "stamp_height", "stamp_resizes"), 0)
+            | dict.fromkeys(("lightcurve", "method_used", "errors"))
+        ]
+    )
+    assert table["tic_id"].tolist() == [2**40 + 1]
+    assert table["mask_size"].dtype == np.int64
+    assert table["mean_flux"].tolist() == [7.5]
+    assert table["cdpp_1h"].isna().all()
+    assert table["errors"].tolist() == [None]
+    assert set(table) == {column.key for column in DIAGNOSTICS} | {"tic_id", "status"}
+    assert set(CDPP_HOURS) < set(table)
+    assert list(diagnostics_table([])) == list(table)
+    with pytest.raises(ValueError, match="the diagnostics have no columns cdpp_1d, x"):
+        diagnostics_table([{"cdpp_1d": 3.0, "x": 1, "errors": None}])
 
 
 @pytest.mark.parametrize("errors", [[None] * 3, ["a"] * 3])
