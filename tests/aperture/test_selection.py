@@ -437,6 +437,21 @@ def test_as_many_pixels_as_are_needed_are_enough():
     assert (aperture.is_minimum, aperture.mask.sum()) == (True, 9)
 
 
+def test_flux_on_the_edge_of_the_stamp_is_that_of_a_cut_aperture():
+    """A trail that leaves the stamp: the star's pixels would go on beyond both ends."""
+    row, column, tmag = [540.0], [950.0], [4.5]
+    image = sky_with(row, column, tmag)
+    image[5:75, 50] = 9e4 + np.arange(70)
+    (aperture,) = apertures_of(image, row, column, tmag)
+    first, last = aperture.window.row0, aperture.window.row1 - 1
+    assert 505 < first < 530 < 550 < last < 575
+    ends = [image[at_row - 500, 50] for at_row in (first, last)]
+    beside = [at for at in pixels(aperture) if at[0] in (first, last) and at[1] != 950]
+    expected = sum(ends) + sum(image[at_row - 500, at - 900] for at_row, at in beside)
+    assert aperture.cut_flux == pytest.approx(expected)
+    assert not aperture.is_limited
+
+
 def test_flux_beside_missing_pixels_is_that_of_a_cut_aperture():
     row, column, tmag = [530.0], [940.0], [9.0]
     image = sky_with(row, column, tmag)

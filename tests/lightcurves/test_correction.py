@@ -51,21 +51,6 @@ def test_motion_is_taken_off_slow_parts_too():
     assert abs(halves) < 0.15 * 1e6 * abs(moved[:600].mean() - moved[600:].mean())
 
 
-def test_error_is_that_of_the_light_that_motion_left():
-    """Where a tenth of the light is lost, the corrected flux is a tenth less certain."""
-    _, time, *_ = sector(200)
-    pos_row = np.where(np.arange(200) % 2, 0.5, -0.5)
-    moved = 0.2 * pos_row
-    flux = 1000.0 * (1 + moved)
-    motion = Regressors(pos_row[:, None], np.zeros(1), np.ones(1))
-    good = np.ones(200, dtype=bool)
-    found, error, _ = correct_flux(time, flux, np.full(200, 2.0), good, motion)
-    np.testing.assert_allclose(found, 0, atol=50)
-    expected = np.where(pos_row > 0, 1 / 1.1, 1 / 0.9) * 2000.0
-    np.testing.assert_allclose(error / np.median(error), expected / np.median(expected), rtol=1e-3)
-    assert error.max() / error.min() == pytest.approx(1.1 / 0.9, rel=1e-3)
-
-
 def test_a_pulsation_of_five_days_keeps_its_amplitude():
     _, time, *_ = sector()
     kept = []

@@ -1,5 +1,7 @@
 """Stars of known flux in images that move: measured by each method as if nothing moved."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,11 +18,13 @@ from tessphot_lib.photometry.halo import measure_halos
 from tessphot_lib.photometry.linpsf import measure_linpsf
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.photometry.typical_noise import typical_noise
+from tessphot_lib.prf.evaluate import evenly_normalized
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
+from tessphot_lib.prf.wings import USUAL_WINGS, WING_RADIUS
 
 WINDOW = Window(700, 752, 1100, 1164)  # not square
-PRF = generic_prf()
+PRF = evenly_normalized(replace(generic_prf(), wing_radius=WING_RADIUS, wing_share=USUAL_WINGS))
 N_IMAGES = 40
 SKY = 40.0
 BAD = 17  # an image in coarse pointing
@@ -122,8 +126,7 @@ def test_fits_follow_the_stars(moving):
 
 def test_error_of_the_background_counts_in_each_pixel(tmp_path):
     """An error that all pixels have in common adds up, that of each pixel in squares."""
-    relative = np.ones((3, 60))
-    flux = scene(STARS, np.zeros((60, 6)), relative)
+    flux = np.repeat(scene(STARS, np.zeros((1, 6)), np.ones((3, 1))), 60, axis=0)
     error = np.full(flux.shape, 2.0)
     with open_cube(tmp_path, WINDOW, flux, sky=SKY, sky_error=0.7, flux_err=error) as cube:
         stars = targets(cube)
@@ -162,3 +165,64 @@ def test_stars_without_data_under_them_get_no_aperture(tmp_path):
         found, on_data = ccd_apertures(cube, STARS, PRF, ApertureSettings(), faint_limit=9.0)
     assert on_data.tolist() == [True, False, True]
     assert sorted(found) == [0, 2]
+
+
+def still_cube(folder, stars, n_images=40, *, noise=0.0, unknown=None, **more):
+    """Images of stars that stand still, with one more that the catalog lacks, and noise."""
+    there = stars if unknown is None else pd.concat([stars, pd.DataFrame([unknown])])
+    relative = more.pop("relative", np.ones((len(there), n_images)))
+    states, number = np.unique(relative, axis=1, return_inverse=True)  # drawn once each
+    flux = scene(there, np.zeros((states.shape[1], 6)), states)[number.ravel()]
+    flux += np.random.default_rng(3).normal(0, noise, flux.shape)
+    more = {"flux_err": np.full(flux.shape, max(noise, 1.0)), "sky": SKY} | more
+    return open_cube(folder, WINDOW, flux, **more)
+
+
+def test_mean_flux_of_a_faint_star_is_seen_in_all_images_together(tmp_path):
+    """The catalog has it a magnitude too faint; one image tells nothing, forty do."""
+    true = STARS.assign(tmag=[9.0, 10.2, 14.0])
+    with still_cube(tmp_path, true, noise=40.0, sky_error=0.01) as cube:
+        found = measure_linpsf(
+            cube, targets(cube, STARS.assign(tmag=[9.0, 10.2, 15.0])), None, SETTINGS
+        )
+    assert found.notes[2].header["PSF_MEAN"][0] == pytest.approx(fluxes(14.0), rel=0.15)
+
+
+def test_light_of_an_unknown_star_is_the_same_in_all_images(tmp_path):
+    """What the mean image has and no star explains is in each image, too."""
+    unknown = {"tic_id": 77, "row": 724.6, "column": 1149.9, "tmag": 10.0}
+    with still_cube(tmp_path, STARS, unknown=unknown, sky_error=0.01) as cube:
+        found = measure_linpsf(cube, targets(cube), None, SETTINGS)
+    mean = [note.header["PSF_MEAN"][0] for note in found.notes]
+    np.testing.assert_allclose(found.flux, np.array(mean)[:, None] * np.ones(40), rtol=1e-5)
+    assert mean[2] > 1.005 * fluxes(8.5)  # some of it is taken for the star's
+
+
+def test_light_of_neighbors_does_not_dilute_a_halo(tmp_path):
+    """A dip of 20 % in a star with six neighbors of a tenth of its light."""
+    angle = np.arange(6) * np.pi / 3 + 0.3
+    row, column = 725.3 + 6 * np.sin(angle), 1130.6 + 6 * np.cos(angle)
+    stars = pd.DataFrame({"row": [725.3, *row], "column": [1130.6, *column]})
+    stars = stars.assign(tic_id=np.arange(7), tmag=[5.0] + [7.5] * 6)
+    relative = np.ones((7, 60))
+    relative[0, 25:40] = 0.8
+    with still_cube(tmp_path, stars, 60, relative=relative) as cube:
+        found = measure_halos(cube, targets(cube, stars), None, SETTINGS)
+    assert found.notes[0].header["CROWDSAP"] < 0.998
+    inside = found.flux[0, 25:40].mean() / np.delete(found.flux[0], range(25, 40)).mean()
+    assert inside == pytest.approx(0.8, abs=1e-5)
+
+
+def test_motion_of_flagged_images_makes_no_other_apertures(tmp_path, moving):
+    quiet = moving.motion.copy()
+    quiet[BAD] = quiet[BAD - 1]
+    flux = moving.read("flux")
+    images = {"motion": quiet, "quality": moving.quality, "average_image": moving.average_image()}
+    with open_cube(tmp_path, WINDOW, flux, sky=SKY, sky_error=0.1, **images) as cube:
+        settings = ApertureSettings(motion_correction=False)
+        masks = [
+            {index: one.mask for index, one in ccd_apertures(*args, faint_limit=15.0)[0].items()}
+            for args in ((cube, STARS, PRF, settings), (moving, STARS, PRF, settings))
+        ]
+    for index, mask in masks[0].items():
+        np.testing.assert_array_equal(mask, masks[1][index])
