@@ -292,6 +292,21 @@ def test_light_of_a_star_that_nobody_knows_is_told(place, tmag, is_told):
     assert not aperture.has_unknown_light  # without a PRF nobody can tell
 
 
+def test_background_that_is_a_little_wrong_is_no_unknown_star():
+    """Up to 5 e-/s in each of the 9 pixels of a star that gives them 7 together."""
+    row, column, tmag = np.array([540.0]), np.array([950.0]), np.array([18.0])
+    stamps = [stamp_window(540.0, 950.0, 18.0, WINDOW, 13.0)]
+    light = KnownLight.expected(
+        generic_prf(), WINDOW, row, column, tmag, targets=np.array([0]), stamps=stamps
+    )
+    for level, is_told in ((4.0, False), (7.0, True)):
+        (aperture,) = apertures_of(
+            light.images[0] + level, row, column, tmag, known_light=light, min_pixels=100
+        )
+        assert (aperture.is_minimum, aperture.mask.sum()) == (True, 9)
+        assert aperture.has_unknown_light is is_told
+
+
 def test_owner_is_the_star_that_gives_most_light():
     row, column = np.array([540.0, 540.0, np.nan]), np.array([940.0, 944.0, 942.0])
     owner = pixel_owners(WINDOW, row, column, np.array([10.0, 10.0, 1.0]), max_radius=13.0)
@@ -463,3 +478,16 @@ def test_flux_beside_missing_pixels_is_that_of_a_cut_aperture():
     in_column = [pixel for pixel in pixels(cut) if pixel[1] == 941]
     expected = sum(image[at_row - 500, at_column - 900] for at_row, at_column in in_column)
     assert cut.cut_flux == pytest.approx(expected)
+
+
+def test_sky_of_other_parts_counts_where_a_part_shows_little():
+    """As with small cutouts: ten pixels of sky here, and two hundred of other cutouts."""
+    image, sky = np.full((15, 15), 500.0), np.zeros((15, 15), dtype=bool)
+    sky[0, :10] = True
+    image[0, :10] = 7.0
+    elsewhere = np.random.default_rng(0).normal(2.0, 3.0, 2000)
+    level, noise = sky_noise(image, sky, elsewhere)
+    assert level[7, 7] == pytest.approx(2.0, abs=0.3)
+    assert noise[7, 7] == pytest.approx(3.0, rel=0.1)
+    level, noise = sky_noise(image, sky)
+    assert (level[7, 7], noise[7, 7]) == (7.0, 0.0)

@@ -189,6 +189,16 @@ def test_long_chains_are_divided():
         assert box.contains(rows, columns).all()
 
 
+def test_a_pixel_of_two_patches_is_that_of_the_first():
+    """Two cutouts that overlap, and lie too far apart for one patch."""
+    patches = Patches.of([Window(0, 100, 0, 30), Window(90, 190, 5, 40)])
+    assert patches.windows == [Window(0, 100, 0, 30), Window(90, 190, 5, 40)]
+    assert (patches.index[90:100, 5:30] == 0).all()
+    assert (patches.index[90:100, 30:40] == 1).all()
+    at = np.array([95.0, 95.0, 100.0]), np.array([10.0, 35.0, 10.0])
+    assert patches.patch_at(*at).tolist() == [0, 1, 1]
+
+
 def test_a_large_cutout_stays_whole():
     assert Patches.of([Window(0, 300, 0, 200)]).windows == [Window(0, 300, 0, 200)]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tessphot_lib.lightcurves.correction import correct_flux, motion_regressors
-from tessphot_lib.lightcurves.trends import MIN_STARS, find_trends
+from tessphot_lib.lightcurves.trends import MIN_STARS, Trends, find_trends
 
 N_STARS, N_CADENCES = 90, 500
 NOISE = 3e-4
@@ -117,6 +117,30 @@ def test_a_star_does_not_tell_about_itself():
     with_itself = found.regressors_at(*at, 0)
     without = found.regressors_at(*at, star)
     assert with_itself.prior_mean[0] != without.prior_mean[0]
+
+
+def test_expected_coefficients_are_those_of_the_nearest_stars():
+    """Median and 1.4826 x median absolute deviation of 25; farther ones do not count."""
+    n_stars = 60
+    loadings = np.where(np.arange(n_stars) < 25, np.arange(n_stars) - 12.0, 1e3)[:, None]
+    vectors = np.ones((4, 1))
+    found = Trends(
+        vectors, np.arange(n_stars), np.arange(n_stars) + 0.0, np.zeros(n_stars), loadings
+    )
+    at_first = found.regressors_at(-3.0, 0.0, -1)
+    assert at_first.prior_mean.tolist() == [0.0]
+    assert at_first.prior_sigma[0] == pytest.approx(1.4826 * 6, rel=1e-4)
+    assert at_first.values is vectors
+
+
+def test_all_stars_may_scatter_more_than_their_errors():
+    """Errors that are too small by a factor of three leave the same stars quiet."""
+    data, *_ = stars()
+    expected = find_trends(**data, max_trends=4)
+    data["flux_err"] /= 3
+    found = find_trends(**data, max_trends=4)
+    assert found.tic_id.tolist() == expected.tic_id.tolist()
+    assert found.n_trends == 1
 
 
 def test_stars_without_errors_tell_no_trends():

@@ -97,6 +97,25 @@ def test_light_is_found_under_stars_and_nowhere_else(tmp_path, sky):
     assert not found[4].any()
 
 
+def test_faint_light_counts_less_in_a_bright_background(tmp_path):
+    """20 e-/s are a reflection on a sky of 100, and not on one of 5000, known to 1 %."""
+    lit = np.abs(COLUMN - 60) < 12
+    seen = lit & (COLUMN < 60)
+    for number, (level, is_found) in enumerate(((100.0, True), (5000.0, False))):
+        flux, average = (level + 20.0 * lit)[None], np.zeros(WINDOW.shape)
+        (tmp_path / str(number)).mkdir()
+        flags = np.where(seen, ANOMALY, 0)[None].astype(np.uint8)
+        blocks = write_blocks(tmp_path / str(number), (average, flux, flags), [1])
+        mesh = Mesh.over(WINDOW, 64)
+        known = KnownLight(mesh, np.full((1, *mesh.shape), level), average, np.zeros((1, 6)), 12.0)
+        found = np.zeros(WINDOW.shape, dtype=bool)
+        for _, region, some in pixel_flags(blocks, [1], known):
+            found[region.slices_in(WINDOW)] = some[0] & ANOMALY != 0
+        assert found[seen].all()
+        assert found[lit & (COLUMN > 62) & (COLUMN < 68)].all() == is_found
+        assert not found[np.abs(COLUMN - 60) > 16].any()
+
+
 def test_blocks_and_bands_make_no_difference(tmp_path, sky, monkeypatch):
     (tmp_path / "one").mkdir()
     (tmp_path / "some").mkdir()

@@ -144,6 +144,16 @@ def test_many_stars_at_once_are_those_one_by_one(monkeypatch):
         np.testing.assert_allclose(together[:, index], one[:, 0], rtol=1e-12)
 
 
+@pytest.mark.parametrize("interpolation", ["linear", "cubic"])
+def test_beyond_the_outer_nodes_the_prf_is_that_of_the_edge(interpolation):
+    prf = replace(lopsided(), interpolation=interpolation)
+    expected = stamp_of(prf, 900.0, 2000.0, 895, 1996, (11, 9))
+    for moved in ((400, 0), (0, 40), (1000, 47)):
+        at = 900.0 + moved[0], 2000.0 + moved[1]
+        found = stamp_of(prf, *at, 895 + moved[0], 1996 + moved[1], (11, 9))
+        np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
 def test_wing_by_hand():
     prf = lopsided()
     share = prf.wing_share
