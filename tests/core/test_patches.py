@@ -196,7 +196,7 @@ def test_a_pixel_of_two_patches_is_that_of_the_first():
     assert (patches.index[90:100, 5:30] == 0).all()
     assert (patches.index[90:100, 30:40] == 1).all()
     at = np.array([95.0, 95.0, 100.0]), np.array([10.0, 35.0, 10.0])
-    assert patches.patch_at(*at).tolist() == [0, 1, 1]
+    assert patches.part_at(*at).tolist() == [0, 1, 1]
 
 
 def test_a_large_cutout_stays_whole():

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.steps.hdf5 import _against_average, _smooth, cadence_seconds
+
+MESH = Mesh.over(Window(0, 192, 0, 128), 64)
 
 
 def images(n_images=12, level=100.0):
@@ -19,7 +23,7 @@ def images(n_images=12, level=100.0):
 def test_errors_shrink_with_the_number_of_images_averaged():
     table = images()
     before = table["background"].copy()
-    _smooth(table, 2.6, 32, in_patches=False)  # two on each side
+    _smooth(table, 2.6, 32, MESH)  # two on each side
     np.testing.assert_allclose(table["background"][5], before[3:8].mean(axis=0), atol=1e-4)
     np.testing.assert_allclose(table["background_error"][5], 0.3 / np.sqrt(5), rtol=1e-3)
     np.testing.assert_allclose(table["background_error"][0], 0.3 / np.sqrt(3), rtol=1e-3)
@@ -30,7 +34,7 @@ def test_bad_images_keep_their_own_background_and_error():
     table["quality"][5] = 32
     table["background"][5] += 0.2
     before = table["background"].copy()
-    _smooth(table, 2.6, 32, in_patches=False)
+    _smooth(table, 2.6, 32, MESH)
     np.testing.assert_allclose(table["background"][5], before[5], rtol=1e-6)
     np.testing.assert_allclose(table["background_error"][5], 0.3, rtol=1e-6)
     np.testing.assert_allclose(table["background"][6], before[[4, 6, 7, 8]].mean(axis=0), atol=1e-4)
