@@ -71,13 +71,15 @@ def snakemake(tmp_path):
     return call
 
 
-def run_snakemake(folder, *arguments, config, project, **variables):
+def run_snakemake(folder, *arguments, config, project, with_directory=True, **variables):
     config_file = folder / "user.yaml"
     config_file.write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--snakefile"]
     command += [str(project / "workflow" / "Snakefile"), "--configfile", str(config_file)]
-    command += ["--directory", str(folder / "run"), *arguments]
-    environment = {key: value for key, value in os.environ.items() if key != "TESSPHOT_INPUT"}
+    command += ["--directory", str(folder / "run")] if with_directory else []
+    command += arguments
+    ours = ("TESSPHOT_INPUT", "TESSPHOT_OUTPUT")
+    environment = {key: value for key, value in os.environ.items() if key not in ours}
     environment |= {"XDG_CACHE_HOME": str(folder / "cache")} | variables
     done = subprocess.run(
         command,

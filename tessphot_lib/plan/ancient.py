@@ -7,6 +7,7 @@ mixture of old and new files. ``tests/workflow/test_ancient.py`` fails once Snak
 them itself; then its version goes to `MENDED_IN`, and this can be removed with that minimum.
 """
 
+import re
 from typing import Any
 
 MENDED_IN: tuple[int, ...] = (10,)  # 9.27.1 needs this; pyproject.toml allows no version 10
@@ -28,7 +29,7 @@ class WithoutAncient:
 
 def is_needed(version: str) -> bool:
     """Return whether a version of Snakemake, such as 9.27.1, has the bug."""
-    numbers = tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
+    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
     return numbers < MENDED_IN
 
 

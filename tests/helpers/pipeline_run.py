@@ -96,7 +96,8 @@ class Run:
         return [*command, *map(str, arguments)]
 
     def environment(self, **variables):
-        known = {key: value for key, value in os.environ.items() if key != "TESSPHOT_INPUT"}
+        ours = ("TESSPHOT_INPUT", "TESSPHOT_OUTPUT")
+        known = {key: value for key, value in os.environ.items() if key not in ours}
         return known | {"XDG_CACHE_HOME": str(self.home / "cache")} | variables
 
     def start(self, *arguments, said=subprocess.DEVNULL, **variables):

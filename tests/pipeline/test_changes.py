@@ -8,8 +8,8 @@ from pipeline_run import Run, by_tic_id, changed
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 
 END = {"collect": 1, "check": 1, "pictures": 1}
-TILES = {"photometry": 2} | END
-FROM_TODO = {"todo": 1, "trends": 1} | TILES
+TILES = {"tile_photometry": 2} | END
+FROM_TODO = {"ccd_todo": 1, "trends": 1} | TILES
 FROM_PIXELS = {"hdf5": 1, "prf": 1} | FROM_TODO
 FROM_BLOCKS = {"backgrounds": 3, "average_image": 1, "jitter": 1} | FROM_PIXELS
 
@@ -21,7 +21,7 @@ FROM_BLOCKS = {"backgrounds": 3, "average_image": 1, "jitter": 1} | FROM_PIXELS
         ("photometry", {"aperture": {"threshold": 4.0}}, FROM_TODO),
         ("prepare", {"block_size": 10, "smoothing": {"hours": 3.0}}, FROM_PIXELS),
         ("prepare", {"block_size": 10, "background": {"box_size": 32}}, FROM_BLOCKS),
-        ("catalog", {"buffer": 0.1}, {"catalog": 1} | FROM_BLOCKS),
+        ("catalog", {"buffer": 0.1}, {"ccd_catalog": 1} | FROM_BLOCKS),
         ("prf", {"n_stars": 200}, {"prf": 1} | FROM_TODO),
         ("output", {"version": 2}, TILES),
     ],
@@ -36,7 +36,7 @@ def test_setting_reruns_only_what_depends_on_it(small_run, tmp_path, section, va
 
 def test_another_version_is_in_names_and_headers_and_leaves_no_old_files(small_run, tmp_path):
     run = small_run.copy(tmp_path, output={"version": 23, "pictures": False})
-    assert run.finish() == {"photometry": 2, "collect": 1, "check": 1}
+    assert run.finish() == {"tile_photometry": 2, "collect": 1, "check": 1}
     found = by_tic_id(run.ccd / "lightcurves")
     assert set(found) == set(small_run.light_curves)
     assert {path.name.split("-")[-2] for path in run.light_curves.values()} == {"v23"}
@@ -63,7 +63,9 @@ def test_another_image_reruns_its_block_and_what_follows(small_run, tmp_path):
     before = [block.stat().st_mtime_ns for block in blocks]
 
     os.link(images[14], tmp_path / "ffi" / images[14].name)
-    again = {"ffi_table": 1, "spacecraft": 1} | FROM_BLOCKS | {"backgrounds": 1, "photometry": 1}
+    again = (
+        {"ffi_table": 1, "spacecraft": 1} | FROM_BLOCKS | {"backgrounds": 1, "tile_photometry": 1}
+    )
     del again["pictures"]
     assert run.plan() == again
     run.finish("--until", "hdf5")
@@ -71,6 +73,6 @@ def test_another_image_reruns_its_block_and_what_follows(small_run, tmp_path):
     assert after[0] == before[0]
     assert after[1] > before[1]
     assert len(read_ffi_table(run.ccd / "ffis.ecsv")) == 10
-    again = {"prf": 1} | FROM_TODO | {"photometry": 1}
+    again = {"prf": 1} | FROM_TODO | {"tile_photometry": 1}
     del again["pictures"]
     assert run.plan() == again

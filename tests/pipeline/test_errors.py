@@ -280,7 +280,7 @@ def test_bad_images_are_left_out_where_that_is_asked_for(small_run, tmp_path):
     truncated.write_bytes(more[0].read_bytes()[:1_000_000])
     write_sparse(foreign, patched(more[1], (card("CAMERA", 3), card("CAMERA", 1))))
     counted = run.finish()
-    assert counted["photometry"] == 1
+    assert counted["tile_photometry"] == 1
     table = read_ffi_table(run.ccd / "ffis.ecsv")
     found = {row["path"].rsplit("/", 1)[1]: row for row in table}
     assert len(found) == len(table) == 5

@@ -93,7 +93,7 @@ def own_files(small_run, tmp_path_factory):
     del config["simulation"]
     run = Run(home, config)
     counted = run.finish(TESSPHOT_INPUT=str(home / "ffi"))
-    assert counted["ffi_table"] == counted["photometry"] == 1
+    assert counted["ffi_table"] == counted["tile_photometry"] == 1
     assert counted["backgrounds"] == 5
     assert "simulate_scene" not in counted
     return run
@@ -120,7 +120,7 @@ def test_other_tiles_give_the_same_light_curves(small_run, tmp_path):
     """Four tiles, whose borders cross the window at row 1832 and column 227."""
     run = small_run.copy(tmp_path, photometry={"tiles": [19, 9]}, output={"pictures": False})
     counted = run.finish(cores=1)
-    assert counted == {"todo": 1, "trends": 1, "photometry": 4, "collect": 1, "check": 1}
+    assert counted == {"ccd_todo": 1, "trends": 1, "tile_photometry": 4, "collect": 1, "check": 1}
     assert not (run.ccd / "lightcurves" / "r0c0").exists()
     tiles = {"r16c0", "r16c1", "r17c0", "r17c1"}
     fresh = {

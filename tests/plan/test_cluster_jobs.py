@@ -77,8 +77,8 @@ def test_a_job_that_stays_is_an_error(run, queue):
 
 def test_slurm_jobs_are_known_by_their_logs(run, queue, slurm):
     (run / ".snakemake" / "slurm_logs").mkdir()
-    (queue / "5").write_text(f"{run}/.snakemake/slurm_logs/rule_todo/%j.log")
-    (queue / "6").write_text(f"{run}2/.snakemake/slurm_logs/rule_todo/%j.log")
+    (queue / "5").write_text(f"{run}/.snakemake/slurm_logs/rule_ccd_todo/%j.log")
+    (queue / "6").write_text(f"{run}2/.snakemake/slurm_logs/rule_ccd_todo/%j.log")
     assert cancel_slurm_jobs(run) == ["5"]
     assert (queue / "6").exists()
     assert "--me" in (queue / "asked").read_text()

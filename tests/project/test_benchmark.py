@@ -27,7 +27,9 @@ def test_every_step_is_a_rule_and_calls_what_its_script_calls(planned):
 
 def test_no_input_of_a_tile_is_missing(planned):
     rules = (PROJECT / "workflow" / "rules" / "photometry.smk").read_text()
-    rule = re.search(r"rule photometry:\n    input:\n(.*?)    output:", rules, re.DOTALL).group(1)
+    rule = re.search(
+        r"rule tile_photometry:\n    input:\n(.*?)    output:", rules, re.DOTALL
+    ).group(1)
     inputs = set(re.findall(r"(\w+)=", rule)) - {"blocks"}  # found through pixels.hdf5
     tile = next(step for step in planned if step.rule == "photometry")
     files = next(value for value in tile.args if isinstance(value, CcdFiles))

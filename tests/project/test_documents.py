@@ -94,7 +94,7 @@ def test_rules_of_the_table_exist():
     table = README[README.index("| rule | one job per") :].split("\n\n")[0]
     first_cells = re.findall(r"^\| (`.*?) \|", table, flags=re.MULTILINE)
     named = set(re.findall(r"`(\w+)`", " ".join(first_cells)))
-    assert named >= {"catalog", "photometry", "check"}
+    assert named >= {"ccd_catalog", "tile_photometry", "check"}
     assert named <= rules()
 
 

@@ -44,7 +44,7 @@ def measured(small_run, home, methods, cores, block_size, tiles):
     run = Run(home, config)
     counted = run.finish(cores=cores)
     assert counted["backgrounds"] == BLOCKS[block_size]
-    assert counted["photometry"] == TILES_WITH_PIXELS[tiles]
+    assert counted["tile_photometry"] == TILES_WITH_PIXELS[tiles]
     return run
 
 

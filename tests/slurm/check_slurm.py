@@ -154,7 +154,7 @@ def test_snakemake_killed_and_started_again(tmp_path, cluster, small_run, profil
     )
     # What was done is not done again.
     counted = jobs(said)
-    assert not {"ffi_table", "catalog"} & set(counted)
+    assert not {"ffi_table", "ccd_catalog"} & set(counted)
     assert 1 <= counted["backgrounds"] <= 3 - (len(made) - 2)
     now = run.made()
     assert {path: now[path] for path in made} == made

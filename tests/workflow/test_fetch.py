@@ -82,7 +82,7 @@ def test_from_the_list_to_the_end(run, config, archive, tmp_path):
     n_blocks = planned["fetch"]
     assert 2 <= n_blocks <= 3
     assert planned["backgrounds"] == n_blocks
-    assert (planned["fetch_headers"], planned["ffi_table"], planned["photometry"]) == (1, 1, 4)
+    assert (planned["fetch_headers"], planned["ffi_table"], planned["tile_photometry"]) == (1, 1, 4)
     for profile in (PROJECT / "workflow" / "profiles").glob("*/config.yaml"):
         groups = yaml.safe_load(profile.read_text()).get("groups", [])
         assert not groups or run("-n", "--groups", *groups)[0] == planned
@@ -195,7 +195,7 @@ def test_cutouts_are_fetched_and_then_read(run, config, archive, project, tmp_pa
     names = [path.name for path in (tmp_path / "cutouts").iterdir()]
     assert len(names) == 2
     planned, _ = run("-n")
-    assert planned["cutout_table"] == planned["photometry"] == 1
+    assert planned["cutout_table"] == planned["tile_photometry"] == 1
     assert "fetch_cutouts" not in planned
 
     # Another target: it is fetched, the others are not.

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from paths import PROJECT
 
+CCD = "s0014-cam1-ccd1"
 DEMO = yaml.safe_load((PROJECT / "config" / "demo.yaml").read_text())
 
 
@@ -24,9 +25,9 @@ def test_demo_is_planned_without_data(snakemake, tmp_path):
     simulated = {name for name in plan if name.startswith("simulate_s0014_b")}
     assert len(simulated) == plan["backgrounds"]
     assert 3 <= len(simulated) <= 5
-    assert {name: plan[name] for name in ("ffi_table", "photometry", "pictures", "check")} == {
+    assert {name: plan[name] for name in ("ffi_table", "tile_photometry", "pictures", "check")} == {
         "ffi_table": 1,
-        "photometry": 4,
+        "tile_photometry": 4,
         "pictures": 1,
         "check": 1,
     }
@@ -62,7 +63,7 @@ def test_listed_stars_take_the_place_of_tiles(snakemake):
     assert status == 0, output
     plan = jobs(output)
     assert plan["targets"] == 1
-    assert "photometry" not in plan
+    assert "tile_photometry" not in plan
 
 
 def test_images_in_folders_of_several_ccds(snakemake, images, sector14):
@@ -75,7 +76,7 @@ def test_images_in_folders_of_several_ccds(snakemake, images, sector14):
     assert status == 0, output
     assert "left out, no images in '../ffi': s0014-cam1-ccd2" in output
     plan = jobs(output)
-    assert (plan["ffi_table"], plan["backgrounds"], plan["photometry"]) == (2, 4, 128)
+    assert (plan["ffi_table"], plan["backgrounds"], plan["tile_photometry"]) == (2, 4, 128)
 
 
 def test_folder_from_the_environment(snakemake, images, sector14, tmp_path):
@@ -87,6 +88,64 @@ def test_folder_from_the_environment(snakemake, images, sector14, tmp_path):
     assert status == 1
     assert "error: 1 error in the configuration:\n" in output
     assert "the default: there is no folder 'data/ffi'" in output
+
+
+@pytest.mark.parametrize(
+    ("stage", "last", "not_made"),
+    [
+        ("catalog", {"ccd_catalog": 2}, {"backgrounds", "hdf5"}),
+        ("prepare", {"hdf5": 2}, {"prf", "ccd_todo"}),
+        ("todo", {"ccd_todo": 2}, {"trends", "tile_photometry"}),
+        ("photometry", {"tile_photometry": 8}, {"collect", "check"}),
+    ],
+)
+def test_stages_are_targets(snakemake, images, sector14, stage, last, not_made):
+    images(12, ccd=1)
+    images(12, ccd=3)
+    sector14["ccds"] = [1, 3]
+    status, output = snakemake("-n", stage, config=sector14)
+    assert status == 0, output
+    plan = jobs(output)
+    assert plan.items() >= (last | {"ffi_table": 2, stage: 1}).items()
+    assert not_made.isdisjoint(plan)
+    assert "all" not in plan
+
+
+def test_results_go_to_a_folder_from_the_environment(
+    snakemake, images, sector14, project, tmp_path
+):
+    """Paths of the configuration are meant from the current folder as ever."""
+    images(3)
+    (tmp_path / "tic.csv").touch()
+    sector14["input"]["ffi_dir"] = "ffi"
+    sector14["catalog"]["file"] = "tic.csv"
+    catalog = f"results/{CCD}/catalog.sqlite"
+    call = {"config": sector14, "project": project, "with_directory": False}
+    status, output = snakemake("--cores", "1", catalog, TESSPHOT_OUTPUT="scratch/out", **call)
+    assert status == 0, output
+    out = tmp_path / "scratch" / "out"
+    assert {path.name for path in out.iterdir()} == {"results", "logs", "benchmarks", ".snakemake"}
+    assert (out / catalog).is_file()
+    assert f"PosixPath('{tmp_path}/tic.csv')" in (out / "logs" / CCD / "catalog.log").read_text()
+    status, output = snakemake("-n", catalog, TESSPHOT_OUTPUT="scratch/out", **call)
+    assert "Nothing to be done" in output
+
+    # The process of a job on a node is started in the same folder, with the same variable.
+    as_a_job = ["--mode", "remote", "--target-jobs", f"ffi_table:ccd_id={CCD}"]
+    as_a_job += ["--allowed-rules", "ffi_table", "--force", "--nolock", "--no-hooks"]
+    (out / "results" / CCD / "ffis.ecsv").unlink()
+    variables = {"TESSPHOT_OUTPUT": "scratch/out"}
+    status, output = snakemake("--cores", "1", *as_a_job, **call, **variables)
+    assert status == 0, output
+    assert (out / "results" / CCD / "ffis.ecsv").is_file()
+
+
+def test_directory_comes_before_the_environment(snakemake, images, sector14, tmp_path):
+    images(3)
+    there = str(tmp_path / "scratch")
+    status, output = snakemake("-n", "catalog", config=sector14, TESSPHOT_OUTPUT=there)
+    assert status == 0, output
+    assert not (tmp_path / "scratch").exists()
 
 
 def test_no_image_of_the_ccd_is_one_line(snakemake, images, sector14):

@@ -13,9 +13,9 @@ AFTER_A_BLOCK = {
     "spacecraft": 1,
     "hdf5": 1,
     "prf": 1,
-    "todo": 1,
+    "ccd_todo": 1,
     "trends": 1,
-    "photometry": 4,
+    "tile_photometry": 4,
     "collect": 1,
     "check": 1,
     "all": 1,
@@ -58,7 +58,7 @@ def plan(project, snakemake, sector14):
 
 def test_run_from_start_to_end(finished, plan, tmp_path, snakemake, sector14, project):
     run = tmp_path / "run"
-    assert jobs(finished[1]) == {"ffi_table": 1, "catalog": 1, "backgrounds": 3} | AFTER_A_BLOCK
+    assert jobs(finished[1]) == {"ffi_table": 1, "ccd_catalog": 1, "backgrounds": 3} | AFTER_A_BLOCK
     assert "from tessphot_lib.steps.check" in finished[1]  # the summary, on the terminal
     assert plan() == {}
 
@@ -103,9 +103,9 @@ def test_image_taken_away_changes_its_own_block_only(plan, tmp_path):
         (
             "todo",
             {"faint_limit": 14.0},
-            {"todo", "trends", "photometry", "collect", "check", "all"},
+            {"ccd_todo", "trends", "tile_photometry", "collect", "check", "all"},
         ),
-        ("output", {"version": 2}, {"photometry", "collect", "check", "all"}),
+        ("output", {"version": 2}, {"tile_photometry", "collect", "check", "all"}),
         (
             "prepare",
             {"block_size": 8, "motion": {"n_stars": 100}},
@@ -121,7 +121,17 @@ def test_setting_reruns_what_depends_on_it(plan, sector14, section, change, agai
 def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path, snakemake, project):
     (tmp_path / "tess.bsp").touch()
     sector14["times"] = {"ephemeris": "../tess.bsp"}
-    again = {"spacecraft", "hdf5", "prf", "todo", "trends", "photometry", "collect", "check", "all"}
+    again = {
+        "spacecraft",
+        "hdf5",
+        "prf",
+        "ccd_todo",
+        "trends",
+        "tile_photometry",
+        "collect",
+        "check",
+        "all",
+    }
     assert set(plan(config=sector14)) == again
     wanted = "results/spacecraft_sector14.ecsv"
     status, output = snakemake("--cores", "1", wanted, config=sector14, project=project)
@@ -134,7 +144,7 @@ def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path, snakemake
 def test_list_of_stars_is_checked_and_reruns_the_todo_list(
     plan, sector14, tmp_path, snakemake, project
 ):
-    again = {"todo", "trends", "photometry", "collect", "check", "all"}
+    again = {"ccd_todo", "trends", "tile_photometry", "collect", "check", "all"}
     for methods in ({7: "psf"}, "../methods.csv"):
         (tmp_path / "methods.csv").write_text("tic_id,method\n7,psf\n")
         assert set(plan(config=sector14 | {"todo": {"methods": methods}})) == again
@@ -185,7 +195,7 @@ def test_code_reruns_what_depends_on_it(plan, project):
     stage.write_text(source)
     assert plan() == {}
     stage.write_text(source.replace("called with %s", "called as %s"))
-    assert set(plan()) == {"todo", "trends", "photometry", "collect", "check", "all"}
+    assert set(plan()) == {"ccd_todo", "trends", "tile_photometry", "collect", "check", "all"}
 
 
 def test_job_on_a_node_does_not_search_for_images(images, snakemake, sector14, project):

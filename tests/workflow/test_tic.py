@@ -37,11 +37,11 @@ def test_stars_are_downloaded_once(snakemake, images, sector14, project, tmp_pat
     status, output = snakemake("-n", config=sector14, project=project)
     assert status == 0, output
     assert {"ffi_table", "backgrounds"} <= set(jobs(output))
-    assert {"tic", "catalog"}.isdisjoint(jobs(output))
+    assert {"tic", "ccd_catalog"}.isdisjoint(jobs(output))
     # Fainter stars do.
     sector14["catalog"]["faint_limit"] = 18.0
     status, output = snakemake("-n", config=sector14, project=project)
-    assert {"tic", "catalog"} <= set(jobs(output))
+    assert {"tic", "ccd_catalog"} <= set(jobs(output))
 
 
 def test_stars_before_any_image(snakemake, images, sector14, project, tmp_path):
@@ -60,4 +60,4 @@ def test_stars_before_any_image(snakemake, images, sector14, project, tmp_path):
     assert status == 0, output
     assert "left out, no images in '../ffi': s0014-cam1-ccd3" in output
     assert "tic" not in jobs(output)
-    assert jobs(output)["catalog"] == 1
+    assert jobs(output)["ccd_catalog"] == 1

@@ -26,7 +26,7 @@ rule prf:
         "../scripts/prf.py"
 
 
-rule todo:
+rule ccd_todo:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
         catalog="results/{ccd_id}/catalog.sqlite",
@@ -82,7 +82,7 @@ rule trends:
         "../scripts/trends.py"
 
 
-rule photometry:
+rule tile_photometry:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
         blocks=of_ccd(plan.block_files),

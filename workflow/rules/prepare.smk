@@ -33,7 +33,7 @@ rule tic:
         "../scripts/tic.py"
 
 
-rule catalog:
+rule ccd_catalog:
     input:
         # ancient(): a new image does not change the stars.
         ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
