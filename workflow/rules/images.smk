@@ -30,7 +30,7 @@ rule ffi_table:
 rule backgrounds:
     input:
         images=images_of_block,
-        # Bad files are reported before the long jobs; ancient(): a new image repeats only its block.
+        # Bad files are reported before the long jobs; ancient(): a new image redoes only its block.
         ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
         # The quality flags of the target pixel files come with ffis.ecsv.
         tpfs=of_ccd(plan.tpfs_of),
