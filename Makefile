@@ -42,10 +42,11 @@ test-slurm: $(VENV)/installed-for-development ## test the cluster profiles on a 
 fuzz: $(VENV)/installed-for-development ## test 12,000 damaged or changed inputs
 	@$(BIN)/python -W ignore tests/fuzz.py --cases 12000
 
-lint: $(VENV)/installed-for-development ## check style and formatting
+lint: $(VENV)/installed-for-development ## check style, formatting and type hints
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/snakefmt --check workflow
+	@$(BIN)/mypy --no-error-summary
 	@empty=$$(mktemp -d) && trap 'rm -r "$$empty"' EXIT && \
 		$(BIN)/snakemake --quiet all --lint --snakefile workflow/Snakefile \
 		--configfile config/demo.yaml --directory "$$empty"

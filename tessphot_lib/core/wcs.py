@@ -64,7 +64,8 @@ def sky_to_pixel(wcs: WCS, ra: NDArray, dec: NDArray) -> tuple[NDArray, NDArray]
         half of the sky or so far away that the distortion cannot be inverted.
     """
     row, column = np.full(np.shape(ra), np.nan), np.full(np.shape(ra), np.nan)
-    near = separation(*wcs.wcs.crval, ra, dec) < MAX_SEPARATION
+    center_ra, center_dec = wcs.wcs.crval
+    near = separation(center_ra, center_dec, ra, dec) < MAX_SEPARATION
     if near.any():
         x, y = wcs.all_world2pix(
             np.asarray(ra)[near], np.asarray(dec)[near], 0, quiet=True, tolerance=1e-5
