@@ -17,7 +17,6 @@ from pathlib import Path
 import h5py
 import hdf5plugin  # noqa: F401  (registers the filters)
 import numpy as np
-import yaml
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
@@ -25,6 +24,7 @@ sys.path.insert(0, str(PROJECT))
 from benchmarks.probe import probe
 from benchmarks.run import Cost, measure
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 
@@ -60,7 +60,7 @@ def stand_ins(blocks: list[Path], folder: Path, count: int) -> list[Path]:
 def long_sector(results: Path, scratch: Path, blocks: list[Path]) -> dict[str, Cost]:
     """Run the steps that see all blocks of a CCD."""
     ccd_id = CcdId.from_string(results.name)
-    settings = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())["prepare"]
+    settings = PrepareSettings()
     catalog, average = results / "catalog.sqlite", scratch / "average_image.fits"
     jitter, pixels = scratch / "jitter.ecsv", scratch / "pixels.hdf5"
     spacecraft = results.parent / f"spacecraft_sector{ccd_id.sector}.ecsv"

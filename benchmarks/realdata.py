@@ -22,6 +22,7 @@ sys.path.insert(0, str(PROJECT))
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import CatalogSettings, PrepareSettings, PrfSettings
 from tessphot_lib.io.images.cutout_files import find_cutouts
 from tessphot_lib.steps.average_image import run_average_image
 from tessphot_lib.steps.catalog import run_catalog
@@ -39,18 +40,16 @@ FAINT_LIMIT = 16.0  # [Tmag] of the stars that are measured
 COMPARED_LIMIT = 14.0  # [Tmag] of those that are compared
 
 
-def prepare(
-    folder: Path, cutouts: Path, stars: Path, prf: Path | None, ccd_id: CcdId, config: dict
-) -> None:
+def prepare(folder: Path, cutouts: Path, stars: Path, prf: Path | None, ccd_id: CcdId) -> None:
     """All steps before ``todo``."""
     paths = [Path(found.path) for found in find_cutouts(cutouts)[ccd_id]]
     table, ffis, catalog = (
         folder / name for name in ("cutouts.ecsv", "ffis.ecsv", "catalog.sqlite")
     )
-    settings, blocks = config["prepare"], [folder / "blocks" / "cutouts.hdf5"]
+    settings, blocks = PrepareSettings(), [folder / "blocks" / "cutouts.hdf5"]
     run_cutout_table(paths, table, ffis, ccd_id, on_bad_image="error")
     run_catalog(
-        ffis, stars, catalog, ccd_id, settings=config["catalog"], window=Window(), cutouts=table
+        ffis, stars, catalog, ccd_id, settings=CatalogSettings(), window=Window(), cutouts=table
     )
     run_cutouts(table, ffis, catalog, blocks[0], ccd_id, settings=settings)
     average, jitter, path = (
@@ -70,7 +69,7 @@ def prepare(
         output=pixels,
         settings=settings,
     )
-    chosen = {} if prf is None else {"source": "spoc", "folder": str(prf)}
+    chosen = PrfSettings() if prf is None else PrfSettings(source="spoc", folder=str(prf))
     run_prf(pixels, catalog, folder / "prf.fits", ccd_id, settings=chosen)
 
 
@@ -150,7 +149,7 @@ def main() -> None:
         folder = arguments.folder or Path(scratch)
         given = arguments.cutouts, arguments.stars, arguments.prf, arguments.ccd
         if not (folder / "prf.fits").exists():
-            prepare(folder, *given, config)
+            prepare(folder, *given)
         tables = {name: measure(folder, arguments.ccd, name, config) for name in METHODS}
     stars = compare(tables)
     if arguments.list:

@@ -25,7 +25,7 @@ sys.path.insert(0, str(PROJECT))
 from benchmarks.probe import probe
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.core.simulation_settings import SimulationSettings
+from tessphot_lib.core.settings import Configuration
 from tessphot_lib.core.tiles import tiles_in
 from tessphot_lib.simulation.schedule import ffi_names
 
@@ -85,18 +85,18 @@ class Step:
 
 def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -> Iterator[Step]:
     """The whole way of the data, one step after the other."""
-    prepare, photometry = config["prepare"], config["photometry"]
+    chosen, photometry = Configuration.from_mapping(config), config["photometry"]
+    prepare = chosen.prepare
     results = folder / "results" / str(ccd_id)
-    settings = SimulationSettings.from_mapping(config["simulation"])
-    names = ffi_names(ccd_id, settings)
+    names = ffi_names(ccd_id, chosen.simulation)
     images = [folder / "simulated" / str(ccd_id) / name for name in names]
     tic, truth = results / "tic.csv", results / "truth.hdf5"
-    size = prepare["block_size"]
+    size = prepare.block_size
     groups = [images[first : first + size] for first in range(0, len(images), size)]
     blocks = [results / "blocks" / f"b{index:07d}.hdf5" for index in range(len(groups))]
     simulated = {
         "window": window,
-        "settings": config["simulation"],
+        "settings": chosen.simulation,
         "faint_limit": config["catalog"]["faint_limit"],
     }
     ffis, catalog = results / "ffis.ecsv", results / "catalog.sqlite"
@@ -112,7 +112,7 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     for group in groups:
         yield Step.of("simulate", ccd_id, group, **simulated)
     yield Step.of("ffi_table", images, ffis, ccd_id, on_bad_image="error")
-    of_ccd = {"window": window, "settings": config["catalog"]}
+    of_ccd = {"window": window, "settings": chosen.catalog}
     yield Step.of("catalog", ffis, tic, catalog, ccd_id, **of_ccd)
     of_ccd = {"window": window, "settings": prepare, "on_bad_image": "error"}
     for group, block in zip(groups, blocks, strict=True):
@@ -123,7 +123,7 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     made = {"average_image": average, "jitter": jitter, "spacecraft": spacecraft}
     made |= {"catalog": catalog, "output": files.pixels}
     yield Step.of("hdf5", blocks, ccd_id, **made, settings=prepare)
-    yield Step.of("prf", files.pixels, catalog, files.prf, ccd_id, settings=config["prf"])
+    yield Step.of("prf", files.pixels, catalog, files.prf, ccd_id, settings=chosen.prf)
     made = {"pixels": files.pixels, "catalog": catalog, "prf": files.prf, "output": files.todo}
     of_todo = {"settings": config["todo"], "photometry": photometry}
     yield Step.of("todo", ccd_id, **made, **of_todo)

@@ -1,7 +1,6 @@
 """What is made of one image of a CCD: background, flags, positions of stars."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from tessphot_lib.core.flags import CadenceFlag, PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.manual_excludes import excluded_columns
 from tessphot_lib.core.mesh import Mesh, evaluate_background_at, evaluate_background_image
-from tessphot_lib.core.settings import AverageSettings, BackgroundSettings, MotionSettings
+from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.core.wcs import ffi_wcs, has_valid_wcs, pixel_to_sky, sky_to_pixel
 from tessphot_lib.io.images.ffi import header_quality
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
@@ -70,11 +69,10 @@ class Sky(NamedTuple):
     has_light: bool = False
 
 
-def field_of_stars(catalog: Path, window: Window, settings: Mapping[str, Any]) -> FieldOfStars:
-    """Make what all images of a CCD share; ``settings`` are the section ``prepare``."""
+def field_of_stars(catalog: Path, window: Window, settings: PrepareSettings) -> FieldOfStars:
+    """Make what all images of a CCD share."""
     stars, about = read_catalog(catalog, ("tic_id", "row", "column", "tmag"))
-    background = BackgroundSettings.from_mapping(settings["background"])
-    motion = MotionSettings.from_mapping(settings["motion"])
+    background, motion = settings.background, settings.motion
     row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
     mask = star_mask(window, row, column, tmag, radius_scale=background.mask_radius_scale)
     mesh = Mesh.over(window, background.box_size)
@@ -107,8 +105,8 @@ def field_of_stars(catalog: Path, window: Window, settings: Mapping[str, Any]) -
         motion_stars=motion_stars,
         wcs=ffi_wcs(str(about["wcs"])),
         anomaly_limit=background.reflection_limit,
-        bad_quality=int(settings["bad_quality"]),
-        max_background=AverageSettings.from_mapping(settings["average"]).max_background,
+        bad_quality=settings.bad_quality,
+        max_background=settings.average.max_background,
     )
 
 

@@ -1,9 +1,7 @@
 """Step: sums of the blocks of a CCD -> its average image."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +15,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.mesh import Mesh, interpolation_matrix
 from tessphot_lib.core.provenance import provenance
-from tessphot_lib.core.settings import BackgroundSettings
+from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.products.average_fits import write_average_image
 from tessphot_lib.io.products.background_grid import block_grid
 from tessphot_lib.io.products.block_hdf5 import read_all_images, read_identity, read_sums
@@ -31,9 +29,11 @@ log = logging.getLogger(__name__)
 
 
 def run_average_image(
-    blocks: list[Path], catalog: Path, output: Path, ccd_id: CcdId, *, settings: Mapping[str, Any]
+    blocks: list[Path], catalog: Path, output: Path, ccd_id: CcdId, *, settings: PrepareSettings
 ) -> None:
     """Average the good images of all blocks of a CCD.
+
+    Of ``settings`` section ``background`` is used.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def run_average_image(
         If none of the images is good.
     """
     window = read_identity(blocks[0])["window"]
-    box_size = BackgroundSettings.from_mapping(settings["background"]).box_size
+    box_size = settings.background.box_size
     grid = block_grid(blocks[0], window, box_size)
     names = ("is_averaged", "background", "background_error", "column_excess")
     images = read_all_images(blocks, names)
@@ -72,17 +72,17 @@ def run_average_image(
         n_images=int(averaged.sum()),
         offset=offset,
         straps=straps,
-        attributes=provenance(settings, [*blocks, catalog]),
+        attributes=provenance(settings.as_mapping(), [*blocks, catalog]),
     )
 
 
 def _sky_offset(
-    average: NDArray, mesh: Mesh, catalog: Path, settings: Mapping[str, Any], error: NDArray
+    average: NDArray, mesh: Mesh, catalog: Path, settings: PrepareSettings, error: NDArray
 ) -> NDArray:
     """What the light of stars adds to the backgrounds, as nodes of the mesh; zero if unknown."""
     stars, _ = read_catalog(catalog, ("row", "column", "tmag"))
     row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
-    scale = BackgroundSettings.from_mapping(settings["background"]).mask_radius_scale
+    scale = settings.background.mask_radius_scale
     window = mesh.window
     field = StarField.of_image(average, window, row, column, tmag, mask_radius_scale=scale)
     chosen = choose_prf_stars(field, bright_limit=BRIGHT_LIMIT, faint_limit=FAINT_LIMIT)

@@ -2,7 +2,7 @@
 
 import logging
 import time as clock
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from tessphot_lib.core.exposure import Exposure
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import provenance
+from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.images.ffi import read_ffi
 from tessphot_lib.io.images.ffi_table import quality_by_name, start_by_name, unused_images
 from tessphot_lib.io.products.block_hdf5 import CubeBuffer, write_block
@@ -102,7 +103,7 @@ def run_backgrounds(
     ccd_id: CcdId,
     *,
     window: Window,
-    settings: Mapping[str, Any],
+    settings: PrepareSettings,
     on_bad_image: str,
 ) -> None:
     """Read each image once: keep its pixels, fit its background, measure its stars.
@@ -120,8 +121,8 @@ def run_backgrounds(
         The block.
     window : Window
         Science pixels to keep.
-    settings : mapping
-        Section ``prepare`` of the configuration.
+    settings : PrepareSettings
+        Without ``block_size``, ``smoothing`` and ``flags``.
     on_bad_image : {'error', 'skip'}
         Whether an image that cannot be read is an error, or is left out.
 
@@ -133,7 +134,7 @@ def run_backgrounds(
     start = clock.perf_counter()
     scene = field_of_stars(catalog, window, settings)
     quality = quality_by_name(ffi_table)
-    cubes = CubeBuffer(window, len(images), float(settings["compression_error"]))
+    cubes = CubeBuffer(window, len(images), float(settings.compression_error))
     block = Block(scene, cubes)
     for path, exposure in _exposures(images, ffi_table, ccd_id, window, on_bad_image):
         values = block.put(exposure, path.name, quality.get(path.name, 0))
@@ -156,7 +157,7 @@ def run_backgrounds(
         flux_sum=block.flux_sum,
         flux_count=block.flux_count,
         motion_stars=scene.motion_stars,
-        attributes=provenance(settings, [ffi_table, catalog]),
+        attributes=provenance(settings.as_mapping(), [ffi_table, catalog]),
         common_flags=np.where(scene.mask, int(PixelFlag.NOT_USED_FOR_BACKGROUND), 0),
     )
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import provenance
+from tessphot_lib.core.settings import CatalogSettings
 from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky, sky_to_pixel, wcs_header
 from tessphot_lib.io.images.cutout_table import read_cutout_table
 from tessphot_lib.io.images.ffi_table import reference_header
@@ -46,7 +46,7 @@ def run_catalog(
     output: Path,
     ccd_id: CcdId,
     *,
-    settings: Mapping[str, Any],
+    settings: CatalogSettings,
     window: Window,
     cutouts: Path | None = None,
 ) -> None:
@@ -60,8 +60,8 @@ def run_catalog(
         Stars with the TIC's column names, of MAST or VizieR.
     output : Path
         ``catalog.sqlite``.
-    settings : mapping
-        Section ``catalog`` of the configuration: ``buffer`` [deg], ``faint_limit`` [mag].
+    settings : CatalogSettings
+        ``buffer`` and ``faint_limit`` of them.
     window : Window
         Science pixels that are used; stars are kept on it, and around it as far
         away on the sky as ``buffer``.
@@ -77,7 +77,7 @@ def run_catalog(
     header, reference = reference_header(ffi_table, ccd_id)
     footprint = Footprint(ffi_wcs(header), window)
     patches = read_cutout_table(cutouts) if cutouts is not None else []
-    buffer, faint_limit = float(settings["buffer"]), float(settings["faint_limit"])
+    buffer, faint_limit = float(settings.buffer), float(settings.faint_limit)
     seen = [Footprint.of_cutout(cutout) for cutout in patches] or [footprint]
     _check_region(tic, seen, buffer, ccd_id)
     time = 0.5 * (float(header["TSTART"]) + float(header["TSTOP"]))
@@ -113,10 +113,12 @@ def run_catalog(
     if n_inside == 0:
         raise InputDataError(
             f"{tic}: none of its {n_bright} stars brighter than catalog.faint_limit "
-            f"{settings['faint_limit']} lies on {ccd_id}, window {window.as_list()}"
+            f"{settings.faint_limit} lies on {ccd_id}, window {window.as_list()}"
         )
     about = _describe(ccd_id, header, footprint.wcs, reference, time, epoch, buffer)
-    made_by = provenance({"catalog": dict(settings), "window": window.as_list()}, [ffi_table, tic])
+    made_by = provenance(
+        {"catalog": settings.as_mapping(), "window": window.as_list()}, [ffi_table, tic]
+    )
     write_catalog(output, stars, about, info=made_by)
 
 

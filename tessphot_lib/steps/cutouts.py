@@ -6,10 +6,9 @@ memory and disk follow the pixels that there are.
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,7 @@ from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.manual_excludes import excluded_columns
 from tessphot_lib.core.patches import N_TERMS, Patches
 from tessphot_lib.core.provenance import provenance
-from tessphot_lib.core.settings import AverageSettings, MotionSettings
+from tessphot_lib.core.settings import MotionSettings, PrepareSettings
 from tessphot_lib.io.images.cutout_table import read_cutout_table
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.images.tesscut import read_cutout, read_cutout_pixels
@@ -212,7 +211,7 @@ def run_cutouts(
     output: Path,
     ccd_id: CcdId,
     *,
-    settings: Mapping[str, Any],
+    settings: PrepareSettings,
 ) -> None:
     """Join the cutouts of a CCD to one block of all their images.
 
@@ -222,8 +221,8 @@ def run_cutouts(
         ``cutouts.ecsv``, ``ffis.ecsv``, ``catalog.sqlite``.
     output : Path
         The block.
-    settings : mapping
-        Section ``prepare`` of the configuration.
+    settings : PrepareSettings
+        ``bad_quality``, ``compression_error``, ``average`` and ``motion`` of them.
     """
     cutouts = read_cutout_table(cutout_table)
     table = read_ffi_table(ffi_table)
@@ -234,11 +233,11 @@ def run_cutouts(
         cutouts=cutouts,
         patches=Patches.of([cutout["window"] for cutout in cutouts]),
         table=table,
-        is_good=quality & int(settings["bad_quality"]) == 0,
+        is_good=quality & settings.bad_quality == 0,
         stars=stars,
-        compression_error=float(settings["compression_error"]),
-        max_background=AverageSettings.from_mapping(settings["average"]).max_background,
-        motion=MotionSettings.from_mapping(settings["motion"]),
+        compression_error=float(settings.compression_error),
+        max_background=settings.average.max_background,
+        motion=settings.motion,
     )
     write_block(
         output,
@@ -248,7 +247,7 @@ def run_cutouts(
         flux_sum=cubes.flux_sum,
         flux_count=cubes.flux_count,
         motion_stars=cubes.motion_stars,
-        attributes=provenance(settings, [cutout_table, ffi_table, catalog]),
+        attributes=provenance(settings.as_mapping(), [cutout_table, ffi_table, catalog]),
         patches=replace(cubes.patches, straps=cubes.straps).arrays(),
     )
     log.info(

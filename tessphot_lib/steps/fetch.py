@@ -1,13 +1,14 @@
 """Steps: list of the images of a CCD, their headers, and the images, from MAST."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tessphot_lib.core.errors import DownloadError, InputDataError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import MastSettings
 from tessphot_lib.io.archives.download import Web, web_of
 from tessphot_lib.io.archives.mast import list_bucket, read_script, script_url
 from tessphot_lib.io.files.fits_checksum import verify_fits
@@ -22,14 +23,14 @@ HEADERS_AT_A_TIME = 256
 LONGEST_HEADERS = 1 << 20  # [bytes]
 
 
-def run_fetch_script(output: Path, *, sector: int, settings: Mapping[str, Any]) -> None:
+def run_fetch_script(output: Path, *, sector: int, settings: MastSettings) -> None:
     """Fetch MAST's list of all images of a sector: a shell script."""
-    url = script_url(settings["servers"]["archive"], sector)
+    url = script_url(settings.servers.archive, sector)
     web_of(settings).download(url, output, verify=_verify_script)
 
 
 def run_fetch_list(
-    scripts: list[Path], output: Path, ccd_id: CcdId, *, settings: Mapping[str, Any]
+    scripts: list[Path], output: Path, ccd_id: CcdId, *, settings: MastSettings
 ) -> None:
     """List the images of a CCD.
 
@@ -39,21 +40,20 @@ def run_fetch_list(
         MAST's script for the sector; empty: ask the cloud.
     output : Path
         ``ffi_list.csv``.
-    settings : mapping
-        Section ``input.mast`` of the configuration.
+    settings : MastSettings
 
     Raises
     ------
     DownloadError
         If there are none.
     """
-    servers = settings["servers"]
+    servers = settings.servers
     if scripts:
         origin = str(scripts[0])
-        listed = read_script(scripts[0], ccd_id, mast=servers["mast"])
+        listed = read_script(scripts[0], ccd_id, mast=servers.mast)
     else:
-        origin = servers["cloud"]
-        listed = list_bucket(ccd_id, cloud=origin, retries=settings["retries"])
+        origin = servers.cloud
+        listed = list_bucket(ccd_id, cloud=origin, retries=settings.retries)
     if not listed:
         raise DownloadError(f"{origin}: no image of {ccd_id}", permanent=True)
     write_ffi_list(output, listed)
@@ -63,7 +63,7 @@ def run_fetch_list(
 
 
 def run_fetch_headers(
-    ffi_list: Path, output: Path, *, images: list[Path], settings: Mapping[str, Any]
+    ffi_list: Path, output: Path, *, images: list[Path], settings: MastSettings
 ) -> None:
     """Fetch the first headers of images, without their pixels.
 
@@ -78,8 +78,7 @@ def run_fetch_headers(
         ``ffi_headers.zip``.
     images : list of Path
         Which ones; of these paths only the names matter.
-    settings : mapping
-        Section ``input.mast`` of the configuration.
+    settings : MastSettings
     """
     listed = _find(ffi_list, images)
     web = web_of(settings)
@@ -94,7 +93,7 @@ def run_fetch_headers(
     write_headers(output, entries())
 
 
-def run_fetch(ffi_list: Path, images: list[Path], *, settings: Mapping[str, Any]) -> None:
+def run_fetch(ffi_list: Path, images: list[Path], *, settings: MastSettings) -> None:
     """Fetch the images of a block of time.
 
     An image that has come goes to a hidden folder beside; all get their final
@@ -108,8 +107,7 @@ def run_fetch(ffi_list: Path, images: list[Path], *, settings: Mapping[str, Any]
         ``ffi_list.csv``.
     images : list of Path
         To be written, all in one folder.
-    settings : mapping
-        Section ``input.mast`` of the configuration.
+    settings : MastSettings
 
     Raises
     ------
@@ -117,7 +115,7 @@ def run_fetch(ffi_list: Path, images: list[Path], *, settings: Mapping[str, Any]
         If an image cannot be had, or is damaged.
     """
     listed = _find(ffi_list, images)
-    verify = _verify_ffi if settings["checksum"] else None
+    verify = _verify_ffi if settings.checksum else None
     web = web_of(settings)
     incoming = images[0].parent / INCOMING
     here = [one for one in listed if _is_complete(incoming / one.name, one, verify)]

@@ -2,11 +2,10 @@
 
 import csv
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +14,7 @@ from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, MAS_PER_DEGREE, at
 from tessphot_lib.core.constants import DAYS_PER_YEAR
 from tessphot_lib.core.errors import DownloadError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import MastSettings
 from tessphot_lib.io.archives.download import Web, web_of
 from tessphot_lib.io.archives.tesscut_service import TicStar, ccds_at, fetch_cutouts, tic_stars
 from tessphot_lib.io.files.atomic import complete_file
@@ -34,7 +34,7 @@ def run_fetch_cutouts(
     targets: Sequence[int | Sequence[float]],
     size: int,
     ccd_ids: Sequence[CcdId],
-    settings: Mapping[str, Any],
+    settings: MastSettings,
 ) -> None:
     """Fetch a cutout of each target on each of the wanted CCDs that saw it.
 
@@ -53,8 +53,7 @@ def run_fetch_cutouts(
         Rows and columns of a cutout [pixels].
     ccd_ids : sequence of CcdId
         The wanted ones.
-    settings : mapping
-        Section ``input.mast`` of the configuration.
+    settings : MastSettings
 
     Raises
     ------
@@ -63,7 +62,7 @@ def run_fetch_cutouts(
     """
     if not targets:
         raise DownloadError("input.cutouts.targets: there are none", permanent=True)
-    web, mast = web_of(settings), settings["servers"]["mast"]
+    web, mast = web_of(settings), settings.servers.mast
     known = tic_stars(web, mast, [target for target in targets if isinstance(target, int)])
     stars = [known[one] if isinstance(one, int) else TicStar(*one) for one in targets]
     sectors = [ccd_id.sector for ccd_id in ccd_ids]

@@ -16,7 +16,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import provenance
-from tessphot_lib.core.settings import BackgroundSettings, FlagSettings, SmoothingSettings
+from tessphot_lib.core.settings import FlagSettings, PrepareSettings
 from tessphot_lib.core.sphere import unit_vector
 from tessphot_lib.io.products.average_fits import read_average_image, read_sky_offset, read_straps
 from tessphot_lib.io.products.background_grid import block_grid
@@ -49,7 +49,7 @@ def run_hdf5(
     catalog: Path,
     spacecraft: Path,
     output: Path,
-    settings: Mapping[str, Any],
+    settings: PrepareSettings,
 ) -> None:
     """Join the blocks of a CCD, smooth their backgrounds in time, and set the last flags.
 
@@ -59,15 +59,14 @@ def run_hdf5(
         In time order, in the folder of ``output`` or below it.
     spacecraft : Path
         Where TESS was.
-    settings : mapping
-        Section ``prepare`` of the configuration.
+    settings : PrepareSettings
 
     Raises
     ------
     InputDataError
         If the blocks do not belong together or the motion is not of their images.
     """
-    background = BackgroundSettings.from_mapping(settings["background"])
+    background = settings.background
     identities, window = _identities(blocks, ccd_id)
     images, motion = _images_and_motion(blocks, jitter)
     straps = read_straps(average_image)
@@ -99,7 +98,7 @@ def run_hdf5(
         grid=grid,
         pixel_flags=pixel_flags(blocks, [one.n_images for one in identities], known),
         attributes={
-            **provenance(settings, [average_image, jitter, catalog, spacecraft]),
+            **provenance(settings.as_mapping(), [average_image, jitter, catalog, spacecraft]),
             **_constants(images, settings),
             **_about_sky_and_times(read_catalog_settings(catalog), path, ccd_id),
         },
@@ -118,14 +117,12 @@ def _images_and_motion(
     return images, motion
 
 
-def _constants(
-    images: dict[str, np.ndarray], settings: Mapping[str, Any]
-) -> dict[str, int | float]:
+def _constants(images: dict[str, np.ndarray], settings: PrepareSettings) -> dict[str, int | float]:
     """Numbers that hold for the whole CCD, for the attributes of the file."""
-    background = BackgroundSettings.from_mapping(settings["background"])
+    background = settings.background
     return {
         "cadence_seconds": cadence_seconds(images["time"], images["exposure_time"]),
-        "bad_quality": int(settings["bad_quality"]),
+        "bad_quality": settings.bad_quality,
         "box_size": background.box_size,
         "mask_radius_scale": background.mask_radius_scale,
     }
@@ -150,7 +147,7 @@ def _identities(blocks: list[Path], ccd_id: CcdId) -> tuple[list[BlockIdentity],
 def _finish_backgrounds(
     images: dict[str, np.ndarray],
     motion: dict[str, np.ndarray],
-    settings: Mapping[str, Any],
+    settings: PrepareSettings,
     offset: np.ndarray,
     grid: BackgroundGrid,
 ) -> None:
@@ -158,10 +155,8 @@ def _finish_backgrounds(
     if offset.size:
         images["background"] -= offset.astype(np.float32)
     brightest = brightest_level(grid.levels(images["background"]), images["background_level"])
-    flags = FlagSettings.from_mapping(settings["flags"])
-    images["quality"] = _last_flags(images, motion, brightest, flags)
-    hours = SmoothingSettings.from_mapping(settings["smoothing"]).hours
-    _smooth(images, hours, int(settings["bad_quality"]), grid)
+    images["quality"] = _last_flags(images, motion, brightest, settings.flags)
+    _smooth(images, settings.smoothing.hours, settings.bad_quality, grid)
 
 
 def _against_average(motion: np.ndarray, is_averaged: np.ndarray) -> np.ndarray:

@@ -1,9 +1,7 @@
 """Step: star positions in the blocks of a CCD -> image motion."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
+from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.products.block_hdf5 import read_all_images, read_images, read_motion_stars
 from tessphot_lib.io.products.jitter_ecsv import write_jitter
 from tessphot_lib.motion.affine_fit import fit_motion, relative_to
@@ -21,7 +20,7 @@ HEADER_ERROR = 0.01  # [pixels] 1-sigma error stated for motions taken from the 
 
 
 def run_jitter(
-    blocks: list[Path], output: Path, ccd_id: CcdId, *, settings: Mapping[str, Any]
+    blocks: list[Path], output: Path, ccd_id: CcdId, *, settings: PrepareSettings
 ) -> None:
     """Fit the motion of each image against the reference image.
 
@@ -31,8 +30,8 @@ def run_jitter(
         In time order.
     output : Path
         ``jitter.ecsv``
-    settings : mapping
-        Section ``prepare`` of the configuration.
+    settings : PrepareSettings
+        ``bad_quality`` of them.
 
     Notes
     -----
@@ -43,7 +42,7 @@ def run_jitter(
     stars = read_motion_stars(blocks[0])
     displaced = (_displacements(blocks, stars, axis) for axis in ("row", "column"))
     motion, error, n_used = fit_motion(*displaced, stars["row"], stars["column"])
-    reference = reference_index(images["time"], images["quality"], motion, settings["bad_quality"])
+    reference = reference_index(images["time"], images["quality"], motion, settings.bad_quality)
     if reference is not None:
         motion = relative_to(motion, motion[reference])
     header = images["header_motion"]
@@ -73,7 +72,7 @@ def run_jitter(
         error=error,
         n_stars=n_used,
         source=source,
-        attributes=provenance(settings, blocks),
+        attributes=provenance(settings.as_mapping(), blocks),
     )
 
 

@@ -1,10 +1,8 @@
 """Step: average image and catalog of a CCD -> its pixel response function."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.prf_model import Prf
@@ -24,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def run_prf(
-    pixels: Path, catalog: Path, output: Path, ccd_id: CcdId, *, settings: Mapping[str, Any]
+    pixels: Path, catalog: Path, output: Path, ccd_id: CcdId, *, settings: PrfSettings
 ) -> None:
     """Take the PRF from the stars of the images, or from the mission's files.
 
@@ -34,26 +32,25 @@ def run_prf(
         ``pixels.hdf5``, ``catalog.sqlite``.
     output : Path
         ``prf.fits``.
-    settings : mapping
-        Section ``prf`` of the configuration.
+    settings : PrfSettings
 
     Raises
     ------
     InputDataError
         If the mission's files are asked for and not found, or cannot be read.
     """
-    wanted, inputs = PrfSettings.from_mapping(settings), [pixels, catalog]
-    if wanted.source == "spoc":
-        inputs = paths = find_spoc_prf(Path(str(wanted.folder)).expanduser(), ccd_id)
+    inputs = [pixels, catalog]
+    if settings.source == "spoc":
+        inputs = paths = find_spoc_prf(Path(str(settings.folder)).expanduser(), ccd_id)
         read = read_spoc_prf(paths)
         source = f"spoc: {paths[0].name}"[:68]
         prf = prf_from_samples(read.row, read.column, read.samples, read.per_pixel, source=source)
-    elif wanted.source == "generic":
+    elif settings.source == "generic":
         prf, inputs = generic_prf(), []
     else:
-        prf = _from_data(pixels, catalog, wanted)
+        prf = _from_data(pixels, catalog, settings)
     log.info("%s: PRF from %s, zero point %.3f mag", ccd_id, prf.source, prf.zeropoint)
-    made_by = provenance({"prf": dict(settings)}, inputs)
+    made_by = provenance({"prf": settings.as_mapping()}, inputs)
     write_prf(output, prf, ccd_id, attributes=made_by)
 
 

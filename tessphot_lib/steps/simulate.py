@@ -1,9 +1,8 @@
 """Step: settings -> images of a simulated sector."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.simulation_settings import SimulationSettings
@@ -20,14 +19,13 @@ def run_simulate(
     images: Sequence[Path],
     *,
     window: Window,
-    settings: Mapping[str, Any],
+    settings: SimulationSettings,
     faint_limit: float,
 ) -> None:
     """Write simulated full-frame images; which ones, their names say.
 
     An image depends on the settings, the CCD and its name alone.
     """
-    settings = SimulationSettings.from_mapping(settings)
     indices = [cadence_index(path.name, ccd_id, settings) for path in images]
     scene = build_scene(ccd_id, window=window, settings=settings, faint_limit=faint_limit)
     renderer = Renderer(scene)

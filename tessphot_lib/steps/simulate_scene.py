@@ -1,9 +1,7 @@
 """Step: settings -> the stars of a simulated CCD."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.simulation_settings import SimulationSettings
@@ -19,18 +17,17 @@ def run_simulate_scene(
     truth: Path,
     *,
     window: Window,
-    settings: Mapping[str, Any],
+    settings: SimulationSettings,
     faint_limit: float,
 ) -> None:
     """Write the catalog and the truth of a simulated CCD.
 
-    ``settings`` is the section ``simulation`` of the configuration,
-    ``faint_limit`` [Tmag] where the catalog ends.
+    ``faint_limit`` [Tmag] is where the catalog ends.
     """
     scene = build_scene(
         ccd_id,
         window=window,
-        settings=SimulationSettings.from_mapping(settings),
+        settings=settings,
         faint_limit=faint_limit,
     )
     write_tic(tic, scene)

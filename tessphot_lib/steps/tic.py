@@ -2,9 +2,7 @@
 
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +11,7 @@ from tessphot_lib.catalog.footprint import GRID_STEP, Footprint, Surroundings, g
 from tessphot_lib.catalog.sky_grid import SkyCell, cells_at
 from tessphot_lib.core.errors import InputDataError, ServiceError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import CatalogSettings
 from tessphot_lib.core.wcs import ffi_wcs
 from tessphot_lib.io.archives.tic_service import TITLES, Cone, Patience, StarService, TooMuchError
 from tessphot_lib.io.files.atomic import complete_file
@@ -35,7 +34,7 @@ def run_tic(
     output: Path,
     ccd_id: CcdId,
     *,
-    settings: Mapping[str, Any],
+    settings: CatalogSettings,
     window: Window,
     patience: Patience | None = None,
     cutouts: Path | None = None,
@@ -52,9 +51,8 @@ def run_tic(
         from the pointing of the sector.
     output : Path
         A FITS file, to be read by `tessphot_lib.io.stars.tic.read_tic`.
-    settings : mapping
-        Section ``catalog`` of the configuration: ``source`` (``mast`` or
-        ``vizier``), ``buffer`` [deg], ``faint_limit`` [mag], ``cache``.
+    settings : CatalogSettings
+        ``source`` (``mast`` or ``vizier``), ``buffer``, ``faint_limit`` and ``cache`` of them.
     window : Window
         Science pixels that are used.
     cutouts : Path, optional
@@ -65,7 +63,7 @@ def run_tic(
     ServiceError
         If the service does not answer.
     """
-    margin = float(settings["buffer"]) + FAST_MOVERS
+    margin = float(settings.buffer) + FAST_MOVERS
     if ffi_table is None:
         footprints = [Footprint(pointing_wcs(ccd_id), window)]
         margin += POINTING_MARGIN
@@ -78,11 +76,11 @@ def run_tic(
         origin = cutouts.name
     cells = cells_at(*grid_of(footprints, margin + CELL_MARGIN))
     surroundings = Surroundings(footprints, margin)
-    faint_limit = float(settings["faint_limit"])
+    faint_limit = float(settings.faint_limit)
     stock = CellStock(
-        StarService(settings["source"], patience),
+        StarService(settings.source, patience),
         faint_limit,
-        cache_folder(settings["cache"]) / f"tic{TIC_VERSION}-{settings['source']}",
+        cache_folder(settings.cache) / f"tic{TIC_VERSION}-{settings.source}",
     )
     parts = []
     for number, cell in enumerate(cells, start=1):
@@ -92,7 +90,7 @@ def run_tic(
         parts.append(near.astype({"objType": "category", "disposition": "category"}))
         log.info("cell %d of %d: %d stars, %d are near", number, len(cells), len(stars), len(near))
     cards = [
-        ("ORIGIN", TITLES[settings["source"]], "who the stars are from"),
+        ("ORIGIN", TITLES[settings.source], "who the stars are from"),
         ("TICVER", TIC_VERSION, "version of the TESS Input Catalog"),
         ("CCD_ID", str(ccd_id), "sector, camera and CCD"),
         ("FAINT", faint_limit, "[mag] fainter stars (Tmag) are not in the list"),

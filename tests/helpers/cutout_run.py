@@ -9,6 +9,8 @@ from pipeline_run import PROJECT, by_tic_id
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import CatalogSettings, PrepareSettings, PrfSettings
+from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.io.images.cutout_files import find_cutouts
 from tessphot_lib.steps.average_image import run_average_image
 from tessphot_lib.steps.catalog import run_catalog
@@ -24,15 +26,17 @@ from tessphot_lib.steps.todo import run_todo
 CCD = CcdId(14, 3, 4)
 WINDOW = Window(1744, 1840, 204, 316)
 DEFAULTS = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
-PREPARE, PHOTOMETRY = DEFAULTS["prepare"], DEFAULTS["photometry"] | {"tiles": [1, 1]}
-SIMULATION = DEFAULTS["simulation"] | {"seed": 9, "n_images": 30, "gap_after": 20, "gap_days": 0.1}
-SIMULATION |= {"scattered_every": 30, "scattered_images": 8, "reflection_level": 0}
-SIMULATION |= {f"{kind}_every": 0 for kind in ("dump", "coarse", "zero", "nan", "failed_wcs")}
+PREPARE, PHOTOMETRY = PrepareSettings(), DEFAULTS["photometry"] | {"tiles": [1, 1]}
+SIMULATION = SimulationSettings(
+    **{"seed": 9, "n_images": 30, "gap_after": 20, "gap_days": 0.1},
+    **{"scattered_every": 30, "scattered_images": 8, "reflection_level": 0},
+    **{f"{kind}_every": 0 for kind in ("dump", "coarse", "zero", "nan", "failed_wcs")},
+)
 FAINT_LIMIT = 14.5
 
 
 def catalog(home, tic, cutouts, ccd_id=CCD):
-    settings = {"buffer": 0.2, "faint_limit": 18.0}
+    settings = CatalogSettings(buffer=0.2, faint_limit=18.0)
     window = WINDOW if cutouts is None else Window()
     output = home / "catalog.sqlite"
     run_catalog(
@@ -58,7 +62,7 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
         output=pixels,
         settings=PREPARE,
     )
-    run_prf(pixels, stars, home / "prf.fits", ccd_id, settings={})
+    run_prf(pixels, stars, home / "prf.fits", ccd_id, settings=PrfSettings())
     run_todo(
         ccd_id,
         pixels=pixels,

@@ -26,7 +26,6 @@ from pipeline_run import by_tic_id
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.core.star_warnings import LIMITED_APERTURE
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -47,7 +46,7 @@ def sector(tmp_path_factory):
     common = {"window": WINDOW, "settings": SIMULATION, "faint_limit": 18.0}
     tic = folder / "tic.csv"
     run_simulate_scene(CCD, tic, folder / "truth.hdf5", **common)
-    names = ffi_names(CCD, SimulationSettings.from_mapping(SIMULATION))
+    names = ffi_names(CCD, SIMULATION)
     paths = [folder / "ffi" / name for name in names]
     paths[0].parent.mkdir()
     run_simulate(CCD, paths, **common)

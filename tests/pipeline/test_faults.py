@@ -11,6 +11,7 @@ from pipeline_run import CCD, PROJECT, link_image
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.steps.average_image import run_average_image
 from tessphot_lib.steps.backgrounds import run_backgrounds
 from tessphot_lib.steps.hdf5 import run_hdf5
@@ -36,12 +37,12 @@ def blocks(ccd):
 
 def average(ccd):
     run_average_image(
-        blocks(ccd), ccd / "catalog.sqlite", ccd / "new", CCD_ID, settings=DEFAULTS["prepare"]
+        blocks(ccd), ccd / "catalog.sqlite", ccd / "new", CCD_ID, settings=PrepareSettings()
     )
 
 
 def jitter(ccd):
-    run_jitter(blocks(ccd), ccd / "new", CCD_ID, settings=DEFAULTS["prepare"])
+    run_jitter(blocks(ccd), ccd / "new", CCD_ID, settings=PrepareSettings())
 
 
 def hdf5(ccd):
@@ -53,7 +54,7 @@ def hdf5(ccd):
         catalog=ccd / "catalog.sqlite",
         spacecraft=ccd.parent / "spacecraft_sector14.ecsv",
         output=ccd / "new",
-        settings=DEFAULTS["prepare"],
+        settings=PrepareSettings(),
     )
 
 
@@ -137,7 +138,7 @@ def backgrounds(small_run, images, ccd):
         ccd / "new",
         CCD_ID,
         window=Window.from_config(small_run.config["input"]["window"]),
-        settings=DEFAULTS["prepare"],
+        settings=PrepareSettings(),
         on_bad_image="error",
     )
 

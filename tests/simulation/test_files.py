@@ -35,19 +35,20 @@ from tessphot_lib.steps.simulate_scene import run_simulate_scene
 CCD = CcdId(14, 1, 2)
 WINDOW = Window(100, 160, 1900, 2000)  # not square, off the middle
 SETTINGS = {"n_images": 64, "stars_per_ccd": 30000}
+STANDARD = SimulationSettings(**SETTINGS)
 
 
 def simulate(folder, ccd_id=CCD, window=WINDOW, which=(0,), **settings):
     """Write some images; return their paths."""
-    settings = SETTINGS | settings
-    names = ffi_names(ccd_id, SimulationSettings(**settings))
+    settings = SimulationSettings(**SETTINGS | settings)
+    names = ffi_names(ccd_id, settings)
     paths = [folder / names[index] for index in which]
     run_simulate(ccd_id, paths, window=window, settings=settings, faint_limit=17.0)
     return paths
 
 
 def index_of(kind, ccd_id=CCD):
-    settings = SimulationSettings(**SETTINGS)
+    settings = STANDARD
     return next(i for i in range(64) if image_kind(ccd_id, i, settings) == kind)
 
 
@@ -224,14 +225,15 @@ def test_other_seeds_and_ccds_give_other_images(tmp_path):
 
 @pytest.mark.parametrize("ccd_id", [CcdId(1, 1, 1), CCD, CcdId(20, 3, 3), CcdId(14, 4, 4)], ids=str)
 def test_catalog_and_header_lead_to_the_pixels_of_the_stars(tmp_path, ccd_id):
-    settings = SETTINGS | {"wcs_error": 0.0, "failed_wcs_every": 0, "n_images": 1250}
+    changed = {"wcs_error": 0.0, "failed_wcs_every": 0, "n_images": 1250}
+    settings = SimulationSettings(**SETTINGS | changed)
     window = Window(0, 2048, 900, 1000)
     run_simulate_scene(
         ccd_id, tmp_path / "tic.csv", tmp_path / "truth.hdf5",
         window=window, settings=settings, faint_limit=12.0,
     )  # fmt: skip
     # The last image, a whole sector's aberration away from the first.
-    names = ffi_names(ccd_id, SimulationSettings(**settings))
+    names = ffi_names(ccd_id, settings)
     run_simulate(ccd_id, [tmp_path / names[-2]], window=window, settings=settings, faint_limit=12.0)
     rows = [row for row in read_tic(tmp_path / "tic.csv") if row["pmRA"] and not row["disposition"]]
     scene = read_scene(tmp_path / "truth.hdf5")
@@ -295,7 +297,7 @@ def test_camera_axis_is_where_it_is_on_tess(ccd):
 
 
 def test_failed_wcs_is_absurd_or_missing(tmp_path):
-    settings = SimulationSettings(**SETTINGS)
+    settings = STANDARD
     scene = build_scene(CCD, window=WINDOW, settings=settings)
     failed = [index for index in range(64) if has_failed_wcs(scene, index)]
     assert len(failed) == 1
@@ -309,7 +311,7 @@ def test_failed_wcs_is_absurd_or_missing(tmp_path):
 
 def test_catalog_has_the_columns_of_mast_and_its_flaws(tmp_path):
     tic, truth = tmp_path / "tic.csv", tmp_path / "truth.hdf5"
-    run_simulate_scene(CCD, tic, truth, window=WINDOW, settings=SETTINGS, faint_limit=17.0)
+    run_simulate_scene(CCD, tic, truth, window=WINDOW, settings=STANDARD, faint_limit=17.0)
     rows = read_tic(tic)
     assert {"ID", "ra", "dec", "pmRA", "pmDEC", "Tmag", "Teff", "objType", "disposition"} <= set(
         rows[0]
@@ -343,7 +345,12 @@ def test_catalog_has_the_columns_of_mast_and_its_flaws(tmp_path):
 def test_truth_of_another_version_is_refused(tmp_path):
     truth = tmp_path / "truth.hdf5"
     run_simulate_scene(
-        CCD, tmp_path / "tic.csv", truth, window=WINDOW, settings=SETTINGS, faint_limit=17.0
+        CCD,
+        tmp_path / "tic.csv",
+        truth,
+        window=WINDOW,
+        settings=SimulationSettings(**SETTINGS),
+        faint_limit=17.0,
     )
     with h5py.File(truth, "r+") as file:
         file["stars/row"][0] += 0.1
@@ -353,9 +360,7 @@ def test_truth_of_another_version_is_refused(tmp_path):
 
 def test_file_holds_what_was_rendered(tmp_path):
     (path,) = simulate(tmp_path, which=(9,))
-    scene = build_scene(
-        CCD, window=WINDOW, settings=SimulationSettings(**SETTINGS), faint_limit=17.0
-    )
+    scene = build_scene(CCD, window=WINDOW, settings=STANDARD, faint_limit=17.0)
     image = Renderer(scene).render(9)
     inside = (slice(100, 160), slice(1944, 2044))
     assert np.array_equal(fits.getdata(path, 1)[inside], image.flux)

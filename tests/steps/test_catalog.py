@@ -14,6 +14,7 @@ from star_tables import STAR_TABLES, write_star_table
 from tessphot_lib.catalog.proper_motion import at_epoch
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import CatalogSettings
 from tessphot_lib.core.star_table_formats import FORMATS, table_format
 from tessphot_lib.io.images.cutout_table import write_cutout_table
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
@@ -112,7 +113,7 @@ def run(
         folder / name,
         folder / "catalog.sqlite",
         CCD,
-        settings={"buffer": buffer, "faint_limit": faint_limit},
+        settings=CatalogSettings(buffer=buffer, faint_limit=faint_limit),
         window=window,
         cutouts=cutouts,
     )
@@ -264,7 +265,7 @@ def test_centre_of_a_real_camera(tmp_path):
         tmp_path / "tic.csv",
         tmp_path / "catalog.sqlite",
         ccd_id,
-        settings={"buffer": 0.1, "faint_limit": 15.0},
+        settings=CatalogSettings(buffer=0.1, faint_limit=15.0),
         window=Window(),
     )
     known, about = read_catalog(tmp_path / "catalog.sqlite")

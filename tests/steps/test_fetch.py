@@ -1,12 +1,14 @@
 """Lists, headers and images from an archive on this machine, by the code of the jobs."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from archive import STAMPS, Archive, ffi_bytes, ffi_name, fill, serving, unused_address
 
 from tessphot_lib.core.errors import DownloadError, InputDataError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import MastSettings, ServerSettings
 from tessphot_lib.io.archives.mast import read_script
 from tessphot_lib.io.images.ffi_files import INCOMING, FfiFile, set_aside
 from tessphot_lib.io.images.ffi_headers import read_headers, two_headers
@@ -34,11 +36,8 @@ def archive():
 
 @pytest.fixture
 def settings(archive):
-    servers = {"cloud": archive.url, "archive": archive.url, "mast": archive.url}
-    return {
-        **{"connections": 3, "retries": 2, "pause": 0.01, "timeout": 0.7, "checksum": True},
-        **{"servers": servers},
-    }
+    servers = ServerSettings(cloud=archive.url, archive=archive.url, mast=archive.url)
+    return MastSettings(connections=3, retries=2, pause=0.01, timeout=0.7, servers=servers)
 
 
 @pytest.fixture
@@ -110,7 +109,7 @@ def test_what_the_cloud_does_not_have(archive, settings, tmp_path, ccd_id, reaso
 
 
 def test_cloud_that_is_not_there(settings, tmp_path):
-    settings["servers"]["cloud"] = unused_address()
+    settings = replace(settings, servers=ServerSettings(cloud=unused_address()))
     with pytest.raises(DownloadError, match=r"s0014/ cannot be listed: Could not connect"):
         run_fetch_list([], tmp_path / "list.csv", CCD, settings=settings)
 
@@ -193,7 +192,7 @@ def test_image_that_is_damaged_in_the_archive(archive, settings, listed, tmp_pat
     archive.files[at_bucket(NAMES[0])] = bytes(content)
     with pytest.raises(DownloadError, match=r"HDU 1 has a wrong DATASUM: .* \(the same twice\)"):
         run_fetch(listed, [tmp_path / NAMES[0]], settings=settings)
-    run_fetch(listed, [tmp_path / NAMES[0]], settings=settings | {"checksum": False})
+    run_fetch(listed, [tmp_path / NAMES[0]], settings=replace(settings, checksum=False))
     assert (tmp_path / NAMES[0]).read_bytes() == bytes(content)
 
 

@@ -12,6 +12,7 @@ from astropy.io import fits
 
 from tessphot_lib.core.errors import DownloadError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import MastSettings, ServerSettings
 from tessphot_lib.io.archives.download import Web
 from tessphot_lib.io.archives.tesscut_service import TicStar, tic_stars
 from tessphot_lib.steps.fetch_cutouts import run_fetch_cutouts
@@ -99,14 +100,16 @@ def archive():
 @pytest.fixture
 def fetch(archive, tmp_path):
     def call(targets, *, ccd_ids=(CCD,), size=5):
-        settings = {"connections": 2, "retries": 2, "pause": 0.01, "timeout": 2.0}
+        servers = ServerSettings(mast=archive.url)
         run_fetch_cutouts(
             tmp_path / "cutouts.csv",
             folder=tmp_path / "cutouts",
             targets=targets,
             size=size,
             ccd_ids=list(ccd_ids),
-            settings=settings | {"servers": {"mast": archive.url}},
+            settings=MastSettings(
+                connections=2, retries=2, pause=0.01, timeout=2.0, servers=servers
+            ),
         )
         with (tmp_path / "cutouts.csv").open() as file:
             return [

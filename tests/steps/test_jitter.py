@@ -6,12 +6,14 @@ import pytest
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.products.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, write_block
 from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.steps.jitter import reference_index, run_jitter
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(0, 4, 0, 5)
+SETTINGS = PrepareSettings.from_params({"bad_quality": 4335})
 N_IMAGES, N_STARS = 9, 25
 BLIND, LOST = 3, 6  # images without measured stars; the second has no WCS either
 REFERENCE = 4  # in the middle
@@ -66,7 +68,12 @@ def test_motion_of_stars_or_else_of_the_header(tmp_path, star_positions):
         write(tmp_path / f"b{first}.hdf5", first, last, motion, star_positions)
         for first, last in ((0, 5), (5, N_IMAGES))
     ]
-    run_jitter(blocks, tmp_path / "jitter.ecsv", CCD, settings={"bad_quality": 4335})
+    run_jitter(
+        blocks,
+        tmp_path / "jitter.ecsv",
+        CCD,
+        settings=SETTINGS,
+    )
     found = read_jitter(tmp_path / "jitter.ecsv")
     source = np.full(N_IMAGES, "stars", dtype="<U6")
     source[BLIND], source[LOST] = "header", "none"

@@ -23,6 +23,7 @@ from tessphot_lib.catalog.footprint import Footprint
 from tessphot_lib.catalog.proper_motion import at_epoch
 from tessphot_lib.core.errors import InputDataError, ServiceError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import CatalogSettings
 from tessphot_lib.core.sphere import separation
 from tessphot_lib.core.wcs import ffi_wcs
 from tessphot_lib.io.archives import tic_service
@@ -181,12 +182,13 @@ def fetch(
     cutouts=None,
     **changed,
 ):
-    told = {"source": source, "buffer": BUFFER, "faint_limit": FAINT_LIMIT}
+    values = {"source": source, "buffer": BUFFER, "faint_limit": FAINT_LIMIT}
+    values |= {"cache": str(folder / "cache")} | changed
     run_tic(
         folder / ffi_table if ffi_table else None,
         folder / "tic.fits",
         ccd_id,
-        settings=told | {"cache": str(folder / "cache")} | changed,
+        settings=CatalogSettings(**values),
         window=window,
         patience=SOON,
         cutouts=cutouts,
@@ -200,7 +202,7 @@ def catalog(folder, *, window=WHOLE, buffer=BUFFER, tic="tic.fits", cutouts=None
         folder / tic,
         folder / "catalog.sqlite",
         CCD,
-        settings={"buffer": buffer, "faint_limit": FAINT_LIMIT},
+        settings=CatalogSettings(buffer=buffer, faint_limit=FAINT_LIMIT),
         window=window,
         cutouts=cutouts,
     )

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.logs import log_to
+from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.steps.cutouts import run_cutouts
 
 log_to(snakemake.log[0])
@@ -11,5 +12,5 @@ run_cutouts(
     Path(snakemake.input.catalog),
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
-    settings=snakemake.params.settings,
+    settings=PrepareSettings.from_params(snakemake.params.settings),
 )

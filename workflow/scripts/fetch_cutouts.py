@@ -2,6 +2,7 @@ from pathlib import Path
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.logs import log_to
+from tessphot_lib.core.settings import MastSettings
 from tessphot_lib.steps.fetch_cutouts import run_fetch_cutouts
 
 log_to(snakemake.log[0])
@@ -11,5 +12,5 @@ run_fetch_cutouts(
     targets=snakemake.params.targets,
     size=snakemake.params.size,
     ccd_ids=[CcdId.from_string(ccd_id) for ccd_id in snakemake.params.ccd_ids],
-    settings=snakemake.config["input"]["mast"],
+    settings=MastSettings.from_params(snakemake.config["input"]["mast"]),
 )

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.logs import log_to
+from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.steps.hdf5 import run_hdf5
 
 log_to(snakemake.log[0])
@@ -13,5 +14,5 @@ run_hdf5(
     catalog=Path(snakemake.input.catalog),
     spacecraft=Path(snakemake.input.spacecraft),
     output=Path(snakemake.output[0]),
-    settings=snakemake.params.settings,
+    settings=PrepareSettings.from_params(snakemake.params.settings),
 )

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.logs import log_to
+from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.steps.jitter import run_jitter
 
 log_to(snakemake.log[0])
@@ -9,5 +10,5 @@ run_jitter(
     [Path(block) for block in snakemake.input.blocks],
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
-    settings=snakemake.params.settings,
+    settings=PrepareSettings.from_params(snakemake.params.settings),
 )

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.logs import log_to
+from tessphot_lib.core.settings import PrfSettings
 from tessphot_lib.steps.prf import run_prf
 
 log_to(snakemake.log[0])
@@ -10,5 +11,5 @@ run_prf(
     Path(snakemake.input.catalog),
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
-    settings=snakemake.params.settings,
+    settings=PrfSettings.from_params(snakemake.params.settings),
 )

@@ -15,7 +15,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ import requests
 
 import tessphot_lib
 from tessphot_lib.core.errors import DownloadError, InputDataError
+from tessphot_lib.core.settings import MastSettings
 from tessphot_lib.io.files.atomic import complete_file
 
 log = logging.getLogger(__name__)
@@ -338,6 +339,11 @@ def _innermost(error: BaseException) -> str:
     return str(error)
 
 
-def web_of(settings: Mapping[str, Any]) -> Web:
+def web_of(settings: MastSettings) -> Web:
     """Make the visitor of servers that section ``input.mast`` of the configuration describes."""
-    return Web(**{name: settings[name] for name in ("connections", "retries", "pause", "timeout")})
+    return Web(
+        connections=settings.connections,
+        retries=settings.retries,
+        pause=settings.pause,
+        timeout=settings.timeout,
+    )
