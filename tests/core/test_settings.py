@@ -260,3 +260,11 @@ def test_rejected_bits_are_the_ones_of_the_mission():
         | CadenceFlag.MANUAL_EXCLUDE
         | CadenceFlag.SCATTERED_LIGHT
     )
+
+
+def test_settings_are_values_only():
+    """Methods would not be in the digest of a step, which only gets the values."""
+    for kind in {*sections(), *METHODS.values()}:
+        own = {name for name, value in vars(kind).items() if callable(value)}
+        assert {name for name in own if not name.startswith("__")} == set(), kind
+        assert not any(isinstance(value, property) for value in vars(kind).values()), kind
