@@ -15,7 +15,7 @@ from typing import Any
 from uuid import uuid4
 
 import tessphot_lib
-from tessphot_lib.core.code_reach import Library
+from tessphot_lib.core.code_reach import Library, syntax_digest
 
 PACKAGE = "tessphot_lib"
 ENTRY = "run_"  # what the functions are called that a rule runs
@@ -44,6 +44,25 @@ def code_digest(module: str, root: Path | None = None) -> str:
         return _step_digests()[module]
     library = Library(_package_root() if root is None else root, PACKAGE)
     return library.digest(module, ENTRY)[:DIGEST_LENGTH]
+
+
+def rule_digest(step: str, scripts: Path) -> str:
+    """Digest the code of a step and the script of its rule, which has the same name.
+
+    Parameters
+    ----------
+    step : str
+        Such as ``backgrounds``.
+    scripts : Path
+        Folder of the scripts.
+    """
+    return f"{code_digest(f'{PACKAGE}.steps.{step}')}-{script_digest(scripts / f'{step}.py')}"
+
+
+@cache
+def script_digest(script: Path) -> str:
+    """Digest the script of a rule by itself; comments do not count. Twelve hexadecimal digits."""
+    return syntax_digest(script.read_bytes())[:DIGEST_LENGTH]
 
 
 def code_behind(module: str) -> set[str]:

@@ -10,7 +10,7 @@ from paths import PROJECT
 import tessphot_lib
 from tessphot_lib.core import provenance
 from tessphot_lib.core.code_reach import Library
-from tessphot_lib.core.provenance import code_digest, software_version
+from tessphot_lib.core.provenance import code_digest, script_digest, software_version
 
 SOURCES = {
     "__init__.py": '__version__ = "1.0"\n',
@@ -328,6 +328,19 @@ def test_digests_are_kept_until_a_source_changes(own_library, monkeypatch):
     kept.parent.rmdir()
     kept.parent.write_text("a file where no folder can be made")
     assert ask() == digests(own_library)["two"]
+
+
+def test_digest_of_a_script(tmp_path):
+    def digest(source):
+        script_digest.cache_clear()
+        (tmp_path / "script.py").write_text(source)
+        return script_digest(tmp_path / "script.py")
+
+    source = "import os\n\nfrom library import run\n\nrun(os.path, x=1)\n"
+    same = '"""A script."""\nimport os\nfrom library import run  # it\nrun(\n    os.path, x=1,\n)\n'
+    assert digest(source) == digest(same)
+    for old, new in (("x=1", "x=2"), ("path", "sep"), ("library", "books"), ("import os\n", "")):
+        assert digest(source.replace(old, new)) != digest(source)
 
 
 def test_version_begins_with_the_release():

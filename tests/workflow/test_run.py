@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 import yaml
+from paths import PROJECT
 
 CCD = "s0014-cam1-ccd1"
 AFTER_A_BLOCK = {
@@ -196,6 +197,18 @@ def test_code_reruns_what_depends_on_it(plan, project):
     assert plan() == {}
     stage.write_text(source.replace("called with %s", "called as %s"))
     assert set(plan()) == {"ccd_todo", "trends", "tile_photometry", "collect", "check", "all"}
+
+
+def test_script_reruns_its_rule_but_not_by_its_comments(plan, project):
+    (project / "workflow").unlink()
+    shutil.copytree(PROJECT / "workflow", project / "workflow")
+    script = project / "workflow" / "scripts" / "todo.py"
+    source = script.read_text()
+    script.write_text(f"# A comment.\n{source}\n# And another.\n")
+    assert plan() == {}
+    assert source.count("None,\n") == 2
+    script.write_text(source.replace("None,\n", "False,\n"))
+    assert set(plan()) == {"todo", "trends", "photometry", "collect", "check", "all"}
 
 
 def test_job_on_a_node_does_not_search_for_images(images, snakemake, sector14, project):

@@ -14,7 +14,7 @@ os.environ.update(
 
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.core.provenance import code_digest
+from tessphot_lib.core.provenance import rule_digest
 from tessphot_lib.plan.ancient import look_behind_ancient
 from tessphot_lib.plan.folders import output_folder, with_paths_from
 from tessphot_lib.plan.resources import cutout_memory, growing
@@ -90,8 +90,9 @@ def ffi_tables_of_sector(wildcards):
 
 
 def code_of(*steps):
-    """A digest of the code behind steps, so that jobs run again when that changes."""
-    return lambda wildcards: " ".join(code_digest(f"tessphot_lib.steps.{step}") for step in steps)
+    """A digest of the code behind steps and their scripts, so that jobs run again with it."""
+    scripts = PROJECT / "workflow" / "scripts"
+    return lambda wildcards: " ".join(rule_digest(step, scripts) for step in steps)
 
 
 def kept_or_temporary(path):
