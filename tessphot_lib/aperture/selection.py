@@ -4,6 +4,10 @@ Every pixel belongs to the catalog star that is expected to give it the most
 light (`tessphot_lib.aperture.assignment`); a star's aperture is the part of its pixels
 that stands out of the local sky and is connected to the star. Light that no
 single star dominates is shared honestly: it goes to one of them, never to two.
+Significant pixels that hang together, divided where stars are close, are the apertures
+of K2P2 (Lund et al. 2015, ApJ 806, 30) and of TASOC (Handberg et al. 2021, AJ 162, 170);
+those with the best signal to noise among them are the optimal apertures of Kepler
+(Smith et al. 2016, PASP 128, 124501).
 
 Arrays cover the window of the CCD; positions are science pixels.
 """
@@ -88,6 +92,7 @@ def find_apertures(
         One per measured star. No pixel without data is ever in an aperture;
         apertures found by significance do not overlap, minimum apertures may.
     """
+    # What is significant in the local sky, or full, and whose each pixel is.
     owner = pixel_owners(window, row, column, tmag, max_radius=max_radius)
     level, scatter = sky_noise(average_image, sky, sky_elsewhere)
     with np.errstate(invalid="ignore"):
@@ -97,10 +102,12 @@ def find_apertures(
     finite = np.isfinite(average_image)
     apertures = []
     for index, star in enumerate(measured):
+        # The star's pixels that stand out and hang together with its position ...
         stamp = stamp_window(row[star], column[star], tmag[star], window, max_radius)
         cut = stamp.slices_in(window)
         centre = round(row[star]) - stamp.row0, round(column[star]) - stamp.column0
         mask = _connected((owner[cut] == star) & (significant[cut] | full[cut]), *centre)
+        # ... or, of these, the ones that give the best signal to noise, still in one piece ...
         if noise is not None and known_light and tmag[star] > OPTIMAL_TMAG and mask.any():
             images = known_light.images[(slice(None), *cut)]
             mask = _best_pixels(
@@ -112,15 +119,13 @@ def find_apertures(
                 *size_limits(tmag[star]),
             )
             mask = _connected(mask, *centre)
+        # ... without holes; or else the pixels around it, if that is too little.
         mask = ndimage.binary_fill_holes(mask) & (owner[cut] == star) & finite[cut]
         is_minimum = bool(mask.sum() < min_pixels)
         if is_minimum:
             mask = _core(stamp, row[star], column[star]) & finite[cut]
-        beyond = _pixels_beyond(mask, stamp, finite, window)
-        at_edge = mask & _border(mask.shape)
-        if beyond.any():
-            beside = ndimage.binary_dilation(beyond, structure=NEIGHBORS)
-            at_edge |= mask & beside[1:-1, 1:-1]
+        # Light that goes on beyond missing pixels, or the edge of the stamp, is lost.
+        at_edge, is_limited = _where_cut(mask, stamp, finite, window)
         light, has_unknown_light = None, False
         if known_light:
             images = known_light.images[(slice(None), *cut)]
@@ -133,7 +138,6 @@ def find_apertures(
                 is_saturated=bool(tmag[star] < SATURATION_TMAG),
             )
         cut_flux = float(average_image[cut][at_edge].sum())
-        is_limited = bool(beyond.any())
         apertures.append(
             Aperture(
                 stamp,
@@ -222,6 +226,18 @@ def _border(shape: tuple[int, int]) -> NDArray:
     border = np.ones(shape, dtype=bool)
     border[1:-1, 1:-1] = False
     return border
+
+
+def _where_cut(
+    mask: NDArray, stamp: Window, finite: NDArray, window: Window
+) -> tuple[NDArray, bool]:
+    """Pixels of a mask beside which it may go on, bool; whether pixels are missing there."""
+    beyond = _pixels_beyond(mask, stamp, finite, window)
+    at_edge = mask & _border(mask.shape)
+    if not beyond.any():
+        return at_edge, False
+    beside = ndimage.binary_dilation(beyond, structure=NEIGHBORS)
+    return at_edge | (mask & beside[1:-1, 1:-1]), True
 
 
 def _pixels_beyond(mask: NDArray, stamp: Window, finite: NDArray, window: Window) -> NDArray:

@@ -3,7 +3,9 @@
 The sky is what is left when stars are known: outside the star mask, the
 clipped mean of each cell of a mesh is taken, and the background is the smooth
 surface (a bicubic spline with its nodes at the centres of the cells) whose
-own means over the cells are these: `tessphot_lib.core.mesh` evaluates it.
+own means over the cells are these: `tessphot_lib.core.mesh` evaluates it. Clipping
+in the cells of a mesh and a bicubic spline between them are the way of SExtractor
+(Bertin & Arnouts 1996, A&AS 117, 393).
 
 photutils' ``Background2D`` does much the same, and the tests compare with it.
 It is not used here because it took 4.2 probes for a full image where

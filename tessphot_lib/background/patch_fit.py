@@ -19,16 +19,17 @@ from tessphot_lib.core.patches import N_TERMS, polynomial_terms
 DEGREE_BY_SIDE = ((0, 0), (7, 1), (40, 2))  # (smallest side [pixels], degree)
 TERMS_OF_DEGREE = (1, 3, 6)
 
-
-FAINT_SHARE = 0.10  # of a patch's pixels are fainter than its sky, or as faint
-DARK_SHARE = 0.30  # of the pixels at least, those with the least expected starlight, show the sky
+FAINT_FRACTION = 0.10  # of a patch's pixels are fainter than its sky, or as faint
+DARK_FRACTION = 0.30  # of the pixels at least, those with the least starlight, show the sky
 DARK_LIGHT = 1.0  # [e-/s] of expected starlight that does no harm
-FIRST_SHARE = 0.25  # quantile that gives the first guess of the level of an image
+FIRST_QUANTILE = 0.25  # quantile that gives the first guess of the level of an image
 STAR_NOISE = 0.02  # of a pixel's starlight is taken as its noise from jitter and variability
 CLIP = 5.0  # [sigma]
+MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): error of a median in units of that of the mean
 MIN_PIXELS = 6
-MEDIAN_IMAGES = 2048  # at the most, spread evenly, that the median of each pixel is taken from
+MEDIAN_IMAGES = 2048  # at most, spread evenly, that the median of each pixel is taken from
 STRAP_IMAGES = 512  # those with the most scattered light, which tell the response of the columns
+N_STRAP_ROUNDS = 3
 STRAP_SPREAD = 0.03  # expected scatter of the response of columns
 SPREAD_PIXELS = 1000  # that the scatter of an image about its background is taken from
 AT_ONCE = 1_000_000  # pixels of all images that are fitted at once
@@ -58,7 +59,7 @@ def fit_patch_background(
         1-sigma error of the level [e-/s per pixel].
     straps : (n_columns,) float64 array
         By how much more than the others each column sees of the background,
-        as a share of it; zero where there is no scattered light to tell.
+        as a fraction of it; zero where there is no scattered light to tell.
     """
     n_images = len(flux)
     model, error = np.zeros((n_images, N_TERMS)), np.full(n_images, np.nan)
@@ -68,23 +69,29 @@ def fit_patch_background(
     usable = enough & good if (enough & good).any() else enough
     if not usable.any():
         return np.full((n_images, N_TERMS), np.nan), error, straps
+    # Changes are counted from the median of each pixel, so that stars, which stay, drop out.
+    # Where they are bright, jitter and their variability count as noise.
     median, noise = _medians(pixels, np.flatnonzero(usable))
     bright = np.nan_to_num(median - np.nanmin(median), nan=np.inf)
     weight = 1 / (max(noise, 1e-3) ** 2 + (STAR_NOISE * bright) ** 2)
+    # One polynomial over the patch for the change of each image.
     n_terms = TERMS_OF_DEGREE[_degree(window)]
     rows, columns = (axis.ravel() for axis in np.indices(window.shape))
     terms = polynomial_terms(window, rows + window.row0, columns + window.column0)[:, :n_terms]
     fitted, _ = _fit_images(pixels, median, weight, terms)
+    # The images that differ most from the median show the response of the columns; it and
+    # their polynomials are fitted in turn.
     excess = np.abs(np.where(enough, fitted[:, 0], 0.0))
     brightest = np.sort(np.argsort(-excess, kind="stable")[:STRAP_IMAGES])
     brightest = brightest[excess[brightest] > 0]
-    for _ in range(3):
+    for _ in range(N_STRAP_ROUNDS):
         some = pixels[brightest] - median
         of_some, _ = _fit_images(pixels[brightest], median, weight, _strapped(terms, straps))
         straps = _strap_response(some, of_some @ terms.T, weight, noise, columns)
+    # With that known, all images again; then the level of the median is put on top.
     fitted, error = _fit_images(pixels, median, weight, _strapped(terms, straps))
     response = np.tile(1 + straps, window.shape[0])
-    noise_of_median = 1.2533 * noise / np.sqrt(min(usable.sum(), MEDIAN_IMAGES))
+    noise_of_median = MEDIAN_ERROR * noise / np.sqrt(min(usable.sum(), MEDIAN_IMAGES))
     model[:, :n_terms] = fitted
     model[:, 0] += _sky_level(median / response, starlight.ravel(), noise_of_median)
     model[~enough], error[~enough] = np.nan, np.nan
@@ -97,7 +104,7 @@ def _medians(pixels: NDArray, usable: NDArray) -> tuple[NDArray, float]:
     some = pixels[usable[::step]].astype(np.float64)
     finite = np.isfinite(some)
     seen = finite.all(axis=0) if finite.all(axis=0).any() else finite.any(axis=0)
-    first = np.nanquantile(some, FIRST_SHARE, axis=1)
+    first = np.nanquantile(some, FIRST_QUANTILE, axis=1)
     median = np.full(pixels.shape[1], np.nan)
     changes = some[:, seen] - first[:, None]
     median[seen] = np.nanmedian(changes, axis=0) + np.median(first)
@@ -159,9 +166,10 @@ def _strap_response(
         if here.size == 0:
             continue
         here = here[np.argsort(slope[here], kind="stable")]
-        share = np.cumsum(1 / variance[here])
-        middle = slope[here[np.searchsorted(share, 0.5 * share[-1])]]
-        straps[column] = middle / (1 + 1.57 / share[-1] / STRAP_SPREAD**2)
+        total = np.cumsum(1 / variance[here])
+        middle = slope[here[np.searchsorted(total, 0.5 * total[-1])]]
+        # Between the median and zero, by its variance and that of straps.
+        straps[column] = middle / (1 + 1.57 / total[-1] / STRAP_SPREAD**2)
     return straps
 
 
@@ -191,10 +199,10 @@ def _sky_level(image: NDArray, starlight: NDArray, noise: float) -> float:
     image, starlight = image[finite], starlight[finite]
     if image.size == 0:
         return 0.0
-    dark = starlight <= max(DARK_LIGHT, np.quantile(starlight, DARK_SHARE))
-    share = min(FAINT_SHARE / dark.mean(), 0.5)
-    level = np.quantile((image - starlight)[dark], share) - ndtri(share) * noise
-    of_all = np.quantile(image, FAINT_SHARE) - ndtri(FAINT_SHARE) * noise
+    dark = starlight <= max(DARK_LIGHT, np.quantile(starlight, DARK_FRACTION))
+    fraction = min(FAINT_FRACTION / dark.mean(), 0.5)
+    level = np.quantile((image - starlight)[dark], fraction) - ndtri(fraction) * noise
+    of_all = np.quantile(image, FAINT_FRACTION) - ndtri(FAINT_FRACTION) * noise
     return float(min(level, of_all))
 
 

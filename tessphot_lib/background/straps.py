@@ -1,6 +1,7 @@
 """Vertical straps: columns that see more of the diffuse light than those beside them.
 
-Metal behind the silicon of the CCDs sends red light back, by some percent. What
+Metal behind the silicon of the CCDs sends red light back, by some percent (TESS
+Instrument Handbook, Vanderspek et al. 2018, on straps). What
 a column has more than the smooth background, as a median over its sky pixels in
 each image, grows with the background: the slope is the response of the column.
 """
@@ -93,7 +94,7 @@ def fit_straps(excess: NDArray, light: NDArray) -> NDArray:
     Returns
     -------
     (n_columns,) float64 array
-        By what share of the background each column has more than the columns
+        By what fraction of the background each column has more than the columns
         around it. Zero where nothing stands out, where the light does not
         change, or with few images.
 

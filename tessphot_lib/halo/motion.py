@@ -52,17 +52,21 @@ def without_motion(
     known = good & np.isfinite(d_row) & np.isfinite(d_column)
     if known.sum() < IMAGES_PER_TERM * 5:
         return light
-    down = np.nan_to_num(d_row - np.median(d_row[known]))
-    along = np.nan_to_num(d_column - np.median(d_column[known]))
-    terms = np.stack([down, along, down**2, down * along, along**2], axis=1)
+    # The polynomial of the displacement, its terms scaled alike.
+    row = np.nan_to_num(d_row - np.median(d_row[known]))
+    column = np.nan_to_num(d_column - np.median(d_column[known]))
+    terms = np.stack([row, column, row**2, row * column, column**2], axis=1)
     scale = terms[known].std(axis=0)
     terms = terms[:, scale > 0] / scale[scale > 0]
     if terms.shape[1] == 0:
         return light.copy()
-    share = (level / noise) ** 2
-    mean = (light / level) @ (share / share.sum())
-    own = np.diff(light[known] / level - mean[known, None], axis=0)
-    slopes = np.linalg.lstsq(np.diff(terms[known], axis=0), own, rcond=None)[0]
+    # What each pixel has beyond the mean of all, weighted by signal to noise, is not the star's:
+    # it is fitted by differences from image to image, which slow changes hardly enter.
+    weight = (level / noise) ** 2
+    mean = (light / level) @ (weight / weight.sum())
+    beyond = np.diff(light[known] / level - mean[known, None], axis=0)
+    slopes = np.linalg.lstsq(np.diff(terms[known], axis=0), beyond, rcond=None)[0]
+    # The mean has both: here what stands out is the star's.
     of_mean = _slopes_of_mean(mean[known], terms[known])
     # What motion does is in proportion to the light that the star has at the time.
     moved = terms @ of_mean
@@ -78,7 +82,7 @@ def _slopes_of_mean(mean: NDArray, terms: NDArray) -> NDArray:
     Changes that stand out are the star's. A star that varies smoothly, but fast, is fitted
     by differences of higher order, which hardly see it.
     """
-    best, least = np.zeros(terms.shape[1]), np.inf
+    best, smallest = np.zeros(terms.shape[1]), np.inf
     for order in ORDERS:
         scale = np.sqrt(comb(2 * order, order))  # white noise stays as it is
         values, design = np.diff(mean, n=order) / scale, np.diff(terms, n=order, axis=0) / scale
@@ -88,8 +92,9 @@ def _slopes_of_mean(mean: NDArray, terms: NDArray) -> NDArray:
             residual = np.abs(values - design @ found)
             sigma = ROUNDED_MAD_TO_SIGMA * np.median(residual)
             kept = residual <= CLIP * sigma
+        # The error of the effect, as it is over all images, decides between the orders.
         covariance = sigma**2 * np.linalg.pinv(design[kept].T @ design[kept])
         error = np.sqrt(np.einsum("ni,ij,nj->n", terms, covariance, terms).mean())
-        if error < BETTER * least:
-            best, least = found, error
+        if error < BETTER * smallest:
+            best, smallest = found, error
     return best

@@ -11,7 +11,10 @@ taken off with the strength found from the fast part.
 Each coefficient has a Gaussian prior: zero within what is physically possible
 for motions, that of quiet stars nearby for trends. It is weighed against the
 scatter that the star really has, so that a variable star, whose own variations
-would pull the fit, gets what its neighbors have.
+would pull the fit, gets what its neighbors have. This is the maximum a posteriori fit of
+cotrending basis vectors of Kepler (Smith et al. 2012, PASP 124, 1000; Stumpe et al.
+2012, PASP 124, 985), which TASOC uses for TESS (Lund et al. 2021, ApJS 257, 53), here
+with the image motion among the regressors.
 """
 
 from dataclasses import dataclass

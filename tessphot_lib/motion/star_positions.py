@@ -1,7 +1,8 @@
 """Motion of the images on the CCD, from the positions of some thousand stars.
 
 Each star's position is measured in each image with a Gaussian window that
-follows it; then one affine transformation per image (translation, rotation,
+follows it (the windowed positions of SExtractor; Bertin & Arnouts 1996, A&AS 117, 393,
+and its manual); then one affine transformation per image (translation, rotation,
 scale, shear, so that differential velocity aberration fits) is fitted to the
 displacements of all stars against their median position
 (`tessphot_lib.core.affine` tells how it is kept).

@@ -3,8 +3,8 @@
 Stars fall on all phases of the pixels, so that many of them together show the
 PRF better sampled than any image does (Anderson & King 2000, PASP 112, 1360).
 The mean image of a sector is fitted: the light of known neighbors is taken
-off, each star's flux and offset from its place in the catalog are fitted, and
-then the spline coefficients of the PRF, polynomials of the place on the CCD,
+off, each star's flux and offset from its position in the catalog are fitted, and
+then the spline coefficients of the PRF, polynomials of the position on the CCD,
 to the pixels of all stars at once. This is repeated until it stands.
 
 photutils' EPSFBuilder gives one PRF for a whole image, of stars that stand alone
@@ -39,7 +39,7 @@ CORE_HALF = 2  # [pixels] 5 x 5 pixels give a star's flux and offset
 MIN_STARS = 10  # with fewer nothing is fitted
 STARS_FOR_ORDER = (0, 120, 500, 2000)  # that polynomials of order 0, 1, 2, 3 take
 N_ROUNDS = 5
-FIRST_ROUNDS = 3  # before the wings are fitted anew
+FIRST_ROUNDS = 3  # before the wings are fitted again
 CORE_ERROR = 0.03  # of the light of cores, that they are taken off with
 N_POOR_ROUNDS = 2
 MAX_ZEROPOINT_ERROR = 0.3  # [mag] of the catalog; fits that give more have gone astray
@@ -92,19 +92,19 @@ def fit_field(field: StarField, stars: NDArray, *, n_passes: int = 2) -> FieldFi
     cores = _draw_cores(prf, field)
     if len(stars) < MIN_STARS:
         return FieldFit(prf, cores, sky)
-    places = field.row, field.column
+    positions = field.row, field.column
     share = USUAL_WINGS
     for _ in range(n_passes):
         prf = _with_wings(prf, WING_RADIUS, share)
-        scene = cores + wing_image(prf, field.window, *places, _fluxes(prf, field))
+        scene = cores + wing_image(prf, field.window, *positions, _fluxes(prf, field))
         level = replace(field, image=field.image - sky)
         prf = fit_prf(level, stars, start=prf, scene=scene, n_rounds=FIRST_ROUNDS)
         cores = _draw_cores(prf, field)
         sigma = np.hypot(field.noise, CORE_ERROR * cores)
         flux = flux_of(field.tmag)
-        share, sky = fit_wings(field.image - cores, sigma, field.window, *places, flux)
+        share, sky = fit_wings(field.image - cores, sigma, field.window, *positions, flux)
     prf = _with_wings(prf, WING_RADIUS, share)
-    scene = cores + wing_image(prf, field.window, *places, _fluxes(prf, field))
+    scene = cores + wing_image(prf, field.window, *positions, _fluxes(prf, field))
     return FieldFit(prf, scene, sky)
 
 
@@ -151,34 +151,42 @@ def fit_prf(
     prf = start or generic_prf()
     if len(stars) < MIN_STARS:
         return prf
+    # The more stars there are, the finer the PRF may change over the CCD.
     order = int(np.flatnonzero(len(stars) >= np.array(STARS_FOR_ORDER))[-1])
     terms = Terms.over(field.window, order)
     if scene is None:
         scene = scene_image(prf, field.window, field.row, field.column, _fluxes(prf, field))
-    drawn, zeropoint = _light_of_others(scene, prf, field, stars), prf.zeropoint
+    # The neighbors' light is drawn once, with the first PRF, and scaled when the zero point
+    # changes; the wings are kept as fractions of the catalog's fluxes, which do not change.
+    drawn, zeropoint = _light_of_neighbors(scene, prf, field, stars), prf.zeropoint
     wing_share = prf.wing_share * flux_of(TMAG_ZEROPOINT, prf.zeropoint)
     prf = on_nodes(prf, terms)
     all_flux = flux_of(field.tmag)
     fit = _StarFits(flux=all_flux[stars], d_row=np.zeros(len(stars)), d_column=np.zeros(len(stars)))
     unknowns = coefficients_of_terms(prf, terms)
     for number in range(n_rounds):
-        others = drawn * flux_of(zeropoint, prf.zeropoint)
-        own = _own_light(prf, field, stars, fit)
+        # What the stamps show without the neighbors. Pixels with unknown stars do not count,
+        # nor do stars that fit much worse than most.
+        neighbors = drawn * flux_of(zeropoint, prf.zeropoint)
+        model = _target_light(prf, field, stars, fit)
         is_poor = number < N_POOR_ROUNDS
-        light, sigma, usable = _light_of_stars(field, stars, fit, own, others, is_poor=is_poor)
+        light, sigma, usable = _light_of_stars(field, stars, fit, model, neighbors, is_poor=is_poor)
         misfit = POOR_MISFIT if is_poor else MAX_MISFIT
-        like = _are_like_others(light - own, sigma, fit.flux / all_flux[stars], misfit)
-        weight = np.where(usable & like[:, None, None], 1 / sigma**2, 0.0)
+        typical = _are_typical(light - model, sigma, fit.flux / all_flux[stars], misfit)
+        weight = np.where(usable & typical[:, None, None], 1 / sigma**2, 0.0)
+        # The stars with the PRF as it is, then the PRF with the stars as they are.
         fit = _fit_stars(prf, field, stars, fit, light, weight, terms)
         unknowns = _fit_coefficients(unknowns, prf, terms, field, stars, fit, light, weight)
         prf = replace(prf, coefficients=terms.to_nodes(unknowns))
-        if like.sum() < MIN_STARS or not (total_light(prf) > 0).all():
+        if typical.sum() < MIN_STARS or not (total_light(prf) > 0).all():
             return start or generic_prf()
+        # Normalizing changes the PRF at its nodes: the polynomials follow.
         prf, fit = _normalized(prf, fit, all_flux[stars], wing_share)
         unknowns = coefficients_of_terms(prf, terms)
     if abs(prf.zeropoint - TMAG_ZEROPOINT) > MAX_ZEROPOINT_ERROR:
         return start or generic_prf()
-    residual = (light - _own_light(prf, field, stars, fit)) / fit.flux[:, None, None]
+    # The error of the PRF: what a typical star's pixel differs from it, by its place in the stamp.
+    residual = (light - _target_light(prf, field, stars, fit)) / fit.flux[:, None, None]
     seen = np.where(usable, np.abs(residual), np.nan)
     seen[0][np.isnan(seen).all(axis=0)] = GENERIC_ERROR
     error = ROUNDED_MAD_TO_SIGMA * np.nanmedian(seen, axis=0)
@@ -189,8 +197,8 @@ def _light_of_stars(
     field: StarField,
     stars: NDArray,
     fit: "_StarFits",
-    own: NDArray,
-    others: NDArray,
+    model: NDArray,
+    neighbors: NDArray,
     *,
     is_poor: bool,
 ) -> tuple[NDArray, NDArray, NDArray]:
@@ -198,26 +206,26 @@ def _light_of_stars(
 
     Pixels that do not count have the light of the model, and an error of 1 e-/s.
     """
-    light = stamps_of(field.image, field, stars) - others
+    light = stamps_of(field.image, field, stars) - neighbors
     noise = stamps_of(field.noise, field, stars)
     sigma = np.sqrt(
         noise**2
-        + (MODEL_ERROR * own) ** 2
+        + (MODEL_ERROR * model) ** 2
         + (FLUX_ERROR * fit.flux[:, None, None]) ** 2
-        + (NEIGHBOR_ERROR * np.maximum(others, 0)) ** 2
+        + (NEIGHBOR_ERROR * np.maximum(neighbors, 0)) ** 2
     )
     # A poor PRF is no reason to leave out pixels.
     limit = np.inf if is_poor else CLIP * sigma
     usable = np.isfinite(light) & np.isfinite(sigma)
     with np.errstate(invalid="ignore"):
-        usable &= np.abs(light - own) < limit
-    return np.where(usable, light, own), np.where(usable, sigma, 1.0), usable
+        usable &= np.abs(light - model) < limit
+    return np.where(usable, light, model), np.where(usable, sigma, 1.0), usable
 
 
-def _light_of_others(scene: NDArray, prf: Prf, field: StarField, stars: NDArray) -> NDArray:
-    """Take some stars' own light off the scene in their stamps."""
-    own = _StarFits(_fluxes(prf, field)[stars], np.zeros(len(stars)), np.zeros(len(stars)))
-    return stamps_of(scene, field, stars) - _own_light(prf, field, stars, own)
+def _light_of_neighbors(scene: NDArray, prf: Prf, field: StarField, stars: NDArray) -> NDArray:
+    """Take the light of some stars off the scene in their stamps: that of their neighbors stays."""
+    targets = _StarFits(_fluxes(prf, field)[stars], np.zeros(len(stars)), np.zeros(len(stars)))
+    return stamps_of(scene, field, stars) - _target_light(prf, field, stars, targets)
 
 
 @dataclass(frozen=True)
@@ -246,21 +254,18 @@ def _shapes(
     )
 
 
-def _own_light(prf: Prf, field: StarField, stars: NDArray, fit: _StarFits) -> NDArray:
+def _target_light(prf: Prf, field: StarField, stars: NDArray, fit: _StarFits) -> NDArray:
     """Light of each star itself in its stamp."""
     return fit.flux[:, None, None] * _shapes(prf, field, stars, fit)
 
 
-def _are_like_others(
-    residual: NDArray, sigma: NDArray, ratio: NDArray, max_misfit: float
-) -> NDArray:
+def _are_typical(residual: NDArray, sigma: NDArray, ratio: NDArray, max_misfit: float) -> NDArray:
     """Tell which stars fit about as well, and are about as bright by the catalog, as most do.
 
     The others stand beside stars that the catalog lacks or has wrong.
     """
     middle = slice(HALF - SEEN_HALF, HALF + SEEN_HALF + 1)
-    pull = (residual / sigma)[:, middle, middle] ** 2
-    misfit = np.nanmean(pull, axis=(1, 2))
+    misfit = np.nanmean((residual / sigma)[:, middle, middle] ** 2, axis=(1, 2))
     off = np.abs(np.log(ratio / np.median(ratio)))
     return (misfit <= max_misfit * np.median(misfit)) & (off < MAX_FLUX_OFF)
 
@@ -325,8 +330,7 @@ def _fit_coefficients(
         surface = left.swapaxes(1, 2) @ pixels @ right
         return np.tensordot(polynomials.T, surface, axes=1)
 
-    own = _own_light(prf, field, stars, fit)
-    remaining = backward(weight * (light - own))
+    remaining = backward(weight * (light - _target_light(prf, field, stars, fit)))
     # Cores and wings differ in weight a thousandfold: each coefficient in units of its own error.
     squares = (left**2).swapaxes(1, 2) @ weight @ (right**2)
     diagonal = np.tensordot((polynomials**2).T, squares, axes=1)

@@ -8,7 +8,8 @@ place of the average image, and each image is solved with them,
     flux <- flux + N^-1 A^T W (light - model(flux, motion)),
 
 repeated until the model moved to its place has no residual left along the PRFs.
-This is the least-squares fit with weights ``W`` of a typical image; errors
+Stars that overlap are fitted together, as in DAOPHOT (Stetson 1987, PASP 99, 191), but
+with their positions known. This is the least-squares fit with weights ``W`` of a typical image; errors
 are propagated from the pixels' errors in each image.
 
 Stars that cannot be told apart would get nonsense. Hence every star is pulled
