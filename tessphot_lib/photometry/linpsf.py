@@ -163,7 +163,7 @@ def _prepare(
         stars.flux[free],
         fixed.reshape(len(fixed), -1),
         np.hypot(noise, PIXEL_CHANGE * _bright(cube, region)).ravel(),
-        offset_pull=_offset_pull(cube, cell.intersect(cube.window)),
+        offset_prior_sigma=_offset_prior_sigma(cube, cell.intersect(cube.window)),
         moving=None if places is None else np.flatnonzero(stars.tmag[free] <= places.image_limit),
     )
     wanted = targets.stars["tic_id"].iloc[members].to_numpy()
@@ -207,7 +207,7 @@ def _fit_average(
     for _ in range(1 if refined is None else N_PLACE_ROUNDS):
         design = Design.of(prf, region, *stars.at(near))
         stars.flux[near], d_row, d_column = fit_average_image(
-            light, sigma, design, stars.flux[near], with_places=refined
+            light, sigma, design, stars.flux[near], with_positions=refined
         )
         stars.row[near] += d_row
         stars.column[near] += d_column
@@ -232,7 +232,7 @@ def _unexplained(
     return np.nan_to_num(cube.average_image(region).astype(float) - model)
 
 
-def _offset_pull(cube: PixelCube, cell: Window) -> float:
+def _offset_prior_sigma(cube: PixelCube, cell: Window) -> float:
     """How wrong the background of a cell may be in an image [e-/s per pixel]."""
     error = cube.grid.error_at(cube.background_error, *np.array(cell.middle).reshape(2, 1))
     known = error[np.isfinite(error)]
@@ -289,7 +289,7 @@ def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes
     if not power.sum() > 0:
         raise MeasurementError(NO_PIXELS)
     light = targets.apertures[index].light
-    shared = float(group.fit.pulled_share[free])
+    shared = float(group.fit.prior_fraction[free])
     tmag = float(targets.stars["tmag"].iloc[index])
     expected = flux_of(tmag, targets.prf.zeropoint)
     warning = None

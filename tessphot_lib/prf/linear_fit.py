@@ -3,19 +3,19 @@
 The light of the region is linear in the fluxes of its stars. The design hardly
 changes from image to image, only by the motion, for which the derivatives of
 the PRF are known: the normal equations are made and factored once, at the
-place of the average image, and each image is solved with them,
+positions in the average image, and each image is solved with them,
 
     flux <- flux + N^-1 A^T W (light - model(flux, motion)),
 
-repeated until the model moved to its place has no residual left along the PRFs.
-Stars that overlap are fitted together, as in DAOPHOT (Stetson 1987, PASP 99, 191), but
-with their positions known. This is the least-squares fit with weights ``W`` of a typical image; errors
-are propagated from the pixels' errors in each image.
+repeated until the moved model has no residual left along the PRFs. This is the
+least-squares fit with weights ``W`` of a typical image; errors are propagated from
+the pixels' errors in each image. Stars that overlap are fitted together, as in DAOPHOT
+(Stetson 1987, PASP 99, 191), but with their positions known.
 
-Stars that cannot be told apart would get nonsense. Hence every star is pulled
-towards what is known of it, as one more measurement: the average image's fit to
-the flux by the catalog, each image's to the flux in the average image. The
-pull is weak; the share that it has in a star's flux is told.
+Stars that cannot be told apart would get nonsense. Hence each unknown has a Gaussian
+prior, as one more measurement: the fluxes in the average image those by the catalog,
+the fluxes in each image those in the average image. The priors are weak; the fraction
+that they have in a star's flux is reported.
 """
 
 from dataclasses import dataclass
@@ -32,12 +32,12 @@ from tessphot_lib.prf.evaluate import DERIVATIVES, prf_derivatives
 
 N_ITERATIONS = 4
 FAINT_FLUX, FAINT_HALF = 150.0, 5  # [e-/s], [pixels] fainter stars have smaller stamps
-CATALOG_PULL = 0.5  # of a star's flux: 1-sigma error that its catalog flux is trusted to
-IMAGE_PULL = 1.0  # of its mean flux: how much a star is thought to change
-PLACE_PULL = 0.1  # [pixels] how wrong the place of a star may be
-MOTION_PULL = 0.02  # [pixels] and its motion in one image
-MAX_MISSING = 0.02  # share of a star's weight that missing pixels may have
-LEAST_SHARE = 0.01  # of its catalog flux that a star keeps in the average image
+CATALOG_PRIOR_SIGMA = 0.5  # of a star's flux: 1-sigma error that its catalog flux is trusted to
+IMAGE_PRIOR_SIGMA = 1.0  # of its mean flux: how much a star is thought to change
+POSITION_PRIOR_SIGMA = 0.1  # [pixels] how wrong the position of a star may be
+MOTION_PRIOR_SIGMA = 0.02  # [pixels] and its motion in one image
+MAX_MISSING = 0.02  # fraction of a star's weight that missing pixels may have
+MIN_FLUX_FRACTION = 0.01  # of its catalog flux that a star keeps in the average image
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,15 @@ class Design:
     Attributes
     ----------
     matrices : tuple of (n_pixels, n_stars) sparse arrays
-        Share of the light in each pixel, and its derivatives by the star's
-        place, in the order of `tessphot_lib.prf.evaluate.DERIVATIVES`. Wings are not in.
+        Fraction of the light in each pixel, and its derivatives by the star's
+        position, in the order of `tessphot_lib.prf.evaluate.DERIVATIVES`. Wings are not in.
     """
 
     matrices: tuple[sparse.csr_array, ...]
 
     @classmethod
     def of(cls, prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> "Design":
-        """Evaluate the PRFs of stars at places (n_stars,) [science pixels] in a window.
+        """Evaluate the PRFs of stars at positions (n_stars,) [science pixels] in a window.
 
         ``flux`` (n_stars,) [e-/s] decides about the size of their stamps.
         """
@@ -103,11 +103,11 @@ class GroupFit:
     fixed : (6, n_pixels) array
         Light of everything else, and its derivatives by the common motion.
     moving : (n_moving,) int array
-        Stars whose places are free in each image.
+        Stars whose positions are free in each image.
     gain : (n_unknowns, n_pixels) array
         From the residual of an image to the unknowns: flux of each star [e-/s],
         the background's error [e-/s per pixel], rows and columns of the moving stars [pixels].
-    pull : (n_unknowns,) array
+    prior_sigma : (n_unknowns,) array
         Error to which each unknown is thought to be known before.
     covariance : (n_unknowns, n_unknowns) array
         Inverse of the normal equations.
@@ -120,15 +120,15 @@ class GroupFit:
     fixed: NDArray
     moving: NDArray
     gain: NDArray
-    pull: NDArray
+    prior_sigma: NDArray
     covariance: NDArray
     weights: NDArray
 
     @property
-    def pulled_share(self) -> NDArray:
+    def prior_fraction(self) -> NDArray:
         """How much of each star's flux is what was known before, (n_stars,) 0 to 1."""
         n_stars = len(self.mean_flux)
-        return np.diag(self.covariance)[:n_stars] / self.pull[:n_stars] ** 2
+        return np.diag(self.covariance)[:n_stars] / self.prior_sigma[:n_stars] ** 2
 
 
 def fit_average_image(
@@ -137,7 +137,7 @@ def fit_average_image(
     design: Design,
     catalog_flux: NDArray,
     *,
-    with_places: NDArray | None = None,
+    with_positions: NDArray | None = None,
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Fit the mean fluxes of all known stars of a region.
 
@@ -150,28 +150,30 @@ def fit_average_image(
         Of all stars.
     catalog_flux : (n_stars,) array
         [e-/s]
-    with_places : (n_stars,) bool array, optional
-        Stars whose places are fitted, too.
+    with_positions : (n_stars,) bool array, optional
+        Stars whose positions are fitted, too.
 
     Returns
     -------
     flux, d_row, d_column : (n_stars,) float64 arrays
-        [e-/s], [pixels]; a star keeps at least `LEAST_SHARE` of its catalog flux.
+        [e-/s], [pixels]; a star keeps at least `MIN_FLUX_FRACTION` of its catalog flux.
     """
     n_stars = len(catalog_flux)
     matrix = design.matrices[0]
     usable = np.isfinite(image) & np.isfinite(sigma) & (sigma > 0)
     weights = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
-    free = np.flatnonzero(with_places) if with_places is not None else np.zeros(0, dtype=int)
+    free = np.flatnonzero(with_positions) if with_positions is not None else np.zeros(0, dtype=int)
     columns = [matrix, *(design.matrices[k][:, free] * catalog_flux[free] for k in (1, 2))]
     full = sparse.hstack(columns, format="csr")
-    pull = np.concatenate([CATALOG_PULL * catalog_flux, np.full(2 * len(free), PLACE_PULL)])
+    prior_sigma = np.concatenate(
+        [CATALOG_PRIOR_SIGMA * catalog_flux, np.full(2 * len(free), POSITION_PRIOR_SIGMA)]
+    )
     weighted = (full.T * weights).tocsr()
     normal = (weighted @ full).toarray()
-    normal[np.diag_indices_from(normal)] += 1 / np.maximum(pull, 1e-12) ** 2
+    normal[np.diag_indices_from(normal)] += 1 / np.maximum(prior_sigma, 1e-12) ** 2
     residual = np.where(usable, image, 0.0) - matrix @ catalog_flux
     change = cho_solve(cho_factor(normal), weighted @ np.where(usable, residual, 0.0))
-    flux = np.maximum(catalog_flux + change[:n_stars], LEAST_SHARE * catalog_flux)
+    flux = np.maximum(catalog_flux + change[:n_stars], MIN_FLUX_FRACTION * catalog_flux)
     d_row, d_column = np.zeros(n_stars), np.zeros(n_stars)
     # What was fitted is flux times displacement, in units of the catalog's flux.
     ratio = catalog_flux[free] / flux[free]
@@ -186,7 +188,7 @@ def prepare_fit(
     fixed: NDArray,
     sigma: NDArray,
     *,
-    offset_pull: float = 1.0,
+    offset_prior_sigma: float = 1.0,
     moving: NDArray | None = None,
 ) -> GroupFit:
     """Make and factor the normal equations of single images.
@@ -202,10 +204,10 @@ def prepare_fit(
     sigma : (n_pixels,) array
         Error of the pixels in a typical image [e-/s]; those of which it is not
         finite are not used.
-    offset_pull : float
+    offset_prior_sigma : float
         How wrong the background may be, the same all over the region [e-/s per pixel].
     moving : (n_moving,) int array, optional
-        Stars whose places are free in each image.
+        Stars whose positions are free in each image.
     """
     moving = np.zeros(0, dtype=int) if moving is None else np.asarray(moving)
     usable = np.isfinite(sigma) & (sigma > 0)
@@ -214,16 +216,20 @@ def prepare_fit(
     columns = [design.matrices[0], sparse.csr_array(np.ones((n_pixels, 1)))]
     columns += [design.matrices[k][:, moving] * mean_flux[moving] for k in (1, 2)]
     full = sparse.hstack(columns, format="csr")
-    pull = np.concatenate(
-        [IMAGE_PULL * mean_flux, [offset_pull], np.full(2 * len(moving), MOTION_PULL)]
+    prior_sigma = np.concatenate(
+        [
+            IMAGE_PRIOR_SIGMA * mean_flux,
+            [offset_prior_sigma],
+            np.full(2 * len(moving), MOTION_PRIOR_SIGMA),
+        ]
     )
     weighted = (full.T * weights).tocsr()
     normal = (weighted @ full).toarray()
-    normal[np.diag_indices_from(normal)] += 1 / np.maximum(pull, 1e-12) ** 2
+    normal[np.diag_indices_from(normal)] += 1 / np.maximum(prior_sigma, 1e-12) ** 2
     factor = cho_factor(normal)
     covariance = cho_solve(factor, np.eye(len(normal)))
     gain = covariance @ weighted.toarray()
-    return GroupFit(design, mean_flux, fixed, moving, gain, pull, covariance, weights)
+    return GroupFit(design, mean_flux, fixed, moving, gain, prior_sigma, covariance, weights)
 
 
 def fit_images(
@@ -244,7 +250,7 @@ def fit_images(
     variance : (n_pixels, n_images) array
         Square of its errors.
     d_row, d_column : (n_stars, n_images) arrays
-        Displacement of each star from its place in the average image [pixels]; NaN as zero.
+        Displacement of each star from its position in the average image [pixels]; NaN as zero.
     common : pair of (n_images,) arrays
         The same in the middle of the region.
 
@@ -261,7 +267,7 @@ def fit_images(
     still = sum(image[:, None] * factor for image, factor in zip(fit.fixed, factors, strict=True))
     missing = ~(np.isfinite(light) & np.isfinite(variance))
     remaining = np.where(missing, 0.0, light) - still
-    unknowns = np.zeros((len(fit.pull), n_images))
+    unknowns = np.zeros((len(fit.prior_sigma), n_images))
     n_moving = len(fit.moving)
     for _ in range(N_ITERATIONS):
         flux = fit.mean_flux[:, None] + unknowns[:n_stars]
@@ -272,8 +278,8 @@ def fit_images(
             along[fit.moving] += unknowns[n_stars + 1 + n_moving :]
         model = fit.design.light(flux, down, along) + unknowns[n_stars]
         residual = np.where(missing, 0.0, remaining - model)
-        pulled = fit.covariance @ (unknowns / fit.pull[:, None] ** 2)
-        unknowns = unknowns + fit.gain @ residual - pulled
+        to_prior = fit.covariance @ (unknowns / fit.prior_sigma[:, None] ** 2)
+        unknowns = unknowns + fit.gain @ residual - to_prior
     flux = fit.mean_flux[:, None] + unknowns[:n_stars]
     gain = fit.gain[:n_stars]
     error = np.sqrt(gain**2 @ np.where(missing, 0.0, variance))

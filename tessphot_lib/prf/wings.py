@@ -72,8 +72,8 @@ def fit_wings(
     kept = np.ones(len(pixels), dtype=bool)
     for _ in range(N_CLIPS):
         solution = _solve(design[kept], values[kept], error[kept])
-        pull = np.abs(values - design @ solution) / error
-        kept = pull <= CLIP * ROUNDED_MAD_TO_SIGMA * np.median(pull[kept])
+        off = np.abs(values - design @ solution) / error
+        kept = off <= CLIP * ROUNDED_MAD_TO_SIGMA * np.median(off[kept])
     return solution[:-1] * USUAL_WINGS, float(solution[-1])
 
 

@@ -63,7 +63,7 @@ def test_places_are_found_with_the_fluxes():
     for _ in range(3):
         design = Design.of(PRF, WINDOW, found_row, found_column, found)
         found, d_row, d_column = fit_average_image(
-            image, np.full(len(image), 0.1), design, found, with_places=np.array([True, True])
+            image, np.full(len(image), 0.1), design, found, with_positions=np.array([True, True])
         )
         found_row, found_column = found_row + d_row, found_column + d_column
     np.testing.assert_allclose(found_row - row, [0.05, 0], atol=2e-3)
@@ -77,7 +77,7 @@ def test_position_is_right_at_once_where_the_catalog_flux_is_wrong():
     flux, down, along = np.array([6e3, 2e3]), np.array([0.01, -0.02]), np.array([-0.015, 0.0])
     image = sum(design.matrices[k] @ (flux * one) for k, one in enumerate((1.0, down, along)))
     _, d_row, d_column = fit_average_image(
-        image, np.full(len(image), 0.01), design, catalog, with_places=np.array([True, True])
+        image, np.full(len(image), 0.01), design, catalog, with_positions=np.array([True, True])
     )
     np.testing.assert_allclose(d_row, down, atol=1e-5)
     np.testing.assert_allclose(d_column, along, atol=1e-5)
@@ -164,8 +164,8 @@ def test_wrong_background_is_fitted_too():
 def test_stars_at_the_same_place_share_the_light_as_they_did_before():
     row, column, flux = np.full(2, 315.2), np.full(2, 418.4), np.array([3e3, 1e3])
     fit = fit_of(row, column, flux)
-    assert (fit.pulled_share > 0.05).all()
-    assert fit_of(row[:1], column[:1], flux[:1]).pulled_share[0] < 1e-3
+    assert (fit.prior_fraction > 0.05).all()
+    assert fit_of(row[:1], column[:1], flux[:1]).prior_fraction[0] < 1e-3
     light = draw(row, column, 1.1 * flux)[:, None]
     found, *_ = fit_images(
         fit, light, np.ones_like(light), np.zeros((2, 1)), np.zeros((2, 1)), NO_MOTION
@@ -183,13 +183,13 @@ def sigma_for(error):
 def test_flux_that_an_image_hardly_shows_stays_near_the_mean():
     """As uncertain from the pixels as it is believed to change: half of the change is seen."""
     row, column, mean = np.array([315.2]), np.array([418.4]), np.array([400.0])
-    fit = fit_of(row, column, mean, sigma_for(400.0), offset_pull=1e-6)
+    fit = fit_of(row, column, mean, sigma_for(400.0), offset_prior_sigma=1e-6)
     light = draw(row, column, 2 * mean)[:, None]
     found, *_ = fit_images(
         fit, light, np.ones_like(light), np.zeros((1, 1)), np.zeros((1, 1)), NO_MOTION
     )
     assert found[0, 0] == pytest.approx(1.5 * 400.0, rel=1e-4)
-    assert fit.pulled_share[0] == pytest.approx(0.5, rel=1e-4)
+    assert fit.prior_fraction[0] == pytest.approx(0.5, rel=1e-4)
 
 
 @pytest.mark.parametrize(("error", "seen"), [(200.0, 0.5), (600.0, 0.1), (1.0, 1.0)])
@@ -219,13 +219,15 @@ def test_position_of_a_star_that_is_hardly_seen_stays_that_of_the_catalog():
 
 def _average_position(design, image, sigma, flux):
     sigma = np.full(len(image), sigma)
-    _, *found = fit_average_image(image, sigma, design, flux, with_places=np.array([True]))
+    _, *found = fit_average_image(image, sigma, design, flux, with_positions=np.array([True]))
     return found[0][0], found[1][0]
 
 
 def _position_in_image(design, image, sigma, flux):
     sigma = np.full(len(image), sigma)
-    fit = prepare_fit(design, flux, nothing_else(), sigma, moving=np.array([0]), offset_pull=1e-6)
+    fit = prepare_fit(
+        design, flux, nothing_else(), sigma, moving=np.array([0]), offset_prior_sigma=1e-6
+    )
     light, zero = image[:, None], np.zeros((1, 1))
     *_, d_row, d_column = fit_images(fit, light, np.ones_like(light), zero, zero, NO_MOTION)
     return d_row[0, 0], d_column[0, 0]
