@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 from astropy.io import fits
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -22,7 +21,15 @@ sys.path.insert(0, str(PROJECT))
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.core.settings import CatalogSettings, PrepareSettings, PrfSettings
+from tessphot_lib.core.settings import (
+    CatalogSettings,
+    CorrectionSettings,
+    OutputSettings,
+    PhotometrySettings,
+    PrepareSettings,
+    PrfSettings,
+    TodoSettings,
+)
 from tessphot_lib.io.images.cutout_files import find_cutouts
 from tessphot_lib.steps.average_image import run_average_image
 from tessphot_lib.steps.catalog import run_catalog
@@ -73,10 +80,10 @@ def prepare(folder: Path, cutouts: Path, stars: Path, prf: Path | None, ccd_id: 
     run_prf(pixels, catalog, folder / "prf.fits", ccd_id, settings=chosen)
 
 
-def measure(folder: Path, ccd_id: CcdId, method: str, config: dict) -> pd.DataFrame:
+def measure(folder: Path, ccd_id: CcdId, method: str) -> pd.DataFrame:
     """Measure all stars by a method; one row per light curve, by TIC number."""
-    photometry = config["photometry"] | {"tiles": [1, 1], "method": method}
-    photometry["correction"] = photometry["correction"] | {"method": "none"}
+    correction = CorrectionSettings(method="none")
+    photometry = PhotometrySettings(tiles=[1, 1], method=method, correction=correction)
     files = CcdFiles.in_folder(folder, todo=folder / f"todo_{method}.sqlite", trends=None)
     run_todo(
         ccd_id,
@@ -84,7 +91,7 @@ def measure(folder: Path, ccd_id: CcdId, method: str, config: dict) -> pd.DataFr
         catalog=files.catalog,
         prf=files.prf,
         output=files.todo,
-        settings={"faint_limit": FAINT_LIMIT, "exclude": [], "methods": {}},
+        settings=TodoSettings(faint_limit=FAINT_LIMIT),
         photometry=photometry,
         cutouts=folder / "cutouts.ecsv",
         not_measured=folder / f"not_measured_{method}.ecsv",
@@ -97,7 +104,7 @@ def measure(folder: Path, ccd_id: CcdId, method: str, config: dict) -> pd.DataFr
         diagnostics=folder / f"{method}.ecsv",
         tile="r0c0",
         settings=photometry,
-        output_settings=config["output"],
+        output_settings=OutputSettings(),
         threads=1,
     )
     rows = [scatter(path) for path in sorted(curves.glob("*.fits.gz"))]
@@ -144,13 +151,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="kept: a second call only measures")
     parser.add_argument("--list", action="store_true", help="each star, too")
     arguments = parser.parse_args()
-    config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.folder or Path(scratch)
         given = arguments.cutouts, arguments.stars, arguments.prf, arguments.ccd
         if not (folder / "prf.fits").exists():
             prepare(folder, *given)
-        tables = {name: measure(folder, arguments.ccd, name, config) for name in METHODS}
+        tables = {name: measure(folder, arguments.ccd, name) for name in METHODS}
     stars = compare(tables)
     if arguments.list:
         print(listed(stars))

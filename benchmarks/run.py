@@ -85,8 +85,8 @@ class Step:
 
 def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -> Iterator[Step]:
     """The whole way of the data, one step after the other."""
-    chosen, photometry = Configuration.from_mapping(config), config["photometry"]
-    prepare = chosen.prepare
+    chosen = Configuration.from_mapping(config)
+    prepare, photometry = chosen.prepare, chosen.photometry
     results = folder / "results" / str(ccd_id)
     names = ffi_names(ccd_id, chosen.simulation)
     images = [folder / "simulated" / str(ccd_id) / name for name in names]
@@ -97,11 +97,11 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     simulated = {
         "window": window,
         "settings": chosen.simulation,
-        "faint_limit": config["catalog"]["faint_limit"],
+        "faint_limit": chosen.catalog.faint_limit,
     }
     ffis, catalog = results / "ffis.ecsv", results / "catalog.sqlite"
     average, jitter = results / "average_image.fits", results / "jitter.ecsv"
-    corrected = photometry["correction"]["method"] == "trends"
+    corrected = photometry.correction.method == "trends"
     trends = results / "trends.hdf5"
     files = CcdFiles.in_folder(results, trends=trends if corrected else None)
     spacecraft = results.parent / f"spacecraft_sector{ccd_id.sector}.ecsv"
@@ -125,18 +125,18 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     yield Step.of("hdf5", blocks, ccd_id, **made, settings=prepare)
     yield Step.of("prf", files.pixels, catalog, files.prf, ccd_id, settings=chosen.prf)
     made = {"pixels": files.pixels, "catalog": catalog, "prf": files.prf, "output": files.todo}
-    of_todo = {"settings": config["todo"], "photometry": photometry}
+    of_todo = {"settings": chosen.todo, "photometry": photometry}
     yield Step.of("todo", ccd_id, **made, **of_todo)
     if corrected:
         before = replace(files, trends=None)
         yield Step.of("trends", before, ccd_id, output=trends, settings=photometry)
     of_tile = {
         "settings": photometry,
-        "output_settings": config["output"],
+        "output_settings": chosen.output,
         "threads": 1,
     }
     diagnostics = []
-    for tile in tiles_in(window, photometry["tiles"]):
+    for tile in tiles_in(window, photometry.tiles):
         diagnostics.append(results / "diagnostics" / f"{tile}.ecsv")
         written = {"light_curves": results / "lightcurves" / tile, "diagnostics": diagnostics[-1]}
         yield Step.of("photometry", files, ccd_id, tile=tile, **written, **of_tile)

@@ -12,14 +12,15 @@ import yaml
 import tessphot_lib
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.config_check import schema_problems
+from tessphot_lib.core.config_files import config_schema, default_config
 from tessphot_lib.core.errors import ConfigError, InputDataError, TessphotError
-from tessphot_lib.core.settings import METHODS
+from tessphot_lib.core.renamed_keys import merged, with_new_names
+from tessphot_lib.core.settings import METHODS, OutputSettings, PhotometrySettings
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.report.find import FoundStar, find_star
 from tessphot_lib.report.star_picture import draw_star, picture_format
 from tessphot_lib.steps.lightcurve import run_light_curve
 
-PROJECT = Path(tessphot_lib.__file__).parent.parent
 WORDS = {
     Status.UNKNOWN: "not measured yet",
     Status.OK: "measured",
@@ -149,8 +150,8 @@ def _measure(options: argparse.Namespace, star: FoundStar, config: Mapping[str, 
         star.ccd_id,
         output=output,
         tic_id=star.tic_id,
-        settings=config["photometry"],
-        output_settings={name: config["output"][name] for name in ("version", "origin")},
+        settings=PhotometrySettings.from_mapping(config["photometry"]),
+        output_settings=OutputSettings.from_mapping(config["output"]),
         method=options.method,
     )
     return output
@@ -174,17 +175,20 @@ def _settings(run: Path, path: Path | None) -> dict[str, Any]:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(own, dict):
         raise ConfigError(f"{path}: sections with keys are expected")
-    merged = _merged(config, own)
-    problems = schema_problems(merged, _read_of_project("workflow/schemas/config.schema.yaml"))
+    own, warnings = with_new_names(own, str(path))
+    for warning in warnings:
+        sys.stderr.write(f"tessphot: {warning}\n")
+    both = merged(config, own)
+    problems = schema_problems(both, config_schema())
     if problems:
         raise ConfigError(f"{path}: {problems[0]}")
-    without_effect = [key for key in _changed(config, merged) if not _counts(key)]
+    without_effect = [key for key in _changed(config, both) if not _counts(key)]
     if run.is_file() and without_effect:
         raise ConfigError(
             f"{path}: {without_effect[0]}: differs from the run's, which would have to be made "
             f"again; only {_counting()} count for a single star"
         )
-    return merged
+    return both
 
 
 def _counting() -> str:
@@ -209,28 +213,10 @@ def _changed(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") ->
 def _settings_of_run(run: Path) -> dict[str, Any]:
     """What ``run.json`` has; the defaults, told so, if no run has come to its end."""
     try:
-        return json.loads(run.read_text(encoding="utf-8"))["settings"]
+        said = json.loads(run.read_text(encoding="utf-8"))["settings"]
+        return with_new_names(said, run.name)[0]  # of an earlier release, perhaps
     except FileNotFoundError:
         sys.stderr.write(f"tessphot: {run} is not there, the defaults count in place of it\n")
-        return _read_of_project("config/config.yaml")
+        return default_config()
     except (ValueError, KeyError, TypeError) as error:
         raise InputDataError(f"{run}: not the record of a run: {error}") from error
-
-
-def _read_of_project(name: str) -> dict[str, Any]:
-    """A YAML file that lies beside the package."""
-    path = PROJECT / name
-    if not path.is_file():
-        raise ConfigError(
-            f"{path} is missing: the project's folder is needed; pip install --editable <folder>"
-        )
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of ``over`` in place of those of ``base``, section by section."""
-    result = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = _merged(result[key], value) if both else value
-    return result

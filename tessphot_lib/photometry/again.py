@@ -1,8 +1,6 @@
 """One star with other settings than its todo list was made with: its aperture and method again."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -10,7 +8,7 @@ import pandas as pd
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
-from tessphot_lib.core.settings import ApertureSettings, AutoSettings
+from tessphot_lib.core.settings import PhotometrySettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
@@ -39,8 +37,8 @@ class Again:
         listed: Aperture,
         method: str,
         *,
-        made_with: Mapping[str, Any],
-        settings: Mapping[str, Any],
+        made_with: PhotometrySettings,
+        settings: PhotometrySettings,
         wanted: str | None,
     ) -> "Again":
         """Compare settings with those that the todo list was made with.
@@ -51,16 +49,16 @@ class Again:
             The star's, of the todo list.
         method : str
             The star's, of the todo list.
-        made_with, settings : mapping
-            Section ``photometry`` of the configuration: then, and now.
+        made_with, settings : PhotometrySettings
+            Then, and now.
         wanted : str or None
             A method, or ``auto``, which goes before all else.
         """
-        other_aperture = _differ(ApertureSettings, made_with["aperture"], settings["aperture"])
-        other_rules = _differ(AutoSettings, made_with["auto"], settings["auto"])
-        if wanted is None and settings["method"] != made_with["method"]:
-            is_named = method != made_with["method"] and not listed.is_automatic
-            wanted = None if is_named else settings["method"]  # todo.methods goes before it
+        other_aperture = made_with.aperture != settings.aperture
+        other_rules = made_with.auto != settings.auto
+        if wanted is None and settings.method != made_with.method:
+            is_named = method != made_with.method and not listed.is_automatic
+            wanted = None if is_named else settings.method  # todo.methods goes before it
         if wanted is None and listed.is_automatic and (other_aperture or other_rules):
             wanted = "auto"
         # What the rules need to know of an aperture does not stand in the list.
@@ -71,7 +69,7 @@ def decide_again(
     cube: PixelCube,
     star: pd.Series,
     files: CcdFiles,
-    settings: Mapping[str, Any],
+    settings: PhotometrySettings,
     method: str | None,
 ) -> tuple[Aperture, str]:
     """Choose the aperture of a star, and its method, as the todo list would with these settings.
@@ -83,8 +81,7 @@ def decide_again(
         Its row of the todo list.
     files : CcdFiles
         Its catalog and PRF are read.
-    settings : mapping
-        Section ``photometry`` of the configuration.
+    settings : PhotometrySettings
     method : str or None
         As in `Again`.
 
@@ -106,7 +103,7 @@ def decide_again(
         cube,
         known,
         model,
-        ApertureSettings.from_mapping(settings["aperture"]),
+        settings.aperture,
         faint_limit=np.inf,
         only=index,
     )
@@ -116,11 +113,6 @@ def decide_again(
     chosen = star["method"]
     if method is not None:
         tmag = np.array([float(star["tmag"])])
-        rules = {**settings, "method": method}
+        rules = replace(settings, method=method)
         (chosen,) = suitable_methods(tmag, [aperture], model.zeropoint, rules)
     return as_listed(aperture, chosen, is_automatic=method == "auto"), chosen
-
-
-def _differ(kind: type, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Whether two sections of the configuration mean different settings."""
-    return kind.from_mapping(one) != kind.from_mapping(other)

@@ -1,8 +1,6 @@
 """Method ``aperture``: the pixels of the apertures that the todo list holds are summed."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +12,7 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
-from tessphot_lib.core.settings import ApertureSettings
+from tessphot_lib.core.settings import ApertureSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import NO_PIXELS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
@@ -27,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def measure_apertures(
-    cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
+    cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
 ) -> StarFluxes:
     """Sum the apertures of all stars; see `tessphot_lib.photometry.method`.
 
@@ -48,7 +46,7 @@ def measure_apertures(
             result.flux_err[members, cadences] = np.hypot(sums.flux_err, error)
         if len(members) > 1:
             log.info("%s: %d apertures summed", cube.ccd_id, len(members))
-    if ApertureSettings.from_mapping(settings["aperture"]).motion_correction:
+    if settings.aperture.motion_correction:
         _correct_for_motion(cube, targets, result)
     return StarFluxes(
         **{name: getattr(result, name) for name in StarFluxes.array_names()},
@@ -105,9 +103,9 @@ def _notes(targets: StarList, index: int) -> StarNotes:
     )
 
 
-def _cards(settings: Mapping[str, Any]) -> Cards:
+def _cards(settings: PhotometrySettings) -> Cards:
     """Header cards of the settings."""
-    aperture = ApertureSettings.from_mapping(settings["aperture"])
+    aperture = settings.aperture
     return {
         "AP_KIND": (aperture.kind, "aperture: optimal | significant"),
         "AP_THRES": (float(aperture.threshold), "[sigma] over the sky for a pixel to count"),

@@ -1,8 +1,7 @@
 """Which method of photometry suits a star."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,7 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.lightcurve import Cards
 from tessphot_lib.core.magnitudes import flux_of
-from tessphot_lib.core.settings import FITTING_METHODS, AutoSettings
+from tessphot_lib.core.settings import FITTING_METHODS, AutoSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import (
     LIMITED_APERTURE,
     MINIMUM_APERTURE,
@@ -60,7 +59,7 @@ def choose_methods(
 
 
 def suitable_methods(
-    tmag: NDArray, apertures: Sequence[Aperture], zeropoint: float, photometry: Mapping[str, Any]
+    tmag: NDArray, apertures: Sequence[Aperture], zeropoint: float, photometry: PhotometrySettings
 ) -> NDArray:
     """Method of each star: the one that ``photometry.method`` forces, or the one that suits it.
 
@@ -71,20 +70,18 @@ def suitable_methods(
         As they were found, with their light.
     zeropoint : float
         [mag] of a flux of 1 e-/s.
-    photometry : mapping
-        Section of the configuration.
+    photometry : PhotometrySettings
 
     Returns
     -------
     (n_stars,) array of str
     """
-    if photometry["method"] != "auto":
-        return np.full(len(tmag), photometry["method"], dtype=object)
+    if photometry.method != "auto":
+        return np.full(len(tmag), photometry.method, dtype=object)
     contamination = np.array([1 - aperture.light.crowdsap for aperture in apertures])
     cut = np.array([aperture.cut_flux for aperture in apertures])
     expected = flux_of(tmag, zeropoint)
-    settings = AutoSettings.from_mapping(photometry["auto"])
-    return choose_methods(tmag, contamination, cut / expected, settings)
+    return choose_methods(tmag, contamination, cut / expected, photometry.auto)
 
 
 def as_listed(aperture: Aperture, method: str, is_automatic: bool) -> Aperture:
@@ -121,12 +118,9 @@ def is_left_out(method: NDArray, brighter_method: str, *, brighter_saturates: bo
     return ~is_fitted
 
 
-def choice_cards(settings: Mapping[str, Any]) -> Cards:
-    """Header cards of the rules that the method of a star was chosen by.
-
-    ``settings`` is section ``photometry`` of the configuration.
-    """
-    rules = AutoSettings.from_mapping(settings["auto"])
+def choice_cards(settings: PhotometrySettings) -> Cards:
+    """Header cards of the rules that the method of a star was chosen by."""
+    rules = settings.auto
     return {
         "AUTO_TMG": (float(rules.halo_always), "[mag] stars as bright: halo"),
         "AUTO_LIM": (float(rules.halo_limit), "[mag] limit of halo for cut apertures"),

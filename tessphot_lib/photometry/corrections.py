@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.errors import InputDataError
-from tessphot_lib.core.settings import CorrectionSettings
+from tessphot_lib.core.settings import PhotometrySettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.trends_hdf5 import read_trends
 from tessphot_lib.lightcurves.correction import correct_flux, motion_regressors
@@ -32,15 +32,15 @@ class Correction:
     trends: Trends
 
     @classmethod
-    def of(cls, cube: PixelCube, settings: Mapping[str, Any], trends: Path | None) -> "Correction":
-        """Prepare what section ``photometry`` of the configuration asks for.
+    def of(cls, cube: PixelCube, settings: PhotometrySettings, trends: Path | None) -> "Correction":
+        """Prepare what the settings ask for.
 
         Raises
         ------
         InputDataError
             If trends are asked for, and there is no file of them.
         """
-        method = CorrectionSettings.from_mapping(settings["correction"]).method
+        method = settings.correction.method
         if method != "trends":
             return cls(method, Trends.none(cube.n_cadences, ""))
         if trends is None:

@@ -16,7 +16,7 @@ from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.magnitudes import flux_of
-from tessphot_lib.core.settings import HaloSettings
+from tessphot_lib.core.settings import HaloSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import NO_HALO, NO_PIXELS, TOO_FEW_IMAGES, TOO_FEW_PIXELS
 from tessphot_lib.halo.motion import without_motion
 from tessphot_lib.halo.pixels import (
@@ -66,7 +66,7 @@ class _Halo:
 
 
 def measure_halos(
-    cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
+    cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
 ) -> StarFluxes:
     """Measure stars by their halos, each by itself; see `tessphot_lib.photometry.method`.
 
@@ -75,7 +75,7 @@ def measure_halos(
     """
     result = StarFluxes.unknown(len(targets), cube.n_cadences)
     notes: list[StarNotes] = []
-    halo_settings = HaloSettings.from_mapping(settings["halo"])
+    halo_settings = settings.halo
     for index, tic_id in enumerate(targets.stars["tic_id"]):
         found, failure = attempt(
             int(tic_id), lambda index=index: _measure(cube, targets, index, halo_settings)
@@ -97,7 +97,7 @@ def _by_aperture(
     cube: PixelCube,
     target: StarList,
     tile: Window | None,
-    settings: Mapping[str, Any],
+    settings: PhotometrySettings,
     reason: str,
 ) -> StarFluxes:
     """Measure a star by its aperture instead, and say why."""
@@ -294,9 +294,9 @@ def _note(halo: _Halo, weights: HaloWeights, scale: float, expected: float) -> S
     )
 
 
-def _cards(settings: Mapping[str, Any]) -> Cards:
+def _cards(settings: PhotometrySettings) -> Cards:
     """Header cards of the settings."""
-    halo = HaloSettings.from_mapping(settings["halo"])
+    halo = settings.halo
     return {
         "HALO_RAD": (float(halo.radius), "[pixels] radius of the halo"),
         "HALO_GAP": (float(halo.gap), "[d] gap between segments"),

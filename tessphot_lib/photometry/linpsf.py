@@ -10,9 +10,7 @@ are in the average. ``psf`` also fits the places of stars down to
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +27,7 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
-from tessphot_lib.core.settings import LinpsfSettings, PsfSettings
+from tessphot_lib.core.settings import LinpsfSettings, PhotometrySettings, PsfSettings
 from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_PIXELS, SATURATED_FIT
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
@@ -76,16 +74,16 @@ class _Group:
 
 
 def measure_linpsf(
-    cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
+    cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
 ) -> StarFluxes:
     """Fit the fluxes of stars at their places; see `tessphot_lib.photometry.method`."""
-    limit = LinpsfSettings.from_mapping(settings["linpsf"]).free_limit
+    limit = settings.linpsf.free_limit
     return measure_fits(cube, targets, tile, limit, None)
 
 
-def linpsf_cards(settings: Mapping[str, Any]) -> Cards:
+def linpsf_cards(settings: PhotometrySettings) -> Cards:
     """Header cards of the settings."""
-    limit = float(LinpsfSettings.from_mapping(settings["linpsf"]).free_limit)
+    limit = float(settings.linpsf.free_limit)
     return {"PSF_FREE": (limit, "[mag] fainter stars keep their mean flux")}
 
 

@@ -6,13 +6,13 @@ curve is written as one FITS file (`tessphot_lib.photometry.products`).
 
 import logging
 import time as clock
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.io.products.diagnostics_ecsv import diagnostics_table
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import Status
@@ -37,8 +37,8 @@ def measure_stars(
     targets: StarList,
     tile: Window | None,
     *,
-    settings: Mapping[str, Any],
-    output_settings: Mapping[str, Any],
+    settings: PhotometrySettings,
+    output_settings: OutputSettings,
     path_of: Callable[[str, int], Path],
     trends: Path | None = None,
 ) -> pd.DataFrame:
@@ -51,10 +51,9 @@ def measure_stars(
     tile : Window or None
         Where most of the stars lie: its pixels are read once for all of them.
         None: each star's pixels are read by themselves.
-    settings : mapping
-        Section ``photometry`` of the configuration.
-    output_settings : mapping
-        ``version`` and ``origin`` of section ``output`` of the configuration.
+    settings : PhotometrySettings
+    output_settings : OutputSettings
+        ``version`` and ``origin`` of them.
     path_of : callable
         Path of a light curve from its standard name and the TIC number.
     trends : Path, optional

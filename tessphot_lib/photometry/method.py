@@ -10,13 +10,13 @@ All else (the configuration and its check, the todo list, the command line, the 
 keywords) follows from these.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes
-from tessphot_lib.core.settings import MethodSettings
+from tessphot_lib.core.settings import MethodSettings, PhotometrySettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.targets import StarList
 
@@ -25,7 +25,7 @@ class Measure(Protocol):
     """The function of a method."""
 
     def __call__(
-        self, cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
+        self, cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
     ) -> StarFluxes:
         """Measure stars.
 
@@ -39,8 +39,7 @@ class Measure(Protocol):
             Where most of the stars lie, so that pixels can be read once for all; None if
             they lie anywhere. The result for a star must not depend on it, nor on the
             other stars.
-        settings : mapping
-            Section ``photometry`` of the configuration.
+        settings : PhotometrySettings
 
         Returns
         -------
@@ -62,11 +61,11 @@ class Method:
         Its section of the configuration; tells whether neighbors are fitted, too.
     measure : Measure
     cards : callable
-        Header cards of the settings that stars were measured with, from section
-        ``photometry`` of the configuration; those of results are in `StarNotes`.
+        Header cards of the settings that stars were measured with, from
+        `PhotometrySettings`; those of results are in `StarNotes`.
     """
 
     name: str
     settings: type[MethodSettings]
     measure: Measure
-    cards: Callable[[Mapping[str, Any]], Cards]
+    cards: Callable[[PhotometrySettings], Cards]

@@ -4,9 +4,7 @@ The names are those of `tessphot_lib.core.settings.METHODS`; the method ``psf`` 
 in ``photometry/psf.py``. See `tessphot_lib.photometry.method` for how to add one.
 """
 
-from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +12,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes
 from tessphot_lib.core.settings import METHODS as SETTINGS
+from tessphot_lib.core.settings import PhotometrySettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.targets import StarList
@@ -24,15 +23,14 @@ METHODS: dict[str, Method] = {
 }
 
 
-def method_cards(method: str, settings: Mapping[str, Any]) -> Cards:
+def method_cards(method: str, settings: PhotometrySettings) -> Cards:
     """Return the header cards of the settings of a method.
 
     Parameters
     ----------
     method : str
         By which the star was measured.
-    settings : mapping
-        Section ``photometry`` of the configuration.
+    settings : PhotometrySettings
 
     Raises
     ------
@@ -43,7 +41,7 @@ def method_cards(method: str, settings: Mapping[str, Any]) -> Cards:
 
 
 def measure_by_method(
-    cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
+    cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
 ) -> StarFluxes:
     """Measure each star by its own method (column ``method`` of the todo list).
 

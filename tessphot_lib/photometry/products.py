@@ -19,6 +19,7 @@ from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import LightCurve, Stamp, StarFluxes
+from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import NO_GOOD_CADENCE
 from tessphot_lib.io.products.lightcurve_fits import light_curve_name, write_light_curve
 from tessphot_lib.io.products.lightcurve_template import LightCurveTemplate, light_curve_template
@@ -52,8 +53,7 @@ class Products:
     quality : (n_stars, n_cadences) int32 array
     correction : Correction
     template : LightCurveTemplate
-    settings : mapping
-        Section ``photometry`` of the configuration.
+    settings : PhotometrySettings
     sky_of : callable
         Sky pixels of a stamp.
     path_of : callable
@@ -67,7 +67,7 @@ class Products:
     quality: NDArray
     correction: Correction
     template: LightCurveTemplate
-    settings: Mapping[str, Any]
+    settings: PhotometrySettings
     sky_of: Callable[[Window], NDArray]
     path_of: Callable[[str, int], Path]
 
@@ -211,7 +211,7 @@ class StarFrame:
 
 def make_template(
     cube: PixelCube,
-    output_settings: Mapping[str, Any],
+    output_settings: OutputSettings,
     correction: Correction,
 ) -> LightCurveTemplate:
     """Prepare what the files of all stars of a CCD share."""
@@ -222,8 +222,8 @@ def make_template(
         image_header=image_header,
         cadence_seconds=float(cube.attributes["cadence_seconds"]),
         data_rel=int(image_header.get("DATA_REL", DATA_REL_UNKNOWN)),
-        version=int(output_settings["version"]),
-        origin=str(output_settings["origin"]),
+        version=output_settings.version,
+        origin=output_settings.origin,
         tic_version=str(cube.attributes["ticver"]),
         simulated=bool(image_header.get("SIMDATA", False)),
         settings={

@@ -1,11 +1,8 @@
 """Method ``psf``: PRF fits as by ``linpsf``, of the positions of stars, too."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes
-from tessphot_lib.core.settings import LinpsfSettings, PsfSettings
+from tessphot_lib.core.settings import PhotometrySettings, PsfSettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.linpsf import linpsf_cards, measure_fits
 from tessphot_lib.photometry.method import Method
@@ -13,16 +10,15 @@ from tessphot_lib.photometry.targets import StarList
 
 
 def measure_psf(
-    cube: PixelCube, targets: StarList, tile: Window | None, settings: Mapping[str, Any]
+    cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
 ) -> StarFluxes:
     """Fit fluxes and positions of stars; see `tessphot_lib.photometry.method`."""
-    limit = LinpsfSettings.from_mapping(settings["linpsf"]).free_limit
-    return measure_fits(cube, targets, tile, limit, PsfSettings.from_mapping(settings["psf"]))
+    return measure_fits(cube, targets, tile, settings.linpsf.free_limit, settings.psf)
 
 
-def _cards(settings: Mapping[str, Any]) -> Cards:
+def _cards(settings: PhotometrySettings) -> Cards:
     """Header cards of the settings: those of ``linpsf``, and its own."""
-    psf = PsfSettings.from_mapping(settings["psf"])
+    psf = settings.psf
     return {
         **linpsf_cards(settings),
         "PSF_PLAC": (float(psf.position_limit), "[mag] places fitted to the average image"),

@@ -2,13 +2,13 @@
 
 import json
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.renamed_keys import with_new_names
+from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import (
@@ -32,8 +32,8 @@ def run_light_curve(
     *,
     output: Path,
     tic_id: int,
-    settings: Mapping[str, Any],
-    output_settings: Mapping[str, Any],
+    settings: PhotometrySettings,
+    output_settings: OutputSettings,
     method: str | None = None,
 ) -> None:
     """Measure one star, if wished by another method or with other settings than the todo list has.
@@ -46,10 +46,11 @@ def run_light_curve(
     output : Path
         The light curve.
     tic_id : int
-    settings, output_settings : mapping
-        Sections ``photometry`` and ``output`` of the configuration. With other settings of
-        apertures than the todo list was made with the star's aperture is chosen again, with
-        other rules also its method if it was chosen by rules.
+    settings : PhotometrySettings
+        With other settings of apertures than the todo list was made with the star's
+        aperture is chosen again, with other rules also its method if it was chosen by rules.
+    output_settings : OutputSettings
+        ``version`` and ``origin`` of them.
     method : str, optional
         A method, or ``auto``: by the rules.
 
@@ -103,9 +104,10 @@ def run_light_curve(
         raise InputDataError(f"{output}: TIC {tic_id}: {table['errors'].iloc[0]}")
 
 
-def _made_with(todo: Path) -> dict[str, Any]:
-    """Section ``photometry`` of the configuration that a todo list was made with."""
+def _made_with(todo: Path) -> PhotometrySettings:
+    """Settings that a todo list was made with, by an earlier release, too."""
     try:
-        return json.loads(read_info(todo)["settings"])["photometry"]
+        said, _ = with_new_names(json.loads(read_info(todo)["settings"]), todo.name)
+        return PhotometrySettings.from_mapping(said["photometry"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputDataError(f"{todo}: does not tell the settings it was made with") from error

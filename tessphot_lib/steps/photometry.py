@@ -1,15 +1,14 @@
 """Step: a tile of a CCD -> the light curves and diagnostics of its stars."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from threadpoolctl import threadpool_limits
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
+from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.core.tiles import tile_window
 from tessphot_lib.io.files.atomic import complete_folder
 from tessphot_lib.io.products.diagnostics_ecsv import write_diagnostics_table
@@ -28,8 +27,8 @@ def run_photometry(
     light_curves: Path,
     diagnostics: Path,
     tile: str,
-    settings: Mapping[str, Any],
-    output_settings: Mapping[str, Any],
+    settings: PhotometrySettings,
+    output_settings: OutputSettings,
     threads: int,
 ) -> None:
     """Measure all stars of a tile.
@@ -44,8 +43,9 @@ def run_photometry(
         Table with one row per star.
     tile : str
         As ``r3c5``.
-    settings, output_settings : mapping
-        Sections ``photometry`` and ``output`` of the configuration.
+    settings : PhotometrySettings
+    output_settings : OutputSettings
+        ``version`` and ``origin`` of them.
     threads : int
         Of the linear algebra.
     """
@@ -58,7 +58,7 @@ def run_photometry(
         table = measure_stars(
             cube,
             star_list(stars, files),
-            tile_window(tile, settings["tiles"]),
+            tile_window(tile, settings.tiles),
             settings=settings,
             output_settings=output_settings,
             trends=files.trends,
@@ -69,7 +69,7 @@ def run_photometry(
         for name in table["lightcurve"]
     ]
     made_by = provenance(
-        {"photometry": dict(settings), "output": dict(output_settings)},
+        {"photometry": settings.as_mapping(), "output": output_settings.as_mapping()},
         files.paths(),
     )
     write_diagnostics_table(diagnostics, table, ccd_id, attributes=made_by)

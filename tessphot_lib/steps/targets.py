@@ -1,13 +1,12 @@
 """Step: a few stars of a CCD -> their light curves, the same as from their tiles."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
+from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.io.files.atomic import complete_folder
 from tessphot_lib.io.products.diagnostics_ecsv import DIAGNOSTICS_NAME, write_diagnostics_table
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -24,8 +23,8 @@ def run_targets(
     *,
     output: Path,
     tic_ids: list[int],
-    settings: Mapping[str, Any],
-    output_settings: Mapping[str, Any],
+    settings: PhotometrySettings,
+    output_settings: OutputSettings,
 ) -> None:
     """Measure those of the stars that are on the list of this CCD.
 
@@ -48,7 +47,7 @@ def run_targets(
             None if name is None else f"{output.name}/{name}" for name in table["lightcurve"]
         ]
         made_by = provenance(
-            {"photometry": dict(settings), "output": dict(output_settings)},
+            {"photometry": settings.as_mapping(), "output": output_settings.as_mapping()},
             files.paths(),
         )
         write_diagnostics_table(folder / DIAGNOSTICS_NAME, table, ccd_id, attributes=made_by)

@@ -14,7 +14,7 @@ from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
-from tessphot_lib.core.settings import ApertureSettings
+from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
 from tessphot_lib.core.tiles import tile_of
 from tessphot_lib.io.products.not_measured_ecsv import write_not_measured
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -36,8 +36,8 @@ def run_todo(
     catalog: Path,
     prf: Path,
     output: Path,
-    settings: Mapping[str, Any],
-    photometry: Mapping[str, Any],
+    settings: TodoSettings,
+    photometry: PhotometrySettings,
     cutouts: Path | None = None,
     not_measured: Path | None = None,
 ) -> None:
@@ -47,8 +47,9 @@ def run_todo(
     ----------
     pixels, catalog, prf : Path
         ``pixels.hdf5``, ``catalog.sqlite``, ``prf.fits``.
-    settings, photometry : mapping
-        Sections ``todo`` and ``photometry`` of the configuration.
+    settings : TodoSettings
+    photometry : PhotometrySettings
+        ``method``, ``tiles``, ``aperture`` and ``auto`` of them.
     cutouts, not_measured : Path, optional
         ``cutouts.ecsv`` and, to be written from it, ``not_measured.ecsv``.
 
@@ -59,15 +60,14 @@ def run_todo(
     """
     known, about = read_catalog(catalog)
     model = read_prf(prf)
-    faint_limit = float(settings["faint_limit"])
+    faint_limit = float(settings.faint_limit)
     with PixelCube(pixels) as cube:
         window = cube.window
         cadence_seconds = int(cube.attributes["cadence_seconds"])
-        aperture_settings = ApertureSettings.from_mapping(photometry["aperture"])
         found, on_data = ccd_apertures(
-            cube, known, model, aperture_settings, faint_limit=faint_limit
+            cube, known, model, photometry.aperture, faint_limit=faint_limit
         )
-    out = in_sector(read_excluded(settings["exclude"]), ccd_id.sector)
+    out = in_sector(read_excluded(settings.exclude), ccd_id.sector)
     excluded = excluded_stars(known, sorted(found), out, ccd_id)
     if cutouts is not None and not_measured is not None:
         left_out = stars_not_measured(known, on_data, excluded, faint_limit, cutouts)
@@ -76,15 +76,15 @@ def run_todo(
     if not chosen:
         raise InputDataError(
             f"{catalog}: no star that is not in todo.exclude and brighter than todo.faint_limit "
-            f"{settings['faint_limit']} lies on the pixels of {ccd_id}, window {window.as_list()}"
+            f"{settings.faint_limit} lies on the pixels of {ccd_id}, window {window.as_list()}"
         )
-    stars = _placed(known.iloc[chosen], about, ccd_id, photometry["tiles"])
+    stars = _placed(known.iloc[chosen], about, ccd_id, photometry.tiles)
     stars["cadence_seconds"] = cadence_seconds
     stars["aperture"] = pd.Series([found[index] for index in chosen], dtype=object)
-    listed = in_sector(read_methods(settings["methods"]), ccd_id.sector)
+    listed = in_sector(read_methods(settings.methods), ccd_id.sector)
     stars = with_priority(_with_methods(stars, listed, model.zeropoint, photometry))
     about_making = provenance(
-        {"todo": _with_text_keys(settings), "photometry": dict(photometry)},
+        {"todo": _with_text_keys(settings), "photometry": photometry.as_mapping()},
         [pixels, catalog, prf, *([cutouts] if cutouts is not None else [])],
     )
     _write_list(output, stars, excluded, about_making, ccd_id)
@@ -146,16 +146,16 @@ def _placed(
     )
 
 
-def _with_text_keys(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _with_text_keys(settings: TodoSettings) -> dict[str, Any]:
     """Section ``todo`` with texts for the TIC numbers that are keys of ``methods``."""
-    methods = settings["methods"]
+    methods = settings.methods
     if not isinstance(methods, str):
         methods = {str(tic_id): method for tic_id, method in methods.items()}
-    return dict(settings) | {"methods": methods}
+    return settings.as_mapping() | {"methods": methods}
 
 
 def _with_methods(
-    stars: pd.DataFrame, listed: Mapping[int, str], zeropoint: float, photometry: Mapping[str, Any]
+    stars: pd.DataFrame, listed: Mapping[int, str], zeropoint: float, photometry: PhotometrySettings
 ) -> pd.DataFrame:
     """Add each star's ``method``, from ``todo.methods`` or by rule, and whether rules chose it."""
     own = stars["tic_id"].map(listed)
@@ -164,7 +164,7 @@ def _with_methods(
     )
     return stars.assign(
         method=np.where(own.notna(), own, methods),
-        is_automatic=own.isna() & (photometry["method"] == "auto"),
+        is_automatic=own.isna() & (photometry.method == "auto"),
     )
 
 

@@ -1,9 +1,7 @@
 """Step: bright quiet stars of a CCD -> the trends that they have in common."""
 
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +9,7 @@ import pandas as pd
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
-from tessphot_lib.core.settings import CorrectionSettings
+from tessphot_lib.core.settings import PhotometrySettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_todo
@@ -34,7 +32,7 @@ def run_trends(
     ccd_id: CcdId,
     *,
     output: Path,
-    settings: Mapping[str, Any],
+    settings: PhotometrySettings,
 ) -> None:
     """Measure bright isolated stars spread over the CCD, and find what they have in common.
 
@@ -44,10 +42,10 @@ def run_trends(
         Of the CCD.
     output : Path
         ``trends.hdf5``
-    settings : mapping
-        Keys ``aperture`` and ``correction`` of section ``photometry``.
+    settings : PhotometrySettings
+        ``aperture`` and ``correction`` of them.
     """
-    correction = CorrectionSettings.from_mapping(settings["correction"])
+    correction = settings.correction
     with PixelCube(files.pixels) as cube:
         stars = trend_stars(cube, files, correction.n_stars)
         targets = star_list(stars, files)
@@ -71,7 +69,7 @@ def run_trends(
             {name: getattr(found, name) for name in ARRAYS},
             cadenceno=cube.cadenceno,
             remark=found.remark,
-            attributes=provenance({"correction": dict(settings["correction"])}, files.paths()),
+            attributes=provenance({"correction": correction.as_mapping()}, files.paths()),
         )
     log.info(
         "%s: %d trends in common of %d quiet stars among %d%s",

@@ -1,15 +1,23 @@
 """All steps over a few cutouts, one function call each, for test_pipeline_cutouts*."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import yaml
 from astropy.io import fits
-from pipeline_run import PROJECT, by_tic_id
+from pipeline_run import by_tic_id
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.core.settings import CatalogSettings, PrepareSettings, PrfSettings
+from tessphot_lib.core.settings import (
+    CatalogSettings,
+    CorrectionSettings,
+    OutputSettings,
+    PhotometrySettings,
+    PrepareSettings,
+    PrfSettings,
+    TodoSettings,
+)
 from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.io.images.cutout_files import find_cutouts
 from tessphot_lib.steps.average_image import run_average_image
@@ -25,8 +33,7 @@ from tessphot_lib.steps.todo import run_todo
 
 CCD = CcdId(14, 3, 4)
 WINDOW = Window(1744, 1840, 204, 316)
-DEFAULTS = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
-PREPARE, PHOTOMETRY = PrepareSettings(), DEFAULTS["photometry"] | {"tiles": [1, 1]}
+PREPARE, PHOTOMETRY = PrepareSettings(), PhotometrySettings(tiles=[1, 1])
 SIMULATION = SimulationSettings(
     **{"seed": 9, "n_images": 30, "gap_after": 20, "gap_days": 0.1},
     **{"scattered_every": 30, "scattered_images": 8, "reflection_level": 0},
@@ -69,7 +76,7 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
         catalog=stars,
         prf=home / "prf.fits",
         output=home / "todo.sqlite",
-        settings={"faint_limit": faint_limit, "exclude": [], "methods": {}},
+        settings=TodoSettings(faint_limit=faint_limit),
         photometry=PHOTOMETRY,
         cutouts=cutouts,
         not_measured=None if cutouts is None else home / "not_measured.ecsv",
@@ -80,8 +87,8 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
         light_curves=home / "lightcurves" / "r0c0",
         diagnostics=home / "r0c0.ecsv",
         tile="r0c0",
-        settings=PHOTOMETRY | {"correction": {"method": "motion"}},
-        output_settings={"version": 1, "origin": "TASOC/Aarhus"},
+        settings=replace(PHOTOMETRY, correction=CorrectionSettings(method="motion")),
+        output_settings=OutputSettings(),
         threads=1,
     )
 

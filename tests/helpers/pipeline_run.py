@@ -20,6 +20,7 @@ from paths import PROJECT
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import CorrectionSettings, OutputSettings, PhotometrySettings
 from tessphot_lib.io.products.diagnostics_ecsv import read_diagnostics_table
 from tessphot_lib.io.products.todo_sqlite import read_todo
 from tessphot_lib.steps.photometry import run_photometry
@@ -217,9 +218,9 @@ def measure_anew(run, folder, method, tic_ids=None):
             "UPDATE todolist SET method = ? WHERE starid = ?",
             [(method, tic_id) for tic_id in stars["tic_id"].tolist()],
         )
-    settings = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())["photometry"]
-    settings["tiles"] = run.config["photometry"]["tiles"]
-    settings["correction"]["method"] = "none"
+    settings = PhotometrySettings(
+        tiles=run.config["photometry"]["tiles"], correction=CorrectionSettings(method="none")
+    )
     files = CcdFiles.in_folder(run.ccd, todo=todo, trends=None)
     tables = []
     for tile in sorted(set(stars["tile"])):
@@ -230,7 +231,7 @@ def measure_anew(run, folder, method, tic_ids=None):
             diagnostics=folder / f"{tile}.ecsv",
             tile=tile,
             settings=settings,
-            output_settings={"version": 1, "origin": "TASOC/Aarhus"},
+            output_settings=OutputSettings(),
             threads=1,
         )
         tables.append(read_diagnostics_table(folder / f"{tile}.ecsv"))

@@ -6,9 +6,10 @@ import pytest
 
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.settings import ApertureSettings, AutoSettings, PhotometrySettings
 from tessphot_lib.photometry.again import Again
 
-MADE_WITH = {"method": "auto", "aperture": {"threshold": 3.0}, "auto": {"halo_limit": 6.0}}
+MADE_WITH = PhotometrySettings()
 BY_RULES = replace(Aperture.whole(Window(3, 5, 7, 10)), is_automatic=True)
 NAMED = replace(BY_RULES, is_automatic=False)
 
@@ -17,30 +18,47 @@ NAMED = replace(BY_RULES, is_automatic=False)
     ("listed", "method", "changes", "wanted", "expected"),
     [
         (BY_RULES, "aperture", {}, None, Again(False, None)),
-        (BY_RULES, "aperture", {"aperture": {}}, None, Again(False, None)),  # the defaults
+        (
+            BY_RULES,
+            "aperture",
+            {"aperture": ApertureSettings(threshold=3)},
+            None,
+            Again(False, None),
+        ),
         (BY_RULES, "aperture", {}, "halo", Again(False, "halo")),
         (BY_RULES, "linpsf", {}, "auto", Again(True, "auto")),
-        (BY_RULES, "linpsf", {"aperture": {"threshold": 4.0}}, None, Again(True, "auto")),
-        (BY_RULES, "linpsf", {"aperture": {"threshold": 4.0}}, "psf", Again(True, "psf")),
-        (BY_RULES, "linpsf", {"auto": {"halo_limit": 5.0}}, None, Again(True, "auto")),
-        (BY_RULES, "linpsf", {"auto": {"halo_limit": 5.0}}, "halo", Again(False, "halo")),
+        (
+            BY_RULES,
+            "linpsf",
+            {"aperture": ApertureSettings(threshold=4.0)},
+            None,
+            Again(True, "auto"),
+        ),
+        (
+            BY_RULES,
+            "linpsf",
+            {"aperture": ApertureSettings(threshold=4.0)},
+            "psf",
+            Again(True, "psf"),
+        ),
+        (BY_RULES, "linpsf", {"auto": AutoSettings(halo_limit=5.0)}, None, Again(True, "auto")),
+        (BY_RULES, "linpsf", {"auto": AutoSettings(halo_limit=5.0)}, "halo", Again(False, "halo")),
         (BY_RULES, "linpsf", {"method": "psf"}, None, Again(False, "psf")),
         # Named in todo.methods:
-        (NAMED, "linpsf", {"aperture": {"threshold": 4.0}}, None, Again(True, None)),
-        (NAMED, "linpsf", {"auto": {"halo_limit": 5.0}}, None, Again(False, None)),
+        (NAMED, "linpsf", {"aperture": ApertureSettings(threshold=4.0)}, None, Again(True, None)),
+        (NAMED, "linpsf", {"auto": AutoSettings(halo_limit=5.0)}, None, Again(False, None)),
         (NAMED, "linpsf", {"method": "psf"}, None, Again(False, None)),
         (NAMED, "linpsf", {"method": "psf"}, "halo", Again(False, "halo")),
     ],
 )
 def test_what_is_decided_again(listed, method, changes, wanted, expected):
-    again = Again.of(
-        listed, method, made_with=MADE_WITH, settings=MADE_WITH | changes, wanted=wanted
-    )
+    settings = replace(MADE_WITH, **changes)
+    again = Again.of(listed, method, made_with=MADE_WITH, settings=settings, wanted=wanted)
     assert again == expected
 
 
 def test_a_list_without_rules():
-    forced = MADE_WITH | {"method": "aperture"}
+    forced = replace(MADE_WITH, method="aperture")
     again = Again.of(NAMED, "aperture", made_with=forced, settings=MADE_WITH, wanted=None)
     assert again == Again(True, "auto")
     again = Again.of(NAMED, "psf", made_with=forced, settings=MADE_WITH, wanted=None)

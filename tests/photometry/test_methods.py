@@ -39,7 +39,7 @@ def method(factor):
         fluxes = StarFluxes.unknown(len(stars), cube.n_cadences)
         fluxes.flux[:] = factor * stars.stars["tic_id"].to_numpy()[:, None]
         notes = tuple(
-            StarNotes(header={"KEY": settings["key"], "N": len(stars)}) for _ in range(len(stars))
+            StarNotes(header={"KEY": settings, "N": len(stars)}) for _ in range(len(stars))
         )
         return StarFluxes(**{n: getattr(fluxes, n) for n in StarFluxes.array_names()}, notes=notes)
 
@@ -66,7 +66,7 @@ def test_the_code_of_all_methods_counts_for_the_steps_that_measure():
 def test_stars_go_to_their_methods_and_come_back_in_order(monkeypatch):
     monkeypatch.setattr(methods, "METHODS", {"one": method(1.0), "two": method(100.0)})
     stars = targets("two", "one", "two", "one", "one")
-    fluxes = methods.measure_by_method(CUBE, stars, None, {"key": 7})
+    fluxes = methods.measure_by_method(CUBE, stars, None, 7)
     assert fluxes.flux[:, 0].tolist() == [1000.0, 11.0, 1200.0, 13.0, 14.0]
     assert [note.header["N"] for note in fluxes.notes] == [2, 3, 2, 3, 3]
     assert {note.header["KEY"] for note in fluxes.notes} == {7}
@@ -77,7 +77,7 @@ def test_stars_go_to_their_methods_and_come_back_in_order(monkeypatch):
 @pytest.mark.parametrize("n_stars", [0, 3])
 def test_no_stars_and_stars_of_one_method(monkeypatch, n_stars):
     monkeypatch.setattr(methods, "METHODS", {"one": method(1.0)})
-    fluxes = methods.measure_by_method(CUBE, targets(*["one"] * n_stars), None, {"key": 7})
+    fluxes = methods.measure_by_method(CUBE, targets(*["one"] * n_stars), None, 7)
     assert fluxes.flux.shape == (n_stars, N_CADENCES)
     assert fluxes.flux[:, 2].tolist() == [10.0, 11.0, 12.0][:n_stars]
 

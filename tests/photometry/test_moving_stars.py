@@ -10,7 +10,7 @@ from pixel_cube import open_cube
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.settings import ApertureSettings
+from tessphot_lib.core.settings import ApertureSettings, HaloSettings, PhotometrySettings
 from tessphot_lib.photometry.aperture import measure_apertures
 from tessphot_lib.photometry.average_positions import average_places, mean_motion
 from tessphot_lib.photometry.ccd_apertures import ccd_apertures
@@ -36,7 +36,7 @@ STARS = pd.DataFrame(
         "tmag": [9.0, 10.2, 8.5],
     }
 )
-SETTINGS = {"aperture": {}, "linpsf": {}, "halo": {"min_pixels": 20, "radius": 9.0}}
+SETTINGS = PhotometrySettings(halo=HaloSettings(min_pixels=20, radius=9.0))
 
 
 def motions():
@@ -101,7 +101,7 @@ def test_light_that_motion_carries_over_the_edge_is_put_back(moving):
     stars, good = targets(moving), np.arange(N_IMAGES) != BAD
     corrected = measure_apertures(moving, stars, None, SETTINGS)
     plain = measure_apertures(
-        moving, stars, None, SETTINGS | {"aperture": {"motion_correction": False}}
+        moving, stars, None, replace(SETTINGS, aperture=ApertureSettings(motion_correction=False))
     )
     for index, aperture in enumerate(stars.apertures):
         held = aperture.light.flfrcsap * fluxes(STARS["tmag"][index]) * depth()[index]

@@ -10,10 +10,10 @@ from astropy.io import fits
 from matplotlib import image
 from pipeline_run import SHOWCASE
 
-from tessphot_lib import cli
 from tessphot_lib.cli import main
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import Status, read_todo
 from tessphot_lib.steps.todo import run_todo
@@ -169,11 +169,11 @@ def test_star_with_other_apertures_has_those_of_a_list_made_so(small_run, tmp_pa
     files = [small_run.ccd / name for name in ("pixels.hdf5", "catalog.sqlite", "prf.fits")]
     todo = tmp_path / "todo.sqlite"
     run_todo(
-        *files,
-        todo,
         CcdId(14, 3, 4),
-        settings=settings["todo"],
-        photometry=settings["photometry"],
+        **{path.stem: path for path in files},
+        output=todo,
+        settings=TodoSettings.from_mapping(settings["todo"]),
+        photometry=PhotometrySettings.from_mapping(settings["photometry"]),
     )
     star = read_todo(todo, tic_ids=[SHOWCASE[name]]).iloc[0]
     expected = read_apertures(todo)[star["priority"]]
@@ -199,7 +199,10 @@ def test_star_refuses_settings_that_do_not_count(small_run, tmp_path, capsys):
     assert path
     for section, key in (
         ({"prepare": {"background": {"box_size": 32}}}, "prepare.background.box_size"),
-        ({"photometry": {"correction": {"max_trends": 2}}}, "photometry.correction.max_trends"),
+        (
+            {"photometry": {"correction": {"max_basis_vectors": 2}}},
+            "photometry.correction.max_basis_vectors",
+        ),
     ):
         config = tmp_path / "mine.yaml"
         config.write_text(json.dumps(section))
@@ -242,16 +245,30 @@ def test_star_takes_the_settings_of_the_run(small_run, tmp_path, capsys):
     assert "run.json: not the record of a run" in capsys.readouterr().err
 
 
-def test_star_without_the_project_says_how_to_install(small_run, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+def test_star_takes_old_names_of_settings(small_run, tmp_path, capsys):
+    """In its own file with a warning, in the record of a run of an earlier release without."""
+    (tmp_path / "results").mkdir()
+    for path in small_run.results.iterdir():
+        (tmp_path / "results" / path.name).symlink_to(path)
+    record = tmp_path / "results" / "run.json"
+    settings = json.loads(record.read_text())["settings"]
+    psf = settings["photometry"]["psf"]
+    psf["place_limit"] = psf.pop("position_limit")
+    record.unlink()
+    record.write_text(json.dumps({"settings": settings}))
     config = tmp_path / "mine.yaml"
-    star = ["star", str(SHOWCASE["transit"]), "--directory", str(small_run.results.parent)]
-    star += ["--config", str(config)]
+    config.write_text("photometry: {psf: {place_limit: 13.5}}\n")
+    star = ["star", str(SHOWCASE["transit"]), "--directory", str(tmp_path), "--method", "psf"]
+    star += ["--output", str(tmp_path), "--config", str(config)]
+    assert main(star) == 0
+    (said,) = capsys.readouterr().err.splitlines()
+    old, new = "photometry.psf.place_limit", "photometry.psf.position_limit"
+    assert said.startswith(f"tessphot: {config}: {old} is now called {new}")
+    (measured,) = tmp_path.glob("*.fits.gz")
+    assert fits.getheader(measured)["PSF_PLAC"] == 13.5
+    config.write_text("photometry: {psf: {place_limit: 13.5, position_limit: 13.5}}\n")
     assert main(star) == 1
-    assert "mine.yaml: cannot be read: No such file" in capsys.readouterr().err
-    config.write_text("photometry: {method: auto}\n")
-    assert main(star) == 1
-    assert "pip install --editable" in capsys.readouterr().err
+    assert f"{old} is the old name of {new}; both are given" in capsys.readouterr().err
 
 
 def test_as_a_module(tmp_path):

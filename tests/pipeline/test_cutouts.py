@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,7 @@ from pipeline_run import by_tic_id
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.settings import CorrectionSettings, OutputSettings
 from tessphot_lib.core.star_warnings import LIMITED_APERTURE
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -113,15 +115,16 @@ def test_same_light_curves_as_from_the_images(sector, many):
 def test_fits_of_single_images_agree_with_that_of_the_average(many, tmp_path):
     """Whatever else shines in a cutout, also in one on the edge of the smallest window of all."""
     home, _ = many
-    todo, settings = tmp_path / "todo.sqlite", PHOTOMETRY | {"correction": {"method": "none"}}
+    todo = tmp_path / "todo.sqlite"
+    settings = replace(PHOTOMETRY, correction=CorrectionSettings(method="none"))
     shutil.copy(home / "todo.sqlite", todo)
     with sqlite3.connect(todo) as connection:
         connection.execute("UPDATE todolist SET method = 'linpsf'")
     connection.close()
     files = CcdFiles.in_folder(home, todo=todo)
     curves = tmp_path / "lightcurves" / "r0c0"
-    output = {"version": 1, "origin": "TASOC/Aarhus"}
-    common = {"tile": "r0c0", "settings": settings, "output_settings": output, "threads": 1}
+    common = {"tile": "r0c0", "settings": settings, "threads": 1}
+    common["output_settings"] = OutputSettings()
     run_photometry(files, CCD, light_curves=curves, diagnostics=tmp_path / "r0c0.ecsv", **common)
     offs = []
     for path in by_tic_id(tmp_path / "lightcurves").values():

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import yaml
 from astropy.io import fits
-from conftest import PROJECT
 from pipeline_run import CCD, Run, by_tic_id, changed
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
 from tessphot_lib.photometry import products
@@ -313,8 +313,8 @@ def broken_star(small_run, tmp_path, monkeypatch):
     ccd = tmp_path / "results" / CCD
     ccd.mkdir(parents=True)
     shutil.copy(small_run.ccd / "todo.sqlite", ccd / "todo.sqlite")
-    settings = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())["photometry"]
-    settings |= yaml.safe_load((small_run.home / "user.yaml").read_text())["photometry"]
+    own = yaml.safe_load((small_run.home / "user.yaml").read_text())["photometry"]
+    settings = PhotometrySettings.from_mapping(own | {"correction": {"method": "none"}})
     (ccd / "lightcurves").mkdir()
     (ccd / "diagnostics").mkdir()
     run_photometry(
@@ -323,8 +323,8 @@ def broken_star(small_run, tmp_path, monkeypatch):
         light_curves=ccd / "lightcurves" / "r14c0",
         diagnostics=ccd / "diagnostics" / "r14c0.ecsv",
         tile="r14c0",
-        settings=settings | {"correction": {"method": "none"}},
-        output_settings={"version": 1, "origin": "TASOC/Aarhus"},
+        settings=settings,
+        output_settings=OutputSettings(),
         threads=1,
     )
     return victim, tmp_path / "results"

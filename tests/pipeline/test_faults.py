@@ -5,13 +5,12 @@ import shutil
 
 import h5py
 import pytest
-import yaml
-from pipeline_run import CCD, PROJECT, link_image
+from pipeline_run import CCD, link_image
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.core.settings import PrepareSettings
+from tessphot_lib.core.settings import OutputSettings, PhotometrySettings, PrepareSettings
 from tessphot_lib.steps.average_image import run_average_image
 from tessphot_lib.steps.backgrounds import run_backgrounds
 from tessphot_lib.steps.hdf5 import run_hdf5
@@ -20,7 +19,6 @@ from tessphot_lib.steps.photometry import run_photometry
 
 BLOCKS = [f"blocks/b000807{number}.hdf5" for number in (1, 2, 3)]
 CCD_ID = CcdId.from_string(CCD)
-DEFAULTS = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
 
 
 @pytest.fixture
@@ -65,8 +63,8 @@ def photometry(ccd):
         light_curves=ccd / "new",
         diagnostics=ccd / "new.ecsv",
         tile="r14c0",
-        settings=DEFAULTS["photometry"] | {"tiles": [16, 1]},
-        output_settings={"version": 1, "origin": "TASOC/Aarhus"},
+        settings=PhotometrySettings(tiles=[16, 1]),
+        output_settings=OutputSettings(),
         threads=1,
     )
 

@@ -7,13 +7,14 @@ from pipeline_run import SHOWCASE, measure_anew
 
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import OutputSettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.io.products.todo_sqlite import read_todo
 from tessphot_lib.steps.lightcurve import run_light_curve
 
 CCD = CcdId(14, 3, 4)
-OUTPUT = {"version": 1, "origin": "TASOC/Aarhus"}
+OUTPUT = OutputSettings()
 SATURATED, FAINT = SHOWCASE["saturated"], SHOWCASE["faint pulsation"]
 
 

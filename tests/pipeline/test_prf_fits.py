@@ -6,11 +6,12 @@ from astropy.io import fits
 from pipeline_run import measure_anew
 
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import OutputSettings
 from tessphot_lib.simulation.truth_file import read_scene
 from tessphot_lib.steps.lightcurve import run_light_curve
 
 CCD = CcdId(14, 3, 4)
-OUTPUT = {"version": 1, "origin": "TASOC/Aarhus"}
+OUTPUT = OutputSettings()
 
 
 @pytest.fixture(scope="module", params=["linpsf", "psf"])

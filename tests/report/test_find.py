@@ -103,7 +103,7 @@ def test_why_a_star_is_not_on_the_list(run, tic_id, words):
 def test_single_light_curve_of_an_excluded_star_is_refused_with_the_reason(run):
     nothing = run / "nothing"
     files = CcdFiles.in_folder(nothing, todo=run / "results" / "todo.sqlite")
-    measured = {"output": run / "star.fits.gz", "settings": {}, "output_settings": {}}
+    measured = {"output": run / "star.fits.gz", "settings": None, "output_settings": None}
     for tic_id, end in ((EXCLUDED, f"{CCD}: excluded by todo.exclude: a planet"), (7, str(CCD))):
         with pytest.raises(InputDataError, match=rf"TIC {tic_id} is not on the list of {end}$"):
             run_light_curve(files, CCD, tic_id=tic_id, **measured)

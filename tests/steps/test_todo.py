@@ -1,5 +1,7 @@
 """Step `todo`: who is measured with which pixels, and who is left to a brighter neighbor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,7 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
 from tessphot_lib.io.products.block_hdf5 import (
     IMAGE_COLUMNS,
     CubeBuffer,
@@ -26,12 +29,7 @@ from tessphot_lib.steps.todo import _left_to_brighter, run_todo
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(240, 300, 500, 590)  # over the borders of tiles of 256 x 512
 SIGMA = 0.9  # [pixels]
-PHOTOMETRY = {
-    "aperture": {"threshold": 3.0, "min_pixels": 4, "max_radius": 13.0},
-    "tiles": [8, 4],
-    "method": "aperture",
-    "auto": {},
-}
+PHOTOMETRY = PhotometrySettings(tiles=[8, 4], method="aperture")
 
 
 def average_image(stars):
@@ -112,7 +110,9 @@ def run(
         catalog=folder / "catalog.sqlite",
         prf=folder / "prf.fits",
         output=folder / "todo.sqlite",
-        settings={"faint_limit": faint_limit, "exclude": list(exclude), "methods": methods or {}},
+        settings=TodoSettings(
+            faint_limit=faint_limit, exclude=list(exclude), methods=methods or {}
+        ),
         photometry=photometry,
     )
     return folder / "todo.sqlite"
@@ -206,13 +206,13 @@ def test_methods_that_suit_the_stars(tmp_path):
         (40, 255.0, 575.0, 12.0),
         (50, 285.0, 570.0, 6.9),
     )
-    path = run(tmp_path, stars, photometry=PHOTOMETRY | {"method": "auto"})
+    path = run(tmp_path, stars, photometry=replace(PHOTOMETRY, method="auto"))
     methods = read_todo(path).set_index("tic_id")["method"].to_dict()
     assert methods == {10: "halo", 20: "aperture", 30: "linpsf", 40: "aperture", 50: "aperture"}
     assert len(read_skipped(path)) == 0
     remarks = {star: aperture.warnings for star, aperture in read_apertures(path).items()}
     assert remarks[1] == "Automatically switched to Halo photometry"
-    forced = run(tmp_path / "forced", stars, photometry=PHOTOMETRY | {"method": "halo"})
+    forced = run(tmp_path / "forced", stars, photometry=replace(PHOTOMETRY, method="halo"))
     assert set(read_todo(forced)["method"]) == {"halo"}
     assert read_apertures(forced)[1].warnings is None
 
@@ -268,7 +268,9 @@ def test_listed_methods_go_first(tmp_path):
     forced = run(tmp_path / "1", stars, methods=methods)
     found = read_todo(forced).set_index("tic_id")["method"].to_dict()
     assert found == {10: "psf", 20: "halo", 30: "aperture"}
-    auto = run(tmp_path / "2", stars, methods=methods, photometry=PHOTOMETRY | {"method": "auto"})
+    auto = run(
+        tmp_path / "2", stars, methods=methods, photometry=replace(PHOTOMETRY, method="auto")
+    )
     found = read_todo(auto).set_index("tic_id")
     assert found["method"].to_dict() == {10: "psf", 20: "halo", 30: "halo"}
     apertures = read_apertures(auto)

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.logs import log_to
+from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
 from tessphot_lib.steps.todo import run_todo
 
 log_to(snakemake.log[0])
@@ -12,8 +13,8 @@ run_todo(
     catalog=Path(snakemake.input.catalog),
     prf=Path(snakemake.input.prf),
     output=Path(snakemake.output.todo),
-    settings=snakemake.params.settings,
-    photometry=snakemake.params.photometry,
+    settings=TodoSettings.from_params(snakemake.params.settings),
+    photometry=PhotometrySettings.from_params(snakemake.params.photometry),
     cutouts=Path(str(snakemake.input.cutouts)) if not_measured else None,
     not_measured=Path(not_measured) if not_measured else None,
 )
