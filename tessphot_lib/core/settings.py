@@ -29,7 +29,7 @@ FOUR: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CutoutSettings(Settings):
     """``input.cutouts``: what is downloaded from TESScut."""
 
@@ -42,7 +42,7 @@ class CutoutSettings(Settings):
     size: int = setting(15, "rows and columns of each cutout", unit="pixels", minimum=3, maximum=99)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ServerSettings(Settings):
     """``input.mast.servers``: addresses, other ones for mirrors and tests."""
 
@@ -55,7 +55,7 @@ class ServerSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class MastSettings(Settings):
     """``input.mast``: how images and cutouts are downloaded."""
 
@@ -89,7 +89,7 @@ class MastSettings(Settings):
     servers: ServerSettings = section(ServerSettings, "other addresses for mirrors and tests")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class InputSettings(Settings):
     """``input``: the images."""
 
@@ -131,7 +131,7 @@ class InputSettings(Settings):
     mast: MastSettings = section(MastSettings, "how to download images and cutouts")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CatalogSettings(Settings):
     """``catalog``: the stars on and around the CCDs."""
 
@@ -165,7 +165,7 @@ class CatalogSettings(Settings):
     faint_limit: float = setting(18.0, "fainter stars are ignored, also as neighbors", **TMAG)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class BackgroundSettings(Settings):
     """``prepare.background``: diffuse light of one image."""
 
@@ -182,7 +182,7 @@ class BackgroundSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SmoothingSettings(Settings):
     """``prepare.smoothing``: backgrounds of neighboring images are averaged."""
 
@@ -191,7 +191,7 @@ class SmoothingSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FlagSettings(Settings):
     """``prepare.flags``: images that are flagged for what their pixels show."""
 
@@ -208,7 +208,7 @@ class FlagSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AverageSettings(Settings):
     """``prepare.average``: images that the average image is made from."""
 
@@ -220,7 +220,7 @@ class AverageSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class MotionSettings(Settings):
     """``prepare.motion``: the stars that the image motion is measured with."""
 
@@ -229,7 +229,7 @@ class MotionSettings(Settings):
     faint_limit: float = setting(12.5, "fainter stars contribute little", **TMAG)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PrepareSettings(Settings):
     """``prepare``: from images to a cube of pixels, backgrounds, flags and motion."""
 
@@ -261,7 +261,7 @@ class PrepareSettings(Settings):
     motion: MotionSettings = section(MotionSettings, "stars that the image motion is measured with")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PrfSettings(Settings):
     """``prf``: the pixel response function."""
 
@@ -281,7 +281,7 @@ class PrfSettings(Settings):
     faint_limit: float = setting(13.5, "fainter stars contribute little", **TMAG)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TimeSettings(Settings):
     """``times``: barycentric times of the stars."""
 
@@ -292,7 +292,7 @@ class TimeSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TodoSettings(Settings):
     """``todo``: the stars that are measured."""
 
@@ -310,7 +310,7 @@ class TodoSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TargetSettings(Settings):
     """``targets``: single stars to measure."""
 
@@ -322,7 +322,7 @@ class TargetSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class MethodSettings(Settings):
     """Base of the settings of a method of photometry."""
 
@@ -330,7 +330,7 @@ class MethodSettings(Settings):
     fits_neighbors: ClassVar[bool] = False  # whether stars are fitted together with others
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ApertureSettings(MethodSettings):
     """``photometry.aperture``: sums of pixels."""
 
@@ -360,7 +360,7 @@ class ApertureSettings(MethodSettings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class LinpsfSettings(MethodSettings):
     """``photometry.linpsf``: PRF fits."""
 
@@ -370,7 +370,7 @@ class LinpsfSettings(MethodSettings):
     free_limit: float = setting(16.0, "fainter stars keep their mean flux in single images", **TMAG)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PsfSettings(MethodSettings):
     """``photometry.psf``: positions of stars in PRF fits."""
 
@@ -388,7 +388,7 @@ class PsfSettings(MethodSettings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CorrectionSettings(Settings):
     """``photometry.correction``: FLUX_CORR."""
 
@@ -408,7 +408,7 @@ class CorrectionSettings(Settings):
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class HaloSettings(MethodSettings):
     """``photometry.halo``: weighted sums of pixels around saturated stars."""
 
@@ -426,7 +426,7 @@ class HaloSettings(MethodSettings):
     motion_correction: bool = setting(True, "subtract the effect of the image motion on each pixel")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class AutoSettings(Settings):
     """``photometry.auto``: the method of each star, if none is forced."""
 
@@ -456,7 +456,7 @@ METHODS: dict[str, type[MethodSettings]] = {
 FITTING_METHODS = tuple(name for name, kind in METHODS.items() if kind.fits_neighbors)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class PhotometrySettings(Settings):
     """``photometry``: how stars are measured."""
 
@@ -482,7 +482,7 @@ class PhotometrySettings(Settings):
     auto: AutoSettings = section(AutoSettings, "the method of each star, with method: auto")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class OutputSettings(Settings):
     """``output``: the light curves, and pictures."""
 
@@ -497,7 +497,7 @@ class OutputSettings(Settings):
     pictures: bool = setting(False, "true: also draw the average image and a light curve as PNG")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Configuration(Settings):
     """All sections of ``config/config.yaml``."""
 

@@ -107,6 +107,12 @@ class Settings:
                 found[key] = value.as_mapping() if inside else copy.deepcopy(value)
         return found
 
+    def __repr__(self) -> str:
+        """Show what the object has, which may be a part of its class's settings."""
+        names = [one.name for one in fields(self) if hasattr(self, one.name)]
+        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{type(self).__name__}({values})"
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:

@@ -9,7 +9,7 @@ NOT_NEGATIVE: dict[str, Any] = {"minimum": 0}
 FRACTION: dict[str, Any] = {"minimum": 0, "maximum": 1}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SimulationSettings(Settings):
     """``simulation``: the simulated sky, spacecraft and CCD.
 

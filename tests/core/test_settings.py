@@ -268,3 +268,8 @@ def test_settings_are_values_only():
         own = {name for name, value in vars(kind).items() if callable(value)}
         assert {name for name in own if not name.startswith("__")} == set(), kind
         assert not any(isinstance(value, property) for value in vars(kind).values()), kind
+
+
+def test_a_part_of_a_section_shows_what_it_has():
+    part = PrepareSettings.from_params({"bad_quality": 5, "smoothing": {"hours": 2.0}})
+    assert repr(part) == "PrepareSettings(bad_quality=5, smoothing=SmoothingSettings(hours=2.0))"

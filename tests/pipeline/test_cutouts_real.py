@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy.io import fits
-from cutout_run import DEFAULTS, run_cut
+from cutout_run import run_cut
 from paths import REALDATA
 from pipeline_run import by_tic_id
 
@@ -104,7 +104,7 @@ def test_real_scattered_light_does_not_show(real_run):
 
 @pytest.mark.realdata
 def test_real_prf_fits_scatter_no_more_than_apertures(real_run):
-    tables = {name: measure(real_run, CcdId(8, 3, 4), name, DEFAULTS) for name in METHODS[:2]}
+    tables = {name: measure(real_run, CcdId(8, 3, 4), name) for name in METHODS[:2]}
     stars = compare(tables)
     assert len(stars) > 15
     assert (stars["linpsf", "relative"] / stars["aperture", "relative"]).median() < 1

@@ -27,7 +27,7 @@ AFTER_THE_BLOCKS = (
     "jitter",
     "hdf5",
     "prf",
-    "todo",
+    "ccd_todo",
     "collect",
     "check",
     "pictures",

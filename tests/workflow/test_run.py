@@ -68,7 +68,7 @@ def test_run_from_start_to_end(finished, plan, tmp_path, snakemake, sector14, pr
     assert f"PosixPath('results/{CCD}/pixels.hdf5')" in log
     assert "CcdId(sector=14, camera=1, ccd=1)" in log
     assert "'tile': 'r0c1'" in log
-    assert "'output_settings': {'version': 1, 'origin': 'TASOC/Aarhus'}" in log
+    assert "'output_settings': OutputSettings(version=1, origin='TASOC/Aarhus')" in log
     catalog = (run / "logs" / CCD / "catalog.log").read_text()
     table = (run / "logs" / CCD / "ffi_table.log").read_text()
     assert table.count("_ffic.fits") == 20
@@ -208,7 +208,7 @@ def test_script_reruns_its_rule_but_not_by_its_comments(plan, project):
     assert plan() == {}
     assert source.count("None,\n") == 2
     script.write_text(source.replace("None,\n", "False,\n"))
-    assert set(plan()) == {"todo", "trends", "photometry", "collect", "check", "all"}
+    assert set(plan()) == {"ccd_todo", "trends", "tile_photometry", "collect", "check", "all"}
 
 
 def test_job_on_a_node_does_not_search_for_images(images, snakemake, sector14, project):

@@ -24,7 +24,7 @@ def test_stars_are_downloaded_once(snakemake, images, sector14, project, tmp_pat
     assert jobs(output)["tic"] == 1
     log = (tmp_path / "run" / "logs" / CCD / "tic.log").read_text()
     assert f"(PosixPath('results/{CCD}/ffis.ecsv'), PosixPath('results/{CCD}/tic.fits')" in log
-    settings = "'buffer': 0.2, 'faint_limit': 17.0, 'source': 'vizier'"
+    settings = "buffer=0.2, faint_limit=17.0, source='vizier'"
     assert all(part in log for part in settings.split(", "))
     assert (
         f"PosixPath('results/{CCD}/tic.fits')"
