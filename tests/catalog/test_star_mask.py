@@ -64,6 +64,17 @@ def test_bleed_runs_along_the_column():
     assert not mask[1000 - 600, [400 - 300 - 61, 400 - 300 + 61]].any()
 
 
+def test_scale_of_the_masks_holds_for_bleeds():
+    tmag = np.array([2.0])
+    length = 0.5 * float(bleed_half_length(tmag)[0])
+    assert length > 31  # beyond half of the largest disk
+    window = Window(600, 1400, 300, 500)
+    mask = star_mask(window, np.array([1000.0]), np.array([400.0]), tmag, radius_scale=0.5)
+    rows = np.flatnonzero(mask[:, 400 - 300]) + 600
+    assert abs(rows[0] - (1000 - length)) <= 1
+    assert abs(rows[-1] - (1000 + length)) <= 1
+
+
 def test_bleed_of_a_star_outside_the_window_reaches_in():
     length = float(bleed_half_length(np.array([2.0]))[0])
     row = WINDOW.row1 - 1 + length - 10  # the trail ends 10 rows inside
