@@ -1,36 +1,45 @@
-"""Instrumental variations are taken off light curves; those of the stars stay.
+"""Instrumental variations are removed from light curves; those of the stars stay.
 
-A light curve is compared with regressors: the motion of the image at the star
-(light that moves in and out of its pixels), and the trends that quiet stars of
-the CCD have in common (`tessphot_lib.lightcurves.trends`). How strongly a star follows them is
-found from *fast* changes only, those within `HIGH_PASS` days; then the whole
-regressor, slow parts included, is taken off. The motion is fast and random, so
-the pulsations and transits of a star cannot pass for it, and its slow drift is
-taken off with the strength found from the fast part.
+A light curve is described as the sum of three parts: a linear combination of
+regressors (the image motion at the star, and the cotrending basis vectors that
+quiet stars of the CCD have in common, `tessphot_lib.lightcurves.trends`), the
+variability of the star as a Gaussian process with a Matern-3/2 kernel [1]_, and
+white noise. Everything is fitted at once [2]_, so that a regressor is only
+given what neither noise nor the star's own variability explains.
 
-Each coefficient has a Gaussian prior: zero within what is physically possible
-for motions, that of quiet stars nearby for trends. It is weighed against the
-scatter that the star really has, so that a variable star, whose own variations
-would pull the fit, gets what its neighbors have. This is the maximum a posteriori fit of
-cotrending basis vectors of Kepler (Smith et al. 2012, PASP 124, 1000; Stumpe et al.
-2012, PASP 124, 985), which TASOC uses for TESS (Lund et al. 2021, ApJS 257, 53), here
-with the image motion among the regressors.
+The amplitude and time scale of the variability and the width of the prior of
+the coefficients maximize the marginal likelihood. The correction is applied
+only where the evidence for it is strong, where it is known well, and where the
+corrected light curve is not noisier than the flux; everywhere else FLUX_CORR
+is the relative flux itself, and the header says so.
+
+References
+----------
+.. [1] Foreman-Mackey et al. 2017, AJ 154, 220 (celerite: the solver used).
+.. [2] Aigrain et al. 2016, MNRAS 459, 2408 (systematics and variability of K2 light
+   curves fitted together).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import MAD_TO_SIGMA
+from tessphot_lib.lightcurves.joint_fit import JointFit, LinearModel, point_scatter
 
-HIGH_PASS = 1.0  # [d] full width of the running mean that is taken off before fits
-MIN_POINTS = 20  # fewer good points tell no coefficient: it is what was expected
-CLIP = 3.0  # [sigma] points off the fit by more count as if they were off by that (Huber)
-N_ITERATIONS = 3
+MIN_POINTS = 40  # with fewer good points nothing is corrected
 PPM = 1e6
 MOTION_PRIOR = 0.3  # [per pixel] relative change of the flux in an aperture that moves
 CURVATURE_PRIOR = 0.5  # [per pixel^2] the same, quadratic
+# Widths of the prior that are tried, in units of the regressors' own, each with the logarithm of
+# its prior odds: the PRF has already put back most of what motion does to an aperture.
+WIDTHS = ((0.03, 0.0), (0.1, -2.0), (0.3, -4.0), (1.0, -6.0))
+
+MIN_EVIDENCE = 6.0  # logarithm of the evidence for a correction over none
+MIN_SIGNIFICANCE = 3.0  # rms of the correction over its rms error
+MAX_NOISE_RATIO = 1.02  # scatter and daily means after over before, at most
+DAY = 1.0  # [d]
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ class Regressors:
     Attributes
     ----------
     values : (n_cadences, n) array
-        NaN where not known: such points are not corrected.
+        NaN where not known: the correction is interpolated there.
     prior_mean, prior_sigma : (n,) arrays
         Of the coefficients: relative flux per unit of the regressor.
     """
@@ -58,6 +67,34 @@ class Regressors:
         )
 
 
+@dataclass(frozen=True)
+class CorrectedFlux:
+    """A corrected light curve.
+
+    Attributes
+    ----------
+    flux, flux_err : (n_cadences,) float64 arrays
+        Relative to the median of the good points [ppm]; NaN where not good.
+    coefficients : (n,) float64 array
+        Relative flux per unit of each regressor; zero where nothing was removed.
+    evidence : float
+        Logarithm of the evidence for the correction over none; NaN if not computed.
+    reason : str
+        Why nothing was removed; empty if something was.
+    """
+
+    flux: NDArray
+    flux_err: NDArray
+    coefficients: NDArray
+    evidence: float
+    reason: str
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether anything was removed."""
+        return not self.reason
+
+
 def motion_regressors(pos_row: NDArray, pos_column: NDArray) -> Regressors:
     """Build the motion and its squares, (n_cadences, 5), from offsets in pixels."""
     values = np.column_stack([pos_row, pos_column, pos_row**2, pos_row * pos_column, pos_column**2])
@@ -66,86 +103,107 @@ def motion_regressors(pos_row: NDArray, pos_column: NDArray) -> Regressors:
 
 
 def correct_flux(
-    time: NDArray, flux: NDArray, flux_err: NDArray, good: NDArray, regressors: Regressors
-) -> tuple[NDArray, NDArray, NDArray]:
-    """Take off what a light curve shares with regressors.
+    time: NDArray, flux: NDArray, flux_err: NDArray, good: NDArray, *candidates: Regressors
+) -> CorrectedFlux:
+    """Remove what a light curve shares with regressors, if it clearly shares anything.
 
     Parameters
     ----------
     time, flux, flux_err : (n_cadences,) arrays
-        [BTJD], [e-/s]; NaN where unknown.
+        [BTJD], increasing where good, and [e-/s]; NaN where unknown.
     good : (n_cadences,) bool array
         Points that may be fitted, and that get a corrected flux.
-    regressors : Regressors
+    *candidates : Regressors
+        Sets of regressors, of which the best is used.
 
     Returns
     -------
-    flux_corr, flux_corr_err : (n_cadences,) float64 arrays
-        Relative to the median of the good points [ppm]: ``1e6 (f / (1 + m) - 1)``
-        with the relative flux ``f`` and the model ``m``. The error is that of the
-        flux; NaN where not good, or a regressor is unknown, and everywhere if the
-        median is not positive.
-    coefficients : (n,) float64 array
-        Relative flux per unit of each regressor; NaN where nothing was corrected.
+    CorrectedFlux
+        ``1e6 (f / (1 + m) - 1)`` with the relative flux ``f`` and the model ``m`` of the
+        systematics, or with ``m = 0`` where nothing is removed. All NaN if the median of
+        the good points is not positive.
     """
-    unknown = np.full(len(flux), np.nan)
-    values = regressors.values
-    usable = good & np.isfinite(flux) & np.isfinite(time) & np.isfinite(values).all(axis=1)
+    usable = good & np.isfinite(flux) & np.isfinite(time)
     median = np.median(flux[usable]) if usable.any() else np.nan
+    n_values = candidates[0].values.shape[1] if candidates else 0
     if not median > 0:
-        return unknown, unknown.copy(), np.full(values.shape[1], np.nan)
-    centred = values[usable] - np.median(values[usable], axis=0)
+        unknown = np.full(len(flux), np.nan)
+        return CorrectedFlux(unknown, unknown.copy(), np.zeros(n_values), np.nan, "no flux")
     relative = flux[usable] / median - 1
-    coefficients = regressors.prior_mean
-    if usable.sum() >= MIN_POINTS:
-        fast = high_pass(time[usable], np.column_stack([relative, centred]))
-        errors = flux_err[usable & np.isfinite(flux_err)]
-        least = float(np.median(errors)) / median if errors.size else 0.0
-        coefficients = _fit(fast[:, 1:], fast[:, 0], regressors, least)
-    factor = 1 + centred @ coefficients
-    factor = np.where(factor > 0, factor, np.nan)
-    corrected, error = unknown, unknown.copy()
-    result = (1 + relative) / factor
-    corrected[usable] = PPM * (result / np.nanmedian(result) - 1)
-    error[usable] = PPM * flux_err[usable] / median / factor
-    return corrected, error, coefficients
+    model, coefficients, evidence, reason = _model(time[usable], relative, usable, candidates)
+    result = (1 + relative) / (1 + model)
+    corrected, error = np.full(len(flux), np.nan), np.full(len(flux), np.nan)
+    corrected[usable] = PPM * (result / np.median(result) - 1)
+    error[usable] = PPM * flux_err[usable] / median / (1 + model)
+    return CorrectedFlux(corrected, error, coefficients, evidence, reason)
 
 
-def high_pass(time: NDArray, values: NDArray) -> NDArray:
-    """Take off the running mean over `HIGH_PASS` days.
-
-    Parameters
-    ----------
-    time : (n,) increasing array [BTJD]
-    values : (n, ...) array
-        Without NaN.
-
-    Returns
-    -------
-    (n, ...) float64 array
-    """
-    first = np.searchsorted(time, time - HIGH_PASS / 2, side="left")
-    last = np.searchsorted(time, time + HIGH_PASS / 2, side="right")
-    total = np.zeros((len(time) + 1, *values.shape[1:]))
-    np.cumsum(values, axis=0, out=total[1:])
-    count = (last - first).reshape(-1, *[1] * (values.ndim - 1))
-    return values - (total[last] - total[first]) / count
+def daily_means(time: NDArray, values: NDArray) -> NDArray:
+    """Means over days, (n_days,), of days with at least half of the usual number of points."""
+    _, day, count = np.unique(np.floor(time / DAY), return_inverse=True, return_counts=True)
+    return (np.bincount(day, values) / count)[count >= 0.5 * np.median(count)]
 
 
-def _fit(design: NDArray, values: NDArray, regressors: Regressors, least_sigma: float) -> NDArray:
-    """Most probable coefficients; outliers count less."""
-    mean, sigma = regressors.prior_mean, regressors.prior_sigma
-    coefficients = mean
-    weight = np.ones(len(values))
-    for _ in range(N_ITERATIONS):
-        residual = values - design @ coefficients
-        scatter = max(MAD_TO_SIGMA * float(np.median(np.abs(residual))), least_sigma)
-        if scatter == 0:
-            break
-        weight = np.minimum(1, CLIP * scatter / np.maximum(np.abs(residual), 1e-300))
-        weighted = design * (weight / scatter**2)[:, None]
-        # Whitened by the prior, so that the matrix is well conditioned whatever the units.
-        normal = np.eye(len(mean)) + sigma[:, None] * (design.T @ weighted) * sigma
-        right = sigma * (weighted.T @ (values - design @ mean))
-        coefficients = mean + sigma * np.linalg.solve(normal, right)
-    return coefficients
+def _model(
+    time: NDArray, relative: NDArray, usable: NDArray, candidates: tuple[Regressors, ...]
+) -> tuple[NDArray, NDArray, float, str]:
+    """Systematics of the usable points, coefficients, evidence, and why there are none."""
+    nothing = np.zeros(len(relative))
+    none = np.zeros(candidates[0].values.shape[1] if candidates else 0)
+    known = [_known(one, time, usable) for one in candidates]
+    known = [one for one in known if one is not None]
+    if not known:
+        return nothing, none, np.nan, "image motion unknown"
+    if len(relative) < MIN_POINTS:
+        return nothing, none, np.nan, "too few images"
+    if not point_scatter(relative) > 0:
+        return nothing, none, np.nan, "no noise"
+    values = np.hstack([one.values for one in known])
+    models = list(_models(known))
+    fit = JointFit(time, relative, values, models)
+    evidence = fit.evidence
+    if evidence < MIN_EVIDENCE:
+        return nothing, none, evidence, "no evidence"
+    coefficients, covariance = fit.coefficients()
+    used = values[:, models[fit.best].columns]
+    model = used @ coefficients
+    model -= np.median(model)
+    error = np.sqrt(np.einsum("ij,jk,ik->i", used, covariance, used))
+    if np.std(model) < MIN_SIGNIFICANCE * np.sqrt(np.mean(error**2)):
+        return nothing, none, evidence, "not significant"
+    if not (model > -1).all() or _is_noisier(time, 1 + relative, (1 + relative) / (1 + model)):
+        return nothing, none, evidence, "no gain"
+    return model, coefficients, evidence, ""
+
+
+def _models(candidates: list[Regressors]) -> Iterator[LinearModel]:
+    """Yield each set of regressors, with the widths of its prior that are tried."""
+    widths, log_odds = np.array(WIDTHS).T
+    first = 0
+    for regressors in candidates:
+        columns = first + np.arange(regressors.values.shape[1])
+        first += len(columns)
+        yield LinearModel(columns, regressors.prior_mean, regressors.prior_sigma, widths, log_odds)
+
+
+def _is_noisier(time: NDArray, before: NDArray, after: NDArray) -> bool:
+    """Whether a corrected flux scatters relatively more, from point to point or day to day."""
+    before, after = before / np.median(before), after / np.median(after)
+    if point_scatter(after) > MAX_NOISE_RATIO * point_scatter(before):
+        return True
+    days = [np.std(daily_means(time, values)) for values in (before, after)]
+    return bool(days[1] > MAX_NOISE_RATIO * days[0])
+
+
+def _known(regressors: Regressors, time: NDArray, usable: NDArray) -> Regressors | None:
+    """Regressors at the usable points, centered, unknown values interpolated in time."""
+    values = np.array(regressors.values[usable], dtype=float)
+    is_known = np.isfinite(values).all(axis=1)
+    if is_known.sum() < MIN_POINTS:
+        return None
+    for index in range(values.shape[1]):
+        values[~is_known, index] = np.interp(
+            time[~is_known], time[is_known], values[is_known, index]
+        )
+    values -= np.median(values, axis=0)
+    return Regressors(values, regressors.prior_mean, regressors.prior_sigma)
