@@ -21,7 +21,7 @@ References
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,8 @@ MIN_POINTS = 40  # with fewer good points nothing is corrected
 PPM = 1e6
 MOTION_PRIOR = 0.3  # [per pixel] relative change of the flux in an aperture that moves
 CURVATURE_PRIOR = 0.5  # [per pixel^2] the same, quadratic
-# Widths of the prior that are tried, in units of the regressors' own, each with the logarithm of
-# its prior odds: the PRF has already put back most of what motion does to an aperture.
+# Widths of the prior that are tried, in units of the regressors' largest, with the logarithm of
+# their prior odds: the PRF has already put back most of what motion does to an aperture.
 WIDTHS = ((0.03, 0.0), (0.1, -2.0), (0.3, -4.0), (1.0, -6.0))
 
 MIN_EVIDENCE = 6.0  # logarithm of the evidence for a correction over none
@@ -52,11 +52,14 @@ class Regressors:
         NaN where not known: the correction is interpolated there.
     prior_mean, prior_sigma : (n,) arrays
         Of the coefficients: relative flux per unit of the regressor.
+    is_wide : (n,) bool array
+        Whether ``prior_sigma`` is an upper limit, below which several are tried.
     """
 
     values: NDArray
     prior_mean: NDArray
     prior_sigma: NDArray
+    is_wide: NDArray
 
     def joined(self, other: "Regressors") -> "Regressors":
         """Both, these first."""
@@ -64,6 +67,7 @@ class Regressors:
             np.hstack([self.values, other.values]),
             np.concatenate([self.prior_mean, other.prior_mean]),
             np.concatenate([self.prior_sigma, other.prior_sigma]),
+            np.concatenate([self.is_wide, other.is_wide]),
         )
 
 
@@ -99,7 +103,7 @@ def motion_regressors(pos_row: NDArray, pos_column: NDArray) -> Regressors:
     """Build the motion and its squares, (n_cadences, 5), from offsets in pixels."""
     values = np.column_stack([pos_row, pos_column, pos_row**2, pos_row * pos_column, pos_column**2])
     sigma = np.array([MOTION_PRIOR] * 2 + [CURVATURE_PRIOR] * 3)
-    return Regressors(values, np.zeros(5), sigma)
+    return Regressors(values, np.zeros(5), sigma, np.ones(5, dtype=bool))
 
 
 def correct_flux(
@@ -183,7 +187,9 @@ def _models(candidates: list[Regressors]) -> Iterator[LinearModel]:
     for regressors in candidates:
         columns = first + np.arange(regressors.values.shape[1])
         first += len(columns)
-        yield LinearModel(columns, regressors.prior_mean, regressors.prior_sigma, widths, log_odds)
+        factors = np.where(regressors.is_wide, widths[:, None], 1.0)
+        sigma = regressors.prior_sigma * factors
+        yield LinearModel(columns, regressors.prior_mean, sigma, log_odds)
 
 
 def _is_noisier(time: NDArray, before: NDArray, after: NDArray) -> bool:
@@ -206,4 +212,4 @@ def _known(regressors: Regressors, time: NDArray, usable: NDArray) -> Regressors
             time[~is_known], time[is_known], values[is_known, index]
         )
     values -= np.median(values, axis=0)
-    return Regressors(values, regressors.prior_mean, regressors.prior_sigma)
+    return replace(regressors, values=values)

@@ -15,9 +15,12 @@ import celerite2
 import numpy as np
 from celerite2 import terms
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 MAD_TO_SIGMA = 1.482602218505602
 MAX_POINTS = 1000  # of a fit; more are averaged in groups of neighbors first
+MEDIAN_POINTS = 7  # of the running median that isolated outliers are compared with
+OUTLIER_ALONE = 6.0  # [sigma] from there
 OUTLIER = 4.0  # [sigma] points that lie off the fit by more are left out of it
 TIME_SCALES = (0.06, 0.3, 1.5, 7.0)  # [d] of the variability, where the search begins
 N_AMPLITUDES = 4
@@ -35,10 +38,10 @@ class LinearModel:
     ----------
     columns : (n,) int array
         Of all the regressors.
-    prior_mean, prior_sigma : (n,) arrays
+    prior_mean : (n,) array
         Of the coefficients.
-    widths : (n_widths,) array
-        Factors of ``prior_sigma`` to choose from.
+    prior_sigma : (n_widths, n) array
+        Widths of their prior to choose from.
     log_odds : (n_widths,) array
         Logarithm of the prior odds of each width.
     """
@@ -46,7 +49,6 @@ class LinearModel:
     columns: NDArray
     prior_mean: NDArray
     prior_sigma: NDArray
-    widths: NDArray
     log_odds: NDArray
 
 
@@ -57,10 +59,10 @@ class _Best:
     likelihood: float = -np.inf
     amplitude: float = 0.0
     scale: float = 1.0
-    width: float = 1.0
+    width: int = 0
 
 
-LEVEL_ALONE = LinearModel(np.zeros(0, dtype=int), np.zeros(0), np.zeros(0), np.ones(1), np.zeros(1))
+LEVEL_ALONE = LinearModel(np.zeros(0, dtype=int), np.zeros(0), np.zeros((1, 0)), np.zeros(1))
 
 
 class JointFit:
@@ -91,9 +93,11 @@ class JointFit:
         design = np.column_stack([average(values), np.ones(len(self.time))])
         self.stacked = np.column_stack([self.flux, design])
         self.models = [LEVEL_ALONE, *models]
-        self.diagonal = self.noise**2 / average.count
         self.scatter = max(float(np.std(self.flux)), self.noise)
-        self.priors = [self._priors(model, model.widths) for model in self.models]
+        alone = np.abs(relative - median_filter(relative, MEDIAN_POINTS, mode="nearest"))
+        isolated = np.maximum.reduceat(alone > OUTLIER_ALONE * self.noise, average.first)
+        self.diagonal = self.noise**2 / average.count + isolated * (10 * self.scatter) ** 2
+        self.priors = [self._priors(model) for model in self.models]
         self._search()
         if self._leave_out_outliers():
             self._search()
@@ -106,13 +110,14 @@ class JointFit:
 
     def coefficients(self) -> tuple[NDArray, NDArray]:
         """Posterior mean (n,) and covariance (n, n) of the coefficients of the best model."""
-        found, model = self.found[self.best + 1], self.models[self.best + 1]
+        found = self.found[self.best + 1]
+        columns, mean, widths = self.priors[self.best + 1]
+        sigma = widths[found.width]
         products, _ = self._products(found.amplitude, found.scale)
-        columns, mean, sigma = self._priors(model, np.array([found.width]))
-        normal, right = _normal(products, columns, mean, sigma)
+        normal, right = _normal(products, columns, mean, sigma[None])
         inverse = np.linalg.inv(normal[0])
-        covariance = sigma[0][:, None] * inverse * sigma[0]
-        return (mean + sigma[0] * (inverse @ right[0]))[:-1], covariance[:-1, :-1]
+        covariance = sigma[:, None] * inverse * sigma
+        return (mean + sigma * (inverse @ right[0]))[:-1], covariance[:-1, :-1]
 
     def _most_probable(self) -> int:
         return max(range(1, len(self.models)), key=self._gain)
@@ -155,9 +160,7 @@ class JointFit:
             )
             width = int(np.argmax(likelihood))
             if likelihood[width] > self.found[index].likelihood:
-                self.found[index] = _Best(
-                    float(likelihood[width]), amplitude, scale, float(model.widths[width])
-                )
+                self.found[index] = _Best(float(likelihood[width]), amplitude, scale, width)
 
     def _products(self, amplitude: float, scale: float) -> tuple[NDArray, float]:
         """Scalar products of flux, regressors and level, and the determinant (logarithm)."""
@@ -165,13 +168,12 @@ class JointFit:
         gp.compute(self.time, diag=self.diagonal, check_sorted=False, quiet=True)
         return self.stacked.T @ gp.apply_inverse(self.stacked), float(np.sum(np.log(gp._d)))
 
-    def _priors(self, model: LinearModel, widths: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    def _priors(self, model: LinearModel) -> tuple[NDArray, NDArray, NDArray]:
         """Columns of a model with the level, prior means, and widths (n_widths, n_columns)."""
         columns = np.append(model.columns, self.stacked.shape[1] - 2) + 1
         mean = np.append(model.prior_mean, 0.0)
-        sigma = np.maximum(model.prior_sigma * widths[:, None], 1e-12)
-        level = np.full((len(widths), 1), LEVEL_SIGMA * self.scatter)
-        return columns, mean, np.hstack([sigma, level])
+        level = np.full((len(model.log_odds), 1), LEVEL_SIGMA * self.scatter)
+        return columns, mean, np.hstack([np.maximum(model.prior_sigma, 1e-12), level])
 
     def _leave_out_outliers(self) -> bool:
         """Give no weight to points far off the smooth variability; say whether there are any."""
@@ -199,6 +201,7 @@ class _Average:
     def __init__(self, n_points: int) -> None:
         self.group = np.arange(n_points) // -(-n_points // MAX_POINTS)
         self.count = np.bincount(self.group)
+        self.first = np.flatnonzero(np.diff(self.group, prepend=-1))
 
     def __call__(self, values: NDArray) -> NDArray:
         """Average over the first axis."""

@@ -9,6 +9,7 @@ stored with its place, for the stars around it.
 References
 ----------
 .. [1] Hotelling 1936, Biometrika 28, 321.
+.. [2] Horn 1965, Psychometrika 30, 179.
 """
 
 from dataclasses import dataclass
@@ -17,17 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.lightcurves.correction import (
-    MAD_TO_SIGMA,
     Regressors,
     correct_flux,
     motion_regressors,
 )
+from tessphot_lib.lightcurves.joint_fit import MAD_TO_SIGMA
 
 MIN_STARS = 30  # quiet stars, for any trend
 MIN_CADENCES = 40  # good ones
 MAX_SCATTER = 2.0  # stars that scatter this much more than is usual at their error are variable
 MIN_CORRELATION = 0.6  # between the halves
 CHANCE = 2.5  # correlations by chance are about 2 sqrt(components / cadences)
+N_SHIFTS, SHIFT_SEED = 20, 1  # of light curves against each other, to see what chance gives
+STANDS_OUT = 1.3  # a trend has to hold this much more power than chance gives
 CLIP = 5.0  # [sigma] of points of the stars
 N_NEAREST = 25  # stars whose loadings tell what to expect of one among them
 LEAST_COVERAGE = 0.5  # of the stars that have to be there for a trend to be known in an image
@@ -86,7 +89,7 @@ class Trends:
         near = self.loadings[others[np.argsort(distance, kind="stable")[:N_NEAREST]]]
         mean = np.median(near, axis=0) if len(near) else np.zeros(self.n_trends)
         sigma = MAD_TO_SIGMA * np.median(np.abs(near - mean), axis=0) if len(near) else mean
-        return Regressors(self.vectors, mean, sigma)
+        return Regressors(self.vectors, mean, sigma, np.zeros(self.n_trends, dtype=bool))
 
 
 def find_trends(
@@ -122,14 +125,9 @@ def find_trends(
     n_cadences = len(time)
     relative = np.full(flux.shape, np.nan)
     for index in range(len(flux)):
-        corrected, _, _ = correct_flux(
-            time,
-            flux[index],
-            flux_err[index],
-            good[index],
-            motion_regressors(pos_row[index], pos_column[index]),
-        )
-        relative[index] = 1e-6 * corrected
+        motion = motion_regressors(pos_row[index], pos_column[index])
+        corrected = correct_flux(time, flux[index], flux_err[index], good[index], motion)
+        relative[index] = 1e-6 * corrected.flux
     quiet, scatter = _quiet_stars(relative, flux, flux_err, good)
     if len(quiet) < MIN_STARS:
         return Trends.none(n_cadences, f"{len(quiet)} quiet stars, {MIN_STARS} are needed")
@@ -181,7 +179,48 @@ def _common_directions(values: NDArray, max_trends: int) -> NDArray:
     by_chance = CHANCE * np.sqrt(halves[0].shape[1] / n_cadences)
     n_common = int(np.sum(correlation > max(MIN_CORRELATION, by_chance)))
     both = halves[0] @ left[:, :n_common] + halves[1] @ right[:n_common].T
-    return np.linalg.qr(both)[0] if n_common else both
+    if n_common:
+        both = np.linalg.qr(both)[0]
+    return both[:, : _n_coherent(values, both)]
+
+
+def _n_coherent(values: NDArray, directions: NDArray) -> int:
+    """How many of some directions, in their order, hold more light curves than by chance.
+
+    Slow variations look alike even if they have nothing to do with each other: those of
+    spotted stars, with a handful of rotations in a sector. So the same light curves are
+    shifted in time against each other (around the end, and mirrored at random), which
+    leaves all that each star does and destroys what they do together. A trend of the CCD
+    must stand out of that (parallel analysis [2]_).
+    """
+    rng = np.random.default_rng(SHIFT_SEED)
+    rest = values
+    for index in range(directions.shape[1]):
+        direction = directions[:, index]
+        power = np.sum((rest @ direction) ** 2)
+        by_chance = [_largest_power(_shifted(rest, rng)) for _ in range(N_SHIFTS)]
+        if power < STANDS_OUT * np.quantile(by_chance, 0.95):
+            return index
+        rest = rest - np.outer(rest @ direction, direction)
+    return directions.shape[1]
+
+
+def _largest_power(values: NDArray) -> float:
+    """Largest power that stars (n_stars, n_cadences) have in any one direction in time."""
+    smaller = values @ values.T if len(values) < values.shape[1] else values.T @ values
+    return float(np.linalg.eigvalsh(smaller)[-1])
+
+
+def _shifted(values: NDArray, rng: np.random.Generator) -> NDArray:
+    """Each light curve moved in time around the end, and mirrored, at random."""
+    shifts = rng.integers(values.shape[1], size=len(values))
+    mirrored = rng.random(len(values)) < 0.5
+    return np.array(
+        [
+            np.roll(one[::-1] if is_mirrored else one, shift)
+            for one, shift, is_mirrored in zip(values, shifts, mirrored, strict=True)
+        ]
+    )
 
 
 def _main_components(values: NDArray, n_components: int) -> NDArray:

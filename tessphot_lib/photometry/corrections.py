@@ -48,11 +48,6 @@ class Correction:
         arrays, remark = read_trends(trends, cube.cadenceno)
         return cls(method, Trends(**arrays, remark=remark))
 
-    def cards(self) -> dict[str, Any]:
-        """Header cards that say what was done."""
-        used = "motion" if self.method == "trends" and not self.trends.n_trends else self.method
-        return {"CORRMETH": used, "CORRNTR": self.trends.n_trends}
-
     def apply(
         self,
         star: Mapping[str, Any],
@@ -61,13 +56,33 @@ class Correction:
         flux_err: NDArray,
         good: NDArray,
         position: tuple[NDArray, NDArray],
-    ) -> tuple[NDArray, NDArray]:
-        """Correct one light curve [ppm], see `tessphot_lib.lightcurves.correction.correct_flux`."""
+    ) -> tuple[NDArray, NDArray, dict[str, Any]]:
+        """Correct one light curve, see `tessphot_lib.lightcurves.correction.correct_flux`.
+
+        Returns
+        -------
+        flux_corr, flux_corr_err : (n_cadences,) float64 arrays
+            [ppm]; NaN where not good, and everywhere if no correction is asked for.
+        cards : dict
+            Header cards that say what was done to this star.
+        """
         if self.method == "none":
-            return np.full(len(flux), np.nan), np.full(len(flux), np.nan)
-        regressors = motion_regressors(*position)
+            unknown = np.full(len(flux), np.nan)
+            return unknown, unknown.copy(), _cards("none", 0, np.nan, "not asked for")
+        motion = motion_regressors(*position)
+        candidates = [motion]
         if self.trends.n_trends:
             place = float(star["row"]), float(star["column"]), int(star["tic_id"])
-            regressors = regressors.joined(self.trends.regressors_at(*place))
-        corrected, error, _ = correct_flux(time, flux, flux_err, good, regressors)
-        return corrected, error
+            candidates.append(motion.joined(self.trends.regressors_at(*place)))
+        found = correct_flux(time, flux, flux_err, good, *candidates)
+        n_trends = max(len(found.coefficients) - motion.values.shape[1], 0)
+        method = "none" if found.reason else "trends" if n_trends else "motion"
+        return found.flux, found.flux_err, _cards(method, n_trends, found.evidence, found.reason)
+
+
+def _cards(method: str, n_trends: int, evidence: float, reason: str) -> dict[str, Any]:
+    """What the header says of a correction; without the evidence where there is none."""
+    cards = {"CORRMETH": method, "CORRNTR": n_trends}
+    if np.isfinite(evidence):
+        cards["CORREVID"] = round(float(evidence), 1)
+    return cards | ({"CORRWHY": reason} if reason else {})

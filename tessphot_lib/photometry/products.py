@@ -109,7 +109,7 @@ class Products:
     def _write(self, index: int, star: Mapping[str, Any]) -> dict[str, Any]:
         """Write one light curve; return what it tells."""
         aperture, note = self.targets.apertures[index], self.fluxes.notes[index]
-        light_curve = self.light_curve(index, star)
+        light_curve, correction_cards = self.light_curve(index, star)
         good = light_curve.quality & int(LightCurveFlag.FLAGGED_BAD) == 0
         if not np.isfinite(light_curve.flux[good]).any():
             raise MeasurementError(NO_GOOD_CADENCE)
@@ -138,16 +138,17 @@ class Products:
                 **method_cards(star["method"], self.settings),
                 **(choice_cards(self.settings) if aperture.is_automatic else {}),
                 **note.header,
+                **correction_cards,
                 **{CDPP_KEYWORDS[key]: noise[key] for key in noise},
             },
             extra_images=note.images,
         )
         return found | dict(note.diagnostics) | {"lightcurve": path.name}
 
-    def light_curve(self, index: int, star: Mapping[str, Any]) -> LightCurve:
-        """Put the light curve of one star together; FLUX_CORR where its quality is 0."""
+    def light_curve(self, index: int, star: Mapping[str, Any]) -> tuple[LightCurve, dict[str, Any]]:
+        """Light curve of one star, FLUX_CORR where its quality is 0, and cards about that."""
         cube, fluxes, frame = self.cube, self.fluxes, self.frame
-        flux_corr, flux_corr_err = self.correction.apply(
+        flux_corr, flux_corr_err, cards = self.correction.apply(
             star,
             frame.time[index],
             fluxes.flux[index],
@@ -156,7 +157,7 @@ class Products:
             (frame.pos_row[index], frame.pos_column[index]),
         )
         missing = ~np.isfinite(fluxes.flux[index])
-        return LightCurve(
+        light_curve = LightCurve(
             tic_id=star["tic_id"],
             time=frame.time[index],
             timecorr=frame.timecorr[index],
@@ -173,6 +174,7 @@ class Products:
             pos_corr_row=frame.pos_row[index],
             pos_corr_column=frame.pos_column[index],
         )
+        return light_curve, cards
 
     def _path(self, tic_id: int) -> Path:
         template = self.template
@@ -230,7 +232,6 @@ def make_template(
             "EPHEMSRC": str(cube.attributes["position_source"]),
             "TIMEERR": float(f"{cube.attributes['time_error']:.3g}"),
             "TIMESHFT": round(float(cube.attributes["time_shift"]), 4),
-            **correction.cards(),
         },
     )
 

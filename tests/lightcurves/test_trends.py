@@ -69,9 +69,9 @@ def test_the_trend_is_taken_off_another_star():
     flux = 5e3 * (1 + 1.2e-3 * trend + signal + NOISE * rng.standard_normal(N_CADENCES))
     motion = motion_regressors(data["pos_row"][0], data["pos_column"][0])
     regressors = motion.joined(found.regressors_at(1024.0, 1024.0, 5))
-    corrected, *_ = correct_flux(
+    corrected = correct_flux(
         data["time"], flux, np.full(N_CADENCES, 5e3 * NOISE), np.ones(N_CADENCES, bool), regressors
-    )
+    ).flux
     known = np.isfinite(corrected)
     left = corrected[known] - 1e6 * signal[known]
     assert np.std(left) < 1.15e6 * NOISE
@@ -97,6 +97,18 @@ def test_many_components_of_few_images_correlate_by_chance(seed):
     assert "no trend" in found.remark
     data, *_ = stars(seed, trend_size=5e-3, n_cadences=65)
     assert find_trends(**data, max_trends=8).n_trends >= 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_spotted_stars_have_no_trend_in_common(seed):
+    """Independent rotators with 9 to 14 d: slow, and each like some of the others."""
+    rng = np.random.default_rng(seed)
+    data, *_ = stars(seed, trend_size=0.0, n_cadences=1200)
+    period = rng.uniform(9, 14, (N_STARS, 1))
+    phase = 2 * np.pi * (data["time"] / period + rng.random((N_STARS, 1)))
+    spots = 10 ** rng.uniform(-3.5, -2.7, (N_STARS, 1)) * np.sin(phase)
+    found = find_trends(**data | {"flux": data["flux"] * (1 + spots)}, max_trends=4)
+    assert found.n_trends == 0
 
 
 def test_few_stars_or_images_have_no_trends():

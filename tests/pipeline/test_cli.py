@@ -229,12 +229,14 @@ def test_star_takes_the_settings_of_the_run(small_run, tmp_path, capsys):
     assert main(star) == 0
     measured = tmp_path / f"tic{tic_id}-s0014-cam3-ccd4-todo.fits.gz"
     header = fits.getheader(measured)
-    assert (header["CORRMETH"], header["VERSION"]) == ("none", 7)
+    assert (header["CORRWHY"], header["VERSION"]) == ("not asked for", 7)
+    assert np.isnan(fits.getdata(measured, 1)["FLUX_CORR"]).all()
     config = tmp_path / "mine.yaml"
     config.write_text("photometry: {correction: {method: motion}}\n")
     assert main([*star, "--config", str(config)]) == 0
     header = fits.getheader(measured)
-    assert (header["CORRMETH"], header["VERSION"]) == ("motion", 7)
+    assert (header["CORRWHY"], header["VERSION"]) == ("too few images", 7)
+    assert np.isfinite(fits.getdata(measured, 1)["FLUX_CORR"]).any()
     assert capsys.readouterr().err == ""
     record.unlink()
     assert main(star) == 0
