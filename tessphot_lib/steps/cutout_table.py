@@ -34,8 +34,9 @@ DEGREE_BY_COUNT = ((24, 3), (12, 2))
 DEFAULT_LENGTH = 1800 / SECONDS_PER_DAY  # [d] of a single image that does not tell
 KEPT_BYTES = 200_000_000  # of the pixels of cutouts that were read last
 SAME_PIXEL = 1e-4  # relative difference up to which overlapping cutouts agree
-# How far from the cutouts their common WCS is good to some tenths of an arcmin [pixels].
-FAR, FAR_WITH_DISTORTION = 400.0, 1000.0
+# [arcsec] error of the CCD's centre as cutouts know it, which may lie far from it; the corrections
+# of a sector tell much better which direction they are for.
+CENTRE_ERROR = 600.0
 GRID = np.array([0.0, 0.5, 1.0])  # points of each cutout that the CCD's WCS is fitted to
 KEYWORDS = (
     *("DATA_REL", "SIMDATA", "CRMITEN", "CRBLKSZ", "CRSPOC", "DEADC", "INT_TIME", "READTIME"),
@@ -91,7 +92,7 @@ def run_cutout_table(
             f"{rows[0]['reason']}"
         )
     wcs = fit_ccd_wcs(good)
-    images = _images(good, ccd_id, _corrected_direction(good, wcs))
+    images = _images(good, ccd_id, _corrected_direction(good))
     write_cutout_table(output, rows, ccd_id)
     header = {key: good[0].header[key] for key in KEYWORDS if key in good[0].header}
     write_ffi_table(
@@ -139,17 +140,19 @@ def differ(one: Cutout, other: Cutout, pixels: KeptPixels) -> bool:
         return bool(np.any(np.abs(flux - other_flux) > SAME_PIXEL * (1 + np.abs(flux))))
 
 
-def fit_ccd_wcs(cutouts: list[Cutout]) -> WCS:
+def fit_ccd_wcs(cutouts: list[Cutout], *, has_distortion: bool = True) -> WCS:
     """Fit one WCS to those of the cutouts, in the pixels of the full image.
 
-    Tangential, with a distortion where there are enough cutouts for it. Good
-    to some hundredths of a pixel on them; far from them it is a guess.
+    Tangential, with a distortion where there are enough cutouts for it, and if
+    it is wanted. Good to some hundredths of a pixel on them; far from them it is
+    a guess, the better one without a distortion.
     """
     column, row, ra, dec = (
         np.concatenate(parts) for parts in zip(*map(_points, cutouts), strict=True)
     )
     sky = SkyCoord(ra, dec, unit="deg")
     degree = next((d for count, d in DEGREE_BY_COUNT if len(cutouts) >= count), None)
+    degree = degree if has_distortion else None
     return fit_wcs_from_points((column, row), sky, projection="TAN", sip_degree=degree)
 
 
@@ -165,22 +168,10 @@ def _points(cutout: Cutout) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     return x + first, y + cutout.window.row0, ra, dec
 
 
-def _corrected_direction(cutouts: list[Cutout], wcs: WCS) -> tuple[float, float]:
-    """Direction that TIMECORR is for, the middle of the CCD; NaN where the WCS is a guess.
-
-    An arcmin makes up to 0.15 s.
-    """
+def _corrected_direction(cutouts: list[Cutout]) -> tuple[float, float]:
+    """Direction that TIMECORR is for, the middle of the CCD, as far as cutouts know it."""
     column, row = (pixel - 1 for pixel in BTC_PIXEL)
-    nearest = min(
-        np.hypot(
-            0.5 * (one.window.row0 + one.window.row1) - row,
-            0.5 * (one.window.column0 + one.window.column1) + FIRST_SCIENCE_COLUMN - column,
-        )
-        for one in cutouts
-    )
-    has_distortion = len(cutouts) >= DEGREE_BY_COUNT[-1][0]
-    if nearest > (FAR_WITH_DISTORTION if has_distortion else FAR):
-        return np.nan, np.nan
+    wcs = fit_ccd_wcs(cutouts, has_distortion=False)
     ra, dec = wcs.all_pix2world(column, row, 0)
     return float(ra), float(dec)
 
@@ -214,6 +205,7 @@ def _images(cutouts: list[Cutout], ccd_id: CcdId, direction: tuple[float, float]
                 "timecorr": timecorr,
                 "centre_ra": direction[0],
                 "centre_dec": direction[1],
+                "centre_error": CENTRE_ERROR,
                 "exposure_time": exposure_time,
                 "cadenceno": int(number),
                 "quality": int(quality)

@@ -82,7 +82,7 @@ def _usable(path: Path) -> dict[str, NDArray]:
         raise InputDataError(f"{path}: none of its images can be used")
     columns = {
         name: np.array(np.ma.filled(table[name], np.nan), dtype=float)
-        for name in ("time", "timecorr", "time_shift", "centre_ra", "centre_dec")
+        for name in ("time", "timecorr", "time_shift", "centre_ra", "centre_dec", "centre_error")
     }
     columns["moment"] = columns["time"] - columns["timecorr"]
     return columns
@@ -112,8 +112,10 @@ def _projections(tables: list[dict[str, NDArray]]) -> Projections:
         distance = SECONDS_PER_DAY * (
             table["timecorr"][chosen] - earth_position(moment) @ direction
         )
+        error = np.radians(np.nanmax(np.append(table["centre_error"], 0.0)) / 3600)
+        n = len(moment)
         parts.append(
-            (moment, distance, np.tile(direction, (len(moment), 1)), np.full(len(moment), number))
+            (moment, distance, np.tile(direction, (n, 1)), np.full(n, number), np.full(n, error))
         )
     if not parts:
         return Projections(np.empty(0), np.empty(0), np.empty((0, 3)), np.empty(0, dtype=int))

@@ -53,7 +53,7 @@ def moments(n_images=N_IMAGES):
     return FIRST + (index + np.where(index >= n_images // 2, 40, 0)) / 48
 
 
-def table_of(folder, ccd, path, *, n_images=N_IMAGES, shift=0.0, centre=None):
+def table_of(folder, ccd, path, *, n_images=N_IMAGES, shift=0.0, centre=None, error=np.nan):
     """ffis.ecsv as real headers give it: BARYCORR with 8 digits, directions good to 0.01 pixel."""
     ra, dec = CENTRES[ccd] if centre is None else centre
     rng = np.random.default_rng(ccd)
@@ -67,6 +67,7 @@ def table_of(folder, ccd, path, *, n_images=N_IMAGES, shift=0.0, centre=None):
         row |= {"time_start": middle - 0.01, "time_stop": middle + 0.01, "time_shift": shift}
         offset = 1e-4 * rng.normal(size=2)
         row |= {"centre_ra": ra + offset[0], "centre_dec": dec + offset[1], "has_wcs": True}
+        row |= {"centre_error": error}
         rows.append(row)
     rows[3] |= {"centre_ra": np.nan, "centre_dec": np.nan}  # an image without a WCS
     rows[5] |= {"centre_ra": 10.0, "centre_dec": -40.0}  # and one with a wrong one
@@ -104,6 +105,33 @@ def test_stars_all_over_a_ccd_without_an_ephemeris(tmp_path, ccds, limit):
     expected = 1e3 * error_along(result.covariance, unit_vector(*stars_on(ccds[0])))
     assert np.abs(error).max() < limit / 10
     assert 1 < expected < limit / 2
+
+
+@needs_realdata
+@pytest.mark.realdata
+@pytest.mark.parametrize("off", [(0.0, 0.004), (-0.05, 0.03), (0.15, 0.1)])  # [deg]
+@pytest.mark.parametrize("n_images", [8, 300, N_IMAGES])
+def test_cutouts_hardly_know_the_centre_of_their_ccd(tmp_path, off, n_images):
+    """It is guessed from their own WCS, and off by arc minutes: an arcmin is 0.15 s."""
+    ra, dec = CENTRES[1, 1]
+    centre = ra + off[0] / np.cos(np.radians(dec)), dec + off[1]
+    table = table_of(tmp_path, (1, 1), jpl, n_images=n_images, centre=centre, error=600.0)
+    result = run(tmp_path, [table])
+    assert result.source == "orbit"
+    error = np.abs(star_errors(result, jpl, (1, 1), moments(n_images)))
+    assert error.max() < 5.0
+    expected = 1e3 * error_along(result.covariance, unit_vector(*stars_on((1, 1))))
+    assert 0.5 * np.sqrt(np.mean(error**2)) < expected < 5.0
+
+
+def test_cutouts_of_another_spacecraft_are_not_believed_to_be_on_the_orbit(tmp_path):
+    ra, dec = CENTRES[1, 1]
+    table = table_of(tmp_path, (1, 1), circling, centre=(ra + 0.02, dec - 0.05), error=600.0)
+    result = run(tmp_path, [table])
+    assert result.source == "barycorr"
+    error = np.abs(star_errors(result, circling, (1, 1), moments()))
+    expected = 1e3 * error_along(result.covariance, unit_vector(*stars_on((1, 1))))
+    assert np.sqrt(np.mean(error**2)) < 2 * expected
 
 
 @needs_realdata
