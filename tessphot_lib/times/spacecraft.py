@@ -36,7 +36,7 @@ KNOWN_DIRECTION = 5e-6  # [rad] directions with smaller errors are taken as they
 LIGHT_TIME_TO_SUN = 499.0  # [s]
 
 MAX_RESIDUAL = 10e-3  # [s] rms, above which images were not taken from this orbit
-MAX_CHI_SQUARED = 60.0  # of the 6 elements' departure from the reference
+MAX_CHI_SQUARED = 25.0  # of the 6 elements' departure from the reference
 FREE_ERROR = 0.6  # [s] per axis, of the Earth in place of the spacecraft: 60 Earth radii at most
 KNOT_STEP = 0.25  # [d] of the free path
 CORRELATION_TIME = 2.0  # [d] over which it may bend: a quarter of the orbit, less at perigee
