@@ -17,7 +17,8 @@ from celerite2 import terms
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-MAD_TO_SIGMA = 1.482602218505602
+from tessphot_lib.core.constants import MAD_TO_SIGMA
+
 MAX_POINTS = 1000  # of a fit; more are averaged in groups of neighbors first
 MEDIAN_POINTS = 7  # of the running median that isolated outliers are compared with
 OUTLIER_ALONE = 6.0  # [sigma] from there

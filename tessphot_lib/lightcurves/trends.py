@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import MAD_TO_SIGMA
 from tessphot_lib.lightcurves.correction import (
     Regressors,
     correct_flux,
     motion_regressors,
 )
-from tessphot_lib.lightcurves.joint_fit import MAD_TO_SIGMA
 
 MIN_STARS = 30  # quiet stars, for any trend
 MIN_CADENCES = 40  # good ones

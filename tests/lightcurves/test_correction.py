@@ -271,6 +271,21 @@ def test_flux_without_errors_is_corrected_all_the_same():
     assert np.isnan(found.flux_err).all()
 
 
+def test_error_is_that_of_the_light_that_motion_left():
+    """Where a tenth of the light is lost, the corrected flux is a tenth less certain."""
+    rng, time, *_ = sector(400)
+    pos_row = np.where(rng.random(400) < 0.5, 0.5, -0.5)
+    flux = 1000.0 * (1 + 0.2 * pos_row + NOISE * rng.standard_normal(400))
+    motion = Regressors(pos_row[:, None], np.zeros(1), np.ones(1), np.ones(1, dtype=bool))
+    good = np.ones(400, dtype=bool)
+    found = correct_flux(time, flux, np.full(400, 2.0), good, motion)
+    assert found.is_corrected
+    lost = np.where(pos_row > 0, 1.1, 0.9)
+    ratio = found.flux_err * lost / np.median(found.flux_err * lost)
+    np.testing.assert_allclose(ratio, 1.0, rtol=0.01)
+    assert found.flux_err.max() / found.flux_err.min() == pytest.approx(1.1 / 0.9, rel=0.01)
+
+
 def test_outliers_hardly_count():
     rng, time, pos_row, pos_column = sector()
     flux, _ = light_curve(rng, pos_row, pos_column)
