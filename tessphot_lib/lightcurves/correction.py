@@ -154,12 +154,12 @@ def _model(
     """Systematics of the usable points, coefficients, evidence, and why there are none."""
     nothing = np.zeros(len(relative))
     none = np.zeros(candidates[0].values.shape[1] if candidates else 0)
+    if len(relative) < MIN_POINTS:
+        return nothing, none, np.nan, "too few images"
     known = [_known(one, time, usable) for one in candidates]
     known = [one for one in known if one is not None]
     if not known:
         return nothing, none, np.nan, "image motion unknown"
-    if len(relative) < MIN_POINTS:
-        return nothing, none, np.nan, "too few images"
     if not point_scatter(relative) > 0:
         return nothing, none, np.nan, "no noise"
     values = np.hstack([one.values for one in known])

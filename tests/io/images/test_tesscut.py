@@ -307,9 +307,10 @@ def test_the_later_of_two_that_contradict_each_other_is_not_used(tmp_path, image
 
 
 def test_direction_that_the_times_are_for(tmp_path, images):
-    """Known where the cutouts lie about the middle of the CCD, else left open."""
+    """As far as cutouts know it: well about the middle of the CCD, and some arcmin elsewhere."""
     _, ffis = table_of(tmp_path, [write_cutout(tmp_path, images, WINDOW)])
-    assert np.isnan(ffis["centre_ra"]).all()
+    assert np.isfinite(ffis["centre_ra"]).all()
+    assert (ffis["centre_error"] == 600).all()
     middle = blank_images(3, [1000, 1010, 900, 910])
     _, ffis = table_of(tmp_path, [write_cutout(tmp_path, middle, middle["window"])])
     header = middle["header"][0]
