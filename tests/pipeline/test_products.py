@@ -197,7 +197,8 @@ def test_light_curves_have_the_columns_of_tasoc(small_run):
     for tic_id, path in small_run.light_curves.items():
         with fits.open(path) as hdus:
             table = hdus["LIGHTCURVE"].columns
-            assert dict(zip(table.names, table.formats, strict=True)) == LIGHT_CURVE
+            found = list(zip(table.names, table.formats, strict=True))
+            assert found[: len(LIGHT_CURVE)] == list(LIGHT_CURVE.items())  # ours may follow
             header = hdus[0].header
             assert (header["TICID"], header["OBJECT"]) == (tic_id, f"TIC {tic_id}")
             assert (header["SECTOR"], header["CAMERA"], header["CCD"]) == (14, 3, 4)
