@@ -64,7 +64,10 @@ def read_config(
     merged, warnings = combined(given)
     config = read_values(merged, schema)  # --config gives texts where numbers are meant
     if is_main:
-        check_config(config, schema)
+        try:
+            check_config(config, schema)
+        except ConfigError as error:  # it names keys as they are now
+            raise ConfigError("\n".join([str(error), *warnings])) from None
         read_excluded(config["todo"]["exclude"])
         check_fits(config, set(read_methods(config["todo"]["methods"]).values()))
     return config, warnings

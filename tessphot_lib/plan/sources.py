@@ -170,6 +170,8 @@ class FolderSource(Source):
         """Search the folder, or in the process of a job what was kept of that."""
         self._is_main = is_main
         may_wait = stars_before_images(self.config)
+        if not is_main and may_wait and not LISTING.is_dir():
+            return list(asked)  # the main process found no images, and kept no list
         if not is_main:
             listed = set(listed_ccds(LISTING))
             with_images = [ccd_id for ccd_id in asked if ccd_id in listed]

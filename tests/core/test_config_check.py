@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import yaml
+from configurations import DEFAULTS, SCHEMA, put, without_mistakes
 from paths import PROJECT
 
 from tessphot_lib.core.config_check import (
@@ -14,26 +15,11 @@ from tessphot_lib.core.config_check import (
 )
 from tessphot_lib.core.errors import ConfigError
 
-SCHEMA = yaml.safe_load((PROJECT / "workflow" / "schemas" / "config.schema.yaml").read_text())
-DEFAULTS = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
-
 
 @pytest.fixture
 def config(tmp_path):
     """A configuration without mistakes."""
-    config = copy.deepcopy(DEFAULTS)
-    (tmp_path / "tic.ecsv").touch()
-    config["input"]["ffi_dir"] = str(tmp_path)
-    config["catalog"] |= {"source": "file", "file": str(tmp_path / "tic.ecsv")}
-    return config
-
-
-def put(config, key, value):
-    """Set a dotted key."""
-    *sections, last = key.split(".")
-    for section in sections:
-        config = config[section]
-    config[last] = value
+    return without_mistakes(tmp_path)
 
 
 def problems(config):

@@ -3,33 +3,17 @@
 import copy
 
 import pytest
-import yaml
-from paths import PROJECT
+from configurations import SCHEMA, put, without_mistakes
 
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.plan.checks import check_config
-
-SCHEMA = yaml.safe_load((PROJECT / "workflow" / "schemas" / "config.schema.yaml").read_text())
-DEFAULTS = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
 
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
     """A configuration without mistakes."""
     monkeypatch.delenv("TESSPHOT_INPUT", raising=False)
-    config = copy.deepcopy(DEFAULTS)
-    (tmp_path / "tic.ecsv").touch()
-    config["input"]["ffi_dir"] = str(tmp_path)
-    config["catalog"] |= {"source": "file", "file": str(tmp_path / "tic.ecsv")}
-    return config
-
-
-def put(config, key, value):
-    """Set a dotted key."""
-    *sections, last = key.split(".")
-    for section in sections:
-        config = config[section]
-    config[last] = value
+    return without_mistakes(tmp_path)
 
 
 def problems(config):

@@ -195,3 +195,12 @@ def test_main_process_checks_the_configuration(config, section, key, value, said
     with pytest.raises((ConfigError, InputDataError), match=said):
         read_config(given, SCHEMA, is_main=True)
     read_config(given, SCHEMA, is_main=False)
+
+
+def test_mistake_under_an_old_name_comes_with_the_new_one(config):
+    mine = {"prepare": {"background": {"anomaly_limit": "x"}}}
+    with pytest.raises(ConfigError) as caught:
+        read_config([("config.yaml", config), ("mine.yaml", mine)], SCHEMA, is_main=True)
+    _, problem, renamed = str(caught.value).splitlines()
+    assert problem.startswith("prepare.background.reflection_limit: 'x' must be")
+    assert "mine.yaml" in renamed and "anomaly_limit" in renamed

@@ -106,6 +106,9 @@ def test_folder_may_wait_for_images_where_the_pointing_gives_the_stars(config, t
     assert source.is_waiting
     (said,) = source.warnings
     assert "no images yet" in said
+    source.keep_listing()
+    of_job = source_of(config, "ffi", ffi_dir="../ffi")
+    assert of_job.find([EMPTY, HERE], is_main=False) == [EMPTY, HERE]
     make_ffis(tmp_path / "ffi", HERE)
     assert source.find([EMPTY, HERE], is_main=True) == [HERE]
     assert not source.is_waiting
