@@ -207,6 +207,17 @@ def test_no_sky_at_all(what):
     assert np.isnan(background).all()
 
 
+def test_a_bright_cell_that_is_even_is_background():
+    """Only where a cell scatters more than its neighbors, too, something lies on it."""
+    rng = np.random.default_rng(9)
+    window = Window(0, 320, 64, 448)
+    image = 100 + rng.normal(0, 0.5, window.shape)
+    cell = (slice(128, 192), slice(192, 256))
+    image[cell] += 5.0
+    *_, background = fitted(image, window)
+    assert background[cell].mean() == pytest.approx(105.0, abs=0.1)
+
+
 def test_error_is_that_of_the_cells_means():
     """Over many images the means of the cells scatter as their errors say."""
     window, n_images = Window(0, 128, 64, 192), 300

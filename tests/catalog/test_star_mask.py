@@ -100,3 +100,12 @@ def test_unknown_stars_and_none():
     assert not star_mask(WINDOW, nothing, nothing, nothing).any()
     row, column = np.array([110.0, np.nan, 110.0]), np.array([np.nan, 320.0, 320.0])
     assert not star_mask(WINDOW, row, column, np.array([10.0, 10.0, np.nan])).any()
+
+
+def test_scale_shortens_bleeds_too():
+    length = float(bleed_half_length(np.array([2.0]))[0])
+    wide = Window(0, 2000, 300, 400)
+    mask = star_mask(wide, np.array([1000.0]), np.array([350.0]), np.array([2.0]), radius_scale=0.5)
+    rows = np.flatnonzero(mask[:, 50])
+    assert abs(rows[-1] - (1000 + 0.5 * length)) <= 1
+    assert abs(rows[0] - (1000 - 0.5 * length)) <= 1

@@ -101,6 +101,19 @@ def test_without_scattered_light_there_are_no_straps():
     assert np.abs(straps).max() < 0.02
 
 
+def test_a_star_that_varies_a_little_does_not_change_the_background():
+    """By 1 % in each image: of its brightest pixels little is believed, 2 % count as noise."""
+    window = Window(100, 108, 500, 509)
+    rows, columns = np.indices(window.shape)
+    star = 2000 * np.exp(-0.5 * ((rows - 3) ** 2 + (columns - 5) ** 2) / 0.9**2)
+    varying = 1 + 0.01 * np.where(np.arange(80) % 2, 1, -1)
+    model, _, straps = fit(
+        window, sky_of(window, 80), stars=varying[:, None, None] * star, noise=1.0
+    )
+    found = evaluated(window, model, straps)[20:].mean(axis=(1, 2))
+    assert found[1::2].mean() - found[::2].mean() == pytest.approx(0.0, abs=0.5)
+
+
 def test_bad_images_and_missing_pixels():
     window = Window(100, 109, 500, 509)
     sky = sky_of(window, 40)

@@ -94,6 +94,18 @@ def test_process_of_a_job_reads_what_was_kept(config, tmp_path):
     assert of_job.warnings == []
 
 
+def test_jobs_take_no_ccd_that_has_no_images(config, tmp_path):
+    """Unless the run is there for the lists of stars, before any image."""
+    make_ffis(tmp_path / "ffi", HERE)
+    config["input"]["ffi_dir"] = str(tmp_path / "ffi")
+    source = FfiFolder(config)
+    source.find([HERE], is_main=True)
+    source.keep_listing()
+    assert FfiFolder(config).find([EMPTY], is_main=False) == []
+    config["catalog"] |= {"source": "mast", "footprint": "pointing"}
+    assert FfiFolder(config).find([EMPTY], is_main=False) == [EMPTY]
+
+
 def test_nothing_is_kept_of_a_folder_without_images(config, tmp_path):
     FfiFolder(config).keep_listing()
     assert not LISTING.exists()

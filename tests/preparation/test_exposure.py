@@ -92,6 +92,17 @@ def test_straps_are_no_part_of_the_smooth_background(field):
     assert np.abs(np.delete(sky.column_excess, STRAPS)).max() < 0.5
 
 
+def test_straps_too_faint_to_be_clipped_are_taken_off_before_the_second_fit(field):
+    """Seven columns of 6 e-/s in one cell, in an image with a noise of 5."""
+    flux = image() + np.random.default_rng(2).normal(0, 5.0, WINDOW.shape)
+    columns = np.arange(90, 118, 4)
+    flux[:, columns] += 6.0
+    sky = fit_sky(flux.astype(np.float32), field)
+    truth = 200 + 0.05 * ROW - 0.02 * COLUMN
+    assert (sky.image - truth)[:, 88:120].mean() == pytest.approx(0.0, abs=0.3)
+    np.testing.assert_allclose(sky.column_excess[columns], 6.0, atol=2.0)
+
+
 def row_of(field, flux, *, known=0, quality=0, **moved):
     one = exposure(flux, header(**moved), quality)
     return measure_image(one, field, fit_sky(flux, field), known)

@@ -9,7 +9,7 @@ from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.prf.evaluate import prf_stamps
-from tessphot_lib.prf.fit import fit_field, fit_prf
+from tessphot_lib.prf.fit import _are_typical, fit_field, fit_prf
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.stars import StarField, choose_prf_stars
 from tessphot_lib.simulation.prf import prf_stamp
@@ -111,6 +111,28 @@ def test_few_stars_give_the_generic_prf(field):
     stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
     assert fit_prf(field, stars[:9]).source == "generic"
     assert fit_prf(field, stars[:0]).source == "generic"
+
+
+def test_a_dozen_noisy_stars_show_the_core_and_not_the_faint_parts():
+    """Beyond 4 pixels a fit to 12 stars would be noise of 1.5e-3: the start is kept there."""
+    field = field_of(n_stars=12, seed=0, noise=10.0)
+    found = fit_prf(field, np.arange(12))
+    assert found.source == "data: 12 stars, order 0"
+    at = np.array([1620.0]), np.array([450.0]), np.array([1612]), np.array([442]), (17, 17)
+    change = prf_stamps(found, *at)[0] - prf_stamps(generic_prf(), *at)[0]
+    offsets = np.arange(17) - 8
+    distance = np.hypot(offsets[:, None], offsets)
+    assert np.std(change[distance <= 2]) > 4e-3
+    assert np.std(change[(distance > 4) & (distance <= 8)]) < 8e-4
+
+
+def test_stars_of_another_brightness_than_the_catalogs_are_not_like_the_others():
+    """However well they fit: by more than 0.3 in the logarithm, as others are."""
+    ratio = 0.9 * np.array([1.0, 1.0, 1.02, 0.98, 1.3, 1.4, 0.7, 0.8])
+    residual = np.ones((8, 17, 17))
+    residual[1, 8, 8] = 20.0
+    like = _are_typical(residual, np.ones_like(residual), ratio, 3.0)
+    assert like.tolist() == [True, False, True, True, True, False, False, True]
 
 
 def test_choice_of_stars():

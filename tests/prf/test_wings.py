@@ -84,3 +84,23 @@ def test_an_exact_image_leaves_nothing_to_clip():
     share, sky = fit_wings(dark, dark + 1e6, WINDOW, row, column, 0 * flux)
     np.testing.assert_allclose(share, USUAL_WINGS)  # no light: nothing is seen
     assert sky == 0.0
+
+
+def test_pixels_tell_of_a_wing_as_if_unknown_stars_covered_ten_each():
+    """A star without wings, seen in 60 pixels of sky and those inside the first ring.
+
+    The usual wing is believed to as much as itself, so that what is left of it follows.
+    """
+    row, column = np.array([720.0]), np.array([1225.0])
+    rows, columns = np.indices(WINDOW.shape)
+    near = np.hypot(rows + 700 - 720, columns + 1200 - 1225) < WING_RADIUS[0]
+    sky = (rows == 150) & (columns >= 120) & (columns < 180)
+    image = np.where(near | sky, 0.0, np.nan)
+    n_near, n_sky = near.sum(), sky.sum()
+    assert n_near > n_sky
+    flux = np.array([1e5])
+    told = (flux[0] * USUAL_WINGS[0]) ** 2 * n_near * n_sky / (n_near + n_sky)
+    for sigma in (0.5, 1.5):
+        share, _ = fit_wings(image, np.full(WINDOW.shape, sigma), WINDOW, row, column, flux)
+        expected = 1 / (1 + told / (10 * sigma**2))
+        assert share[0] / USUAL_WINGS[0] == pytest.approx(expected, rel=1e-3)

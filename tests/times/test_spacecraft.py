@@ -169,3 +169,18 @@ def test_many_images_of_a_ccd_do_not_hide_its_common_error():
     )
     for one in (few, many):
         assert 1 / np.sqrt(np.sum(one.error**-2.0)) == pytest.approx(1e-3)
+
+
+def test_an_orbit_far_from_the_reference_is_not_that_of_tess():
+    """It obeys the laws of motion, but TESS cannot have gone 36 times its error astray."""
+    times = np.arange(1600.0, 1613.0, 0.25)
+    bodies = Bodies.between(1600.0, 1613.0)
+    off = np.repeat([1000.0, 1e-3], 3) * np.array([1, -1, 1, 1, 1, -1])
+    for size, is_believed in ((1.0, True), (36.0, False)):
+        state = predicted_state(1606.5) + size * off
+
+        def path(moments, state=state):
+            return propagate(state, 1606.5, moments, bodies)[:, :3] / KM
+
+        known = projections(path, times, ccd_centres(2), np.random.default_rng(3))
+        assert (fit_orbit(known, times) is not None) is is_believed
