@@ -9,11 +9,13 @@ CATALOG_EPOCH = 2000.0  # [year] of the positions in the TIC
 MAS_PER_DEGREE = 3.6e6
 
 
-def at_epoch(stars: pd.DataFrame, epoch: float) -> tuple[np.ndarray, np.ndarray]:
+def at_epoch(
+    stars: pd.DataFrame, epoch: float, start: np.ndarray | float = CATALOG_EPOCH
+) -> tuple[np.ndarray, np.ndarray]:
     """Move positions by their proper motions; unknown proper motions count as zero.
 
-    The motion goes along a great circle with the direction and speed at epoch
-    2000, so that it is right at the poles, too.
+    The motion goes along a great circle with the direction and speed at the
+    start, so that it is right at the poles, too.
 
     Parameters
     ----------
@@ -21,6 +23,8 @@ def at_epoch(stars: pd.DataFrame, epoch: float) -> tuple[np.ndarray, np.ndarray]
         ra_j2000, dec_j2000 [deg], pm_ra (times the cosine of the declination), pm_dec [mas/yr].
     epoch : float
         [year]
+    start : float or (n,) array
+        Epoch that the given positions are of [year].
 
     Returns
     -------
@@ -28,7 +32,7 @@ def at_epoch(stars: pd.DataFrame, epoch: float) -> tuple[np.ndarray, np.ndarray]
         At ``epoch`` [deg].
     """
     directions = stars["ra_j2000"].to_numpy(), stars["dec_j2000"].to_numpy()
-    years = epoch - CATALOG_EPOCH
+    years = epoch - np.asarray(start, dtype=float)
     east, north = (
         np.radians(np.nan_to_num(stars[name].to_numpy(dtype=float)) * years / MAS_PER_DEGREE)
         for name in ("pm_ra", "pm_dec")

@@ -11,7 +11,7 @@ from astropy.time import Time
 from astropy.wcs import WCS
 
 from tessphot_lib.catalog.footprint import Footprint, grid_of
-from tessphot_lib.catalog.proper_motion import at_epoch
+from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, at_epoch
 from tessphot_lib.catalog.sky_grid import SkyCell
 from tessphot_lib.core.clock import julian_date
 from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
@@ -82,7 +82,7 @@ def run_catalog(
     _check_region(tic, seen, buffer, ccd_id)
     time = 0.5 * (float(header["TSTART"]) + float(header["TSTOP"]))
     epoch = float(Time(julian_date(time), format="jd", scale="tdb").jyear)
-    stars = read_tic(tic, faint_limit)
+    stars = _at_j2000(read_tic(tic, faint_limit))
     counts, n_bright = stars.attrs, len(stars)
     stars.attrs = {}
     stars = pd.concat(
@@ -120,6 +120,17 @@ def run_catalog(
         {"catalog": settings.as_mapping(), "window": window.as_list()}, [ffi_table, tic]
     )
     write_catalog(output, stars, about, info=made_by)
+
+
+def _at_j2000(stars: pd.DataFrame) -> pd.DataFrame:
+    """Take positions that the list has of another epoch, as Gaia's, back to that of the TIC."""
+    start = stars.pop("ref_epoch").fillna(CATALOG_EPOCH).to_numpy()
+    other = np.flatnonzero(start != CATALOG_EPOCH)
+    if other.size:
+        ra, dec = at_epoch(stars.iloc[other], CATALOG_EPOCH, start[other])
+        stars.loc[stars.index[other], ["ra_j2000", "dec_j2000"]] = np.stack([ra, dec], axis=1)
+        log.info("positions of %d stars are of other epochs than 2000, by ref_epoch", other.size)
+    return stars
 
 
 def _near(

@@ -171,6 +171,20 @@ def test_all_formats_are_tried():
     assert tried == set(FORMATS)
 
 
+@pytest.mark.parametrize("ref_epoch", [2016.0, 2015.5])
+def test_a_list_of_gaias_epoch_gives_the_catalog_of_the_tic(tmp_path, ref_epoch):
+    """8 pixels are between the two for a star of 10 arcsec a year."""
+    stars = tic([410.25, 420.5], [950.0, 911.0], pm_ra=[-8000.0, 500.0], pm_dec=[6000.0, 100.0])
+    expected, _ = run(tmp_path / "tic", stars)
+    ours = {"ra": "ra_j2000", "dec": "dec_j2000", "pmRA": "pm_ra", "pmDEC": "pm_dec"}
+    ra, dec = at_epoch(stars.rename(columns=ours), ref_epoch)
+    of_gaia = stars.assign(ra=ra, dec=dec, ref_epoch=ref_epoch)
+    known, _ = run(tmp_path / "gaia", of_gaia)
+    for name in ("row", "column"):  # the direction of the motion turns in 16 years
+        np.testing.assert_allclose(known[name], expected[name], atol=0.02)
+    np.testing.assert_allclose(known["dec_j2000"], expected["dec_j2000"], atol=1e-4)
+
+
 def test_stars_are_placed_where_they_are_at_the_time_of_the_images(tmp_path):
     # 1 arcsec a year to the north for 19.5 years: 19.5 arcsec / 20.9 arcsec per row
     known, about = run(tmp_path, tic([420.0], [944.0], pm_dec=1000.0))

@@ -357,9 +357,9 @@ def test_footprint_text_stays_below_360(tmp_path):
 def test_star_that_moved_in_is_fetched(archives, tmp_path):
     wcs = optics(10.0, -89.9)
     stars = sky_around(wcs, PART, seed=2)
-    border = wcs.to_sky(np.array([PART.row0 - 12.5]), np.array([1900.0]))
+    border = wcs.to_sky(np.array([PART.row0 - 6.5]), np.array([1900.0]))
     inside = wcs.to_sky(np.array([PART.row0 + 2.5]), np.array([1900.0]))
-    # 15 pixels in 19.5 years, with the buffer 0: outside in 2000, inside now
+    # 9 pixels in 19.5 years, with the buffer 0: outside in 2000, inside now
     north = (inside[1] - border[1])[0]
     east = ((inside[0] - border[0] + 180) % 360 - 180)[0] * np.cos(np.radians(border[1][0]))
     years = 19.54

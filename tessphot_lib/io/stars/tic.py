@@ -30,10 +30,25 @@ NAMES = {
     "pm_dec": ("pmdec", "pmde", "pm_dec"),
     "tmag": ("tmag",),
     "teff": ("teff",),
+    "ref_epoch": ("ref_epoch", "refepoch", "ref epoch"),
+    "gaia": ("gaia",),
     "disposition": ("disposition", "disp"),
 }
-OPTIONAL = {"teff", "disposition"}
-LIMITS = {"tic_id": (1, 2**53), "ra_j2000": (0.0, 360.0), "dec_j2000": (-90.0, 90.0)}
+OPTIONAL = {"teff", "ref_epoch", "gaia", "disposition"}
+NO_NUMBERS = ("gaia", "disposition")
+# Possible values. Of proper motions the largest components are 10,362 (Barnard's star) and
+# -5,817 mas/yr (Groombridge 1830): -9999 stands for none, as it does for a magnitude.
+LIMITS = {
+    "tic_id": (1, 2**53),
+    "ra_j2000": (0.0, 360.0),
+    "dec_j2000": (-90.0, 90.0),
+    "pm_ra": (-9000.0, 11000.0),
+    "pm_dec": (-9000.0, 11000.0),
+    "tmag": (-5.0, 30.0),
+    "teff": (1.0, 1e6),
+    "ref_epoch": (1800.0, 2200.0),
+}
+REQUIRED = {"tic_id", "ra_j2000", "dec_j2000"}
 WANTED = {name for names in NAMES.values() for name in names}
 PREFIX = re.compile(r"^\s*TIC[ _-]*", re.IGNORECASE)  # of numbers: TIC 261136679
 
@@ -52,8 +67,10 @@ FITS_COLUMNS = (
 REGION_COLUMNS = ("dec_low", "dec_high", "ra_low", "ra_high")  # [deg]
 _MISSING = {"", "nan", "null", "none", "--", "n/a", "<na>"}
 # Disposition of a star that 2MASS took for one and Gaia for several: its row has the position and
-# the magnitude of the brightest of them, whose own row is a DUPLICATE (Paegert et al. 2021).
-SPLIT = "split"
+# the magnitude of the brightest of them, whose own row is a DUPLICATE (Paegert et al. 2021). Some
+# answers of MAST have numbers: 6 DUPLICATE, 7 ARTIFACT, 8 SPLIT (its release notes of TIC 8).
+SPLIT = {"split", "8", "8.0"}
+LONGEST_EXACT = 2**53  # whole numbers up to here are exact in double precision
 
 
 def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
@@ -70,11 +87,12 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
     -------
     DataFrame
         ``tic_id`` (int64), ``ra_j2000``, ``dec_j2000`` [deg], ``pm_ra`` (cos(dec)
-        included), ``pm_dec`` [mas/yr], ``tmag``, ``teff`` [K] (float64, NaN
-        where missing), in the order of the file. ``attrs`` has ``n_rows`` of
-        the file, and of those left out ``n_phantoms``: rows that have a
+        included), ``pm_dec`` [mas/yr], ``tmag``, ``teff`` [K], ``ref_epoch`` [year] that the
+        positions are of (float64, NaN where missing), in the order of the file. ``attrs``
+        has ``n_rows`` of the file, and of those left out ``n_phantoms``: rows that have a
         disposition (DUPLICATE, ARTIFACT) other than SPLIT, ``n_repeated``: rows whose
-        ``tic_id`` an earlier one has, ``n_faint``, and ``n_without_tmag``;
+        ``tic_id`` an earlier one has, or whose Gaia number one of a lower ``tic_id``
+        has, ``n_faint``, and ``n_without_tmag``;
         ``marks_phantoms`` is False if there is no such column, so that none is left out:
         then of rows with the same place and ``tmag`` that of the lowest number is kept,
         as the TIC's duplicates have higher ones, and the others count as repeated.
@@ -95,6 +113,8 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
         raise InputDataError(f"{path}: no stars in the file")
     stars = pd.concat(parts, ignore_index=True)
     repeated = stars["tic_id"].duplicated().to_numpy()
+    repeated |= _has_gaia_number_of_another(stars, repeated)
+    del stars["gaia"]
     if not counts["marks_phantoms"]:
         repeated |= _is_twin(stars)
     if repeated.any():
@@ -187,9 +207,10 @@ def _stars_of(
         phantom = _is_phantom(stars.pop("disposition"))
         counts["n_phantoms"] += int(phantom.sum())
         stars = stars[~phantom]
-    columns = {name: _numbers(path, stars[name], names) for name in stars}
-    stars = pd.DataFrame(columns, columns=[name for name in NAMES if name != "disposition"])
-    stars["teff"] = stars["teff"].astype("float64")
+    gaia = _gaia_numbers(stars["gaia"]) if "gaia" in stars else None
+    numeric = [name for name in NAMES if name not in NO_NUMBERS]
+    columns = {name: _numbers(path, stars[name], names) for name in numeric if name in stars}
+    stars = pd.DataFrame(columns, columns=numeric).astype("float64").assign(gaia=gaia)
     stars["tic_id"] = stars["tic_id"].astype("int64")
     if np.isfinite(faint_limit):
         unknown, faint = stars["tmag"].isna(), stars["tmag"] > faint_limit
@@ -231,8 +252,25 @@ def _is_inexact(values: pd.Series, numbers: pd.Series) -> pd.Series:
 
 def _is_phantom(disposition: pd.Series) -> np.ndarray:
     """Rows that stand for no star, or for one that has another row."""
-    is_split = disposition.astype(str).str.strip().str.lower() == SPLIT
+    is_split = disposition.astype(str).str.strip().str.lower().isin(SPLIT)
     return ~_is_missing(disposition) & ~is_split.to_numpy()
+
+
+def _gaia_numbers(values: pd.Series) -> pd.Series:
+    """Gaia numbers as text; None where missing, or no longer exact: rounded they are of many."""
+    if values.dtype.kind == "f":
+        known = (values > 0) & (values <= LONGEST_EXACT)
+        values = values.where(known, 0).astype("int64")
+    texts = values.astype(str).str.strip()
+    is_number = texts.str.fullmatch(r"[1-9]\d*")
+    return texts.astype(object).where(is_number, None)
+
+
+def _has_gaia_number_of_another(stars: pd.DataFrame, repeated: np.ndarray) -> np.ndarray:
+    """Rows of the Gaia number of one with a lower TIC number: the same star."""
+    by_number = stars[~repeated & stars["gaia"].notna()].sort_values("tic_id", kind="stable")
+    again = by_number.index[by_number["gaia"].duplicated()]
+    return np.isin(np.arange(len(stars)), again)
 
 
 def _is_twin(stars: pd.DataFrame) -> np.ndarray:
@@ -248,17 +286,19 @@ def _numbers(path: Path, values: pd.Series, names: dict[str, str]) -> pd.Series:
     if values.name == "tic_id" and values.dtype.kind not in "iuf":
         values = values.astype(str).str.replace(PREFIX, "", regex=True)
     numbers = pd.to_numeric(values.where(~missing), errors="coerce").astype("float64")
-    low, high = LIMITS.get(values.name, (-np.inf, np.inf))
+    low, high = LIMITS[str(values.name)]
     wrong = (numbers.isna() & ~missing) | np.isinf(numbers) | (numbers < low) | (numbers > high)
-    if values.name in LIMITS:
+    if values.name in REQUIRED:
         wrong |= missing
     if values.name == "tic_id":
         wrong |= (numbers % 1 != 0) | _is_inexact(values, numbers)
     if wrong.any():
         index = wrong.idxmax()
         value = values[index].item() if isinstance(values[index], np.generic) else values[index]
+        empty = "" if values.name in REQUIRED else "; leave it empty where it is not known"
         raise InputDataError(
-            f"{path}: row {index + 1}, column {names[values.name]}: {value!r} is not possible"
+            f"{path}: row {index + 1}, column {names[values.name]}: {value!r} is not possible, "
+            f"it must be a number from {low:g} to {high:g}{empty}"
         )
     return numbers
 

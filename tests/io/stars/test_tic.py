@@ -35,6 +35,7 @@ def check_truth(stars):
         "pm_dec": [-2.5, nan, 4.0],
         "tmag": [10.125, 12.5, nan],
         "teff": [5777.0, nan, 4000.0],
+        "ref_epoch": [nan, nan, nan],
     }
     assert list(stars.columns) == ["tic_id", *expected]
     for name, values in expected.items():
@@ -144,7 +145,7 @@ def test_position_at_j2000_is_preferred_to_the_original_one(tmp_path):
     assert np.isnan(stars["teff"][0])
 
 
-@pytest.mark.parametrize("split", ["SPLIT", "Split "])
+@pytest.mark.parametrize("split", ["SPLIT", "Split ", "8", "8.0"])
 def test_of_a_star_that_gaia_splits_one_row_is_kept(tmp_path, split):
     """In the TIC the first row has place and magnitude of the brightest, which is repeated."""
     text = f"""ID,ra,dec,pmRA,pmDEC,Tmag,disposition
@@ -153,9 +154,50 @@ def test_of_a_star_that_gaia_splits_one_row_is_kept(tmp_path, split):
 3,10.0005,20.0,0,0,11.5,
 4,10.001,20.0,0,0,8.5,ARTIFACT
 """
+    if split.startswith("8"):
+        text = text.replace("DUPLICATE", split.replace("8", "6"))
+        text = text.replace("ARTIFACT", split.replace("8", "7"))
     stars = read_tic(write_text(tmp_path / "tic.csv", text))
     assert stars["tic_id"].tolist() == [1, 3]
     assert stars.attrs["n_phantoms"] == 2
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64"])
+def test_numeric_dispositions_in_a_table(tmp_path, kind):
+    table = mast_table()[:4]
+    table["ID"] = [1, 2, 3, 4]
+    table["disposition"] = MaskedColumn(
+        np.array([8, 7, 6, 0], dtype=kind), mask=[False, False, False, True]
+    )
+    table.write(tmp_path / "tic.ecsv", format="ascii.ecsv")
+    assert read_tic(tmp_path / "tic.ecsv")["tic_id"].tolist() == [1, 4]
+
+
+def test_rows_of_one_gaia_number_are_one_star(tmp_path):
+    text = """ID,GAIA,ra,dec,pmRA,pmDEC,Tmag,disposition
+9,5731246381742426496,10.0,20.0,0,0,9.5,
+5,5731246381742426496,10.0,20.0001,0,0,9.5,8
+6,5731246381742426497,10.0,20.0,0,0,9.6,
+7,,10.0,20.0,0,0,9.5,
+8,0,10.0,20.0,0,0,9.5,
+10,0,10.0,20.0,0,0,9.5,
+"""
+    stars = read_tic(write_text(tmp_path / "tic.csv", text))
+    assert stars["tic_id"].tolist() == [5, 6, 7, 8, 10]
+    assert stars.attrs["n_repeated"] == 1
+
+
+def test_rounded_gaia_numbers_say_nothing(tmp_path):
+    """In double precision two neighbors have the same one."""
+    table = mast_table()[:2]
+    table["GAIA"] = np.array([5731246381742426496, 5731246381742426497], dtype=float)
+    for column in ("ra", "dec", "pmRA", "pmDEC", "Tmag", "Teff"):
+        table[column] = table[column].filled(np.nan)
+    table.write(tmp_path / "tic.fits")
+    assert len(read_tic(tmp_path / "tic.fits")) == 2
+    table["GAIA"] = np.array([5731246381742426496, 5731246381742426496])
+    table.write(tmp_path / "exact.fits")
+    assert len(read_tic(tmp_path / "exact.fits")) == 1
 
 
 def mast_table():
@@ -207,6 +249,11 @@ def test_parquet(tmp_path):
         ("7,,0,0,0,9,", "ra", "''"),
         ("7,10,0,fast,0,9,", "pmRA", "'fast'"),
         ("7,10,0,0,0,inf,", "Tmag", "'inf'"),
+        ("7,10,0,0,0,-9999,", "Tmag", "'-9999'"),
+        ("7,10,0,0,0,99.0,", "Tmag", "'99.0'"),
+        ("7,10,0,-9999,0,9,", "pmRA", "'-9999'"),
+        ("7,10,0,0,1e5,9,", "pmDEC", "'1e5'"),
+        ("7,10,0,0,0,9,0", "Teff", "'0'"),
         ("7.5,10,0,0,0,9,", "ID", "'7.5'"),
         (",10,0,0,0,9,", "ID", "''"),
         ("-7,10,0,0,0,9,", "ID", "'-7'"),
@@ -260,7 +307,7 @@ def test_fits_without_a_table(tmp_path):
 @pytest.mark.parametrize(
     ("name", "n_stars", "n_phantoms", "first"),
     [
-        ("tic_mast_rows.csv", 203, 3, (1227555, 137.225947173, -15.281665578, 12.5991, 6407.0)),
+        ("tic_mast_rows.csv", 205, 1, (1227555, 137.225947173, -15.281665578, 12.5991, 6407.0)),
         ("tic_ic2391.csv", 60, 0, (94107183, 130.75168, -53.9021205833333, 10.4061, 5682.0)),
     ],
 )
@@ -276,5 +323,5 @@ def test_real_rows(name, n_stars, n_phantoms, first):
     np.testing.assert_array_equal(stars["pm_ra"], kept["pmra"])
     np.testing.assert_array_equal(stars["pm_dec"], kept["pmdec"])
     if "disposition" in raw:
-        assert (raw["disposition"].notna()).sum() == n_phantoms
-        assert kept["disposition"].isna().all()
+        assert (raw["disposition"].notna() & (raw["disposition"] != 8)).sum() == n_phantoms
+        assert (kept["disposition"].isna() | (kept["disposition"] == 8)).all()
