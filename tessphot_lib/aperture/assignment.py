@@ -7,8 +7,8 @@ holds, and which pixels are the best, is decided with the PRF
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tessphot_lib.aperture.sizes import reach
 from tessphot_lib.catalog.saturation import MAX_MOVE, TRAIL_END
@@ -96,8 +96,8 @@ def claim_bleeds(
         All known stars; NaN claims nothing. Of two stars in the same trail the
         brighter one has it.
     """
-    labels, _ = ndimage.label(full)
-    boxes = ndimage.find_objects(labels)
+    labels, _ = scipy.ndimage.label(full)
+    boxes = scipy.ndimage.find_objects(labels)
     with np.errstate(invalid="ignore"):
         saturated = np.flatnonzero((tmag < SATURATION_TMAG + 0.5) & window.contains(row, column))
     for star in saturated[np.argsort(-tmag[saturated])]:  # the brightest last
@@ -108,7 +108,7 @@ def claim_bleeds(
             box = slice(max(rows.start - MAX_MOVE, 0), rows.stop + MAX_MOVE), columns
             own = labels[box] == label
             if tmag[star] < SATURATION_TMAG:
-                own = ndimage.binary_dilation(own, structure=TRAIL_END)
+                own = scipy.ndimage.binary_dilation(own, structure=TRAIL_END)
             owner[box][own] = star
 
 

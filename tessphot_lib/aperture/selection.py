@@ -13,8 +13,8 @@ Arrays cover the window of the CCD; positions are science pixels.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tessphot_lib.aperture.assignment import claim_bleeds, pixel_owners
 from tessphot_lib.aperture.crowding import KnownLight, aperture_light
@@ -120,7 +120,7 @@ def find_apertures(
             )
             mask = _connected(mask, *centre)
         # ... without holes; or else the pixels around it, if that is too little.
-        mask = ndimage.binary_fill_holes(mask) & (owner[cut] == star) & finite[cut]
+        mask = scipy.ndimage.binary_fill_holes(mask) & (owner[cut] == star) & finite[cut]
         is_minimum = bool(mask.sum() < min_pixels)
         if is_minimum:
             mask = _core(stamp, row[star], column[star]) & finite[cut]
@@ -236,7 +236,7 @@ def _where_cut(
     at_edge = mask & _border(mask.shape)
     if not beyond.any():
         return at_edge, False
-    beside = ndimage.binary_dilation(beyond, structure=NEIGHBORS)
+    beside = scipy.ndimage.binary_dilation(beyond, structure=NEIGHBORS)
     return at_edge | (mask & beside[1:-1, 1:-1]), True
 
 
@@ -253,7 +253,7 @@ def _pixels_beyond(mask: NDArray, stamp: Window, finite: NDArray, window: Window
     known[
         common[0] - around[0] : common[1] - around[0], common[2] - around[2] : common[3] - around[2]
     ] = finite[Window(*common).slices_in(window)]
-    beside = ndimage.binary_dilation(np.pad(mask, 1), structure=NEIGHBORS)
+    beside = scipy.ndimage.binary_dilation(np.pad(mask, 1), structure=NEIGHBORS)
     return beside & ~known
 
 
@@ -262,7 +262,7 @@ def _connected(mask: NDArray, row: int, column: int) -> NDArray:
 
     All False if none does.
     """
-    labels, n_labels = ndimage.label(mask, structure=NEIGHBORS)
+    labels, n_labels = scipy.ndimage.label(mask, structure=NEIGHBORS)
     if n_labels == 0:
         return mask
     around = labels[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]

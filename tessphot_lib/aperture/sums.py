@@ -9,8 +9,8 @@ measured with it, so that the result does not depend on the tile.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.flags import PixelFlag
@@ -36,7 +36,7 @@ class ApertureMatrix:
     used: NDArray
     row: NDArray
     column: NDArray
-    weights: sparse.csr_array
+    weights: "scipy.sparse.csr_array"
 
     @classmethod
     def over(cls, region: Window, apertures: list[Aperture]) -> "ApertureMatrix":
@@ -60,7 +60,7 @@ class ApertureMatrix:
         flat = np.concatenate(indices) if indices else np.zeros(0, dtype=np.int64)
         used, position = np.unique(flat, return_inverse=True)
         pointers = np.concatenate([[0], np.cumsum(lengths)])
-        weights = sparse.csr_array(
+        weights = scipy.sparse.csr_array(
             (np.ones(len(flat)), position, pointers), shape=(len(apertures), len(used))
         )
         row, column = np.divmod(used, n_columns)

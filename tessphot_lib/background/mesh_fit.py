@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tessphot_lib.core.mesh import Mesh, interpolation_matrix
 
@@ -221,7 +221,7 @@ def _without_patches(level: NDArray, scatter: NDArray) -> NDArray:
         for d_row, d_column in ((0, 1), (1, 0), (1, 1), (1, -1))
     ]
     expected = np.median(between, axis=0)
-    usual = STANDS_OUT * ndimage.median_filter(scatter, size=3, mode="nearest")
+    usual = STANDS_OUT * scipy.ndimage.median_filter(scatter, size=3, mode="nearest")
     return np.where((scatter > usual) & (level - expected > usual), expected, level)
 
 

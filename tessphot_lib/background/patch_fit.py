@@ -9,8 +9,8 @@ comes from the faintest pixels.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 from tessphot_lib.core.geometry import Window
@@ -201,8 +201,8 @@ def _sky_level(image: NDArray, starlight: NDArray, noise: float) -> float:
         return 0.0
     dark = starlight <= max(DARK_LIGHT, np.quantile(starlight, DARK_FRACTION))
     fraction = min(FAINT_FRACTION / dark.mean(), 0.5)
-    level = np.quantile((image - starlight)[dark], fraction) - ndtri(fraction) * noise
-    of_all = np.quantile(image, FAINT_FRACTION) - ndtri(FAINT_FRACTION) * noise
+    level = np.quantile((image - starlight)[dark], fraction) - scipy.special.ndtri(fraction) * noise
+    of_all = np.quantile(image, FAINT_FRACTION) - scipy.special.ndtri(FAINT_FRACTION) * noise
     return float(min(level, of_all))
 
 

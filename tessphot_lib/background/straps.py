@@ -7,8 +7,8 @@ each image, grows with the background: the slope is the response of the column.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 
@@ -75,7 +75,7 @@ def strap_excess(excess: NDArray) -> NDArray:
     excess : (n_columns,) array
         From `column_excess`.
     """
-    narrow = excess - ndimage.median_filter(excess, AROUND, mode="mirror")
+    narrow = excess - scipy.ndimage.median_filter(excess, AROUND, mode="mirror")
     typical = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(narrow))
     limit = max(STANDS_OUT, 2 * SIGNIFICANT * typical)
     return np.where(np.abs(narrow) > limit, narrow, 0.0).astype(excess.dtype)
@@ -111,7 +111,7 @@ def fit_straps(excess: NDArray, light: NDArray) -> NDArray:
     for first in range(0, n_columns, COLUMNS_AT_ONCE):
         some = slice(first, first + COLUMNS_AT_ONCE)
         slope[some], error[some] = _slopes(light[usable, some], excess[usable, some])
-    slope -= ndimage.median_filter(slope, AROUND, mode="mirror")
+    slope -= scipy.ndimage.median_filter(slope, AROUND, mode="mirror")
     typical = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(slope))  # of columns that are none, mostly
     return np.where(np.abs(slope) > SIGNIFICANT * np.maximum(error, typical), slope, 0.0)
 

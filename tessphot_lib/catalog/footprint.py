@@ -6,16 +6,19 @@ or RA = 0 on the CCD is nothing special.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.wcs import WCS
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN, PIXEL_SCALE
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.sphere import separation, unit_vector
 from tessphot_lib.core.wcs import pixel_to_sky
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 GRID_STEP = 0.05  # [deg] between the points that stand for an area
 
@@ -24,7 +27,7 @@ GRID_STEP = 0.05  # [deg] between the points that stand for an area
 class Footprint:
     """The pixels of a window, and the WCS of the full image."""
 
-    wcs: WCS
+    wcs: "WCS"
     window: Window
 
     @classmethod
@@ -93,7 +96,7 @@ class Surroundings:
 
     def __init__(self, footprints: Sequence[Footprint], margin: float) -> None:
         ra, dec = grid_of(footprints, 0.0)
-        self._tree = cKDTree(unit_vector(ra, dec))
+        self._tree = scipy.spatial.cKDTree(unit_vector(ra, dec))
         self._chord = 2 * np.sin(0.5 * np.radians(margin + GRID_STEP))
 
     def contain(self, ra: NDArray, dec: NDArray) -> NDArray:

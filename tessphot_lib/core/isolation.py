@@ -1,8 +1,8 @@
 """Stars that stand alone."""
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 
 def is_isolated(
@@ -37,7 +37,7 @@ def is_isolated(
     with np.errstate(invalid="ignore"):
         counted = np.isfinite(row) & np.isfinite(column) & (tmag < faintest)
     index = np.flatnonzero(counted)
-    tree = cKDTree(np.column_stack([row[index], column[index]]))
+    tree = scipy.spatial.cKDTree(np.column_stack([row[index], column[index]]))
     near = tree.query_ball_point(np.column_stack([row[candidates], column[candidates]]), radius)
     # Each finds itself.
     return np.array(

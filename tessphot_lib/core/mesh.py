@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.geometry import Window
@@ -212,7 +212,7 @@ def interpolation_matrix(edges: NDArray, position: NDArray) -> NDArray:
         return np.ones((len(position), 1))
     # Not natural: the corner glow is steepest at the edge, where its curvature is not zero.
     ends = "not-a-knot" if n_cells >= NOT_A_KNOT_CELLS else "natural"
-    spline = CubicSpline(centres, np.eye(n_cells), bc_type=ends, axis=0)
+    spline = scipy.interpolate.CubicSpline(centres, np.eye(n_cells), bc_type=ends, axis=0)
     inside = np.clip(position, centres[0], centres[-1])
     beyond = (position - inside)[:, np.newaxis]
     return spline(inside) + beyond * spline(inside, 1)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.stamps import values_at
@@ -60,7 +60,7 @@ class Patches:
         covered = np.zeros(outer.shape, dtype=bool)
         for one in windows:
             covered[one.slices_in(outer)] = True
-        labels, n_labels = ndimage.label(covered)
+        labels, n_labels = scipy.ndimage.label(covered)
         members: list[list[Window]] = [[] for _ in range(n_labels)]
         for one in windows:
             members[labels[one.row0 - outer.row0, one.column0 - outer.column0] - 1].append(one)

@@ -1,14 +1,17 @@
 """World coordinates of full-frame images: sky to science pixels and back."""
 
 import re
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN
 from tessphot_lib.core.sphere import separation
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 BTC_KEYS = ("BTC_PIX1", "BTC_PIX2")  # (column, row), one-based, that BARYCORR is for
 BTC_PIXEL = (1068.0, 1024.0)  # what they are in all images of the mission
@@ -40,14 +43,16 @@ def wcs_header(header: fits.Header) -> fits.Header:
     return fits.Header([card for card in header.cards if pattern.fullmatch(card.keyword)])
 
 
-def ffi_wcs(header: fits.Header | str) -> WCS:
+def ffi_wcs(header: fits.Header | str) -> "WCS":
     """Build the WCS of a full image from its header, or from the text of `wcs_header`."""
+    from astropy.wcs import WCS
+
     if isinstance(header, str):
         header = fits.Header.fromstring(header, sep="\n")
     return WCS(wcs_header(header), relax=True)
 
 
-def sky_to_pixel(wcs: WCS, ra: NDArray, dec: NDArray) -> tuple[NDArray, NDArray]:
+def sky_to_pixel(wcs: "WCS", ra: NDArray, dec: NDArray) -> tuple[NDArray, NDArray]:
     """Convert positions on the sky to science pixels.
 
     Parameters
@@ -74,7 +79,7 @@ def sky_to_pixel(wcs: WCS, ra: NDArray, dec: NDArray) -> tuple[NDArray, NDArray]
     return row, column
 
 
-def pixel_to_sky(wcs: WCS, row: NDArray, column: NDArray) -> tuple[NDArray, NDArray]:
+def pixel_to_sky(wcs: "WCS", row: NDArray, column: NDArray) -> tuple[NDArray, NDArray]:
     """Convert science pixels to (ra, dec) [deg]; the inverse of `sky_to_pixel`."""
     return tuple(wcs.all_pix2world(np.asarray(column) + FIRST_SCIENCE_COLUMN, row, 0))
 

@@ -1,8 +1,8 @@
 """Which pixels and images halo photometry uses, and how pixels are put together."""
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.geometry import Window
@@ -59,7 +59,7 @@ def halo_mask(
     return (
         (rows**2 + columns**2 <= radius**2)
         & finite
-        & ~ndimage.binary_dilation(full, structure=AROUND_CORE)
+        & ~scipy.ndimage.binary_dilation(full, structure=AROUND_CORE)
         & (own > 0)
         & (own >= OWN_SHARE * known)
     )

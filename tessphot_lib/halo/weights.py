@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from tessphot_lib.halo.pixels import pixel_groups, pixel_weights
 
@@ -132,7 +132,7 @@ def least_variation(changes: NDArray, start: NDArray) -> tuple[NDArray, float]:
         value, gradient = softmax_objective(parameters, changes)
         return value / scale, gradient / scale
 
-    found = minimize(
+    found = scipy.optimize.minimize(
         objective,
         np.log(start / start.sum()),
         jac=True,

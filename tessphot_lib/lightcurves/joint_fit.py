@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import celerite2
 import numpy as np
+import scipy
 from celerite2 import terms
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 
 from tessphot_lib.core.constants import MAD_TO_SIGMA
 
@@ -95,7 +95,9 @@ class JointFit:
         self.stacked = np.column_stack([self.flux, design])
         self.models = [LEVEL_ALONE, *models]
         self.scatter = max(float(np.std(self.flux)), self.noise)
-        alone = np.abs(relative - median_filter(relative, MEDIAN_POINTS, mode="nearest"))
+        alone = np.abs(
+            relative - scipy.ndimage.median_filter(relative, MEDIAN_POINTS, mode="nearest")
+        )
         isolated = np.maximum.reduceat(alone > OUTLIER_ALONE * self.noise, average.first)
         self.diagonal = self.noise**2 / average.count + isolated * (10 * self.scatter) ** 2
         self.priors = [self._priors(model) for model in self.models]

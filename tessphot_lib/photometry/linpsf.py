@@ -13,8 +13,8 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE
@@ -178,7 +178,7 @@ def _usable_noise(cube: PixelCube, region: Window, cell: Window) -> NDArray:
     noise, image = typical_noise(cube, region), cube.average_image(region)
     with np.errstate(invalid="ignore"):
         is_full = image > FULL_SHARE * FULL_WELL_RATE
-    noise[ndimage.binary_dilation(is_full, AROUND_FULL)] = np.nan
+    noise[scipy.ndimage.binary_dilation(is_full, AROUND_FULL)] = np.nan
     if not cube.grid.is_continuous:
         beside = np.ones(region.shape, dtype=bool)
         beside[cell.slices_in(region)] = False

@@ -10,9 +10,8 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import spline_filter1d
 
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.prf_model import Prf
@@ -157,7 +156,7 @@ def field_weights(nodes: NDArray, position: NDArray, interpolation: str) -> NDAr
     if interpolation == "linear":
         return np.column_stack([np.interp(position, nodes, unit) for unit in np.eye(len(nodes))])
     ends = "not-a-knot" if len(nodes) >= NOT_A_KNOT_NODES else "natural"
-    return CubicSpline(nodes, np.eye(len(nodes)), bc_type=ends, axis=0)(position)
+    return scipy.interpolate.CubicSpline(nodes, np.eye(len(nodes)), bc_type=ends, axis=0)(position)
 
 
 def spline_matrix(offset: NDArray, n_splines: int, spacing: float, derivative: int = 0) -> NDArray:
@@ -219,8 +218,8 @@ def prf_from_samples(
     source : str
         Where they are from.
     """
-    coefficients = spline_filter1d(
-        spline_filter1d(samples, order=3, axis=2, mode="grid-constant"),
+    coefficients = scipy.ndimage.spline_filter1d(
+        scipy.ndimage.spline_filter1d(samples, order=3, axis=2, mode="grid-constant"),
         order=3,
         axis=3,
         mode="grid-constant",

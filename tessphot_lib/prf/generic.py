@@ -1,7 +1,7 @@
 """A PRF for fields that show none of their own, and to begin fits with."""
 
 import numpy as np
-from scipy.special import erf
+import scipy
 
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.prf_model import Prf
@@ -21,7 +21,7 @@ def generic_prf() -> Prf:
     """A round PRF like the average of all cameras', for fields that show none of their own."""
     offset = (np.arange(4 * N_SPLINES + 1) - 2 * N_SPLINES) * SPACING / 4
     edges = [(offset[:, None] + side) / (GENERIC_WIDTH * np.sqrt(2)) for side in (-0.5, 0.5)]
-    profiles = 0.5 * (erf(edges[1]) - erf(edges[0]))
+    profiles = 0.5 * (scipy.special.erf(edges[1]) - scipy.special.erf(edges[0]))
     wanted = np.einsum("k,rk,ck->rc", GENERIC_SHARE, profiles, profiles)
     design = spline_matrix(offset, N_SPLINES, SPACING)
     inside = np.abs(offset) <= (N_SPLINES // 2 - 1) * SPACING

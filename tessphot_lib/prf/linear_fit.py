@@ -21,9 +21,8 @@ that they have in a star's flux is reported.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
@@ -51,7 +50,7 @@ class Design:
         position, in the order of `tessphot_lib.prf.evaluate.DERIVATIVES`. Wings are not in.
     """
 
-    matrices: tuple[sparse.csr_array, ...]
+    matrices: "tuple[scipy.sparse.csr_array, ...]"
 
     @classmethod
     def of(cls, prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> "Design":
@@ -69,11 +68,11 @@ class Design:
                 parts.append(_stamp_entries(prf, window, row[stars], column[stars], half, stars))
         shape = window.shape[0] * window.shape[1], len(row)
         if not parts:
-            return cls(tuple(sparse.csr_array(shape) for _ in DERIVATIVES))
+            return cls(tuple(scipy.sparse.csr_array(shape) for _ in DERIVATIVES))
         pixel, star, values = (
             np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)
         )
-        matrices = [sparse.csr_array((one, (pixel, star)), shape=shape) for one in values]
+        matrices = [scipy.sparse.csr_array((one, (pixel, star)), shape=shape) for one in values]
         return cls(tuple(matrices))
 
     def light(self, flux: NDArray, d_row: NDArray, d_column: NDArray) -> NDArray:
@@ -164,7 +163,7 @@ def fit_average_image(
     weights = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
     free = np.flatnonzero(with_positions) if with_positions is not None else np.zeros(0, dtype=int)
     columns = [matrix, *(design.matrices[k][:, free] * catalog_flux[free] for k in (1, 2))]
-    full = sparse.hstack(columns, format="csr")
+    full = scipy.sparse.hstack(columns, format="csr")
     prior_sigma = np.concatenate(
         [CATALOG_PRIOR_SIGMA * catalog_flux, np.full(2 * len(free), POSITION_PRIOR_SIGMA)]
     )
@@ -172,7 +171,9 @@ def fit_average_image(
     normal = (weighted @ full).toarray()
     normal[np.diag_indices_from(normal)] += 1 / np.maximum(prior_sigma, 1e-12) ** 2
     residual = np.where(usable, image, 0.0) - matrix @ catalog_flux
-    change = cho_solve(cho_factor(normal), weighted @ np.where(usable, residual, 0.0))
+    change = scipy.linalg.cho_solve(
+        scipy.linalg.cho_factor(normal), weighted @ np.where(usable, residual, 0.0)
+    )
     flux = np.maximum(catalog_flux + change[:n_stars], MIN_FLUX_FRACTION * catalog_flux)
     d_row, d_column = np.zeros(n_stars), np.zeros(n_stars)
     # What was fitted is flux times displacement, in units of the catalog's flux.
@@ -213,9 +214,9 @@ def prepare_fit(
     usable = np.isfinite(sigma) & (sigma > 0)
     weights = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
     n_pixels = design.matrices[0].shape[0]
-    columns = [design.matrices[0], sparse.csr_array(np.ones((n_pixels, 1)))]
+    columns = [design.matrices[0], scipy.sparse.csr_array(np.ones((n_pixels, 1)))]
     columns += [design.matrices[k][:, moving] * mean_flux[moving] for k in (1, 2)]
-    full = sparse.hstack(columns, format="csr")
+    full = scipy.sparse.hstack(columns, format="csr")
     prior_sigma = np.concatenate(
         [
             IMAGE_PRIOR_SIGMA * mean_flux,
@@ -226,8 +227,8 @@ def prepare_fit(
     weighted = (full.T * weights).tocsr()
     normal = (weighted @ full).toarray()
     normal[np.diag_indices_from(normal)] += 1 / np.maximum(prior_sigma, 1e-12) ** 2
-    factor = cho_factor(normal)
-    covariance = cho_solve(factor, np.eye(len(normal)))
+    factor = scipy.linalg.cho_factor(normal)
+    covariance = scipy.linalg.cho_solve(factor, np.eye(len(normal)))
     gain = covariance @ weighted.toarray()
     return GroupFit(design, mean_flux, fixed, moving, gain, prior_sigma, covariance, weights)
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.stamps import add_stamps, nearest_pixel, stamp_pixels
+from tessphot_lib.prf.convolution import fft_convolve
 from tessphot_lib.prf.evaluate import DERIVATIVES, REACH, prf_derivatives, prf_stamps, wing_light
 
 FAINT_LIGHT = 0.02  # [e-/s] cores are drawn as far as they give a pixel so much
@@ -155,4 +155,4 @@ def wing_image(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: ND
             np.add.at(points, (low_row + d_row, low_column + d_column), flux * share)
     offsets = np.arange(-REACH, REACH + 1)
     kernel = wing_light(prf, np.hypot(offsets[:, None], offsets))
-    return fftconvolve(points, kernel, mode="same")[REACH:-REACH, REACH:-REACH]
+    return fft_convolve(points, kernel, "same")[REACH:-REACH, REACH:-REACH]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE, TRAIL_END
 from tessphot_lib.catalog.star_mask import star_mask
@@ -59,7 +59,7 @@ class StarField:
         """Leave out what is full; take the noise from the scatter between the stars."""
         with np.errstate(invalid="ignore"):
             full = image > BLEED_SHARE * FULL_WELL_RATE
-        image = np.where(ndimage.binary_dilation(full, structure=TRAIL_END), np.nan, image)
+        image = np.where(scipy.ndimage.binary_dilation(full, structure=TRAIL_END), np.nan, image)
         mask = star_mask(window, row, column, tmag, radius_scale=mask_radius_scale)
         _, noise = sky_noise(image, ~mask)
         return cls(image, noise, window, row, column, tmag)

@@ -8,14 +8,13 @@ crowd none does.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
-from scipy.optimize import nnls
-from scipy.signal import fftconvolve
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.stamps import nearest_pixel
+from tessphot_lib.prf.convolution import fft_convolve
 from tessphot_lib.prf.evaluate import REACH
 
 WING_RADIUS = np.array([5.75, 7.25, 9.0, 11.5, 15.0, 19.5, 25.0])  # [pixels]
@@ -67,7 +66,7 @@ def fit_wings(
     design = np.ones((len(pixels), len(USUAL_WINGS) + 1), dtype=np.float32)
     points = _points(window, row, column, flux)
     for index, kernel in enumerate(_ring_kernels()):
-        light = fftconvolve(points, USUAL_WINGS[index] * kernel, mode="valid")
+        light = fft_convolve(points, USUAL_WINGS[index] * kernel, "valid")
         design[:, index] = light.ravel()[pixels]
     kept = np.ones(len(pixels), dtype=bool)
     for _ in range(N_CLIPS):
@@ -88,8 +87,8 @@ def _solve(design: NDArray, values: NDArray, error: NDArray) -> NDArray:
     reduced = normal[wings, wings] - np.outer(normal[wings, -1], to_sky) + np.eye(len(to_sky))
     wanted = right[wings] - to_sky * right[-1] + 1.0
     upper = np.linalg.cholesky(reduced).T
-    start = upper @ cho_solve(cho_factor(reduced), wanted)
-    shares, _ = nnls(upper, start)
+    start = upper @ scipy.linalg.cho_solve(scipy.linalg.cho_factor(reduced), wanted)
+    shares, _ = scipy.optimize.nnls(upper, start)
     return np.append(shares, right[-1] / normal[-1, -1] - to_sky @ shares)
 
 

@@ -8,8 +8,8 @@ the stars, `extend_anomalies` decides about the pixels under stars.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 BOX = 5  # [pixels] side of the neighborhood that decides about a pixel
 MIN_SHARE_OF_SKY = 0.3  # of a neighborhood must stand out for a sky pixel that does
@@ -59,7 +59,7 @@ def find_anomalies(image: NDArray, background: NDArray, stars: NDArray, *, limit
     n_sky = _box_sum(sky)
     share = _box_sum(excess[cut]) / np.maximum(n_sky, MIN_SKY)
     seen = excess[cut] & (share >= MIN_SHARE_OF_SKY)
-    bridged = ndimage.binary_closing(np.pad(seen, BRIDGE), _disk(BRIDGE))
+    bridged = scipy.ndimage.binary_closing(np.pad(seen, BRIDGE), _disk(BRIDGE))
     bridged = bridged[BRIDGE:-BRIDGE, BRIDGE:-BRIDGE]
     found[cut] = np.where(sky, seen, (share >= MIN_SHARE) | bridged)
     return found & np.isfinite(image)
@@ -96,11 +96,11 @@ def extend_anomalies(
         return seen.copy()
     known = np.isfinite(residual)
     weight = np.where(known, 1 / (1 + (starlight / SURE_STARLIGHT) ** 2), 0.0)
-    light = ndimage.gaussian_filter(np.where(known, residual, 0.0) * weight, SIGMA)
-    total = ndimage.gaussian_filter(weight, SIGMA)
+    light = scipy.ndimage.gaussian_filter(np.where(known, residual, 0.0) * weight, SIGMA)
+    total = scipy.ndimage.gaussian_filter(weight, SIGMA)
     excess = np.divide(light, total, out=np.zeros_like(light), where=total > 0)
     anywhere = np.ones((3, 3), dtype=bool)
-    return ndimage.binary_dilation(seen, anywhere, REACH, mask=seen | (excess > limit))
+    return scipy.ndimage.binary_dilation(seen, anywhere, REACH, mask=seen | (excess > limit))
 
 
 def anomaly_limit(background: NDArray, limit: float) -> NDArray:
@@ -116,4 +116,6 @@ def _disk(radius: int) -> NDArray:
 
 def _box_sum(mask: NDArray) -> NDArray:
     """Number of True pixels in the box around each pixel, float32."""
-    return np.round(ndimage.uniform_filter(mask.astype(np.float32), BOX, mode="constant") * BOX**2)
+    return np.round(
+        scipy.ndimage.uniform_filter(mask.astype(np.float32), BOX, mode="constant") * BOX**2
+    )

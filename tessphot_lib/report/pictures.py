@@ -1,8 +1,8 @@
 """Step: a finished run -> a picture of an average image with apertures, and of a light curve."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 
@@ -13,9 +13,9 @@ from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_todo
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-from matplotlib.collections import LineCollection
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 N_LABELS = 12  # bright stars that are named in the picture
 FAINT_LIMIT = 13.0  # [Tmag] of the star whose light curve is shown
@@ -23,10 +23,9 @@ FAINT_LIMIT = 13.0  # [Tmag] of the star whose light curve is shown
 
 def draw_nothing(why: str, output: Path) -> None:
     """A picture that says why there is none."""
-    figure = plt.figure(figsize=(6, 2))
+    figure = new_figure(figsize=(6, 2))
     figure.text(0.5, 0.5, why, ha="center", va="center")
     figure.savefig(output, dpi=120, format="png")
-    plt.close(figure)
 
 
 def draw_average(folder: Path, ccd_id: CcdId, output: Path) -> None:
@@ -36,12 +35,13 @@ def draw_average(folder: Path, ccd_id: CcdId, output: Path) -> None:
     owner = np.zeros(window.shape, dtype=np.int64)
     for priority, aperture in read_apertures(folder / "todo.sqlite").items():
         owner[aperture.window.slices_in(window)][aperture.mask] = priority
-    figure, axes = plt.subplots(figsize=(8, 8), layout="constrained")
+    figure = new_figure(figsize=(8, 8))
+    axes = figure.subplots()
     low, high = np.nanpercentile(average, [5, 99.5])
     extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
     shown = np.arcsinh(np.clip(average - low, 0, None) / max(high - low, 1e-9) * 100)
     axes.imshow(shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
-    axes.add_collection(LineCollection(outlines(owner, window), colors="tab:red", linewidths=0.4))
+    draw_outlines(axes, owner, window, linewidths=0.4)
     for star in stars.head(N_LABELS).itertuples():
         axes.annotate(
             f"{star.tic_id}\n{star.tmag:.1f}",
@@ -57,7 +57,6 @@ def draw_average(folder: Path, ccd_id: CcdId, output: Path) -> None:
         title=f"{ccd_id}: average image, apertures of {len(stars)} stars (red)",
     )
     figure.savefig(output, dpi=130, format="png")
-    plt.close(figure)
 
 
 def draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:
@@ -65,12 +64,9 @@ def draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:
     light_curve, stamp, _ = read_light_curve(path)
     good = light_curve.quality & int(LightCurveFlag.FLAGGED_BAD) == 0
     relative = light_curve.flux / star["mean_flux"]
-    figure, axes = plt.subplot_mosaic(
-        [["flux", "stamp"], ["background", "stamp"]],
-        figsize=(12, 5),
-        width_ratios=[3, 1],
-        height_ratios=[2, 1],
-        layout="constrained",
+    figure = new_figure(figsize=(12, 5))
+    axes = figure.subplot_mosaic(
+        [["flux", "stamp"], ["background", "stamp"]], width_ratios=[3, 1], height_ratios=[2, 1]
     )
     axes["flux"].errorbar(
         light_curve.time[good],
@@ -99,12 +95,30 @@ def draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:
         shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest"
     )
     mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
-    lines = LineCollection(outlines(mask.astype(int), window), colors="tab:red", linewidths=1)
-    axes["stamp"].add_collection(lines)
+    draw_outlines(axes["stamp"], mask.astype(int), window, linewidths=1)
     axes["stamp"].set(xlabel="column", ylabel="row", title="average image, aperture")
     axes["stamp"].locator_params(integer=True, nbins=6)
     figure.savefig(output, dpi=130, format="png")
-    plt.close(figure)
+
+
+def new_figure(**options: Any) -> "Figure":
+    """Return an empty figure of its own: pyplot, with its backend and open figures, is the user's.
+
+    Parameters
+    ----------
+    options
+        Of `matplotlib.figure.Figure`.
+    """
+    from matplotlib.figure import Figure  # heavy
+
+    return Figure(layout="constrained", **options)
+
+
+def draw_outlines(axes: "Axes", owner: np.ndarray, window: Window, **style: Any) -> None:
+    """Draw the borders between pixels of different owners (0: none), in red."""
+    from matplotlib.collections import LineCollection  # heavy
+
+    axes.add_collection(LineCollection(outlines(owner, window), colors="tab:red", **style))
 
 
 def outlines(owner: np.ndarray, window: Window) -> np.ndarray:

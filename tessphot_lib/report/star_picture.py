@@ -1,8 +1,8 @@
 """A light-curve file -> a picture: stamp with aperture and neighbors, light curve, centroids."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,11 +12,10 @@ from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
-from tessphot_lib.report.pictures import outlines
+from tessphot_lib.report.pictures import draw_outlines, new_figure
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-from matplotlib.collections import LineCollection
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NEIGHBOR_TMAG = 5.0  # [mag] neighbors this much fainter are not shown
 FORMATS = ("png", "pdf", "svg")
@@ -41,11 +40,9 @@ def draw_star(light_curve: Path, catalog: Path, output: Path) -> None:
     """
     file_format = picture_format(output)
     curve, stamp, header = read_light_curve(light_curve)
-    figure, axes = plt.subplot_mosaic(
-        [["stamp", "corr"], ["stamp", "raw"], ["facts", "centroid"]],
-        figsize=(13, 7.5),
-        width_ratios=[1, 2.2],
-        layout="constrained",
+    figure = new_figure(figsize=(13, 7.5))
+    axes = figure.subplot_mosaic(
+        [["stamp", "corr"], ["stamp", "raw"], ["facts", "centroid"]], width_ratios=[1, 2.2]
     )
     _draw_stamp(axes["stamp"], curve, stamp, catalog)
     good = curve.quality == 0
@@ -68,7 +65,6 @@ def draw_star(light_curve: Path, catalog: Path, output: Path) -> None:
     figure.suptitle(f"TIC {curve.tic_id}, Tmag {header['TESSMAG']:.2f}: {sector}")
     with complete_file(output) as partial:
         figure.savefig(partial, dpi=120, format=file_format)
-    plt.close(figure)
 
 
 def picture_format(path: Path) -> str:
@@ -88,7 +84,7 @@ def picture_format(path: Path) -> str:
     return suffix.lower()
 
 
-def _draw_stamp(axes: plt.Axes, curve: LightCurve, stamp: Stamp, catalog: Path) -> None:
+def _draw_stamp(axes: "Axes", curve: LightCurve, stamp: Stamp, catalog: Path) -> None:
     """Average image with the aperture and the stars of the catalog."""
     window = stamp.window
     edges = [window.row0 - 0.5, window.row1 - 0.5, window.column0 - 0.5, window.column1 - 0.5]
@@ -97,8 +93,7 @@ def _draw_stamp(axes: plt.Axes, curve: LightCurve, stamp: Stamp, catalog: Path) 
     extent = (edges[2], edges[3], edges[0], edges[1])
     axes.imshow(shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
     mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
-    borders = outlines(mask.astype(int), window)
-    axes.add_collection(LineCollection(borders, colors="tab:red", linewidths=1.5))
+    draw_outlines(axes, mask.astype(int), window, linewidths=1.5)
     stars = read_catalog_window(catalog, *edges)
     is_target = (stars["tic_id"] == curve.tic_id).to_numpy()
     faintest = float(stars["tmag"][is_target].min()) + NEIGHBOR_TMAG
@@ -117,7 +112,7 @@ def _draw_stamp(axes: plt.Axes, curve: LightCurve, stamp: Stamp, catalog: Path) 
 
 
 def _draw_series(
-    axes: plt.Axes, curve: LightCurve, values: NDArray, good: NDArray, label: str
+    axes: "Axes", curve: LightCurve, values: NDArray, good: NDArray, label: str
 ) -> None:
     """One column of the light curve, with the scale of its good points."""
     flagged = ~good & np.isfinite(values)

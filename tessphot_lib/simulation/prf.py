@@ -11,8 +11,8 @@ are round and the same everywhere.
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import erf
 
 from tessphot_lib.simulation.pointing import camera_center
 
@@ -83,7 +83,7 @@ def profiles(
     """
     edges = first[:, None, None] + np.arange(n_pixels + 1) - 0.5
     z = (edges - center[:, :, None]) / sigma[:, :, None]
-    result = [0.5 * np.diff(erf(z * np.sqrt(0.5)), axis=-1)]
+    result = [0.5 * np.diff(scipy.special.erf(z * np.sqrt(0.5)), axis=-1)]
     if derivatives:
         density = np.exp(-0.5 * z**2) / np.sqrt(2 * np.pi)
         scale = sigma[:, :, None]

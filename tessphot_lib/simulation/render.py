@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.stamps import stamp_pixels
@@ -311,7 +311,7 @@ class _Wings:
         light = np.zeros(np.add(self.region.shape, 2))
         for sigma, weight in zip(prf.SIGMA[WINGS], prf.WEIGHT[WINGS], strict=True):
             missing = np.sqrt(sigma**2 + PIXEL_VARIANCE - SPLINE_VARIANCE)
-            spread = gaussian_filter(points, missing, mode="constant", radius=border)
+            spread = scipy.ndimage.gaussian_filter(points, missing, mode="constant", radius=border)
             light += weight * spread[border:-border, border:-border]
         return light
 

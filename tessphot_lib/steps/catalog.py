@@ -3,12 +3,10 @@
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from astropy.time import Time
-from astropy.wcs import WCS
 
 from tessphot_lib.catalog.footprint import Footprint, grid_of
 from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, at_epoch
@@ -24,6 +22,9 @@ from tessphot_lib.io.images.cutout_table import read_cutout_table
 from tessphot_lib.io.images.ffi_table import reference_header
 from tessphot_lib.io.stars.catalog_sqlite import write_catalog
 from tessphot_lib.io.stars.tic import TIC_VERSION, read_tic, read_tic_region
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,8 @@ def run_catalog(
         If there is no star on the window, or the list was downloaded for
         another piece of the sky.
     """
+    from astropy.time import Time
+
     header, reference = reference_header(ffi_table, ccd_id)
     footprint = Footprint(ffi_wcs(header), window)
     patches = read_cutout_table(cutouts) if cutouts is not None else []
@@ -189,7 +192,7 @@ def _place_by_cutouts(stars: pd.DataFrame, cutouts: list[dict]) -> None:
 def _describe(
     ccd_id: CcdId,
     header: Any,
-    wcs: WCS,
+    wcs: "WCS",
     reference: str,
     time: float,
     epoch: float,

@@ -2,11 +2,9 @@
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.coordinates import SkyCoord
-from astropy.wcs import WCS
-from astropy.wcs.utils import fit_wcs_from_points
 from numpy.typing import NDArray
 
 from tessphot_lib.core.clock import timestamp_shifts
@@ -26,6 +24,9 @@ from tessphot_lib.io.images.tesscut import (
     read_cutout,
     read_cutout_pixels,
 )
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 log = logging.getLogger(__name__)
 
@@ -140,13 +141,16 @@ def differ(one: Cutout, other: Cutout, pixels: KeptPixels) -> bool:
         return bool(np.any(np.abs(flux - other_flux) > SAME_PIXEL * (1 + np.abs(flux))))
 
 
-def fit_ccd_wcs(cutouts: list[Cutout], *, has_distortion: bool = True) -> WCS:
+def fit_ccd_wcs(cutouts: list[Cutout], *, has_distortion: bool = True) -> "WCS":
     """Fit one WCS to those of the cutouts, in the pixels of the full image.
 
     Tangential, with a distortion where there are enough cutouts for it, and if
     it is wanted. Good to some hundredths of a pixel on them; far from them it is
     a guess, the better one without a distortion.
     """
+    from astropy.coordinates import SkyCoord
+    from astropy.wcs.utils import fit_wcs_from_points
+
     column, row, ra, dec = (
         np.concatenate(parts) for parts in zip(*map(_points, cutouts), strict=True)
     )
@@ -228,7 +232,7 @@ def _length(cutout: Cutout) -> float:
     return float(np.median(np.diff(times))) if len(times) > 1 else DEFAULT_LENGTH
 
 
-def _wcs_text(wcs: WCS) -> str:
+def _wcs_text(wcs: "WCS") -> str:
     """The WCS as header cards in one-based pixels of the full image."""
     header = wcs.to_header(relax=True)
     matrix = wcs.pixel_scale_matrix

@@ -9,10 +9,10 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from astropy.table import Table
 from numpy.typing import NDArray
 
 from tessphot_lib.aperture.assignment import expected_image
@@ -30,6 +30,9 @@ from tessphot_lib.io.images.tesscut import read_cutout, read_cutout_pixels
 from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize, write_block
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.motion.star_positions import HALF_STAMP, measure_stamps
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +55,7 @@ class CutoutCubes:
     ccd_id: CcdId
     cutouts: list[dict]
     patches: Patches
-    table: Table
+    table: "Table"
     is_good: NDArray
     stars: pd.DataFrame
     compression_error: float

@@ -8,7 +8,6 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import PrfSettings
-from tessphot_lib.io.mission.prf_spoc import find_spoc_prf, read_spoc_prf
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import write_prf
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
@@ -41,6 +40,8 @@ def run_prf(
     """
     inputs = [pixels, catalog]
     if settings.source == "spoc":
+        from tessphot_lib.io.mission.prf_spoc import find_spoc_prf, read_spoc_prf  # heavy
+
         inputs = paths = find_spoc_prf(Path(str(settings.folder)).expanduser(), ccd_id)
         read = read_spoc_prf(paths)
         source = f"spoc: {paths[0].name}"[:68]

@@ -9,8 +9,6 @@ Positions are in light days along the axes of the ICRS.
 """
 
 import numpy as np
-from astropy.coordinates import get_body_barycentric
-from astropy.time import Time
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import BTJD_OFFSET, SPEED_OF_LIGHT_AU_PER_DAY
@@ -33,6 +31,9 @@ def earth_position(time: NDArray, body: str = "earth") -> NDArray:
         (0.05 ms of light travel).
     """
     # get_body_barycentric is an ordinary polynomial series: no tables are fetched.
+    from astropy.coordinates import get_body_barycentric
+    from astropy.time import Time
+
     when = Time(BTJD_OFFSET, np.asarray(time, dtype=float), format="jd", scale="tdb")
     position = get_body_barycentric(body, when, ephemeris="builtin").xyz.to_value("au")
     return position.T / SPEED_OF_LIGHT_AU_PER_DAY

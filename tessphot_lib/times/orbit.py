@@ -13,11 +13,8 @@ times BTJD at the spacecraft.
 from dataclasses import dataclass
 
 import numpy as np
-from astropy.coordinates import get_body_barycentric
-from astropy.time import Time
+import scipy
 from numpy.typing import NDArray
-from scipy.integrate import solve_ivp
-from scipy.interpolate import CubicSpline
 
 from tessphot_lib.core.constants import BTJD_OFFSET, SECONDS_PER_DAY
 
@@ -40,12 +37,15 @@ TOLERANCE = {"rtol": 1e-10, "atol": 1e-6}
 class Bodies:
     """Geocentric places of the Moon and the Sun over some time, as splines [km]."""
 
-    moon: CubicSpline
-    sun: CubicSpline
+    moon: "scipy.interpolate.CubicSpline"
+    sun: "scipy.interpolate.CubicSpline"
 
     @classmethod
     def between(cls, first: float, last: float) -> "Bodies":
         """Tabulate them; astropy's own series need no files."""
+        from astropy.coordinates import get_body_barycentric
+        from astropy.time import Time
+
         time = np.arange(first - 4 * BODY_STEP, last + 5 * BODY_STEP, BODY_STEP)
         when = Time(BTJD_OFFSET, time, format="jd", scale="tdb")
         place = {
@@ -53,8 +53,8 @@ class Bodies:
             for name in ("earth", "moon", "sun")
         }
         return cls(
-            CubicSpline(time, place["moon"] - place["earth"]),
-            CubicSpline(time, place["sun"] - place["earth"]),
+            scipy.interpolate.CubicSpline(time, place["moon"] - place["earth"]),
+            scipy.interpolate.CubicSpline(time, place["sun"] - place["earth"]),
         )
 
 
@@ -82,7 +82,7 @@ def propagate(state: NDArray, epoch: float, time: NDArray, bodies: Bodies) -> ND
         if not side.any():
             continue
         wanted = moments[side][::-1] if backwards else moments[side]
-        path = solve_ivp(
+        path = scipy.integrate.solve_ivp(
             _motion,
             (epoch, wanted[-1]),
             np.asarray(state, dtype=float),

@@ -13,8 +13,8 @@ BTJD at the spacecraft.
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import BSpline
 
 from tessphot_lib.core.constants import SECONDS_PER_DAY, SPEED_OF_LIGHT_KM_PER_S
 from tessphot_lib.times.barycenter import earth_position
@@ -146,14 +146,14 @@ def fit_free_path(projections: Projections, time: NDArray) -> Path:
     See `fit_orbit` for the parameters.
     """
     knots, n_knots = _knots(np.concatenate([projections.time, time]))
-    basis = BSpline.design_matrix(projections.time, knots, 3).toarray()
+    basis = scipy.interpolate.BSpline.design_matrix(projections.time, knots, 3).toarray()
     weight = 1.0 / projections.error_with_direction
     design = basis[:, :, np.newaxis] * projections.direction[:, np.newaxis, :]
     design = design.reshape(len(basis), 3 * n_knots)
     normal = (design * weight[:, np.newaxis] ** 2).T @ design
     covariance = np.linalg.inv(normal + np.kron(_smooth_precision(n_knots), np.eye(3)))
     coefficients = covariance @ (design.T @ (weight**2 * projections.distance))
-    wanted = BSpline.design_matrix(time, knots, 3).toarray()
+    wanted = scipy.interpolate.BSpline.design_matrix(time, knots, 3).toarray()
     blocks = covariance.reshape(n_knots, 3, n_knots, 3)
     mean = np.einsum("kaib,ki->ab", blocks, wanted.T @ wanted) / len(time)
     residual = projections.distance - design @ coefficients

@@ -2,14 +2,16 @@
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.table import Table
-from astropy.wcs import WCS
 
 from tessphot_lib.core.constants import PIXEL_SCALE
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 # 15x15, or of newer astrocut 15-x-15, 5arcmin-x-4arcmin.
 _NUMBER, _SIZE = r"([-+]?\d+(?:\.\d*)?)", r"(\d+(?:\.\d*)?)([a-z]*)"
@@ -26,6 +28,8 @@ def write_cutout_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
     ``wcs`` (a WCS). ``target_ra``, ``target_dec`` and ``size`` come from the
     names of the files, so that they are there for cutouts that cannot be read.
     """
+    from astropy.table import Table
+
     table = Table(meta={"ccd": str(ccd_id)})
     for name in ("path", "status", "reason"):
         table[name] = np.array([str(row.get(name, "")) for row in rows], dtype=str)
@@ -42,6 +46,8 @@ def write_cutout_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
 
 def read_cutout_table(path: Path) -> list[dict]:
     """Read the cutouts that are used: ``path``, ``window`` and ``wcs`` (linear, zero-based)."""
+    from astropy.wcs import WCS
+
     table = read_ecsv(path)
     rows = []
     for row in table[np.asarray(table["status"]) == "ok"]:
@@ -84,7 +90,7 @@ def target_in_name(name: str) -> tuple[float, float, float]:
     return float(match[1]), float(match[2]), max(sides)
 
 
-def _wcs_values(wcs: WCS | None) -> list[float]:
+def _wcs_values(wcs: "WCS | None") -> list[float]:
     """The eight numbers of a linear WCS."""
     if wcs is None:
         return [np.nan] * len(_WCS_KEYS)

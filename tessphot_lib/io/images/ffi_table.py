@@ -2,16 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.io import fits
-from astropy.table import Table
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
 from tessphot_lib.io.images.ffi import read_ffi_header
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 # (column, dtype, unit, description)
 COLUMNS = (
@@ -50,6 +52,8 @@ def write_ffi_table(
     there are no image files to take them from; ``attributes``, of
     `tessphot_lib.core.provenance.provenance`, into its head.
     """
+    from astropy.table import Table
+
     empty = {"str": "", "f8": np.nan, "i8": 0, "bool": False}
     table = Table(meta={"ccd": str(ccd_id)} | dict(attributes or {}))
     if wcs is not None:
@@ -61,7 +65,7 @@ def write_ffi_table(
     write_ecsv(path, table)
 
 
-def read_ffi_table(path: Path) -> Table:
+def read_ffi_table(path: Path) -> "Table":
     """Read back what `write_ffi_table` wrote."""
     return read_ecsv(path)
 

@@ -9,10 +9,10 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.io import fits
-from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from tessphot_lib.core.clock import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIME
@@ -26,6 +26,9 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.files.damage import open_fits, told_as_damage
 from tessphot_lib.io.images.ffi_files import cadence_of, name_btjd
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
 COLUMNS = ("TIME", "TIMECORR", "QUALITY", "FLUX", "FLUX_ERR", "FFI_FILE")
 STAMP = re.compile(r"tess(\d{13})-s(\d{4})-([1-4])-([1-4])-\d{4}")
@@ -66,7 +69,7 @@ class Cutout:
 
     path: Path
     window: Window
-    wcs: WCS
+    wcs: "WCS"
     target: tuple[float, float]
     header: fits.Header
     name: NDArray
@@ -226,8 +229,10 @@ def _number(path: Path, header: fits.Header, key: str, default: float | None = N
     return float(value)
 
 
-def _linear_wcs(path: Path, hdus: fits.HDUList) -> WCS:
+def _linear_wcs(path: Path, hdus: fits.HDUList) -> "WCS":
     """The celestial WCS of the aperture image."""
+    from astropy.wcs import WCS
+
     cards = _celestial(hdus[2].header) if len(hdus) > 2 else fits.Header()
     for key in ("CTYPE1", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2"):
         if key not in cards:
@@ -241,7 +246,7 @@ def _linear_wcs(path: Path, hdus: fits.HDUList) -> WCS:
 def _check_wcs(
     path: Path,
     header: fits.Header,
-    wcs: WCS,
+    wcs: "WCS",
     shape: tuple[int, int],
     target: tuple[float, float],
     ccd_id: CcdId,

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from tessphot_lib.core.constants import BTJD_OFFSET, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
@@ -143,9 +143,11 @@ def _read_table(path: Path, time: NDArray) -> EphemerisPositions:
         sine, cosine = np.sin(OBLIQUITY), np.cos(OBLIQUITY)
         position = position @ np.array([[1, 0, 0], [0, cosine, sine], [0, -sine, cosine]])
     # Every other row is foretold from its neighbors; with all rows the error is 16 times less.
-    coarse = CubicSpline(moments[::2], position[::2])(moments[3:-3:2])
+    coarse = scipy.interpolate.CubicSpline(moments[::2], position[::2])(moments[3:-3:2])
     error = np.linalg.norm(coarse - position[3:-3:2], axis=1).max() / 16.0
-    return EphemerisPositions(CubicSpline(moments, position)(time), center, float(error))
+    return EphemerisPositions(
+        scipy.interpolate.CubicSpline(moments, position)(time), center, float(error)
+    )
 
 
 def _about(path: Path, text: str) -> tuple[float, str, bool]:

@@ -2,14 +2,16 @@
 
 import importlib
 import logging
-
-from astropy.wcs import WCS
+from typing import TYPE_CHECKING
 
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import CcdId
 
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
 
-def pointing_wcs(ccd_id: CcdId) -> WCS:
+
+def pointing_wcs(ccd_id: CcdId) -> "WCS":
     """Return the WCS of a CCD, measured for sectors past and predicted for those to come.
 
     Its pixels are those of the full image, as in the header of an image. Good

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from astropy.table import Table
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
@@ -52,6 +51,8 @@ def write_diagnostics_table(
     None in a text column is written as an empty text; ``attributes``, of
     `tessphot_lib.core.provenance.provenance`, into the head of the table.
     """
+    from astropy.table import Table
+
     written = Table(meta={"ccd": str(ccd_id)} | dict(attributes or {}))
     for name in table.columns:
         values = table[name]

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
 from numpy.typing import NDArray
 
 from tessphot_lib.core.errors import InputDataError
@@ -44,6 +43,8 @@ def write_jitter(
     attributes : mapping, optional
         Of `tessphot_lib.core.provenance.provenance`, for the head of the table.
     """
+    from astropy.table import Table
+
     meta = {"ccd": str(ccd_id), "reference": "row, column at u = v = 0: 1023.5"}
     table = Table(meta=meta | dict(attributes or {}))
     table["time"], table["time"].unit = time, "d"

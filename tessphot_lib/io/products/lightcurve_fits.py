@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
-from astropy.time import Time
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import (
@@ -242,6 +241,8 @@ def _utc(btjd: float) -> str | None:
 @cache
 def _tdb_minus_utc(day: int) -> float:
     """Seconds between the two scales on a day in BTJD; astropy needs about 1 ms for it."""
+    from astropy.time import Time
+
     moment = Time(day + BTJD_OFFSET, format="jd", scale="tdb")
     return float((moment.jd1 - moment.utc.jd1 + moment.jd2 - moment.utc.jd2) * SECONDS_PER_DAY)
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from astropy.table import Table
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
@@ -15,6 +14,8 @@ TEXTS = ("reason", "detail")
 
 def write_not_measured(path: Path, stars: pd.DataFrame, ccd_id: CcdId) -> None:
     """Write one row per star: `COLUMNS`, ``reason`` (the same for many stars), ``detail``."""
+    from astropy.table import Table
+
     table = Table(meta={"ccd": str(ccd_id)})
     for name, dtype in COLUMNS.items():
         table[name] = stars[name].to_numpy(dtype=dtype)

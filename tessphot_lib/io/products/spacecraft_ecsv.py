@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from tessphot_lib.core.constants import SECONDS_PER_DAY, SPEED_OF_LIGHT_KM_PER_S
 from tessphot_lib.core.errors import InputDataError
@@ -56,7 +55,7 @@ class SpacecraftPath:
                 f"the images need {np.min(time):.3f} to {np.max(time):.3f}"
             )
         light_day = SPEED_OF_LIGHT_KM_PER_S * SECONDS_PER_DAY
-        return CubicSpline(self.time, self.position)(time) / light_day
+        return scipy.interpolate.CubicSpline(self.time, self.position)(time) / light_day
 
 
 def write_spacecraft(
@@ -70,6 +69,8 @@ def write_spacecraft(
 
     ``attributes`` tell how it was made, see `tessphot_lib.core.provenance.provenance`.
     """
+    from astropy.table import Table
+
     table = Table(
         meta={
             "sector": sector,

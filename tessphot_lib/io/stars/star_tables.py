@@ -15,7 +15,6 @@ from typing import Any, TextIO
 import numpy as np
 import pandas as pd
 from astropy.io import fits
-from astropy.table import Table
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.star_table_formats import READABLE, table_format
@@ -134,6 +133,7 @@ def _plain(rows: fits.FITS_rec, column: fits.Column) -> np.ndarray:
 
 def _read_votable(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
     from astropy.io import votable
+    from astropy.table import Table
 
     with told_as_damage(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of details of the format
