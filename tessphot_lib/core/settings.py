@@ -467,9 +467,10 @@ class PhotometrySettings(Settings):
             **{name: kind.summary for name, kind in METHODS.items()},
         },
     )
-    tiles: list[int] = setting(
-        [8, 8],
-        "[rows, columns]: tiles of a CCD, one job each",
+    tiles: list[int] | None = setting(
+        None,
+        "[rows, columns]: tiles of a CCD, one job each; null: [8, 8], of cutouts one tile for each "
+        "200 of them",
         items={"minimum": 1, "maximum": 256},
         minItems=2,
         maxItems=2,

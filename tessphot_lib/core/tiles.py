@@ -4,30 +4,40 @@ Tiles are named ``r3c5`` by the row and column of the grid, which covers the
 whole CCD whatever part of it is looked at.
 """
 
+import math
 import re
 from collections.abc import Sequence
-from math import floor
 
 from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import Window
 
+DEFAULT_GRID = (8, 8)
+CUTOUTS_IN_TILE = 200  # on average: some minutes of a job
 
-def tile_window(tile: str, grid: Sequence[int]) -> Window:
+
+def grid_of_cutouts(n_cutouts: int) -> list[int]:
+    """Return the grid for the cutouts of a CCD: most of the tiles of a fine one would be empty."""
+    n_tiles = max(math.ceil(math.sqrt(n_cutouts / CUTOUTS_IN_TILE)), 1)
+    return [n_tiles, n_tiles]
+
+
+def tile_window(tile: str, grid: Sequence[int] | None) -> Window:
     """Find the pixels of a tile.
 
     Parameters
     ----------
     tile : str
         Such as ``r3c5``.
-    grid : (n_rows, n_columns)
-        Into how many tiles the CCD is cut (``photometry.tiles``).
+    grid : (n_rows, n_columns) or None
+        Into how many tiles the CCD is cut (``photometry.tiles``); None: `DEFAULT_GRID`.
 
     Raises
     ------
     ConfigError
         If the grid has no such tile.
     """
+    grid = grid or DEFAULT_GRID
     match = re.fullmatch(r"r(\d+)c(\d+)", tile)
     if match is None or not (int(match[1]) < grid[0] and int(match[2]) < grid[1]):
         raise ConfigError(f"no such tile in a grid of {grid[0]} x {grid[1]}: {tile!r}")
@@ -37,17 +47,18 @@ def tile_window(tile: str, grid: Sequence[int]) -> Window:
     )
 
 
-def tile_of(row: float, column: float, grid: Sequence[int]) -> str:
+def tile_of(row: float, column: float, grid: Sequence[int] | None) -> str:
     """Name the tile that a position on the CCD [science pixels] falls into.
 
     Positions off the CCD by less than a pixel belong to the tile at the edge.
     """
+    grid = grid or DEFAULT_GRID
     indices = []
     for position, n_tiles, n_pixels in (
         (row, grid[0], SCIENCE_ROWS),
         (column, grid[1], SCIENCE_COLUMNS),
     ):
-        pixel = min(max(floor(position + 0.5), 0), n_pixels - 1)
+        pixel = min(max(math.floor(position + 0.5), 0), n_pixels - 1)
         index = min(pixel * n_tiles // n_pixels + 1, n_tiles - 1)
         while _edges(index, n_tiles, n_pixels)[0] > pixel:
             index -= 1
@@ -55,8 +66,9 @@ def tile_of(row: float, column: float, grid: Sequence[int]) -> str:
     return f"r{indices[0]}c{indices[1]}"
 
 
-def tiles_in(window: Window, grid: Sequence[int]) -> list[str]:
+def tiles_in(window: Window, grid: Sequence[int] | None) -> list[str]:
     """Name the tiles that have pixels in a window, row by row."""
+    grid = grid or DEFAULT_GRID
     tiles = [f"r{row}c{column}" for row in range(grid[0]) for column in range(grid[1])]
     return [tile for tile in tiles if tile_window(tile, grid).intersect(window) is not None]
 

@@ -14,7 +14,7 @@ from tessphot_lib.core.config_check import check_fits, read_values
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.renamed_keys import combined
-from tessphot_lib.core.tiles import tiles_in
+from tessphot_lib.core.tiles import DEFAULT_GRID, grid_of_cutouts, tiles_in
 from tessphot_lib.io.images.tpf_files import find_tpfs, read_tpf_listing, write_tpf_listing
 from tessphot_lib.io.stars.star_lists import list_files, read_excluded, read_methods
 from tessphot_lib.plan.checks import check_config
@@ -92,6 +92,8 @@ class Plan:
         The CCDs of the run: of those asked for the ones that have images.
     window : Window
         The pixels of each CCD that are looked at.
+    grid : list of int
+        Rows and columns of the grid of tiles: ``photometry.tiles``, or what its null means here.
     tiles : list of str
         The tiles with pixels in the window.
     lists_to_fetch : list of str
@@ -112,7 +114,6 @@ class Plan:
         self.config = config
         self.is_main = is_main
         self.window = Window.from_config(config["input"]["window"])
-        self.tiles = tiles_in(self.window, config["photometry"]["tiles"])
         self.source = SOURCES[config["input"]["source"]](config)
         self.ccds = self.source.find(asked_ccds(config), is_main=is_main)
         self.lists_to_fetch = self.source.lists_to_fetch(self.ccds)
@@ -121,6 +122,8 @@ class Plan:
             for ccd_id in self.ccds:
                 self.source.blocks_of(ccd_id)  # a file name that makes no sense is found here
         self.tpfs = self._find_tpfs()
+        self.grid = config["photometry"]["tiles"] or self._default_grid()
+        self.tiles = tiles_in(self.window, self.grid)
         if self.lists_to_fetch:
             self.warnings.append(
                 "Which images there are is not known yet: this run only fetches "
@@ -251,6 +254,12 @@ class Plan:
         self.source.keep_listing()
         if self.config["input"]["tpf_dir"]:
             write_tpf_listing(TPF_LISTING, self.tpfs)
+
+    def _default_grid(self) -> list[int]:
+        """What ``photometry.tiles: null`` means: by the number of cutouts, if there are any."""
+        if not self.source.has_cutouts or not self.source.is_known:
+            return list(DEFAULT_GRID)
+        return grid_of_cutouts(max(len(self.source.images_of(ccd_id)) for ccd_id in self.ccds))
 
     def _find_tpfs(self) -> dict[CcdId, list[str]]:
         """Target pixel files of the CCDs; only the main process searches for them."""

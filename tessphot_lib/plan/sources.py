@@ -100,6 +100,11 @@ class Source(ABC):
         """Whether a folder has no images yet, so that only lists of stars can be made."""
         return False
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known which images there are, also to the process of a job."""
+        return not self.is_waiting
+
     def lists_to_fetch(self, ccd_ids: Sequence[CcdId]) -> list[str]:
         """Return the lists that must be fetched before it is known which images there are."""
         return []
@@ -202,6 +207,11 @@ class FolderSource(Source):
     def is_waiting(self) -> bool:
         """Whether there is no image yet, and the stars can be fetched without any."""
         return self._is_main and not self.found and stars_before_images(self.config)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known which images there are, also to the process of a job."""
+        return bool(self.found) if self._is_main else LISTING.is_dir()
 
     def keep_listing(self) -> None:
         """Keep what was found, for the processes of jobs."""

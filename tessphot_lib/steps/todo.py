@@ -126,7 +126,7 @@ def _write_list(
 
 
 def _placed(
-    stars: pd.DataFrame, about: Mapping[str, Any], ccd_id: CcdId, tiles: list[int]
+    stars: pd.DataFrame, about: Mapping[str, Any], ccd_id: CcdId, tiles: list[int] | None
 ) -> pd.DataFrame:
     """Stars of the catalog as rows of the todo list: with CCD, area and tile."""
     centre = float(about["camera_centre_ra"]), float(about["camera_centre_dec"])

@@ -204,3 +204,29 @@ def test_mistake_under_an_old_name_comes_with_the_new_one(config):
     _, problem, renamed = str(caught.value).splitlines()
     assert problem.startswith("prepare.background.reflection_limit: 'x' must be")
     assert "mine.yaml" in renamed and "anomaly_limit" in renamed
+
+
+def test_cutouts_have_as_few_tiles_as_their_number_needs(config, tmp_path):
+    """With the 8 x 8 tiles of whole CCDs 60 of 64 jobs for four stars found none."""
+    folder = tmp_path / "cutouts"
+    folder.mkdir()
+    for number in range(201):
+        name = f"tess-s0014-3-2_{100 + number / 100:.6f}_20.000000_15x15_astrocut.fits"
+        (folder / name).touch()
+    config["input"] |= {"source": "tesscut", "cutout_dir": str(folder), "window": None}
+    config |= {"ccds": [2]}
+    config["photometry"]["tiles"] = None
+    plan = Plan(config)
+    assert plan.grid == [2, 2]
+    plan.keep_listings()
+    assert Plan(config, is_main=False).tiles == plan.tiles
+    next(folder.iterdir()).unlink()
+    assert Plan(config).tiles == ["r0c0"]
+    config["photometry"]["tiles"] = [4, 1]
+    assert Plan(config).grid == [4, 1]
+
+
+def test_images_have_tiles_of_the_usual_size(config):
+    config["input"]["window"] = None
+    config["photometry"]["tiles"] = None
+    assert len(Plan(config).tiles) == 64

@@ -49,6 +49,7 @@ if output:
 
 
 plan = or_stop(Plan, config, is_main=workflow.is_main_process)
+config["photometry"]["tiles"] = plan.grid
 session = Session(plan)
 memory = plan.memory
 for warning in [*warnings, *plan.warnings] if workflow.is_main_process else []:
