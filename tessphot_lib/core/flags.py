@@ -38,6 +38,7 @@ class CadenceFlag(IntFlag):
     NO_MOTION = 1048576
     COARSE_MEASURED = 2097152
     SATURATED_STAR = 268435456
+    TRANSLATED = 536870912
 
 
 class PixelFlag(IntFlag):
@@ -110,6 +111,7 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         CadenceFlag.NO_MOTION: "image motion could not be measured (tessphot)",
         CadenceFlag.COARSE_MEASURED: "displaced from the images around it (tessphot)",
         CadenceFlag.SATURATED_STAR: "a pixel of the star is saturated (tessphot)",
+        CadenceFlag.TRANSLATED: "a bit of 64, 128, 4 or 4096 stands for a finding of tessphot's",
     },
     PixelFlag: {
         PixelFlag.NOT_USED_FOR_BACKGROUND: "not used for the background",
@@ -168,6 +170,9 @@ OWN_BAD_CADENCE = (
     | CadenceFlag.STRAYLIGHT_MEASURED
     | CadenceFlag.COARSE_MEASURED
 )
+MISSION_BITS = 0xFFFF  # all that the quality of an input file can say; ours are above
+# Points with any of these are left out by programs that know only the mission's bits, as TASOC's.
+KNOWN_AS_BAD = DEFAULT_BAD_CADENCE & MISSION_BITS
 BAD_FOR_ALL_STARS = OWN_BAD_CADENCE & ~CadenceFlag.STRAYLIGHT_MEASURED
 
 

@@ -37,6 +37,8 @@ class LightCurve:
         Background that was subtracted, summed over the aperture [e-/s].
     flux_corr, flux_corr_err : float64 array
         Corrected relative flux [ppm]; NaN where no correction was asked for.
+    flux_relative, flux_relative_err : float64 array
+        Flux over its median, corrected if that was asked for; NaN where quality is not 0.
     quality : int32 array
         Bitwise `tessphot_lib.core.flags.LightCurveFlag`; 0 is good.
     pixel_quality : int32 array
@@ -56,6 +58,8 @@ class LightCurve:
     background: NDArray
     flux_corr: NDArray
     flux_corr_err: NDArray
+    flux_relative: NDArray
+    flux_relative_err: NDArray
     quality: NDArray
     pixel_quality: NDArray
     centroid_row: NDArray

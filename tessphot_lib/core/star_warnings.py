@@ -13,8 +13,10 @@ TOO_FEW_IMAGES = "{} good images with all pixels, at least {} are needed"
 BLENDED_FIT = "PRF fit: too faint or too blended for a flux independent of its neighbors'."
 SATURATED_FIT = "PRF fit of a saturated star: its flux is not reliable."
 FAINT_FIT = "PRF fit: much less flux than the catalog magnitude predicts."
+NEGATIVE_FLUX = "Mean flux is not positive: numbers relative to it say little."
 
 # Failures: there is no light curve.
 NO_PIXELS = "No usable pixel at the position of the star."
 NO_GOOD_CADENCE = "No good cadence with valid flux in all pixels of the aperture."
+NO_NUMBERS = "{} good cadences with valid flux, median {:g} e-/s: {} cannot be computed."
 UNEXPECTED = "Traceback: "  # begins the text of a star on which the code itself failed

@@ -124,22 +124,46 @@ def correct_flux(
     -------
     CorrectedFlux
         ``1e6 (f / (1 + m) - 1)`` with the relative flux ``f`` and the model ``m`` of the
-        systematics, or with ``m = 0`` where nothing is removed. All NaN if the median of
-        the good points is not positive.
+        systematics, or with ``m = 0`` where nothing is removed. Finite at all good points
+        with a flux and a time: where the median is not positive nothing is removed, and
+        ``f`` is one plus the difference from the median over its amount. All NaN only
+        without good points, or if their median is zero.
     """
     usable = good & np.isfinite(flux) & np.isfinite(time)
-    median = np.median(flux[usable]) if usable.any() else np.nan
+    corrected, error = relative_flux(flux, flux_err, usable)
     n_values = candidates[0].values.shape[1] if candidates else 0
+    median = np.median(flux[usable]) if usable.any() else np.nan
     if not median > 0:
-        unknown = np.full(len(flux), np.nan)
-        return CorrectedFlux(unknown, unknown.copy(), np.zeros(n_values), np.nan, "no flux")
+        return CorrectedFlux(corrected, error, np.zeros(n_values), np.nan, "no flux")
     relative = flux[usable] / median - 1
     model, coefficients, evidence, reason = _model(time[usable], relative, usable, candidates)
     result = (1 + relative) / (1 + model)
-    corrected, error = np.full(len(flux), np.nan), np.full(len(flux), np.nan)
     corrected[usable] = PPM * (result / np.median(result) - 1)
     error[usable] = PPM * flux_err[usable] / median / (1 + model)
     return CorrectedFlux(corrected, error, coefficients, evidence, reason)
+
+
+def relative_flux(flux: NDArray, flux_err: NDArray, good: NDArray) -> tuple[NDArray, NDArray]:
+    """Difference of a flux from the median of the good points, over the amount of that median.
+
+    Parameters
+    ----------
+    flux, flux_err : (n_cadences,) arrays
+        [e-/s]; NaN where unknown.
+    good : (n_cadences,) bool array
+
+    Returns
+    -------
+    flux, flux_err : (n_cadences,) float64 arrays
+        [ppm]; NaN where not good, and everywhere if the median is zero or unknown.
+    """
+    usable = good & np.isfinite(flux)
+    relative, error = np.full(len(flux), np.nan), np.full(len(flux), np.nan)
+    median = np.median(flux[usable]) if usable.any() else 0.0
+    if median != 0:
+        relative[usable] = PPM * (flux[usable] - median) / abs(median)
+        error[usable] = PPM * flux_err[usable] / abs(median)
+    return relative, error
 
 
 def daily_means(time: NDArray, values: NDArray) -> NDArray:

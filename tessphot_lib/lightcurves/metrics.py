@@ -30,11 +30,14 @@ def light_curve_diagnostics(
     Returns
     -------
     dict
-        ``mean_flux`` [e-/s] (median of the good flux), and relative to it
+        ``mean_flux`` [e-/s] (median of the good flux), and relative to its amount
         ``variance`` (ddof 1), ``rms_hour``, ``ptp`` (median absolute difference
         of consecutive points) and ``variability`` (standard deviation after a
-        cubic fit in units of the median error). NaN where too few points are
-        left or the mean flux is not positive.
+        fit of a cubic, or of a lower order with fewer than five points, in units of
+        the median error). A negative mean flux gives the numbers of the same
+        light curve upside down, as TASOC's do. All but ``mean_flux`` are NaN for
+        fewer than two points or a mean flux of zero, ``variability`` also where no
+        error is known.
     """
     use = good & np.isfinite(flux) & np.isfinite(time)
     result = dict.fromkeys(("mean_flux", "variance", "rms_hour", "ptp", "variability"), np.nan)
@@ -42,17 +45,18 @@ def light_curve_diagnostics(
         return result
     mean_flux = float(np.median(flux[use]))
     result["mean_flux"] = mean_flux
-    if not mean_flux > 0 or use.sum() < 2:
+    if mean_flux == 0 or use.sum() < 2:
         return result
+    level = abs(mean_flux)
     when, relative = time[use], flux[use] / mean_flux - 1
     result["variance"] = float(np.var(relative, ddof=1))
     result["rms_hour"] = rms_of_bins(when, relative, HOUR)
     result["ptp"] = float(np.median(np.abs(np.diff(relative))))
     errors = flux_err[use & np.isfinite(flux_err)]
-    relative_err = float(np.median(errors)) / mean_flux if errors.size else np.nan
-    if use.sum() > 4 and relative_err > 0:
+    relative_err = float(np.median(errors)) / level if errors.size else np.nan
+    if relative_err > 0:
         scaled = (when - when.mean()) / max(np.ptp(when), 1e-9)
-        trend = np.polynomial.Polynomial.fit(scaled, relative, 3)
+        trend = np.polynomial.Polynomial.fit(scaled, relative, min(3, len(when) - 2))
         result["variability"] = float(np.std(relative - trend(scaled))) / relative_err
     return result
 

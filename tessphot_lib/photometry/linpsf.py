@@ -37,7 +37,14 @@ from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.photometry.typical_noise import typical_noise
-from tessphot_lib.prf.linear_fit import Design, GroupFit, fit_average_image, fit_images, prepare_fit
+from tessphot_lib.prf.linear_fit import (
+    Design,
+    GroupFit,
+    fit_average_image,
+    fit_crowding,
+    fit_images,
+    prepare_fit,
+)
 from tessphot_lib.prf.scene import model_error, scene_derivatives, wing_image
 
 log = logging.getLogger(__name__)
@@ -283,8 +290,8 @@ def _box(targets: StarList, index: int, window: Window) -> Window:
 
 def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes:
     """What is to be said of one star; failure where no pixel shows it."""
-    power = group.fit.design.matrices[0][:, [free]].power(2).T @ group.fit.weights
-    if not power.sum() > 0:
+    own = group.fit.design.matrices[0][:, [free]].toarray().ravel()
+    if not group.fit.weights @ own**2 > 0:
         raise MeasurementError(NO_PIXELS)
     light = targets.apertures[index].light
     shared = float(group.fit.prior_fraction[free])
@@ -303,14 +310,18 @@ def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes
         header={
             "PSF_CONT": (share, "contamination that an aperture would have"),
             "PSF_MEAN": (float(group.fit.mean_flux[free]), "[e-/s] flux in the average image"),
+            "CROWDSAP": (1.0, "light of neighbors is fitted, none is left"),
+            "FLFRCSAP": (1.0, "the fit gives the whole flux"),
+            "PSF_CROW": (fit_crowding(group.fit, free), "own fraction of the light under the PRF"),
+            "PSF_FRAC": (
+                float(own[group.fit.weights > 0].sum()),
+                "fraction of its light on the fitted pixels",
+            ),
             "PSF_PULL": (shared, "share of the flux that is not its own measurement"),
             "PSF_ROW": (row, "[pixels] fitted place, zero-based science row"),
             "PSF_COL": (column, "[pixels] fitted place, zero-based science column"),
         },
-        diagnostics={
-            "contamination": share,
-            "crowdsap": light.crowdsap,
-            "flfrcsap": light.flfrcsap,
-        },
+        # What an aperture would hold; crowdsap and flfrcsap of it are not those of this flux.
+        diagnostics={"contamination": share},
         warning=warning,
     )

@@ -20,11 +20,12 @@ from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import LightCurve, Stamp, StarFluxes
 from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
-from tessphot_lib.core.star_warnings import NO_GOOD_CADENCE
+from tessphot_lib.core.star_warnings import NEGATIVE_FLUX, NO_GOOD_CADENCE, NO_NUMBERS
 from tessphot_lib.io.products.lightcurve_fits import light_curve_name, write_light_curve
 from tessphot_lib.io.products.lightcurve_template import LightCurveTemplate, light_curve_template
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import Status
+from tessphot_lib.lightcurves.correction import PPM, relative_flux
 from tessphot_lib.lightcurves.metrics import CDPP_HOURS, cdpp, light_curve_diagnostics
 from tessphot_lib.photometry.choice import choice_cards
 from tessphot_lib.photometry.corrections import Correction
@@ -95,7 +96,8 @@ class Products:
         found, failure = attempt(star["tic_id"], lambda: self._write(index, star))
         if found is None:
             return row | failed | {"errors": failure}
-        warnings = [text for text in (aperture.warnings, note.warning) if text]
+        negative = NEGATIVE_FLUX if found["mean_flux"] <= 0 else None
+        warnings = [text for text in (aperture.warnings, note.warning, negative) if text]
         return (
             row
             | found
@@ -114,14 +116,13 @@ class Products:
         if not np.isfinite(light_curve.flux[good]).any():
             raise MeasurementError(NO_GOOD_CADENCE)
         average = self.cube.average_image(aperture.window)
-        found = light_curve_diagnostics(
-            light_curve.time, light_curve.flux, light_curve.flux_err, good
-        )
+        found = tasoc_numbers(light_curve, good)
         noise = cdpp(light_curve.time, light_curve.flux, good)
         found |= noise
         found["edge_flux"] = edge_flux(aperture, average)
-        found["pos_row"] = _median(light_curve.centroid_row[good])
-        found["pos_column"] = _median(light_curve.centroid_column[good])
+        for axis in ("row", "column"):  # where the catalog has it, if there is no centroid
+            centroid = _median(getattr(light_curve, f"centroid_{axis}")[good])
+            found[f"pos_{axis}"] = centroid if np.isfinite(centroid) else float(star[axis])
         path = self._path(star["tic_id"])
         write_light_curve(
             path,
@@ -143,7 +144,10 @@ class Products:
             },
             extra_images=note.images,
         )
-        return found | dict(note.diagnostics) | {"lightcurve": path.name}
+        found |= note.diagnostics
+        if not np.isfinite(found.get("contamination", np.nan)):
+            found["contamination"] = 1.0  # no light in the aperture is known to be the target's
+        return found | {"lightcurve": path.name}
 
     def light_curve(self, index: int, star: Mapping[str, Any]) -> tuple[LightCurve, dict[str, Any]]:
         """Light curve of one star, FLUX_CORR where its quality is 0, and cards about that."""
@@ -157,6 +161,7 @@ class Products:
             (frame.pos_row[index], frame.pos_column[index]),
         )
         missing = ~np.isfinite(fluxes.flux[index])
+        relative, relative_err = self._relative(index, flux_corr, flux_corr_err)
         light_curve = LightCurve(
             tic_id=star["tic_id"],
             time=frame.time[index],
@@ -167,14 +172,28 @@ class Products:
             background=fluxes.background[index],
             flux_corr=flux_corr,
             flux_corr_err=flux_corr_err,
+            flux_relative=relative,
+            flux_relative_err=relative_err,
             quality=self.quality[index],
-            pixel_quality=star_pixel_quality(cube.quality, fluxes.pixel_flags[index]),
+            pixel_quality=star_pixel_quality(
+                cube.quality, fluxes.pixel_flags[index], self.quality[index]
+            ),
             centroid_row=fluxes.centroid_row[index],
             centroid_column=fluxes.centroid_column[index],
             pos_corr_row=frame.pos_row[index],
             pos_corr_column=frame.pos_column[index],
         )
         return light_curve, cards
+
+    def _relative(
+        self, index: int, flux_corr: NDArray, flux_corr_err: NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """FLUX_CORR, or the flux if no correction is asked for, with a median of one."""
+        if self.correction.method == "none":
+            flux_corr, flux_corr_err = relative_flux(
+                self.fluxes.flux[index], self.fluxes.flux_err[index], self.quality[index] == 0
+            )
+        return 1 + flux_corr / PPM, flux_corr_err / PPM
 
     def _path(self, tic_id: int) -> Path:
         template = self.template
@@ -209,6 +228,22 @@ class StarFrame:
             cube.motion, stars["row"].to_numpy(dtype=float), stars["column"].to_numpy(dtype=float)
         )
         return cls(cube.time - cube.timecorr + timecorr, timecorr, pos_row.T, pos_column.T)
+
+
+def tasoc_numbers(light_curve: LightCurve, good: NDArray) -> dict[str, float]:
+    """Numbers that TASOC's programs expect of each measured star; none of them is NaN.
+
+    Raises
+    ------
+    MeasurementError
+        If the good points do not give all of them.
+    """
+    found = light_curve_diagnostics(light_curve.time, light_curve.flux, light_curve.flux_err, good)
+    unknown = [name for name, value in found.items() if not np.isfinite(value)]
+    if unknown:
+        n_good = int((good & np.isfinite(light_curve.flux)).sum())
+        raise MeasurementError(NO_NUMBERS.format(n_good, found["mean_flux"], ", ".join(unknown)))
+    return found
 
 
 def make_template(

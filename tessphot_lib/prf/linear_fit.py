@@ -130,6 +130,34 @@ class GroupFit:
         return np.diag(self.covariance)[:n_stars] / self.prior_sigma[:n_stars] ** 2
 
 
+def fit_crowding(fit: GroupFit, star: int) -> float:
+    """Fraction of the light under the PRF of a fitted star that is its own, 0 to 1.
+
+    What CROWDSAP would be if the star were measured by summing pixels weighted by its PRF and
+    their errors, without a fit of its neighbors: the smaller it is, the more the flux depends
+    on how well these are known.
+
+    Parameters
+    ----------
+    fit : GroupFit
+    star : int
+        Index among the stars whose fluxes are free.
+
+    Returns
+    -------
+    float
+        NaN where no used pixel shows the star.
+    """
+    matrix = fit.design.matrices[0]
+    profile = matrix[:, [star]].toarray().ravel()
+    everything = matrix @ fit.mean_flux + fit.fixed[0]
+    own = profile * fit.mean_flux[star]
+    weights = fit.weights * profile
+    mine = float(weights @ own)
+    total = mine + float(weights @ np.maximum(everything - own, 0.0))
+    return mine / total if total > 0 else np.nan
+
+
 def fit_average_image(
     image: NDArray,
     sigma: NDArray,

@@ -3,7 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.flags import CadenceFlag, LightCurveFlag, PixelFlag, is_bad_for_all_stars
+from tessphot_lib.core.flags import (
+    KNOWN_AS_BAD,
+    CadenceFlag,
+    LightCurveFlag,
+    PixelFlag,
+    is_bad_for_all_stars,
+)
 
 QUIET_QUANTILE = 0.2  # of the images are taken to have a quiet sky at a star
 LEAST_SKY = 1.0  # [e-/s per pixel] a quiet sky is not taken to be fainter
@@ -65,8 +71,13 @@ def star_quality(
     return quality
 
 
-def star_pixel_quality(cadence_quality: NDArray, pixel_flags: NDArray) -> NDArray:
-    """Add to the bits of images what does not harm a star's light curve, but is good to know.
+def star_pixel_quality(cadence_quality: NDArray, pixel_flags: NDArray, quality: NDArray) -> NDArray:
+    """Add to the bits of images what is peculiar to a star.
+
+    Programs that know the mission's bits only leave out a point by `KNOWN_AS_BAD`. Where
+    ``quality`` says that a point is bad for a reason that the mission has no bit for, or that
+    concerns this star alone, the bit of the mission's that comes closest is added, and
+    TRANSLATED, so that it is not taken for the mission's own.
 
     Parameters
     ----------
@@ -74,6 +85,8 @@ def star_pixel_quality(cadence_quality: NDArray, pixel_flags: NDArray) -> NDArra
         `CadenceFlag` of the images.
     pixel_flags : (..., n_cadences) uint8 array
         `PixelFlag` that any of the star's pixels has.
+    quality : (..., n_cadences) int array
+        `LightCurveFlag` of the points, see `star_quality`.
 
     Returns
     -------
@@ -83,7 +96,18 @@ def star_pixel_quality(cadence_quality: NDArray, pixel_flags: NDArray) -> NDArra
     """
     saturated = pixel_flags & int(PixelFlag.SATURATED) != 0
     star = np.where(saturated, int(CadenceFlag.SATURATED_STAR), 0)
-    return (cadence_quality | star).astype(np.int32)
+    unknown = (quality != 0) & (cadence_quality & int(KNOWN_AS_BAD) == 0)
+    reasons = {
+        CadenceFlag.SCATTERED_LIGHT: quality & int(LightCurveFlag.STRAYLIGHT) != 0,
+        CadenceFlag.COARSE_POINT: cadence_quality & int(CadenceFlag.COARSE_MEASURED) != 0,
+        CadenceFlag.COSMIC_RAY_APERTURE: quality & int(LightCurveFlag.COSMIC_RAY) != 0,
+    }
+    closest = np.zeros(quality.shape, dtype=np.int64)
+    for flag, applies in reasons.items():
+        closest[np.broadcast_to(applies, quality.shape)] |= int(flag)
+    closest[closest == 0] = int(CadenceFlag.MANUAL_EXCLUDE)
+    translated = np.where(unknown, closest | int(CadenceFlag.TRANSLATED), 0)
+    return (cadence_quality | star | translated).astype(np.int32)
 
 
 def has_straylight_at_star(sky: NDArray, factor: float) -> NDArray:

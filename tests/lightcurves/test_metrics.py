@@ -82,14 +82,32 @@ def test_nothing_to_measure(n_cadences):
     assert all(np.isnan(value) for value in result.values())
 
 
-def test_negative_mean_and_single_point_have_no_relative_numbers():
-    time, good = np.arange(3.0), np.ones(3, dtype=bool)
-    result = light_curve_diagnostics(time, np.array([-1.0, -2.0, -3.0]), np.ones(3), good)
-    assert result.pop("mean_flux") == -2.0
+def test_negative_mean_gives_the_numbers_of_the_light_curve_upside_down():
+    time, flux, flux_err = white_noise(1800, 400)
+    good = np.ones(400, dtype=bool)
+    upright = light_curve_diagnostics(time, flux, flux_err, good)
+    inverted = light_curve_diagnostics(time, -flux, flux_err, good)
+    assert inverted.pop("mean_flux") == -upright.pop("mean_flux")
+    assert inverted == pytest.approx(upright, rel=1e-9)
+    assert min(inverted.values()) > 0
+
+
+@pytest.mark.parametrize("n_points", [2, 3, 4, 5])
+def test_few_points_have_all_numbers(n_points):
+    flux = np.array([5.0, 5.2, 4.9, 5.1, 5.0])[:n_points]
+    time, good = np.arange(n_points) / 48, np.ones(n_points, dtype=bool)
+    result = light_curve_diagnostics(time, flux, np.full(n_points, 0.1), good)
+    assert all(np.isfinite(value) for value in result.values())
+    assert result["variability"] > 0
+
+
+@pytest.mark.parametrize("flux", [[5.0], [-1.0, 0.0, 1.0]])
+def test_one_point_and_a_mean_of_zero_have_no_relative_numbers(flux):
+    n_points = len(flux)
+    good = np.ones(n_points, dtype=bool)
+    result = light_curve_diagnostics(np.arange(n_points), np.array(flux), np.ones(n_points), good)
+    assert result.pop("mean_flux") == flux[n_points // 2]
     assert all(np.isnan(value) for value in result.values())
-    one = light_curve_diagnostics(time[:1], np.array([5.0]), np.ones(1), good[:1])
-    assert one.pop("mean_flux") == 5.0
-    assert all(np.isnan(value) for value in one.values())
 
 
 def test_no_errors_no_variability():

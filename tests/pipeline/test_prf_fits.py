@@ -29,6 +29,8 @@ def test_all_stars_are_measured_with_their_own_light(measured, small_run):
         assert star.method_used == method, star.errors
         ratios.append(star.mean_flux / scene.stars.flux[scene.star_index(star.tic_id)])
     assert len(ratios) > 20
+    assert table[["crowdsap", "flfrcsap"]].isna().all(axis=None)  # of apertures they don't have
+    assert table["contamination"].between(0, 1).all()
     assert np.median(ratios) == pytest.approx(1, abs=0.02)
 
 
@@ -47,5 +49,9 @@ def test_one_star_is_the_same_as_in_its_tile(measured):
             np.testing.assert_allclose(
                 alone[1].data[name], in_tile[1].data[name], rtol=1e-6, err_msg=name
             )
+        # Neighbors are fitted, not summed: SPOC's formula leaves the flux as it is.
+        assert (alone[0].header["CROWDSAP"], alone[0].header["FLFRCSAP"]) == (1, 1)
+        assert 0 < alone[0].header["PSF_CROW"] < 1
+        assert 0.8 < alone[0].header["PSF_FRAC"] < 1.05
         # The stars' light was found where they are.
         assert alone[0].header["PSF_MEAN"] == pytest.approx(star.mean_flux, rel=0.05)

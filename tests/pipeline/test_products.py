@@ -217,33 +217,34 @@ def test_lightkurve_reads_the_light_curve(small_run, name):
     tic_id = SHOWCASE[name]
     path = small_run.light_curves[tic_id]
     assert path.name == f"tess{tic_id:011d}-s014-3-4-c1800-dr60-v01-tasoc_lc.fits.gz"
-    curve = lightkurve.read(path, flux_column="flux_raw", quality_bitmask="none")
+    curve = lightkurve.read(path).select_flux("flux_raw")
     assert curve.meta["TICID"] == tic_id
     assert curve.meta["SECTOR"] == 14
     table = fits.getdata(path, "LIGHTCURVE")
     assert len(curve) == len(table) == 24
     assert np.all(np.diff(curve.time.value) > 0)
     assert curve.time.format == "btjd"
+    assert curve.flux.unit == "electron/s"
     np.testing.assert_array_equal(curve.time.value, table["TIME"])
     np.testing.assert_array_equal(curve.flux.value, table["FLUX_RAW"])
     np.testing.assert_array_equal(curve.flux_err.value, table["FLUX_RAW_ERR"])
     np.testing.assert_array_equal(curve.cadenceno, table["CADENCENO"])
 
 
-def test_lightkurve_shows_a_sensible_light_curve_by_default(small_run):
+def test_lightkurve_takes_the_relative_flux_by_default(small_run):
     path = small_run.light_curves[SHOWCASE["transit"]]
     curve = lightkurve.read(path)
     table = fits.getdata(path, "LIGHTCURVE")
-    shown = np.asarray(curve.flux.filled(np.nan).value)
+    shown = np.asarray(curve.flux.value)
     known = np.isfinite(shown)
     np.testing.assert_array_equal(known, (table["QUALITY"] == 0) & np.isfinite(table["FLUX_RAW"]))
     assert known.sum() > 10
-    assert curve.flux.unit == "ppm"
-    assert abs(np.median(shown[known])) < 1e-6
+    assert curve.flux.unit == ""
+    assert np.median(shown[known]) == 1
     raw = table["FLUX_RAW"][known]
-    relative = 1e6 * (raw / np.median(raw) - 1)
-    np.testing.assert_allclose(shown[known], relative, atol=1.0)
-    assert (np.asarray(curve.flux_err.filled(np.nan).value)[known] > 0).all()
+    np.testing.assert_allclose(shown[known], raw / np.median(raw), atol=1e-6)
+    np.testing.assert_allclose(1e6 * (shown - 1), table["FLUX_CORR"], atol=0.1)
+    np.testing.assert_allclose(1e6 * curve.flux_err.value, table["FLUX_CORR_ERR"], rtol=1e-6)
     header = fits.getheader(path)
     assert (header["CORRMETH"], header["CORRNTR"]) == ("none", 0)
     assert header["CORRWHY"] == "too few images"
@@ -251,6 +252,42 @@ def test_lightkurve_shows_a_sensible_light_curve_by_default(small_run):
     assert (header["AP_RADIU"], header["AP_MOTCO"]) == (13.0, True)
     assert "PSF_FREE" not in header
     assert 0 < header["CDPP1_0"] < 1e6
+
+
+def test_functions_of_lightkurve_work_on_what_it_takes_by_default(small_run):
+    """None of them warns (an error here), or divides by a median of zero."""
+    path = small_run.light_curves[SHOWCASE["transit"]]
+    curve = lightkurve.read(path)
+    whole = curve.flux.value
+    np.testing.assert_allclose(curve.normalize().flux.value, whole, rtol=1e-6)
+    both = lightkurve.LightCurveCollection([curve, curve.copy()]).stitch()
+    np.testing.assert_allclose(both.flux.value, np.tile(whole, 2), rtol=1e-6)
+    flat = curve.remove_nans().flatten(window_length=11)
+    assert np.median(flat.flux.value) == pytest.approx(1, abs=1e-3)
+    scatter = np.std(np.diff(whole[np.isfinite(whole)])) / np.sqrt(2)
+    cdpp = curve.estimate_cdpp(transit_duration=2, savgol_window=7).value
+    assert 0 < cdpp < 1e6 * scatter
+    # The other columns, as README has it.
+    corrected = lightkurve.read(path).select_flux("flux_corr")
+    assert corrected.flux.unit == "ppm"
+    np.testing.assert_allclose(
+        1 + corrected.flux.to_value(""), np.where(np.isfinite(whole), whole, np.nan), rtol=1e-6
+    )
+
+
+def test_points_that_are_bad_are_so_in_the_mission_s_bits_too(small_run):
+    """TASOC's corrections take PIXEL_QUALITY only; points with QUALITY 0 all have a FLUX_CORR."""
+    n_bad = 0
+    for path in small_run.light_curves.values():
+        table = fits.getdata(path, "LIGHTCURVE")
+        is_good, is_known = table["QUALITY"] == 0, np.isfinite(table["FLUX_RAW"])
+        known_as_bad = table["PIXEL_QUALITY"] & 4335 != 0
+        assert known_as_bad[~is_good].all(), path.name
+        assert not known_as_bad[is_good].any(), path.name
+        n_bad += np.count_nonzero(~is_good & is_known)
+        for column in ("FLUX_CORR", "FLUX_CORR_ERR", "FLUX", "FLUX_ERR"):
+            np.testing.assert_array_equal(np.isfinite(table[column]), is_good & is_known, column)
+    assert n_bad > 100
 
 
 def test_tables_of_the_todo_list(todo, small_run):
@@ -304,6 +341,15 @@ def test_statuses_sum_up(todo, small_run):
         assert brighter < tmag
     summary = (small_run.results / "summary.txt").read_text()
     assert summary.startswith(f"{sum(counts.values())} stars:\n{counts[1]:10d} measured\n")
+
+
+def test_measured_stars_have_all_numbers_that_tasoc_computes(todo):
+    """TASOC's data validation stops at the first NULL among them."""
+    ours = {"errors", "cdpp_0_5h", "cdpp_1h", "cdpp_2h", "cdpp_6h"}
+    unknown = " OR ".join(f"{name} IS NULL" for name in DIAGNOSTICS if name not in ours)
+    query = "SELECT * FROM diagnostics JOIN todolist USING (priority) WHERE status IN (1, 3)"
+    assert len(todo.execute(query).fetchall()) > 50
+    assert todo.execute(f"{query} AND ({unknown})").fetchall() == []
 
 
 def test_paths_of_light_curves_are_relative_to_the_todo_file(todo, small_run):

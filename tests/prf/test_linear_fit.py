@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.prf.linear_fit import Design, fit_average_image, fit_images, prepare_fit
+from tessphot_lib.prf.linear_fit import (
+    Design,
+    fit_average_image,
+    fit_crowding,
+    fit_images,
+    prepare_fit,
+)
 from tessphot_lib.prf.scene import scene_image
 from tests.prf.test_evaluate import lopsided
 
@@ -285,6 +291,27 @@ def test_order_of_the_stars_does_not_matter():
         NO_MOTION,
     )
     np.testing.assert_allclose(other, one[order], rtol=1e-8)
+
+
+def test_crowding_of_a_fit():
+    row, column = np.array([312.3, 312.3, 328.0]), np.array([409.8, 409.8, 433.2])
+    alone = fit_of(row[1:], column[1:], np.array([3e3, 500.0]))
+    assert fit_crowding(alone, 0) == pytest.approx(1, abs=1e-3)
+    # Two stars at one position: by their fluxes. The third is out of reach.
+    both = fit_of(row, column, np.array([3e3, 1e3, 500.0]))
+    assert fit_crowding(both, 0) == pytest.approx(0.75, rel=1e-3)
+    assert fit_crowding(both, 1) == pytest.approx(0.25, rel=1e-3)
+    assert fit_crowding(both, 2) == pytest.approx(1, abs=1e-3)
+    # Light of stars that are not free counts the same; less light than is expected is none.
+    fixed = nothing_else()
+    design = Design.of(PRF, WINDOW, row, column, np.full(3, 1e6))
+    for light, expected in ((1e3, 0.75), (-1e3, 1.0)):
+        fixed[0] = light * design.matrices[0][:, [0]].toarray().ravel()
+        own = Design.of(PRF, WINDOW, row[:1], column[:1], np.array([3e3]))
+        fit = prepare_fit(own, np.array([3e3]), fixed, np.ones(len(fixed[0])))
+        assert fit_crowding(fit, 0) == pytest.approx(expected, rel=1e-3)
+    unseen = prepare_fit(own, np.array([3e3]), fixed, np.full(len(fixed[0]), np.nan))
+    assert np.isnan(fit_crowding(unseen, 0))
 
 
 def test_no_star_at_all():

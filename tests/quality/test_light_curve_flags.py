@@ -107,8 +107,34 @@ def test_a_saturated_star_is_good_and_told_of():
     flags = np.array([0, PixelFlag.SATURATED, PixelFlag.SATURATED | PixelFlag.COSMIC_RAY])
     image = np.array([CadenceFlag.MOMENTUM_DUMP, 0, CadenceFlag.MOMENTUM_DUMP])
     full = int(CadenceFlag.SATURATED_STAR)
-    assert star_pixel_quality(image, flags).tolist() == [32, full, 32 + full]
-    assert star_pixel_quality(image, np.zeros((2, 3), dtype=np.uint8)).tolist() == [[32, 0, 32]] * 2
+    good = np.zeros((2, 3), dtype=np.int32)
+    assert star_pixel_quality(image, flags, good[0]).tolist() == [32, full, 32 + full]
+    nothing = np.zeros((2, 3), dtype=np.uint8)
+    assert star_pixel_quality(image, nothing, good).tolist() == [[32, 0, 32]] * 2
+
+
+def test_findings_are_told_in_bits_of_the_mission_too():
+    """As TASOC's corrections leave out a point only by PIXEL_QUALITY & 4335."""
+    found = CadenceFlag.TRANSLATED
+    coarse, light = CadenceFlag.COARSE_MEASURED, CadenceFlag.STRAYLIGHT_MEASURED
+    cases = [
+        (0, 0, 0),
+        (light, 0, light),  # the light is elsewhere on the CCD
+        (light, BAD | LightCurveFlag.STRAYLIGHT, light | 4096 | found),
+        (coarse, BAD, coarse | 4 | found),
+        (CadenceFlag.BAD_BACKGROUND, BAD, CadenceFlag.BAD_BACKGROUND | 128 | found),
+        (0, LightCurveFlag.BACKGROUND_ANOMALY, 128 | found),
+        (0, LightCurveFlag.COSMIC_RAY, 64 | found),
+        (coarse | light, BAD | LightCurveFlag.STRAYLIGHT, coarse | light | 4096 | 4 | found),
+        (32, BAD | LightCurveFlag.STRAYLIGHT, 32),  # the mission's own bit is enough
+        (2048, BAD, 2048 | 128 | found),  # by prepare.bad_quality of the user's
+    ]
+    image, star, expected = np.array(cases, dtype=np.int64).T
+    flags = np.zeros((3, len(cases)), dtype=np.uint8)
+    result = star_pixel_quality(image, flags, np.stack([star, 0 * star, star]))
+    assert result[0].tolist() == result[2].tolist() == expected.tolist()
+    assert result[1].tolist() == image.tolist()
+    assert result.dtype == np.int32
 
 
 def test_images_are_bad_for_all_stars_but_not_by_light_on_a_part_of_the_ccd():

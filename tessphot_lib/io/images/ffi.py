@@ -19,7 +19,7 @@ from tessphot_lib.core.clock import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIM
 from tessphot_lib.core.constants import FFI_SHAPE, FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.exposure import Exposure
-from tessphot_lib.core.flags import CadenceFlag
+from tessphot_lib.core.flags import MISSION_BITS, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.wcs import has_valid_wcs
 from tessphot_lib.io.files.damage import read_count, told_as_damage
@@ -103,7 +103,7 @@ def read_ffi(path: Path, ccd_id: CcdId, window: Window) -> Exposure:
             for image_header, location in zip(headers[1:], locations[1:], strict=True)
         )
     try:
-        quality, exposure_time = int(header.get("DQUALITY", 0)), float(header["EXPOSURE"])
+        quality, exposure_time = mission_quality(header), float(header["EXPOSURE"])
     except (TypeError, ValueError) as err:
         raise InputDataError(f"{path}: keyword DQUALITY or EXPOSURE: {err}") from err
     times = image_times(header, ccd_id)
@@ -143,9 +143,17 @@ def cadence_number(header: fits.Header, path: Path) -> int:
     return ANCHOR_CADENCENO + round((middle - ANCHOR_TIME) / ANCHOR_CADENCE)
 
 
+def mission_quality(header: fits.Header) -> int:
+    """DQUALITY of a header, as far as the mission has bits; 0 where there is none.
+
+    Higher bits are this software's: in an input they mean something else.
+    """
+    return int(header.get("DQUALITY", 0)) & MISSION_BITS
+
+
 def header_quality(header: fits.Header) -> int:
     """Cadence quality of a header: DQUALITY, and `CadenceFlag.NO_WCS` where there is none."""
-    quality = int(header.get("DQUALITY", 0))
+    quality = mission_quality(header)
     return quality if has_valid_wcs(header) else quality | int(CadenceFlag.NO_WCS)
 
 

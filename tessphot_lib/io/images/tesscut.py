@@ -23,6 +23,7 @@ from tessphot_lib.core.constants import (
     SECONDS_PER_DAY,
 )
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.flags import MISSION_BITS
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.files.damage import open_fits, told_as_damage
 from tessphot_lib.io.images.ffi_files import cadence_of, name_btjd
@@ -64,7 +65,8 @@ class Cutout:
         Mid-times, barycentric for the centre of the CCD [BTJD], and the correction in them
         [d]; the time of a row without an image, or with one that an earlier row has, is NaN.
     cadenceno, quality : (n,) int arrays
-        The number of such a row is `NO_CADENCE`.
+        The number of such a row is `NO_CADENCE`. Of the quality only the mission's bits are
+        kept: higher ones are this software's.
     """
 
     path: Path
@@ -99,7 +101,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
         wcs = _linear_wcs(path, hdus)
         name = np.array([str(text).strip() for text in table["FFI_FILE"]])
         raw = {key: np.asarray(table[key], dtype=np.float64) for key in ("TIME", "TIMECORR")}
-        quality = np.asarray(table["QUALITY"], dtype=np.int64)
+        quality = np.asarray(table["QUALITY"], dtype=np.int64) & MISSION_BITS
         numbers = np.zeros(len(name), dtype=np.int64)
         if "CADENCENO" in table.names:
             numbers[:] = table["CADENCENO"]

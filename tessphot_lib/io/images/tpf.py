@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.clock import timestamp_shifts
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import ConfigError, InputDataError
+from tessphot_lib.core.flags import MISSION_BITS
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.damage import read_count, told_as_damage
 
@@ -63,7 +64,7 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
         time=columns["TIME"].astype(float) + shift / SECONDS_PER_DAY,
         timecorr=columns["TIMECORR"].astype(float),
         cadenceno=columns["CADENCENO"].astype(np.int64),
-        quality=columns["QUALITY"].astype(np.int64),
+        quality=columns["QUALITY"].astype(np.int64) & MISSION_BITS,
     )
 
 

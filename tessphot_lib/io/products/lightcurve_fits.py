@@ -66,6 +66,9 @@ COLUMNS = {
     ),
     "pos_corr_column": TableColumn("POS_CORR1", "D", "pixels", "F14.7", "motion, column"),
     "pos_corr_row": TableColumn("POS_CORR2", "D", "pixels", "F14.7", "motion, row"),
+    # lightkurve takes these two, so called, where no other columns are asked for.
+    "flux_relative": TableColumn("FLUX", "E", None, "E14.7", "1 + FLUX_CORR / 1e6"),
+    "flux_relative_err": TableColumn("FLUX_ERR", "E", None, "E14.7", "1-sigma error"),
 }
 LAYOUT = TableLayout(tuple(COLUMNS.values()))
 

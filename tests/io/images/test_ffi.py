@@ -311,6 +311,14 @@ def test_usable_wcs():
     assert header_quality(fits.Header({"DQUALITY": 4})) == 4 | int(CadenceFlag.NO_WCS)
 
 
+def test_bits_beyond_the_mission_s_are_not_taken_for_findings_of_this_software(tmp_path):
+    strange = 4 | int(CadenceFlag.NO_DATA | CadenceFlag.COARSE_MEASURED | CadenceFlag.NO_WCS)
+    assert header_quality(fits.Header(WCS_KEYWORDS | {"DQUALITY": strange})) == 4
+    path = small(tmp_path / "a.fits", image={"DQUALITY": strange})
+    window = Window(0, 20, 0, 16)
+    assert read_ffi(path, CCD, window).quality == 4
+
+
 def test_reference_pixel_points_where_the_header_says():
     # FITS counts from 1 and includes the 44 virtual columns.
     wcs = ffi_wcs(fits.Header(WCS_KEYWORDS))

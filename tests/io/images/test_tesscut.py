@@ -188,6 +188,12 @@ def test_rows_without_an_image(tmp_path, images):
     assert (ffis["cadenceno"] - 5000).tolist() == [0, 1, 3, 5, 6, 8, 9, 10, 11]
 
 
+def test_only_bits_of_the_mission_count(tmp_path, images):
+    columns = {"QUALITY": lambda values: values * 0 + (32 | 1 << 16 | 1 << 21)}
+    path = write_cutout(tmp_path, images, WINDOW, columns=columns)
+    assert set(read_cutout(path, CCD).quality.tolist()) == {32}
+
+
 # -- what is refused ----------------------------------------------------------------------------
 
 

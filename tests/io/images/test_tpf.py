@@ -37,7 +37,7 @@ def write_tpf(
             fits.Column(name, f"{size}{form}", dim=dim, array=rng.integers(1, 9, (n, *shape)))
             for name, form in (("RAW_CNTS", "J"), ("FLUX", "E"), ("FLUX_ERR", "E"))
         ),
-        fits.Column("QUALITY", "J", array=rng.integers(0, 1 << 14, n)),
+        fits.Column("QUALITY", "J", array=rng.integers(0, 1 << 20, n)),
         fits.Column("POS_CORR1", "E", array=rng.random(n)),
     ]
     primary = fits.PrimaryHDU()
@@ -63,7 +63,7 @@ def test_columns_are_read_from_between_the_pixels(tmp_path, monkeypatch, compres
         np.testing.assert_array_equal(found.time, data["TIME"])
         np.testing.assert_array_equal(found.timecorr, data["TIMECORR"])
         np.testing.assert_array_equal(found.cadenceno, data["CADENCENO"])
-        np.testing.assert_array_equal(found.quality, data["QUALITY"])
+        np.testing.assert_array_equal(found.quality, data["QUALITY"] % (1 << 16))
     assert (found.time.dtype, found.timecorr.dtype) == (np.float64, np.float64)
 
 
