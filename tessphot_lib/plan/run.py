@@ -23,6 +23,7 @@ from tessphot_lib.plan.sources import SOURCES, name_some
 from tessphot_lib.plan.stars import star_list_of
 
 TPF_LISTING = Path(".snakemake/tessphot/tpfs.json")
+TODO = "results/todo.sqlite"
 SUMMARY = "results/summary.txt"
 RECORD = "results/run.json"
 PICTURES = {
@@ -143,26 +144,35 @@ class Plan:
 
     @property
     def products(self) -> list[str]:
-        """What the run makes in the end."""
+        """What the run makes in the end, and makes again where it was deleted.
+
+        Of what leads there (blocks, cubes) only what something else needs is made again.
+        """
         pictures = PICTURES.values() if self.config["output"]["pictures"] else ()
-        return self.first_products or [SUMMARY, RECORD, *pictures]
+        of_run = [SUMMARY, RECORD, TODO, *pictures]
+        return self.first_products or [*of_run, *self.of_each_ccd("todo.sqlite"), *self.measured]
 
     def products_up_to(self, stage: str) -> list[str]:
         """Return what a run makes of all CCDs up to one of `STAGES`, or ``photometry``."""
         if self.first_products:
             return self.first_products
-        return self.diagnostics if stage == "photometry" else self.of_each_ccd(STAGES[stage])
+        return self.measured if stage == "photometry" else self.of_each_ccd(STAGES[stage])
 
     @property
     def diagnostics(self) -> list[str]:
         """What is there once all stars are measured: of tiles, or of the listed stars."""
         if self.config["targets"]["tic_ids"]:
             return self.of_each_ccd("targets")
-        return [
-            f"results/{ccd_id}/diagnostics/{tile}.ecsv"
-            for ccd_id in self.ccds
-            for tile in self.tiles
-        ]
+        return self._of_each_tile("diagnostics/{}.ecsv")
+
+    @property
+    def measured(self) -> list[str]:
+        """What comes of the stars: `diagnostics` and, of tiles, the folders of light curves."""
+        of_stars = bool(self.config["targets"]["tic_ids"])
+        return self.diagnostics + ([] if of_stars else self._of_each_tile("lightcurves/{}"))
+
+    def _of_each_tile(self, name: str) -> list[str]:
+        return [f"results/{ccd_id}/{name.format(t)}" for ccd_id in self.ccds for t in self.tiles]
 
     def images_of_block(self, ccd_id: CcdId, block: str) -> list[str]:
         """Return the images of a block of time."""

@@ -59,9 +59,11 @@ def test_files_of_a_run(config):
 def test_products(config):
     plan = Plan(config)
     assert plan.first_products == []
-    assert plan.products == ["results/summary.txt", "results/run.json"]
+    of_ccds = [*plan.of_each_ccd("todo.sqlite"), *plan.measured]
+    of_run = ["results/summary.txt", "results/run.json", "results/todo.sqlite"]
+    assert plan.products == [*of_run, *of_ccds]
     config["output"]["pictures"] = True
-    assert plan.products[2:] == [
+    assert plan.products[3:5] == [
         "results/pictures/average_image.png",
         "results/pictures/light_curve.png",
     ]
@@ -78,7 +80,9 @@ def test_products_up_to_a_stage(config, stage, name):
 def test_light_curves_are_of_tiles_or_of_listed_stars(config):
     plan = Plan(config)
     tiles = [f"{ccd}/diagnostics/{tile}.ecsv" for ccd in (CCD, OTHER_CCD) for tile in plan.tiles]
-    assert plan.diagnostics == plan.products_up_to("photometry") == tiles
+    assert plan.diagnostics == tiles
+    curves = [f"{ccd}/lightcurves/{tile}" for ccd in (CCD, OTHER_CCD) for tile in plan.tiles]
+    assert plan.measured == plan.products_up_to("photometry") == tiles + curves
     config["targets"]["tic_ids"] = [5]
     assert plan.products_up_to("photometry") == [f"{CCD}/targets", f"{OTHER_CCD}/targets"]
 

@@ -82,6 +82,29 @@ def test_run_from_start_to_end(finished, plan, tmp_path, snakemake, sector14, pr
     assert "'tic_id': 1234" in (run / "logs" / CCD / "lightcurve_1234.log").read_text()
 
 
+@pytest.mark.parametrize(
+    ("deleted", "again"),
+    [
+        (f"{CCD}/lightcurves/r0c1", {"tile_photometry": 1}),
+        (f"{CCD}/lightcurves", {"tile_photometry": 4}),
+        (f"{CCD}/diagnostics/r0c0.ecsv", {"tile_photometry": 1}),
+        ("todo.sqlite", {}),
+        (CCD, {"ffi_table": 1, "ccd_catalog": 1, "backgrounds": 3} | AFTER_A_BLOCK),
+    ],
+)
+def test_deleted_results_are_made_again(plan, tmp_path, deleted, again):
+    path = tmp_path / "run" / "results" / deleted
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert plan() == again | {"collect": 1, "check": 1, "all": 1}
+
+
+def test_what_nothing_needs_any_more_may_be_deleted(plan, tmp_path):
+    for name in ("blocks", "pixels.hdf5", "prf.fits"):
+        path = tmp_path / "run" / "results" / CCD / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert plan() == {}
+
+
 def test_another_image_changes_its_own_block_only(plan, images):
     images(1, first=20)
     assert plan() == {"ffi_table": 1, "backgrounds": 1} | AFTER_A_BLOCK
