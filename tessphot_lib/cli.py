@@ -33,7 +33,7 @@ WORDS = {
 }
 COUNTING = (
     *("photometry.method", "photometry.auto", *(f"photometry.{name}" for name in METHODS)),
-    *("photometry.correction.method", "output.version", "output.origin"),
+    *("photometry.correction.method", "output.version", "output.origin", "output.hlsp"),
 )
 EXAMPLES = """examples:
   tessphot find 261136679                       where is its light curve, or why is there none?

@@ -22,6 +22,16 @@ NO_BRACES: dict[str, Any] = {
     "pattern": "^[^{}]*$",
     "$comment": "must not hold braces",
 }
+CARD_TEXT: dict[str, Any] = {
+    "minLength": 1,
+    "maxLength": 68,
+    "pattern": "^[ -~]*$",
+    "$comment": "must fit into one line of a FITS header: plain ASCII, 68 at most",
+}
+HLSP_NAME: dict[str, Any] = {
+    "pattern": "^[a-z0-9][a-z0-9-]{0,19}$",
+    "$comment": "must be of small letters, digits and hyphens, 20 at most",
+}
 FOUR: dict[str, Any] = {
     "items": {"minimum": 1, "maximum": 4},
     "minItems": 1,
@@ -484,6 +494,22 @@ class PhotometrySettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class HlspSettings(Settings):
+    """``output.hlsp``: the collection in an archive that the light curves are made for."""
+
+    id: str | None = setting(
+        None,
+        "HLSPID, the name of the collection in file names; null: none of these keywords",
+        **HLSP_NAME,
+    )
+    name: str | None = setting(None, "HLSPNAME, its title", **CARD_TEXT)
+    lead: str | None = setting(None, "HLSPLEAD, full name of who leads it", **CARD_TEXT)
+    doi: str | None = setting(None, "DOI of the collection", **CARD_TEXT)
+    license: str | None = setting(None, "LICENSE; MAST asks for CC BY 4.0", **CARD_TEXT)
+    license_url: str | None = setting(None, "LICENURL", **CARD_TEXT)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class OutputSettings(Settings):
     """``output``: the light curves, and pictures."""
 
@@ -495,6 +521,7 @@ class OutputSettings(Settings):
         "ORIGIN in the headers, by which lightkurve recognizes the format",
         **NO_BRACES,
     )
+    hlsp: HlspSettings = section(HlspSettings, "keywords of a collection at MAST")
     pictures: bool = setting(False, "true: also draw the average image and a light curve as PNG")
 
 

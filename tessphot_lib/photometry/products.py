@@ -261,6 +261,7 @@ def make_template(
         data_rel=int(image_header.get("DATA_REL", DATA_REL_UNKNOWN)),
         version=output_settings.version,
         origin=output_settings.origin,
+        hlsp=output_settings.hlsp,
         tic_version=str(cube.attributes["ticver"]),
         simulated=bool(image_header.get("SIMDATA", False)),
         settings={

@@ -68,7 +68,7 @@ def test_run_from_start_to_end(finished, plan, tmp_path, snakemake, sector14, pr
     assert f"PosixPath('results/{CCD}/pixels.hdf5')" in log
     assert "CcdId(sector=14, camera=1, ccd=1)" in log
     assert "'tile': 'r0c1'" in log
-    assert "'output_settings': OutputSettings(version=1, origin='TASOC/Aarhus')" in log
+    assert "'output_settings': OutputSettings(version=1, origin='TASOC/Aarhus', hlsp=" in log
     catalog = (run / "logs" / CCD / "catalog.log").read_text()
     table = (run / "logs" / CCD / "ffi_table.log").read_text()
     assert table.count("_ffic.fits") == 20

@@ -105,7 +105,7 @@ rule tile_photometry:
         runtime=growing(120),
     params:
         settings=config["photometry"],
-        output_settings=plan.settings("output", "version", "origin"),
+        output_settings=plan.settings("output", "version", "origin", "hlsp"),
         code=code_of("photometry"),
     message:
         "{wildcards.ccd_id}: light curves of tile {wildcards.tile}"
@@ -134,7 +134,7 @@ rule lightcurve:
         runtime=growing(30),
     params:
         settings=config["photometry"],
-        output_settings=plan.settings("output", "version", "origin"),
+        output_settings=plan.settings("output", "version", "origin", "hlsp"),
         code=code_of("lightcurve"),
     message:
         "{wildcards.ccd_id}: light curve of TIC {wildcards.tic_id}"
@@ -164,7 +164,7 @@ rule targets:
     params:
         tic_ids=config["targets"]["tic_ids"],
         settings=config["photometry"],
-        output_settings=plan.settings("output", "version", "origin"),
+        output_settings=plan.settings("output", "version", "origin", "hlsp"),
         code=code_of("targets"),
     message:
         "{wildcards.ccd_id}: light curves of the listed stars"

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from astropy.io import fits
 
+LONGEST_TEXT = 68  # characters in one card; " / " and a comment take some of them
+
 
 def note_provenance(header: fits.Header, attributes: Mapping[str, str]) -> None:
     """Set CREATOR, SETTINGS and INPUTS; long texts go on in CONTINUE cards.
@@ -19,3 +21,25 @@ def note_provenance(header: fits.Header, attributes: Mapping[str, str]) -> None:
     for key, comment in (("settings", "as JSON"), ("inputs", "names of files, as JSON")):
         if key in attributes:
             header[key.upper()] = (attributes[key], comment)
+    note_long_strings(header)
+
+
+def note_long_strings(header: fits.Header) -> None:
+    """Set LONGSTRN if a text goes on in CONTINUE cards; drop comments that do not fit.
+
+    To be called when all other keywords are set.
+
+    Parameters
+    ----------
+    header : Header
+        Changed.
+    """
+    longest = 0
+    for card in header.cards:
+        if isinstance(card.value, str):
+            length = len(card.value.replace("'", "''"))
+            longest = max(longest, length)
+            if length <= LONGEST_TEXT and length + len(card.comment) > LONGEST_TEXT - 3:
+                card.comment = ""  # astropy would warn, and cut it off
+    if longest > LONGEST_TEXT:
+        header["LONGSTRN"] = ("OGIP 1.0", "long texts go on in CONTINUE cards")

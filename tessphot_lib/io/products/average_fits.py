@@ -43,6 +43,8 @@ def write_average_image(
         primary.header[key] = (value, comment)
     note_provenance(primary.header, attributes)
     header = fits.Header.fromstring(wcs, sep="\n")
+    if header.get("RADESYS") == "ICRS":  # which has no equinox
+        header.remove("EQUINOX", ignore_missing=True)
     header["CRPIX1"] -= FIRST_SCIENCE_COLUMN + window.column0
     header["CRPIX2"] -= window.row0
     header["ROW0"] = (window.row0, "first science row of this image (zero-based)")

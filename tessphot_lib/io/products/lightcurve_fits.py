@@ -11,8 +11,7 @@ What all stars of a CCD share is formatted once, see `tessphot_lib.io.products.l
 import math
 import zlib
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from functools import cache
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import (
     BTJD_OFFSET,
-    BTJD_UNIX,
     FIRST_SCIENCE_COLUMN,
     SECONDS_PER_DAY,
 )
@@ -40,8 +38,14 @@ from tessphot_lib.io.files.fits_bytes import (
     primary_hdu,
     table_hdu,
 )
-from tessphot_lib.io.products.lightcurve_template import Card, LightCurveTemplate, setting_cards
+from tessphot_lib.io.products.lightcurve_template import (
+    Card,
+    LightCurveTemplate,
+    known_cards,
+    setting_cards,
+)
 
+BTJD_ZERO = datetime(2014, 12, 8, 12)  # calendar date of BTJD 0
 BTJD_MJD = BTJD_OFFSET - 2400000.5  # [d] MJD = BTJD + this
 FFI_COLUMN = FIRST_SCIENCE_COLUMN + 1  # one-based column of science column 0 in the full image
 FFI_ROW = 1  # one-based row of science row 0
@@ -106,8 +110,8 @@ def write_light_curve(
     stamp : Stamp
     star : mapping
         ``ra_j2000``, ``dec_j2000`` [deg], ``pm_ra``, ``pm_dec`` [mas/yr],
-        ``tmag``, ``teff`` [K]; NaN or None where unknown. A row of the
-        catalog's table, for instance.
+        ``tmag``, ``teff`` [K]; NaN or None where unknown, which gives no keyword.
+        A row of the catalog's table, for instance.
     template : LightCurveTemplate
     method : str
         Name of the method of photometry (keyword PHOTMET).
@@ -121,14 +125,14 @@ def write_light_curve(
     extra_images = extra_images or {}
     n_extensions = 3 + len(extra_images)
     times = _time_cards(light_curve, template)
-    primary = _star_cards(light_curve.tic_id, star, method, n_extensions)
-    shared = {"DATE-OBS": "DATE-BEG"}  # the archive's name for it, in the primary header
-    primary += [
-        (shared.get(key, key), value, comment)
-        for key, value, comment in times
-        if key in ("DATE-OBS", "DATE-END", "TELAPSE", "XPOSURE")
-    ]
+    primary = _star_cards(
+        light_curve.tic_id, star, method, n_extensions, in_collection=template.in_collection
+    )
+    in_primary = ("DATE-BEG", "DATE-END", "MJD-BEG", "MJD-END", "TELAPSE", "XPOSURE")
+    primary += [card for card in times if card[0] in in_primary]
     primary += setting_cards(method_settings)
+    place = [("RA_TARG", _number(star["ra_j2000"]), "[deg] right ascension of the target, J2000")]
+    place += [("DEC_TARG", _number(star["dec_j2000"]), "[deg] declination of the target, J2000")]
     arrays = {column.name: getattr(light_curve, name) for name, column in COLUMNS.items()}
     stamp_cards = _stamp_cards(stamp.window, template)
     aperture = np.asarray(stamp.aperture)
@@ -139,9 +143,11 @@ def write_light_curve(
         ("NPIXMISS", int(missed.sum()), "number of those not collected"),
     ]
     identity = format_cards(primary[:5])
+    more = format_cards(known_cards(primary[5:]))
+    of_table = template.table_cards + format_cards(known_cards(place + times))
     content = [
-        primary_hdu(identity + template.primary_cards + format_cards(primary[5:])),
-        table_hdu(LAYOUT, arrays, template.table_cards + format_cards(times)),
+        primary_hdu(identity + template.primary_cards + more),
+        table_hdu(LAYOUT, arrays, of_table),
         image_hdu(stamp.average_image, _extension_cards("SUMIMAGE", "e-/s") + stamp_cards),
         image_hdu(aperture, _extension_cards("APERTURE") + stamp_cards + format_cards(counts)),
     ]
@@ -166,7 +172,7 @@ def read_light_curve(path: Path) -> tuple[LightCurve, Stamp, dict[str, Any]]:
     stamp : Stamp
     header : dict
         Keywords of the primary header and, where that lacks them, of the
-        table's; None where undefined.
+        table's. What is not known has none.
 
     Raises
     ------
@@ -189,7 +195,9 @@ def read_light_curve(path: Path) -> tuple[LightCurve, Stamp, dict[str, Any]]:
     return light_curve, stamp, header
 
 
-def _star_cards(tic_id: int, star: Mapping[str, Any], method: str, n_extensions: int) -> list[Card]:
+def _star_cards(
+    tic_id: int, star: Mapping[str, Any], method: str, n_extensions: int, *, in_collection: bool
+) -> list[Card]:
     """Primary cards of one star; the first five come before those of the template."""
     pm_ra, pm_dec = _number(star["pm_ra"]), _number(star["pm_dec"])
     return [
@@ -205,7 +213,7 @@ def _star_cards(tic_id: int, star: Mapping[str, Any], method: str, n_extensions:
         ("PMTOTAL", math.hypot(pm_ra, pm_dec), "[mas/yr] total proper motion"),
         ("TESSMAG", _number(star["tmag"]), "[mag] TESS magnitude"),
         ("TEFF", _number(star["teff"]), "[K] effective temperature"),
-        ("HLSPTARG", f"TIC {tic_id}", "target"),
+        ("HLSPTARG", f"TIC {tic_id}" if in_collection else None, "target"),
         ("DATAVAL", 0, "data validation flags"),
     ]
 
@@ -221,8 +229,9 @@ def _time_cards(light_curve: LightCurve, template: LightCurveTemplate) -> list[C
     return [
         ("TSTART", start, "observation start time in BTJD"),
         ("TSTOP", stop, "observation stop time in BTJD"),
-        ("DATE-OBS", _utc(start), "TSTART as UTC calendar date"),
-        ("DATE-END", _utc(stop), "TSTOP as UTC calendar date"),
+        ("DATE-OBS", _date(start), "TSTART as calendar date, TDB"),
+        ("DATE-BEG", _date(start), "TSTART as calendar date, TDB"),
+        ("DATE-END", _date(stop), "TSTOP as calendar date, TDB"),
         ("MJD-BEG", start + BTJD_MJD, "[d] TSTART as MJD, TDB"),
         ("MJD-END", stop + BTJD_MJD, "[d] TSTOP as MJD, TDB"),
         ("TELAPSE", stop - start, "[d] TSTOP - TSTART"),
@@ -232,22 +241,12 @@ def _time_cards(light_curve: LightCurve, template: LightCurveTemplate) -> list[C
     ]
 
 
-def _utc(btjd: float) -> str | None:
-    """Calendar date in UTC of a time in BTJD, without light-travel time; None for NaN."""
+def _date(btjd: float) -> str | None:
+    """Calendar date of a time in BTJD, in the same time system (TDB); None for NaN."""
     if not math.isfinite(btjd):
         return None
-    unix = (btjd - BTJD_UNIX) * SECONDS_PER_DAY - _tdb_minus_utc(math.floor(btjd))
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=round(unix * 1e3))
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
-
-
-@cache
-def _tdb_minus_utc(day: int) -> float:
-    """Seconds between the two scales on a day in BTJD; astropy needs about 1 ms for it."""
-    from astropy.time import Time
-
-    moment = Time(day + BTJD_OFFSET, format="jd", scale="tdb")
-    return float((moment.jd1 - moment.utc.jd1 + moment.jd2 - moment.utc.jd2) * SECONDS_PER_DAY)
+    moment = BTJD_ZERO + timedelta(milliseconds=round(btjd * SECONDS_PER_DAY * 1e3))
+    return moment.isoformat(timespec="milliseconds")
 
 
 def _stamp_cards(window: Window, template: LightCurveTemplate) -> bytes:

@@ -3,10 +3,12 @@
 Comments of keywords that any method may have are here, too.
 """
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from numbers import Real
 from typing import Any
 
 from astropy.io import fits
@@ -15,22 +17,25 @@ from tessphot_lib.core.constants import BTJD_OFFSET, FRAME_TIME, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import software_version
+from tessphot_lib.core.settings import HlspSettings
 from tessphot_lib.io.files.fits_bytes import GZIP_LEVEL, format_cards
 
 FILE_VERSION = "1.5"
 Card = tuple[str, Any, str]
+RADESYS: Card = ("RADESYS", "ICRS", "reference frame of celestial coordinates")
 
 _WCS_KEYWORDS = re.compile(
     r"WCSAXES|(CTYPE|CUNIT|CRPIX|CRVAL|CDELT|CROTA)[12]|(CD|PC)[12]_[12]|PV[12]_\d+"
     r"|(A|B|AP|BP)_(ORDER|DMAX|\d_\d)|LONPOLE|LATPOLE|RADESYS|EQUINOX"
 )
+# Keyword of a collection in an archive (a high-level science product) by its setting.
 HLSP = {
-    "HLSPID": "TESSPHOT",
-    "HLSPNAME": "Light curves from TESS full-frame images",
-    "HLSPLEAD": None,
-    "DOI": None,
-    "LICENSE": "CC BY 4.0",
-    "LICENURL": "https://creativecommons.org/licenses/by/4.0/",
+    "HLSPID": "id",
+    "HLSPNAME": "name",
+    "HLSPLEAD": "lead",
+    "DOI": "doi",
+    "LICENSE": "license",
+    "LICENURL": "license_url",
 }
 COMMENTS = {
     "CRMITEN": "spacecraft cosmic ray mitigation enabled",
@@ -74,6 +79,7 @@ class LightCurveTemplate:
     data_rel: int
     version: int
     simulated: bool
+    in_collection: bool
     level: int
     primary_cards: bytes
     table_cards: bytes
@@ -93,7 +99,7 @@ def light_curve_template(
     tic_version: str | None = None,
     simulated: bool = False,
     date: str | None = None,
-    hlsp: Mapping[str, str | None] | None = None,
+    hlsp: HlspSettings | None = None,
     settings: Mapping[str, Any] | None = None,
     level: int = GZIP_LEVEL,
 ) -> LightCurveTemplate:
@@ -123,8 +129,8 @@ def light_curve_template(
     date : str, optional
         Date in the files, ISO; today by default. Only this differs
         between the files of two equal runs.
-    hlsp : mapping, optional
-        Values for the keywords of `HLSP`.
+    hlsp : HlspSettings, optional
+        Values of the keywords of `HLSP`; what is not set has no keyword.
     settings : mapping, optional
         Further primary keywords that are the same for all stars.
     level : int
@@ -136,7 +142,9 @@ def light_curve_template(
         If ``wcs`` lacks the reference pixel.
     """
     software = f"tessphot {software_version()}"
-    collection = HLSP | dict(hlsp or {}) | {"HLSPVER": f"v{version:02d}"}
+    hlsp = hlsp or HlspSettings()
+    collection = {key: getattr(hlsp, name) for key, name in HLSP.items()}
+    collection["HLSPVER"] = f"v{version:02d}" if hlsp.id else None
     primary: list[Card] = [
         ("ORIGIN", origin, "institution responsible for this format"),
         ("CREATOR", software, "software that made this file"),
@@ -152,8 +160,9 @@ def light_curve_template(
         ("FILEVER", FILE_VERSION, "version of the file format"),
         ("DATA_REL", data_rel, "data release of the images"),
         ("VERSION", version, "version of the light curves"),
-        ("RADESYS", "ICRS", "reference frame of celestial coordinates"),
-        ("EQUINOX", 2000.0, "equinox of celestial coordinate system"),
+        RADESYS,
+        ("TIMESYS", "TDB", "time system of all dates and times"),
+        ("TIMEUNIT", "d", "time unit of TELAPSE"),
         ("TICVER", tic_version, "version of the TESS Input Catalog"),
     ]
     known = {key: value for key, value in image_header.items() if value is not None}
@@ -173,16 +182,30 @@ def light_curve_template(
         data_rel=data_rel,
         version=version,
         simulated=simulated,
+        in_collection=bool(hlsp.id),
         level=level,
-        primary_cards=format_cards(primary),
-        table_cards=format_cards(_table_cards(known, cadence_seconds, dead_time)),
-        wcs_cards=format_cards(
-            (key, value, wcs.comments[key])
-            for key, value in wcs.items()
-            if _WCS_KEYWORDS.fullmatch(key) and not key.startswith("CRPIX")
-        ),
+        primary_cards=format_cards(known_cards(primary)),
+        table_cards=format_cards(known_cards(_table_cards(known, cadence_seconds, dead_time))),
+        wcs_cards=format_cards(known_cards(_wcs_cards(wcs))),
         reference_pixel=reference_pixel,
     )
+
+
+def known_cards(cards: Iterable[Card]) -> list[Card]:
+    """Leave out the cards without a value: None, NaN and the infinities."""
+    return [
+        card
+        for card in cards
+        if card[1] is not None and not (isinstance(card[1], Real) and not math.isfinite(card[1]))
+    ]
+
+
+def _wcs_cards(wcs: fits.Header) -> Iterator[Card]:
+    """Celestial WCS of an image but for the reference pixel; ICRS has no equinox."""
+    unwanted = {"CRPIX1", "CRPIX2"} | ({"EQUINOX"} if wcs.get("RADESYS") == "ICRS" else set())
+    for key, value in wcs.items():
+        if _WCS_KEYWORDS.fullmatch(key) and key not in unwanted:
+            yield key, value, wcs.comments[key]
 
 
 def _kept_frames(known: Mapping[str, Any]) -> float:
@@ -197,6 +220,8 @@ def _table_cards(known: Mapping[str, Any], cadence_seconds: float, dead_time: fl
         ("INHERIT", True, "inherit the primary header"),
         ("EXTNAME", "LIGHTCURVE", "name of extension"),
         ("EXTVER", 1, "extension version number"),
+        ("FILTER", "TESS", "photometric bandpass"),
+        RADESYS,
         ("TIMEREF", "SOLARSYSTEM", "barycentric correction applied to times"),
         ("TIMESYS", "TDB", "time system is Barycentric Dynamical Time"),
         ("BJDREFI", int(BTJD_OFFSET), "integer part of BTJD reference date"),

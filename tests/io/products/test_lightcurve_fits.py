@@ -16,6 +16,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
+from tessphot_lib.core.settings import HlspSettings
 from tessphot_lib.io.products.lightcurve_fits import (
     COLUMNS,
     light_curve_name,
@@ -41,9 +42,20 @@ STAR = {
 # The keywords that TASOC's format 1.5 promises, by extension.
 PRIMARY_KEYWORDS = """NEXTEND EXTNAME ORIGIN DATE TELESCOP INSTRUME FILTER OBJECT TICID CAMERA CCD
     SECTOR PROCVER FILEVER DATA_REL VERSION PHOTMET RADESYS RA_OBJ DEC_OBJ PMRA PMDEC PMTOTAL
-    TESSMAG TEFF TICVER CRMITEN CRBLKSZ CRSPOC DATAVAL CREATOR SIMULATD HLSPID HLSPNAME HLSPLEAD
-    HLSPVER HLSPTARG DOI LICENSE LICENURL TELAPSE XPOSURE DATE-BEG DATE-END"""
+    TESSMAG TICVER CRMITEN CRBLKSZ CRSPOC DATAVAL CREATOR SIMULATD TIMESYS TELAPSE XPOSURE
+    DATE-BEG DATE-END MJD-BEG MJD-END"""
+HLSP_KEYWORDS = {
+    "HLSPID",
+    "HLSPNAME",
+    "HLSPLEAD",
+    "HLSPVER",
+    "HLSPTARG",
+    "DOI",
+    "LICENSE",
+    "LICENURL",
+}
 TABLE_KEYWORDS = """INHERIT TIMEREF TIMESYS BJDREFI BJDREFF TIMEUNIT TSTART TSTOP DATE-OBS DATE-END
+    DATE-BEG RA_TARG DEC_TARG FILTER RADESYS
     MJD-BEG MJD-END TELAPSE LIVETIME DEADC EXPOSURE XPOSURE TIMEPIXR TIMEDEL INT_TIME READTIME
     FRAMETIM NUM_FRM NREADOUT"""
 TABLE_COLUMNS = [
@@ -168,7 +180,7 @@ def test_what_was_written_is_read_back(tmp_path, name, window):
     np.testing.assert_array_equal(after_stamp.average_image, before_stamp.average_image)
     np.testing.assert_array_equal(after_stamp.aperture, before_stamp.aperture)
     assert header["TICID"] == before.tic_id
-    assert header["TEFF"] is None
+    assert "TEFF" not in header
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
@@ -201,7 +213,7 @@ def test_columns_and_keywords_of_the_format(tmp_path):
     assert (primary["RA_OBJ"], primary["DEC_OBJ"]) == (101.25, -33.5)
     assert (primary["PMRA"], primary["PMDEC"], primary["PMTOTAL"]) == (30.0, -40.0, 50.0)
     assert (primary["TESSMAG"], primary["DATA_REL"], primary["VERSION"]) == (9.87, 19, 5)
-    assert primary["TEFF"] is None
+    assert not {"TEFF", "EQUINOX", *HLSP_KEYWORDS} & set(primary)
     assert (primary["CRMITEN"], primary["CRBLKSZ"], primary["CRSPOC"]) == (True, 10, False)
     assert (primary["PHOTMET"], primary["SIMULATD"], primary["DATE"]) == (
         "aperture",
@@ -233,16 +245,18 @@ def test_times_in_the_header(tmp_path):
     assert (header["NUM_FRM"], header["NREADOUT"], header["FRAMETIM"]) == (900, 720, 2.0)
     expected = Time(start + 2457000.0, format="jd", scale="tdb")
     assert header["MJD-BEG"] == pytest.approx(expected.mjd, abs=1e-9)
-    assert header["DATE-OBS"] == expected.utc.isot + "Z"
-    assert header["DATE-BEG"] == header["DATE-OBS"]
+    assert (header["TIMESYS"], header["DATE-BEG"]) == ("TDB", expected.tdb.isot)
+    assert header["DATE-OBS"] == header["DATE-BEG"]
+    end = Time(header["DATE-END"], scale="tdb") - Time(header["DATE-BEG"], scale="tdb")
+    assert end.jd == pytest.approx(header["TELAPSE"], abs=1e-8)
 
 
 def test_date_agrees_with_that_of_the_mission(tmp_path):
-    # TSTART and DATE-OBS of a real image of sector 1; the mission leaves TDB - TT (1 ms) out.
+    # TSTART and DATE-OBS (UTC, 69.184 s behind) of a real image of sector 1.
     curve = light_curve(1)
     curve.time[0] = 1325.318778691997 + 1 / 96
     header = read_light_curve(write(tmp_path / "lc.fits", light_curve=curve))[2]
-    assert header["DATE-OBS"].startswith("2018-07-25T19:37:53.29")
+    assert header["DATE-OBS"].startswith("2018-07-25T19:39:02.47")
 
 
 @pytest.mark.parametrize("extension", ["SUMIMAGE", "APERTURE"])
@@ -282,11 +296,28 @@ def test_lightkurve_reads_it(tmp_path):
 
 
 def test_settings_of_the_method_and_the_run(tmp_path):
-    made = template(settings={"KP_SET": "x"}, simulated=True, hlsp={"DOI": "10.0/1"})
+    made = template(settings={"KP_SET": "x"}, simulated=True)
     path = write(tmp_path / "lc.fits", template=made, method_settings={"AP_CONT": 0.01})
     header = read_light_curve(path)[2]
     assert (header["AP_CONT"], header["KP_SET"], header["SIMULATD"]) == (0.01, "x", True)
-    assert (header["DOI"], header["HLSPVER"], header["HLSPLEAD"]) == ("10.0/1", "v05", None)
+
+
+def test_keywords_of_a_collection_are_those_that_are_set(tmp_path):
+    hlsp = HlspSettings(id="mine", name="Mine", lead="A. Person", license="CC BY 4.0")
+    header = fits.getheader(write(tmp_path / "lc.fits", template=template(hlsp=hlsp)))
+    found = {key: header[key] for key in HLSP_KEYWORDS & set(header)}
+    assert found == {
+        **{"HLSPID": "mine", "HLSPNAME": "Mine", "HLSPLEAD": "A. Person"},
+        **{"LICENSE": "CC BY 4.0", "HLSPVER": "v05", "HLSPTARG": "TIC 1234567890"},
+    }
+
+
+def test_icrs_has_no_equinox(tmp_path):
+    for system, expected in (("ICRS", []), ("FK5", ["SUMIMAGE", "APERTURE"])):
+        wcs = sip_header()
+        wcs["RADESYS"], wcs["EQUINOX"] = system, 2000.0
+        with fits.open(write(tmp_path / "lc.fits", template=template(wcs=wcs))) as hdus:
+            assert [hdu.name for hdu in hdus if "EQUINOX" in hdu.header] == expected
 
 
 def test_rewriting_gives_the_same_bytes_but_for_the_date(tmp_path):
@@ -309,8 +340,7 @@ def test_a_light_curve_without_cadences(tmp_path):
     curve = light_curve(0)
     after, _, header = read_light_curve(write(tmp_path / "lc.fits", light_curve=curve))
     assert after.time.shape == (0,)
-    assert header["TSTART"] is None
-    assert header["DATE-OBS"] is None
+    assert not {"TSTART", "DATE-OBS", "DATE-BEG", "MJD-END"} & set(header)
     assert header["EXPOSURE"] == 0
 
 
@@ -326,7 +356,7 @@ def test_headers_that_lack_keywords(tmp_path):
     header = read_light_curve(write(tmp_path / "lc.fits", template=made))[2]
     assert header["DEADC"] == pytest.approx(0.99)
     assert header["NREADOUT"] == 900
-    assert header["CRBLKSZ"] is None
+    assert "CRBLKSZ" not in header
     assert "GAINA" not in header
 
 
