@@ -1,7 +1,8 @@
 """Quality bits of full-frame images, borrowed from the target pixel files of the same CCD.
 
 Full-frame images carry few bits of their own; target pixel files have them for
-every 120 or 20 s. Only bits that say something about the whole CCD count. All
+every 120 or 20 s. Only bits that say something about the whole CCD count; one that is set
+for single targets counts where the majority of the files has it. All
 times are at the spacecraft: those of a target pixel file are barycentric for its
 own star, minutes off those of the image.
 """
@@ -20,6 +21,9 @@ BORROWED_BITS = (
     CadenceFlag.STRAYLIGHT_BODY,
     CadenceFlag.SCATTERED_LIGHT,
 )
+# Set for each target by itself since data release 30 (scattered light in its own aperture).
+BITS_OF_TARGETS = CadenceFlag.SCATTERED_LIGHT
+MIN_FILES = 3  # that fewer files agree says nothing about the CCD
 
 
 def spacecraft_time(time: NDArray, timecorr: NDArray, cadenceno: NDArray) -> NDArray:
@@ -81,3 +85,37 @@ def borrow_quality(start: NDArray, stop: NDArray, moment: NDArray, quality: NDAr
         so_far = np.concatenate([[0], np.cumsum(bits & int(flag) != 0)])
         borrowed[so_far[last] > so_far[first]] |= int(flag)
     return borrowed
+
+
+def join_borrowed(borrowed: NDArray, covered: NDArray) -> NDArray:
+    """Join what several target pixel files say of the images of their CCD.
+
+    Parameters
+    ----------
+    borrowed : (n_files, n_images) int array
+        From `borrow_quality`, one row per file.
+    covered : (n_files, n_images) bool array
+        Whether the file has any cadence during the image.
+
+    Returns
+    -------
+    (n_images,) int64 array
+        Bits that any file has; of `BITS_OF_TARGETS` those that more than half of the files
+        have that cover the image, at least `MIN_FILES`.
+    """
+    borrowed = np.asarray(borrowed, dtype=np.int64)
+    n_covering = np.count_nonzero(covered, axis=0)
+    n_agreeing = np.count_nonzero(borrowed & int(BITS_OF_TARGETS), axis=0)
+    joined = np.bitwise_or.reduce(borrowed & ~int(BITS_OF_TARGETS), axis=0)
+    of_most = (n_covering >= MIN_FILES) & (2 * n_agreeing > n_covering)
+    return np.where(of_most, joined | int(BITS_OF_TARGETS), joined)
+
+
+def is_covered(start: NDArray, stop: NDArray, moment: NDArray) -> NDArray:
+    """Tell which exposures contain the middle of any cadence, (n_images,) bool.
+
+    Parameters as those of `borrow_quality`.
+    """
+    times = np.sort(moment[np.isfinite(moment)])
+    with np.errstate(invalid="ignore"):
+        return np.searchsorted(times, stop) > np.searchsorted(times, start)

@@ -3,7 +3,7 @@
 import logging
 import time as clock
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from tessphot_lib.preparation.exposure import (
     flag_pixels,
     measure_image,
 )
+from tessphot_lib.quality.missing_pixels import without_missing
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Block:
 
     def put(self, exposure: Exposure, name: str, known_quality: int) -> dict[str, Any]:
         """Measure the next image and keep it; returns its row of the table."""
+        exposure = replace(exposure, flux=without_missing(exposure.flux))
         sky = fit_sky(exposure.flux, self.scene)
         values = measure_image(exposure, self.scene, sky, known_quality) | {"name": name}
         self.cubes.put(self.used, exposure.flux, exposure.flux_err)

@@ -30,6 +30,7 @@ from tessphot_lib.io.images.tesscut import read_cutout, read_cutout_pixels
 from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize, write_block
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.motion.star_positions import HALF_STAMP, measure_stamps
+from tessphot_lib.quality.missing_pixels import without_missing
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -126,10 +127,7 @@ class CutoutCubes:
             flux_err[target][here] = np.where(
                 is_new, new_err[source][there], flux_err[target][here]
             )
-        for index, image in enumerate(flux):
-            if not np.any(np.nan_to_num(image)):
-                flux[index] = np.nan
-        return flux, flux_err
+        return without_missing(flux), flux_err
 
     def _is_excluded(self, window: Window) -> NDArray:
         """Pixels that are known to be unusable, (n_images, n_rows, n_columns) bool."""

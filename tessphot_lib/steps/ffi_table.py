@@ -20,7 +20,12 @@ from tessphot_lib.io.images.ffi import cadence_number, header_quality, read_ffi_
 from tessphot_lib.io.images.ffi_headers import read_headers
 from tessphot_lib.io.images.ffi_table import write_ffi_table
 from tessphot_lib.io.images.tpf import read_tpf_cadences
-from tessphot_lib.quality.tpf_flags import borrow_quality, spacecraft_time
+from tessphot_lib.quality.tpf_flags import (
+    borrow_quality,
+    is_covered,
+    join_borrowed,
+    spacecraft_time,
+)
 
 log = logging.getLogger(__name__)
 
@@ -161,12 +166,12 @@ def _mark_stray_wcs(with_wcs: list[dict]) -> None:
 def _borrow_quality(
     good: list[dict], tpfs: Sequence[Path], ccd_id: CcdId, on_bad_image: str
 ) -> None:
-    """Add the bits that any of the target pixel files has during an image."""
+    """Add the bits that the target pixel files have during an image; see `join_borrowed`."""
     start, stop = (
         np.array([row[name] - row["timecorr"] for row in good])
         for name in ("time_start", "time_stop")
     )
-    borrowed = np.zeros(len(good), dtype=np.int64)
+    by_file, covered = [], []
     for path in tpfs:
         try:
             tpf = read_tpf_cadences(path, ccd_id)
@@ -176,12 +181,15 @@ def _borrow_quality(
             log.warning("left out: %s", err)
             continue
         moment = spacecraft_time(tpf.time, tpf.timecorr, tpf.cadenceno)
-        borrowed |= borrow_quality(start, stop, moment, tpf.quality)
+        by_file.append(borrow_quality(start, stop, moment, tpf.quality))
+        covered.append(is_covered(start, stop, moment))
+    if not by_file:
+        return
+    borrowed = join_borrowed(np.array(by_file), np.array(covered))
     for row, bits in zip(good, borrowed, strict=True):
         row["quality"] |= int(bits)
-    if tpfs:
-        flagged = int((borrowed != 0).sum())
-        log.info("%s: %d target pixel files flag %d images", ccd_id, len(tpfs), flagged)
+    flagged = int((borrowed != 0).sum())
+    log.info("%s: %d target pixel files flag %d images", ccd_id, len(by_file), flagged)
 
 
 def _mark_reference(good: list[dict], ccd_id: CcdId) -> Path:

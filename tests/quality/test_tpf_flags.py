@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from tessphot_lib.core.flags import CadenceFlag
-from tessphot_lib.quality.tpf_flags import BORROWED_BITS, borrow_quality, spacecraft_time
+from tessphot_lib.quality.tpf_flags import (
+    BORROWED_BITS,
+    borrow_quality,
+    is_covered,
+    join_borrowed,
+    spacecraft_time,
+)
 
 START = np.array([10.0, 11.0, 12.0, 20.0])
 STOP = np.array([11.0, 12.0, 13.0, 21.0])  # the third and the fourth lie apart
@@ -92,3 +98,36 @@ def test_clock_goes_on_across_rows_that_are_missing():
     time = np.where(np.isin(number, [6, 14, 30]), np.nan, true + 0.002)
     found = spacecraft_time(time, np.full(7, 0.002), number)
     np.testing.assert_allclose(found, true, rtol=0, atol=1e-9)
+
+
+# -- several files ------------------------------------------------------------------------------
+
+
+def test_scattered_light_of_single_targets_is_not_that_of_the_ccd():
+    """20 files, each with bit 4096 in three images of its own: none is flagged."""
+    borrowed = np.zeros((20, 60), dtype=int)
+    for number in range(20):
+        borrowed[number, 3 * number : 3 * number + 3] = 4096
+    covered = np.ones(borrowed.shape, dtype=bool)
+    assert not join_borrowed(borrowed, covered).any()
+    borrowed[:11, 7] |= 4096
+    borrowed[:9, 8] |= 4096
+    assert np.flatnonzero(join_borrowed(borrowed, covered)).tolist() == [7]
+
+
+def test_bits_of_the_spacecraft_count_if_one_file_has_them():
+    borrowed = np.array([[32, 0, 4096 + 4], [0, 2048, 0]])
+    covered = np.ones(borrowed.shape, dtype=bool)
+    assert join_borrowed(borrowed, covered).tolist() == [32, 2048, 4]
+
+
+def test_majority_is_of_the_files_that_cover_the_image():
+    borrowed = np.array([[4096, 4096], [4096, 4096], [4096, 0], [0, 0], [0, 0]])
+    covered = np.array([[1, 1], [1, 1], [1, 0], [0, 0], [0, 0]], dtype=bool)
+    # Two files that agree say nothing.
+    assert join_borrowed(borrowed, covered).tolist() == [4096, 0]
+
+
+def test_exposures_that_cadences_fall_into():
+    moment = np.array([20.5, np.nan, 11.0])
+    assert is_covered(START, STOP, moment).tolist() == [False, True, False, True]
