@@ -26,7 +26,7 @@ def run(*args, **kwargs):
         for path in arg if isinstance(arg, list) else [arg]:
             if not isinstance(path, Path) or path.exists():
                 continue
-            if path.parent.name == "lightcurves" or path.name == "targets":
+            if path.parent.name == "lightcurves" or path.name in ("targets", "cbv"):
                 path.mkdir()
             else:
                 path.write_text(f"from {__name__}\\n")

@@ -226,6 +226,11 @@ class Plan:
         is_wanted = self.config["photometry"]["correction"]["method"] == "trends"
         return f"results/{ccd_id}/trends.hdf5" if is_wanted else []
 
+    @property
+    def trends_files(self) -> list[str]:
+        """The trends of all CCDs, where light curves are to be corrected for them."""
+        return self.of_each_ccd("trends.hdf5") if self.trends_file(self.ccds[0]) else []
+
     def prf_files(self, ccd_id: CcdId) -> list[str]:
         """Return the mission's PRF files of a CCD, if they are to be used."""
         if self.config["prf"]["source"] != "spoc":

@@ -68,6 +68,8 @@ def run_trends(
             ccd_id,
             {name: getattr(found, name) for name in ARRAYS},
             cadenceno=cube.cadenceno,
+            time=cube.time,
+            cadence_seconds=float(cube.attributes["cadence_seconds"]),
             remark=found.remark,
             attributes=provenance({"correction": correction.as_mapping()}, files.paths()),
         )

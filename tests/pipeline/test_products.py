@@ -127,7 +127,7 @@ def test_all_products_are_there(small_run):
         assert (small_run.ccd / name).stat().st_size > 0, name
     assert len(list((small_run.ccd / "blocks").glob("b*.hdf5"))) == 3
     assert {path.name for path in (small_run.ccd / "lightcurves").iterdir()} == {"r13c0", "r14c0"}
-    for name in ("todo.sqlite", "summary.txt"):
+    for name in ("todo.sqlite", "summary.txt", "cbv/tess-s0014-3-4-c1800_cbv.fits"):
         assert (small_run.results / name).stat().st_size > 0, name
     for name in ("average_image.png", "light_curve.png"):
         picture = small_run.results / "pictures" / name

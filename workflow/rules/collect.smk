@@ -9,8 +9,10 @@ rule collect:
     input:
         todos=plan.of_each_ccd("todo.sqlite"),
         diagnostics=plan.diagnostics,
+        trends=plan.trends_files,
     output:
-        "results/todo.sqlite",
+        **({"cbvs": directory("results/cbv")} if plan.trends_files else {}),
+        todo="results/todo.sqlite",
     log:
         "logs/collect.log",
     benchmark:
@@ -23,7 +25,7 @@ rule collect:
     params:
         code=code_of("collect"),
     message:
-        "todo list of the whole run"
+        "todo list of the whole run, cotrending basis vectors"
     script:
         "../scripts/collect.py"
 

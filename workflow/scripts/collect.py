@@ -7,5 +7,7 @@ log_to(snakemake.log[0])
 run_collect(
     [Path(todo) for todo in snakemake.input.todos],
     [Path(diagnostics) for diagnostics in snakemake.input.diagnostics],
-    Path(snakemake.output[0]),
+    Path(snakemake.output.todo),
+    trends=[Path(trends) for trends in snakemake.input.trends],
+    cbvs=Path(snakemake.output.cbvs) if snakemake.output.get("cbvs") else None,
 )

@@ -1,14 +1,15 @@
 """``trends.hdf5``: what the quiet stars of a CCD have in common.
 
 Datasets ``vectors`` (n_cadences, n_trends), of rms one over the good images,
-NaN where not known; ``cadenceno`` (n_cadences,); ``tic_id``, ``row``, ``column``
-[science pixels] (n_stars,), and ``loadings`` (n_stars, n_trends) [relative flux]
-of the quiet stars. Attributes: ``ccd``, ``remark`` (why there are no trends, if so),
-``software`` and ``settings``.
+NaN where not known; ``cadenceno`` and ``time`` [BTJD] (n_cadences,); ``tic_id``, ``row``,
+``column`` [science pixels] (n_stars,), and ``loadings`` (n_stars, n_trends) [relative flux]
+of the quiet stars. Attributes: ``ccd``, ``cadence_seconds``, ``remark`` (why there are no
+trends, if so), ``software`` and ``settings``.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -27,16 +28,23 @@ def write_trends(
     arrays: Mapping[str, NDArray],
     *,
     cadenceno: NDArray,
+    time: NDArray,
+    cadence_seconds: float,
     remark: str,
     attributes: Mapping[str, str],
 ) -> None:
-    """Write the arrays named in `ARRAYS`; ``path`` appears complete or not at all."""
+    """Write the arrays named in `ARRAYS`; ``path`` appears complete or not at all.
+
+    ``time`` (n_cadences,) is barycentric for the center of the CCD [BTJD].
+    """
     with complete_file(path) as partial, h5py.File(partial, "w") as file:
         for name in ARRAYS:
             file.create_dataset(name, data=arrays[name])
         file.create_dataset("cadenceno", data=cadenceno)
+        file.create_dataset("time", data=time)
         file.attrs.update(attributes)
         file.attrs["ccd"] = str(ccd_id)
+        file.attrs["cadence_seconds"] = cadence_seconds
         file.attrs["remark"] = remark
 
 
@@ -54,16 +62,31 @@ def read_trends(path: Path, cadenceno: NDArray) -> tuple[dict[str, NDArray], str
     InputDataError
         If the file cannot be read, or is of other images.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            arrays = {name: file[name][()] for name in ARRAYS}
-            known = file["cadenceno"][()]
-            remark = str(file.attrs["remark"])
-    except (OSError, KeyError) as error:
-        raise InputDataError(f"{path}: cannot be read: {error}") from error
+    found, attributes = read_trends_file(path)
+    known = found["cadenceno"]
     if not np.array_equal(known, cadenceno):
         raise InputDataError(
             f"{path}: trends of {len(known)} images, but other ones are to be corrected; "
             "run the workflow again"
         )
-    return arrays, remark
+    return {name: found[name] for name in ARRAYS}, str(attributes["remark"])
+
+
+def read_trends_file(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
+    """Read all datasets and attributes.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read, or lacks any.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            arrays = {name: file[name][()] for name in (*ARRAYS, "cadenceno", "time")}
+            attributes = {name: file.attrs[name] for name in file.attrs}
+            missing = {"ccd", "cadence_seconds", "remark"} - set(attributes)
+    except (OSError, KeyError) as error:
+        raise InputDataError(f"{path}: cannot be read: {error}") from error
+    if missing:
+        raise InputDataError(f"{path}: attribute {', '.join(sorted(missing))} is missing")
+    return arrays, attributes
