@@ -48,13 +48,12 @@ class PixelFlag(IntFlag):
     MANUAL_EXCLUDE = 2
     BACKGROUND_ANOMALY = 4
     SATURATED = 8
-    COSMIC_RAY = 16
 
 
 class LightCurveFlag(IntFlag):
     """The QUALITY column of a light curve; bits to 256 as TASOC's.
 
-    Ours begin at 65536: readers that take the column for the mission's bits
+    Ours begin at 131072: readers that take the column for the mission's bits
     must not find others there.
     """
 
@@ -67,7 +66,6 @@ class LightCurveFlag(IntFlag):
     JUMP_MULTIPLICATIVE_LINEAR = 64
     INTERPOLATED = 128
     BACKGROUND_ANOMALY = 256
-    COSMIC_RAY = 65536
     STRAYLIGHT = 131072
     MISSING_PIXELS = 262144
 
@@ -111,14 +109,13 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         CadenceFlag.NO_MOTION: "image motion could not be measured (tessphot)",
         CadenceFlag.COARSE_MEASURED: "displaced from the images around it (tessphot)",
         CadenceFlag.SATURATED_STAR: "a pixel of the star is saturated (tessphot)",
-        CadenceFlag.TRANSLATED: "a bit of 64, 128, 4 or 4096 stands for a finding of tessphot's",
+        CadenceFlag.TRANSLATED: "a bit of 4, 128 or 4096 stands for a finding of tessphot's",
     },
     PixelFlag: {
         PixelFlag.NOT_USED_FOR_BACKGROUND: "not used for the background",
         PixelFlag.MANUAL_EXCLUDE: "excluded by hand",
         PixelFlag.BACKGROUND_ANOMALY: "background anomaly, such as an internal reflection",
         PixelFlag.SATURATED: "saturated or in a bleed trail",
-        PixelFlag.COSMIC_RAY: "cosmic ray",
     },
     LightCurveFlag: {
         LightCurveFlag.FLAGGED_BAD: "cadence flagged bad",
@@ -130,7 +127,6 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         LightCurveFlag.JUMP_MULTIPLICATIVE_LINEAR: "multiplicative jump corrected linearly",
         LightCurveFlag.INTERPOLATED: "interpolated",
         LightCurveFlag.BACKGROUND_ANOMALY: "background anomaly in the stamp",
-        LightCurveFlag.COSMIC_RAY: "cosmic ray in a pixel of the star (tessphot)",
         LightCurveFlag.STRAYLIGHT: "background at the star far above its quiet level (tessphot)",
         LightCurveFlag.MISSING_PIXELS: "a pixel of the star is missing (tessphot)",
     },

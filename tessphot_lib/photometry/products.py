@@ -26,7 +26,7 @@ from tessphot_lib.io.products.lightcurve_template import LightCurveTemplate, lig
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.lightcurves.correction import PPM, relative_flux
-from tessphot_lib.lightcurves.metrics import CDPP_HOURS, cdpp, light_curve_diagnostics
+from tessphot_lib.lightcurves.metrics import CDPP_HOURS, cdpp, light_curve_diagnostics, savgol_cdpp
 from tessphot_lib.photometry.choice import choice_cards
 from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.failures import attempt
@@ -38,6 +38,7 @@ from tessphot_lib.times.barycenter import star_time_correction
 
 DATA_REL_UNKNOWN = 0
 CDPP_KEYWORDS = dict(zip(CDPP_HOURS, ("CDPP0_5", "CDPP1_0", "CDPP2_0", "CDPP6_0"), strict=True))
+CDPP_KEYWORDS["cdpp_sg_6h"] = "CDPPSG6"
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,7 @@ class Products:
         average = self.cube.average_image(aperture.window)
         found = tasoc_numbers(light_curve, good)
         noise = cdpp(light_curve.time, light_curve.flux, good)
+        noise["cdpp_sg_6h"] = savgol_cdpp(light_curve.time, light_curve.flux, good)
         found |= noise
         found["edge_flux"] = edge_flux(aperture, average)
         for axis in ("row", "column"):  # where the catalog has it, if there is no centroid

@@ -18,7 +18,6 @@ LEAST_SKY = 1.0  # [e-/s per pixel] a quiet sky is not taken to be fainter
 FROM_PIXELS = {
     PixelFlag.MANUAL_EXCLUDE: LightCurveFlag.MANUAL_EXCLUDE,
     PixelFlag.BACKGROUND_ANOMALY: LightCurveFlag.BACKGROUND_ANOMALY,
-    PixelFlag.COSMIC_RAY: LightCurveFlag.COSMIC_RAY,
 }
 
 
@@ -100,7 +99,6 @@ def star_pixel_quality(cadence_quality: NDArray, pixel_flags: NDArray, quality: 
     reasons = {
         CadenceFlag.SCATTERED_LIGHT: quality & int(LightCurveFlag.STRAYLIGHT) != 0,
         CadenceFlag.COARSE_POINT: cadence_quality & int(CadenceFlag.COARSE_MEASURED) != 0,
-        CadenceFlag.COSMIC_RAY_APERTURE: quality & int(LightCurveFlag.COSMIC_RAY) != 0,
     }
     closest = np.zeros(quality.shape, dtype=np.int64)
     for flag, applies in reasons.items():

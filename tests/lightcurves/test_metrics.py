@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.lightcurves.metrics import CDPP_HOURS, cdpp, light_curve_diagnostics, rms_of_bins
+from tessphot_lib.lightcurves.metrics import (
+    CDPP_HOURS,
+    cdpp,
+    light_curve_diagnostics,
+    rms_of_bins,
+    savgol_cdpp,
+)
 
 NAMES = {"mean_flux", "variance", "rms_hour", "ptp", "variability"}
 SIGMA = 0.003  # relative
@@ -175,3 +181,46 @@ def test_cdpp_needs_half_of_the_points_of_a_window():
     assert np.isnan(cdpp(time, flux, good)["cdpp_6h"])
     good = np.arange(400) % 12 < 6
     assert np.isfinite(cdpp(time, flux, good)["cdpp_6h"])
+
+
+@pytest.mark.parametrize("cadence_seconds", [1800, 600])
+def test_cdpp_by_savitzky_and_golay_is_that_of_lightkurve(cadence_seconds):
+    """With the same widths: of a rotating star with a gap, missing points, a flare and a dip."""
+    lightkurve = pytest.importorskip("lightkurve")
+    time, flux, _ = white_noise(cadence_seconds, 1200)
+    flux = flux * (1 + 0.004 * np.sin(2 * np.pi * time / 2.9) + 1e-3 * np.sin(time))
+    flux[300:303] *= 1.05
+    flux[800:806] *= 0.985
+    good = np.ones(1200, dtype=bool)
+    good[600:660] = False
+    flux[[5, 77, 78]] = np.nan
+    shown = good & np.isfinite(flux)
+    curve = lightkurve.LightCurve(time=time[shown], flux=flux[shown])
+    length, width = round(21600 / cadence_seconds), 2 * round(90900 / cadence_seconds - 0.5) + 1
+    expected = curve.estimate_cdpp(transit_duration=length, savgol_window=width).value
+    assert savgol_cdpp(time, flux, good) == pytest.approx(expected, rel=0.02)
+
+
+def test_rotation_is_no_noise_for_savitzky_and_golay():
+    time, flux, _ = white_noise(1800, 1250)
+    good = np.ones(1250, dtype=bool)
+    alone = savgol_cdpp(time, flux, good)
+    # Parabolas over 101 points follow a part of the means of 12: 12 x 2.25 / 101 of the variance.
+    of_white_noise = 1e6 * SIGMA / np.sqrt(12) * np.sqrt(1 - 12 * 2.25 / 101)
+    assert alone == pytest.approx(of_white_noise, rel=0.1)
+    spotted = flux * (1 + 0.08 * np.sin(2 * np.pi * time / 8.0))
+    assert savgol_cdpp(time, spotted, good) == pytest.approx(alone, rel=0.1)
+    assert cdpp(time, spotted, good)["cdpp_6h"] > 1.7 * alone
+    assert savgol_cdpp(time, 7.5 * flux, good) == pytest.approx(alone)
+
+
+@pytest.mark.parametrize("flux", [[], [5.0], [np.nan] * 99, [-3.0] * 99, list(range(1, 24))])
+def test_cdpp_by_savitzky_and_golay_of_nothing_is_unknown(flux):
+    flux = np.array(flux, dtype=float)
+    time = 2000.0 + np.arange(len(flux)) / 48
+    assert np.isnan(savgol_cdpp(time, flux, np.ones(len(flux), dtype=bool)))
+
+
+def test_cdpp_by_savitzky_and_golay_of_a_constant_is_zero():
+    time = 2000.0 + np.arange(400) / 48
+    assert savgol_cdpp(time, np.full(400, 5.0), np.ones(400, dtype=bool)) < 1e-6

@@ -54,7 +54,6 @@ def test_bits_of_images_reach_all_stars():
     [
         (PixelFlag.SATURATED, 0),
         (PixelFlag.BACKGROUND_ANOMALY, LightCurveFlag.BACKGROUND_ANOMALY),
-        (PixelFlag.COSMIC_RAY, LightCurveFlag.COSMIC_RAY),
         (PixelFlag.MANUAL_EXCLUDE, LightCurveFlag.MANUAL_EXCLUDE),
         (PixelFlag.NOT_USED_FOR_BACKGROUND, 0),
     ],
@@ -104,7 +103,7 @@ def test_unknown_sky_is_not_flagged():
 
 
 def test_a_saturated_star_is_good_and_told_of():
-    flags = np.array([0, PixelFlag.SATURATED, PixelFlag.SATURATED | PixelFlag.COSMIC_RAY])
+    flags = np.array([0, PixelFlag.SATURATED, PixelFlag.SATURATED | PixelFlag.BACKGROUND_ANOMALY])
     image = np.array([CadenceFlag.MOMENTUM_DUMP, 0, CadenceFlag.MOMENTUM_DUMP])
     full = int(CadenceFlag.SATURATED_STAR)
     good = np.zeros((2, 3), dtype=np.int32)
@@ -124,7 +123,6 @@ def test_findings_are_told_in_bits_of_the_mission_too():
         (coarse, BAD, coarse | 4 | found),
         (CadenceFlag.BAD_BACKGROUND, BAD, CadenceFlag.BAD_BACKGROUND | 128 | found),
         (0, LightCurveFlag.BACKGROUND_ANOMALY, 128 | found),
-        (0, LightCurveFlag.COSMIC_RAY, 64 | found),
         (coarse | light, BAD | LightCurveFlag.STRAYLIGHT, coarse | light | 4096 | 4 | found),
         (32, BAD | LightCurveFlag.STRAYLIGHT, 32),  # the mission's own bit is enough
         (2048, BAD, 2048 | 128 | found),  # by prepare.bad_quality of the user's

@@ -53,6 +53,7 @@ COMMENTS = {
     "CDPP1_0": "[ppm] noise of means over 1 h",
     "CDPP2_0": "[ppm] noise of means over 2 h",
     "CDPP6_0": "[ppm] noise of means over 6 h",
+    "CDPPSG6": "[ppm] the same after a Savitzky-Golay filter",
     "CROWDSAP": "target's share of the light in the aperture",
     "FLFRCSAP": "share of the target's light in the aperture",
     "CORRMETH": "FLUX_CORR: removed: none | motion | trends",

@@ -103,6 +103,7 @@ DIAGNOSTICS = (
     SqlColumn("cdpp_6h", "REAL", "float64"),
     SqlColumn("crowdsap", "REAL", "float64"),
     SqlColumn("flfrcsap", "REAL", "float64"),
+    SqlColumn("cdpp_sg_6h", "REAL", "float64"),  # [ppm]
 )
 SKIPPED = (
     SqlColumn(

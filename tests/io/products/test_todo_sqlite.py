@@ -102,6 +102,7 @@ def test_tables_that_tasoc_reads(path):
         "priority lightcurve method_used elaptime worker_wait_time mean_flux variance variability"
         " rms_hour ptp pos_row pos_column contamination mask_size edge_flux stamp_width"
         " stamp_height stamp_resizes errors cdpp_0_5h cdpp_1h cdpp_2h cdpp_6h crowdsap flfrcsap"
+        " cdpp_sg_6h"
     )
     assert query(path, "SELECT priority, dataval, approved FROM datavalidation_raw") == []
     assert query(path, "SELECT priority, skipped_by FROM photometry_skipped") == []
