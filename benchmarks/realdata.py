@@ -118,12 +118,18 @@ def scatter(path: Path) -> dict[str, Any]:
     """
     with fits.open(path) as hdus:
         header, table = hdus[0].header, hdus[1].data
-        good = (table["QUALITY"] == 0) & np.isfinite(table["FLUX_RAW"])
-        flux = np.array(table["FLUX_RAW"][good], dtype=float)
-        error = float(np.median(table["FLUX_RAW_ERR"][good]))
+        good = table["QUALITY"] == 0
+        time, flux, error = (
+            np.array(table[name], dtype=float) for name in ("TIME", "FLUX_RAW", "FLUX_RAW_ERR")
+        )
+    flux[~good] = np.nan
     second = flux[2:] - 2 * flux[1:-1] + flux[:-2]
-    noise = 1.4826 * float(np.median(np.abs(second))) / np.sqrt(6)
-    median = float(np.median(flux))
+    steps = np.diff(time)
+    regular = np.abs(steps / np.nanmedian(steps) - 1) < 0.2
+    known = np.isfinite(second) & regular[1:] & regular[:-1]
+    noise = 1.4826 * float(np.median(np.abs(second[known]))) / np.sqrt(6)
+    error = float(np.median(error[1:-1][known]))
+    median = float(np.nanmedian(flux))
     return {
         "tic_id": header["TICID"],
         "tmag": header["TESSMAG"],

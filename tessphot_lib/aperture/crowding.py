@@ -9,6 +9,7 @@ from tessphot_lib.core.aperture import ApertureLight
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.scene import scene_derivatives
 
@@ -138,10 +139,51 @@ def light_moved(motion: NDArray, d_row: NDArray, d_column: NDArray) -> NDArray:
     )
 
 
-def moved_light_error(motion: NDArray, motion_error: NDArray) -> NDArray:
-    """Error of `light_moved` by the error of the motion, per axis [pixels]; (n_stars, n_cadences).
+def moved_light_error(
+    motion: NDArray, motion_error: NDArray, seen: NDArray, *, unseen_rms: float, seen_rms: float
+) -> NDArray:
+    """Error of `light_moved`.
 
-    An unknown error counts as none.
+    By the error of the motion, by motion that nobody measured, and by light that the known
+    stars do not explain.
+
+    Parameters
+    ----------
+    motion : (n_stars, 5) array
+        See `ApertureLight`; from the known stars.
+    motion_error : (n_cadences,) array
+        Of the measured motion, per axis [pixels]; an unknown error counts as none.
+    seen : (n_stars, 2) array
+        The first two derivatives as the average image has them [e-/s/pixel], from
+        `seen_slopes`.
+    unseen_rms, seen_rms : float
+        From image to image, per axis: motion that was not measured, and that was [pixels].
+
+    Returns
+    -------
+    (n_stars, n_cadences) array
+        [e-/s]
     """
     steepest = np.hypot(motion[:, 0], motion[:, 1])
-    return steepest[:, None] * np.nan_to_num(motion_error)
+    constant = np.hypot(
+        unseen_rms * np.hypot(*seen.T), seen_rms * np.hypot(*(seen - motion[:, :2]).T)
+    )
+    return np.hypot(steepest[:, None] * np.nan_to_num(motion_error), constant[:, None])
+
+
+def seen_slopes(average: NDArray, mask: NDArray) -> NDArray:
+    """How the light in an aperture changes with motion by row and column, from the average image.
+
+    Parameters
+    ----------
+    average : (n_rows, n_columns) array
+        [e-/s]
+    mask : (n_rows, n_columns) bool array
+        The aperture; better with two pixels around it.
+
+    Returns
+    -------
+    (2,) float64 array
+        Change of the sum [e-/s/pixel] when the image moves towards higher rows or columns.
+    """
+    return -image_slopes(average)[:, mask].sum(axis=1)

@@ -264,6 +264,15 @@ class PrepareSettings(Settings):
         minimum=0,
         maximum=1,
     )
+    flux_errors: str = setting(
+        "auto",
+        "errors of pixels",
+        choices={
+            "auto": "measured ones where those of the images differ from them or make no sense",
+            "images": "as in the images",
+            "pixels": "measured from the scatter of the pixels",
+        },
+    )
     background: BackgroundSettings = section(BackgroundSettings)
     smoothing: SmoothingSettings = section(SmoothingSettings)
     flags: FlagSettings = section(FlagSettings)

@@ -150,6 +150,17 @@ class SimulationSettings(Settings):
     noise_factor: float = setting(
         1.026, "noise relative to that of untrimmed data; 0: no noise", **NOT_NEGATIVE
     )
+    stated_error_factor: float = setting(
+        1.0,
+        "uncertainties in the images, relative to the noise; 0: all 0",
+        **NOT_NEGATIVE,
+    )
+    stated_error_offset: float = setting(
+        0.0,
+        "added to them in quadrature; 0.45 in sector 8, 1.15 in sector 19",
+        unit="e-/s",
+        **NOT_NEGATIVE,
+    )
     full_well: float = setting(
         180000.0,
         "per pixel and 2-s frame; the excess bleeds; 0: no limit",

@@ -28,6 +28,7 @@ from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import LinpsfSettings, PhotometrySettings, PsfSettings
+from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_PIXELS, SATURATED_FIT
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
@@ -69,7 +70,8 @@ class _Group:
     """A region that is fitted together, and the targets in its cell.
 
     ``members`` are indices of targets, ``free`` their indices among the stars
-    that are free; ``row`` and ``column`` the places of these in the average image.
+    that are free; ``row`` and ``column`` the places of these in the average image,
+    ``motion_error`` (n_free, 1) what motion makes their fluxes err by [e-/s].
     """
 
     region: Window
@@ -78,6 +80,7 @@ class _Group:
     row: NDArray
     column: NDArray
     fit: GroupFit
+    motion_error: NDArray
 
 
 def measure_linpsf(
@@ -160,7 +163,8 @@ def _prepare(
     free |= np.isin(stars.tic_id[near], targets.stars["tic_id"].iloc[members])
     fixed = scene_derivatives(prf, region, *stars.at(near[~free]), with_wings=False)
     fixed[0] += wings
-    fixed[0] += _unexplained(cube, region, design, stars.flux[near], wings)
+    unexplained = _unexplained(cube, region, design, stars.flux[near], wings)
+    fixed[0] += unexplained
     columns = np.flatnonzero(free)
     free = near[free]
     fit = prepare_fit(
@@ -173,7 +177,26 @@ def _prepare(
     )
     wanted = targets.stars["tic_id"].iloc[members].to_numpy()
     index = np.searchsorted(stars.tic_id[free], wanted)
-    return _Group(region, members, index, stars.row[free], stars.column[free], fit)
+    error = _motion_error(cube, fit, unexplained)
+    return _Group(region, members, index, stars.row[free], stars.column[free], fit, error)
+
+
+def _motion_error(cube: PixelCube, fit: GroupFit, unexplained: NDArray) -> NDArray:
+    """By what the fluxes of free stars err from image to image through motion, (n_free, 1) [e-/s].
+
+    Motion that nobody measured changes all light; what was measured is accounted for but in
+    the light that the stars do not explain.
+    """
+    if cube.noise is None:
+        return np.zeros((len(fit.mean_flux), 1))
+    gain = fit.gain[: len(fit.mean_flux)]
+    error = np.zeros(len(gain))
+    for axis, slope in enumerate(image_slopes(unexplained)):
+        not_modelled = gain @ -slope.ravel()
+        modelled = gain @ (fit.design.matrices[1 + axis] @ fit.mean_flux + fit.fixed[1 + axis])
+        error += (cube.noise.motion * (modelled + not_modelled)) ** 2
+        error += (cube.noise.motion_seen * not_modelled) ** 2
+    return np.sqrt(error)[:, None]
 
 
 def _usable_noise(cube: PixelCube, region: Window, cell: Window) -> NDArray:
@@ -273,7 +296,9 @@ def _fit_block(
     )
     spread = group.fit.gain[free].sum(axis=1)
     result.flux[members, cadences] = flux[free]
-    result.flux_err[members, cadences] = np.hypot(error[free], spread[:, None] * sky_error.T)
+    result.flux_err[members, cadences] = np.sqrt(
+        error[free] ** 2 + (spread[:, None] * sky_error.T) ** 2 + group.motion_error[free] ** 2
+    )
     known = np.where(np.isfinite(flux[free]), 1.0, np.nan)
     result.centroid_row[members, cadences] = known * (group.row[free, None] + d_row[free])
     result.centroid_column[members, cadences] = known * (group.column[free, None] + d_column[free])

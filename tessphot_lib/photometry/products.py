@@ -18,7 +18,8 @@ from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.lightcurve import LightCurve, Stamp, StarFluxes
+from tessphot_lib.core.lightcurve import Cards, LightCurve, Stamp, StarFluxes
+from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import NEGATIVE_FLUX, NO_GOOD_CADENCE, NO_NUMBERS
 from tessphot_lib.io.products.lightcurve_fits import light_curve_name, write_light_curve
@@ -270,8 +271,23 @@ def make_template(
             "EPHEMSRC": str(cube.attributes["position_source"]),
             "TIMEERR": float(f"{cube.attributes['time_error']:.3g}"),
             "TIMESHFT": round(float(cube.attributes["time_shift"]), 4),
+            **(error_cards(cube.noise) if cube.noise is not None else {}),
         },
     )
+
+
+def error_cards(noise: NoiseModel) -> Cards:
+    """Header cards of the errors of pixels; see `NoiseModel`."""
+    faint, bright = (
+        round(value, 3) if np.isfinite(value) else None for value in (noise.faint, noise.bright)
+    )
+    return {
+        "ERRSRC": (noise.source, "errors of pixels: images, pixels (scatter), formula"),
+        "ERRFAINT": (faint, "those of the images / scatter, sky pixels"),
+        "ERRBRIGH": (bright, "those of the images / scatter, bright pixels"),
+        "ERRBROKN": (round(noise.broken, 4), "fraction of them that is none, replaced"),
+        "ERRMOTN": (round(1e3 * noise.motion, 3), "[mpix] unmeasured motion, in the errors"),
+    }
 
 
 def quality_of(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> NDArray:

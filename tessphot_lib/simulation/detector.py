@@ -78,6 +78,14 @@ def noise_sigma(light: NDArray, column: NDArray, settings: SimulationSettings) -
     return settings.noise_factor * np.sqrt(variance)
 
 
+def stated_error(sigma: NDArray, settings: SimulationSettings) -> NDArray:
+    """Return what the images say of their noise ``sigma`` [e-/s], float32."""
+    if settings.stated_error_factor == 1 and settings.stated_error_offset == 0:
+        return sigma
+    stated = np.hypot(settings.stated_error_factor * sigma, settings.stated_error_offset)
+    return stated.astype(np.float32)
+
+
 def unit_noise(ccd_id: CcdId, index: int, window: Window, settings: SimulationSettings) -> NDArray:
     """Return standard normal deviates for a window of one image, float32.
 

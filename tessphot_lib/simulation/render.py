@@ -45,7 +45,7 @@ class RenderedImage:
     Attributes
     ----------
     flux, flux_err : (n_rows, n_columns) float32 array
-        With and of the noise [e-/s]; zero or NaN in images of that kind.
+        With noise, and what the file says of it [e-/s]; zero or NaN in images of that kind.
     clean : (n_rows, n_columns) float64 array
         The light that the pixels hold, without noise.
     """
@@ -98,7 +98,8 @@ class Renderer:
             return RenderedImage(empty, empty.copy(), clean)
         sigma = noise_truth(scene, clean).astype(np.float32)
         noise = detector.unit_noise(scene.ccd_id, index, scene.window, scene.settings)
-        return RenderedImage(clean.astype(np.float32) + sigma * noise, sigma, clean)
+        stated = detector.stated_error(sigma, scene.settings)
+        return RenderedImage(clean.astype(np.float32) + sigma * noise, stated, clean)
 
     def clean_light(self, index: int) -> NDArray:
         """Return the light that the pixels of ``scene.region`` hold, without noise [e-/s]."""

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.exposure import Exposure
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.images.ffi import read_ffi
@@ -66,6 +68,9 @@ class Block:
     def put(self, exposure: Exposure, name: str, known_quality: int) -> dict[str, Any]:
         """Measure the next image and keep it; returns its row of the table."""
         exposure = replace(exposure, flux=without_missing(exposure.flux))
+        if self.cubes.noise is None:
+            length = (exposure.time_stop - exposure.time_start) * SECONDS_PER_DAY
+            self.cubes.noise = NoiseModel.expected(length)
         sky = fit_sky(exposure.flux, self.scene)
         values = measure_image(exposure, self.scene, sky, known_quality) | {"name": name}
         self.cubes.put(self.used, exposure.flux, exposure.flux_err)

@@ -18,9 +18,11 @@ from numpy.typing import NDArray
 from tessphot_lib.aperture.assignment import expected_image
 from tessphot_lib.background.patch_fit import fit_patch_background
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE, saturation_flags
+from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.manual_excludes import excluded_columns
+from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import N_TERMS, Patches
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import MotionSettings, PrepareSettings
@@ -98,14 +100,17 @@ class CutoutCubes:
 
     def pieces(self) -> Iterator[CubePiece]:
         """Read patch by patch, and measure each on the way."""
+        length = np.asarray(self.table["time_stop"]) - np.asarray(self.table["time_start"])
+        noise = NoiseModel.expected(float(np.median(length)) * SECONDS_PER_DAY)
         for number, window in enumerate(self.patches.windows):
             members = [one for one in self.cutouts if window.intersect(one["window"])]
             flux, flux_err = self._read(members, window)
             self._measure(number, window, flux)
             flags = np.stack([saturation_flags(image, FULL_WELL_RATE) for image in flux])
             flags[self._is_excluded(window)] |= np.uint8(PixelFlag.MANUAL_EXCLUDE)
-            for index in range(len(flux)):
-                flux[index] = quantize(flux[index], flux_err[index], self.compression_error)
+            for index, image in enumerate(flux):
+                allowed = noise.for_rounding(flux_err[index], image, window)
+                flux[index] = quantize(image, allowed, self.compression_error)
             log.info("%s: patch %d of %d", self.ccd_id, number + 1, len(self.patches.windows))
             yield CubePiece(window, flux, flux_err, flags)
         self._complete()

@@ -11,9 +11,9 @@ import numpy as np
 from tessphot_lib.background.smoothing import smooth_in_time
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.clock import cadence_seconds, timestamp_shifts
-from tessphot_lib.core.constants import HOURS_PER_DAY
+from tessphot_lib.core.constants import HOURS_PER_DAY, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
-from tessphot_lib.core.flags import CadenceFlag
+from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import FlagSettings, PrepareSettings
@@ -30,6 +30,7 @@ from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_settings
 from tessphot_lib.motion.affine_fit import is_displaced
+from tessphot_lib.preparation.noise import measure_noise
 from tessphot_lib.preparation.pixel_flags import KnownLight, pixel_flags
 from tessphot_lib.quality.straylight import brightest_level, has_straylight
 from tessphot_lib.times.spacecraft import error_along
@@ -37,6 +38,7 @@ from tessphot_lib.times.spacecraft import error_along
 log = logging.getLogger(__name__)
 
 FROM_BLOCKS = [name for name in PER_IMAGE if name in IMAGE_COLUMNS]
+READ_NOISE_RANGE = 3.0, 30.0  # [e-] what it may be
 SKY_ATTRIBUTES = ("wcs", "centre_ra", "centre_dec", "image_header", "ticver")  # of the catalog
 
 
@@ -82,6 +84,20 @@ def run_hdf5(
         _against_average(images["motion"], images["is_averaged"]),
         background.reflection_limit,
     )
+    header = json.loads(str(read_catalog_settings(catalog)["image_header"] or "{}"))
+    noise, factor = measure_noise(
+        blocks,
+        images,
+        average,
+        grid,
+        ccd_id,
+        length=float(np.median(images["time_stop"] - images["time_start"])) * SECONDS_PER_DAY,
+        read_noise=_read_noise(header),
+        is_good=images["quality"] & (settings.bad_quality | int(OWN_BAD_CADENCE)) == 0,
+        choice=settings.flux_errors,
+    )
+    error = images["background_error"]
+    error *= factor.reshape(-1, *[1] * (error.ndim - 1)).astype(error.dtype)
     flagged = int((images["quality"] != 0).sum())
     n_images = len(images["time"])
     log.info("%s: %d images in %d blocks, %d flagged", ccd_id, n_images, len(blocks), flagged)
@@ -100,9 +116,20 @@ def run_hdf5(
         attributes={
             **provenance(settings.as_mapping(), [average_image, jitter, catalog, spacecraft]),
             **_constants(images, settings),
+            "noise": noise.to_json(),
             **_about_sky_and_times(read_catalog_settings(catalog), path, ccd_id),
         },
     )
+
+
+def _read_noise(header: Mapping[str, Any]) -> list[float] | None:
+    """Read noise of outputs A to D by the headers of the images [e-]; None if unknown."""
+    try:
+        found = [float(header[f"READNOI{output}"]) for output in "ABCD"]
+    except (KeyError, TypeError, ValueError):
+        return None
+    low, high = READ_NOISE_RANGE
+    return found if all(low < one < high for one in found) else None
 
 
 def _images_and_motion(

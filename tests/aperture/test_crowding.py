@@ -8,6 +8,7 @@ from tessphot_lib.aperture.crowding import (
     aperture_light,
     light_moved,
     moved_light_error,
+    seen_slopes,
 )
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.prf.scene import scene_image
@@ -105,5 +106,28 @@ def test_moved_light_is_what_a_moved_scene_shows():
 
 def test_error_of_moved_light():
     motion = np.array([[3.0, 4.0, 0, 0, 0], [0.0, 0, 9, 9, 9]])
-    error = moved_light_error(motion, np.array([0.01, np.nan]))
-    np.testing.assert_allclose(error, [[0.05, 0], [0, 0]])
+    none = {"unseen_rms": 0.0, "seen_rms": 0.0}
+    known = moved_light_error(motion, np.array([0.01, np.nan]), motion[:, :2], **none)
+    np.testing.assert_allclose(known, [[0.05, 0], [0, 0]])
+    # The image is steeper than the known stars are: 3, 4 against 6, 8 and 0, 0 against 5, 12.
+    seen, rms = np.array([[6.0, 8.0], [5.0, 12.0]]), {"unseen_rms": 0.02, "seen_rms": 0.1}
+    found = moved_light_error(motion, np.array([0.01, np.nan]), seen, **rms)
+    constant = np.hypot([0.2, 0.26], [0.5, 1.3])
+    np.testing.assert_allclose(found[:, 1], constant)
+    np.testing.assert_allclose(found[:, 0], np.hypot(constant, [0.05, 0]))
+
+
+def test_slopes_of_an_aperture_are_what_a_shifted_image_changes():
+    rows, columns = np.indices((14, 17))
+
+    def image(down, along):
+        return 900 * np.exp(-((rows - 6.3 - down) ** 2) / 2.4 - (columns - 9.1 - along) ** 2 / 3.1)
+
+    mask = np.zeros(rows.shape, dtype=bool)
+    mask[6:9, 7:10] = True  # the star is not in the middle of it
+    found = seen_slopes(image(0, 0), mask)
+    change = [
+        (image(1e-3, 0) - image(-1e-3, 0))[mask].sum() / 2e-3,
+        (image(0, 1e-3) - image(0, -1e-3))[mask].sum() / 2e-3,
+    ]
+    np.testing.assert_allclose(found, change, rtol=0.05)

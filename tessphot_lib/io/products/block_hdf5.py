@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.format_version import check_format_version
 
@@ -100,6 +101,7 @@ class CubeBuffer:
     window: Window
     n_images: int
     compression_error: float  # rms loss allowed, in units of the pixel's error
+    noise: NoiseModel | None = None  # by which absurd errors are told before fluxes are rounded
     flux: NDArray = field(init=False, repr=False)
     _err: NDArray = field(init=False, repr=False)
     pixel_flags: NDArray = field(init=False, repr=False)
@@ -112,10 +114,13 @@ class CubeBuffer:
 
     def put(self, index: int, flux: NDArray, flux_err: NDArray) -> None:
         """Keep one image; (n_rows, n_columns) float32 [e-/s]."""
+        allowed = flux_err
+        if self.noise is not None:
+            allowed = self.noise.for_rounding(flux_err, flux, self.window)
         for first in range(0, self.window.shape[0], BAND_ROWS):
             rows = slice(first, first + BAND_ROWS)
             error = np.ascontiguousarray(flux_err[rows], dtype=np.float32)
-            quantize(flux[rows], error, self.compression_error, out=self.flux[index, rows])
+            quantize(flux[rows], allowed[rows], self.compression_error, out=self.flux[index, rows])
             rounded = error.view(np.uint32) + np.uint32(0x8000)
             kept = self._err[index, rows]
             np.right_shift(rounded, 16, out=kept, casting="unsafe")

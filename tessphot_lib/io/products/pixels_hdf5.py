@@ -22,6 +22,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.format_version import check_format_version
@@ -225,6 +226,8 @@ class PixelCube:
     n_cadences : int
     grid : BackgroundGrid
         What the backgrounds are of: cells of a mesh, or patches, for cutouts.
+    noise : NoiseModel or None
+        Whose errors ``read("flux_err")`` gives; None in files that hold none: the images'.
     image_name, time, time_start, time_stop, timecorr, exposure_time, cadenceno, quality,
     background, background_error, background_level, motion, motion_error,
     observatory_position : arrays
@@ -272,6 +275,7 @@ class PixelCube:
         Parameters
         ----------
         name : {'flux', 'flux_err', 'pixel_flags'}
+            Errors are those of the images, or measured ones, see `noise`.
         region : Window, optional
             Science pixels, inside `window`; all of them if left out.
         cadences : slice, optional
@@ -292,7 +296,11 @@ class PixelCube:
             raise ValueError(f"{region.as_list()} leaves the window {self.window.as_list()}")
         rows, columns = region.slices_in(self.window)
         try:
-            return self._file[name][cadences, rows, columns]
+            values = self._file[name][cadences, rows, columns]
+            if name == "flux_err" and self.noise is not None:
+                flux = self._file["flux"][cadences, rows, columns]
+                return self.noise.errors(values, flux, region)
+            return values
         except OSError as err:
             for block, _ in self._blocks():
                 with open_block(block) as file:  # tells which one is damaged
@@ -375,6 +383,8 @@ class PixelCube:
         self.attributes = dict(self._file.attrs)
         self.ccd_id = CcdId.from_string(str(self.attributes["ccd"]))
         self.window = Window(*map(int, self.attributes["window"]))
+        noise = self.attributes.get("noise")
+        self.noise = NoiseModel.from_json(str(noise)) if noise else None
         self.time: NDArray[np.float64] = self._part("time")
         self.time_start: NDArray[np.float64] = self._part("time_start")
         self.time_stop: NDArray[np.float64] = self._part("time_stop")

@@ -1,0 +1,111 @@
+"""Error bars and zero points on real cutouts.
+
+    python benchmarks/errors.py
+
+runs all steps over the cutouts in ../shared/realdata, CCD by CCD, and compares the stated errors
+of the light curves with their scatter (second differences: what a star does in an hour is no
+noise), by magnitude, and the zero points with 20.44.
+"""
+
+import argparse
+import itertools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from realdata import PROJECT, measure, prepare
+
+from tessphot_lib.core.errors import TessphotError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.images.cutout_files import find_cutouts
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.prf_fits import read_prf
+
+DATA = PROJECT.parent / "shared" / "realdata"
+FOLDERS = {  # of cutouts, with the stars on them and the folder of the mission's PRFs
+    "tesscut_s0008_cam3_ccd4": ("tic_ic2391.csv", "prf_s0004_cam3_ccd4"),
+    "stamps13": ("tic_more.csv", None),
+    "tesscut_more": ("tic_more.csv", None),
+    "sparse20": ("tic_more.csv", None),
+}
+METHODS = ("aperture", "linpsf")
+BINS = (4, 7, 9, 11, 12, 13, 14, 15, 16)  # [Tmag]
+MIN_IMAGES = 20
+
+
+def measure_ccd(
+    folder: Path, cutouts: Path, stars: Path, prf: Path | None, ccd_id: CcdId
+) -> pd.DataFrame:
+    """Measure the stars of a CCD by each method; print what is known of it as a whole."""
+    if not (folder / "prf.fits").exists():
+        prepare(folder, cutouts, stars, prf, ccd_id)
+    with PixelCube(folder / "pixels.hdf5") as cube:
+        n_images = cube.n_cadences
+    print(f"{ccd_id} ({cutouts.name}, {n_images} images)")
+    print(f"  zero point: {zero_point(folder / 'prf.fits')}")
+    if n_images < MIN_IMAGES:
+        return pd.DataFrame()
+    tables = []
+    for method in METHODS:
+        table = measure(folder, ccd_id, method)
+        tables.append(table.assign(method=method, ccd=str(ccd_id)))
+    return pd.concat(tables)
+
+
+def zero_point(path: Path) -> str:
+    """The zero point of a CCD, as text."""
+    prf = read_prf(path)
+    return f"{prf.zeropoint:.3f}, PRF {prf.source}"
+
+
+def by_magnitude(stars: pd.DataFrame) -> str:
+    """Stated error over scatter in bins of magnitude: median, and fraction within 0.8 to 1.25."""
+    lines = ["| Tmag | stars | error / scatter, median | 10 %, 90 % | within 0.8-1.25 |"]
+    lines.append("|---|---|---|---|---|")
+    for bright, faint in itertools.pairwise(BINS):
+        ratio = 1 / stars["excess"][(stars["tmag"] >= bright) & (stars["tmag"] < faint)]
+        if not ratio.size:
+            continue
+        low, middle, high = ratio.quantile([0.1, 0.5, 0.9])
+        inside = 100 * np.mean((ratio >= 0.8) & (ratio <= 1.25))
+        lines.append(
+            f"| {bright}-{faint} | {ratio.size} | {middle:.2f} | {low:.2f}, {high:.2f} "
+            f"| {inside:.0f} % |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DATA, help="../shared/realdata")
+    parser.add_argument("--folder", type=Path, help="kept: a second call only measures")
+    parser.add_argument("--only", nargs="*", help="CCDs, such as s0008-cam3-ccd4")
+    parser.add_argument("--list", action="store_true", help="each star, too")
+    arguments = parser.parse_args()
+    if not arguments.data.is_dir():
+        print(f"{arguments.data}: not there, nothing is measured")
+        return
+    tables = []
+    with tempfile.TemporaryDirectory() as scratch:
+        for name, (stars, prf) in FOLDERS.items():
+            cutouts = arguments.data / name
+            for ccd_id in sorted(find_cutouts(cutouts), key=str):
+                if arguments.only and str(ccd_id) not in arguments.only:
+                    continue
+                folder = (arguments.folder or Path(scratch)) / name / str(ccd_id)
+                given = arguments.data / stars, prf and arguments.data / prf, ccd_id
+                try:
+                    tables.append(measure_ccd(folder, cutouts, *given))
+                except TessphotError as err:
+                    print(f"{ccd_id}: {err}")
+    stars = pd.concat(tables)
+    if arguments.list:
+        print(stars.sort_values(["method", "tmag"]).to_string())
+    for method in METHODS:
+        print(f"\n{method}\n\n{by_magnitude(stars[stars['method'] == method])}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""How steep the light in an image is, from its pixels."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def image_slopes(image: NDArray) -> NDArray:
+    """Derivatives of an image by row and column.
+
+    Parameters
+    ----------
+    image : (n_rows, n_columns) array
+
+    Returns
+    -------
+    (2, n_rows, n_columns) float64 array
+        In units of the image per pixel: of fourth order where two pixels on each side are
+        known (of the narrow images of stars those of second order miss a sixth), else of
+        second, at edges of first; 0 where there is nothing to compare with.
+    """
+    slopes = np.zeros((2, *image.shape))
+    for axis in (0, 1):
+        values = np.moveaxis(image.astype(float), axis, 0)
+        if len(values) < 2:
+            continue
+        result = np.moveaxis(slopes[axis], axis, 0)
+        steps = values[1:] - values[:-1]
+        _fill(result[:-1], steps)  # one-sided, from either side
+        _fill(result[1:], steps)
+        _fill(result[1:-1], (steps[1:] + steps[:-1]) / 2)
+        if len(values) > 4:
+            near, far = values[3:-1] - values[1:-3], values[4:] - values[:-4]
+            _fill(result[2:-2], (8 * near - far) / 12)
+    return slopes
+
+
+def _fill(result: NDArray, better: NDArray) -> None:
+    """Put in what is known, in place."""
+    np.copyto(result, better, where=np.isfinite(better))

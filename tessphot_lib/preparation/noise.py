@@ -1,0 +1,266 @@
+"""The noise of a CCD's pixels, measured from some of them when all blocks are known."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.background_grid import BackgroundGrid
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.noise_model import N_OUTPUTS, NoiseModel, is_sane, output_of
+from tessphot_lib.core.slopes import image_slopes
+from tessphot_lib.io.products.block_hdf5 import CHUNK_SIDE, open_block
+from tessphot_lib.quality.pixel_noise import (
+    MIN_IMAGES,
+    PixelScatter,
+    SkyScatter,
+    background_factor,
+    fit_noise,
+    scatter_variance,
+    sky_scatter,
+    without_motion,
+)
+
+log = logging.getLogger(__name__)
+
+PIXELS_PER_OUTPUT = 10_240  # in pieces of at most `CHUNK_SIDE` x `CHUNK_SIDE`
+MAX_DIFFERENCES = 600  # second differences of each pixel, evenly spread over the sector
+REGULAR = 0.2  # by which the distance of images may differ from the usual one, relative
+QUIET_FACTOR = 1.5  # times the median background: brighter images have scattered light
+MIN_FACTOR, MAX_FACTOR = 0.3, 20.0  # of the errors of backgrounds
+MOSTLY_BROKEN = 0.5  # of the stated errors: none of them is believed
+
+
+@dataclass
+class NoiseScatter:
+    """What the pieces of a CCD show.
+
+    ``quiet`` and ``lit`` are of images without and with scattered light.
+    """
+
+    pixels: list[PixelScatter] = field(default_factory=list)
+    quiet: list[SkyScatter] = field(default_factory=list)
+    lit: list[SkyScatter] = field(default_factory=list)
+    n_broken: int = 0
+    n_errors: int = 0
+
+
+def measure_noise(
+    blocks: list[Path],
+    images: dict[str, NDArray],
+    average: NDArray,
+    grid: BackgroundGrid,
+    ccd_id: CcdId,
+    *,
+    length: float,
+    read_noise: Sequence[float] | None,
+    is_good: NDArray,
+    choice: str,
+) -> tuple[NoiseModel, NDArray]:
+    """Find the noise model of a CCD, and what the errors of its backgrounds are worth.
+
+    Parameters
+    ----------
+    blocks : list of Path
+        In time order.
+    images : dict
+        ``time``, ``background``, ``background_error``, ``background_level``, ``motion``,
+        ``motion_error`` of all.
+    average : (n_rows, n_columns) array
+        Average image [e-/s].
+    grid : BackgroundGrid
+        What the backgrounds are of.
+    ccd_id : CcdId
+        For messages.
+    length : float
+        From the start to the end of an image [s].
+    read_noise : sequence of 4 float, optional
+        Of outputs A to D, by the headers of the images [e- per exposure].
+    is_good : (n_images,) bool array
+    choice : {'auto', 'images', 'pixels'}
+        ``prepare.flux_errors``.
+
+    Returns
+    -------
+    model : NoiseModel
+    factor : (n_images,) array
+        For the errors of the backgrounds of each image; 1 where nothing is known.
+    """
+    expected = NoiseModel.expected(length, read_noise)
+    middle = _middle_images(images["time"], is_good)
+    seen = NoiseScatter()
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_block(block)) for block in blocks]
+        for piece in _pieces(grid):
+            cut = piece.slices_in(grid.window)
+            pixels = [_read(files, name, cut) for name in ("flux", "flux_err")]
+            _look_at(piece, middle, *pixels, images, average, grid, expected, seen)
+    fitted = fit_noise(PixelScatter.joined(seen.pixels), expected)
+    broken = seen.n_broken / max(seen.n_errors, 1)
+    model = replace(
+        _chosen(fitted, expected, broken, choice),
+        broken=broken,
+        motion_seen=_measured_motion(images, middle, grid.window),
+    )
+    log.info(
+        "%s: noise of pixels by %s: %.4f + %.3g F; stated / measured %.2f (sky), %.2f (bright); "
+        "%.2g %% of the stated ones are none",
+        *(ccd_id, model.source, float(np.mean(model.read)), model.photon),
+        *(model.faint, model.bright, 100 * broken),
+    )
+    return model, _background_factors(images, is_good, seen)
+
+
+def _chosen(
+    fitted: NoiseModel | None, expected: NoiseModel, broken: float, choice: str
+) -> NoiseModel:
+    """The model, with whose errors count in ``source``."""
+    if choice == "images":
+        return replace(fitted or expected, source="images")
+    if fitted is not None:
+        return replace(fitted, source="pixels") if choice == "pixels" else fitted
+    is_believed = choice == "auto" and broken < MOSTLY_BROKEN
+    return replace(expected, source="images" if is_believed else "formula")
+
+
+def _middle_images(time: NDArray, is_good: NDArray) -> NDArray:
+    """Good images with good ones right before and after them, (n,) int."""
+    if len(time) < 3:
+        return np.zeros(0, dtype=int)
+    steps = np.diff(time)
+    regular = np.abs(steps - np.median(steps)) <= REGULAR * np.median(steps)
+    three = is_good[:-2] & is_good[1:-1] & is_good[2:] & regular[:-1] & regular[1:]
+    middle = np.flatnonzero(three) + 1
+    return middle[:: max(1, -(-len(middle) // MAX_DIFFERENCES))]
+
+
+def _read(files: list[h5py.File], name: str, cut: tuple[slice, slice]) -> NDArray:
+    """Read some pixels of all images, (n_images, n_rows, n_columns)."""
+    return np.concatenate([file[name][(slice(None), *cut)] for file in files])
+
+
+def _pieces(grid: BackgroundGrid) -> list[Window]:
+    """Some pieces of the CCD, as many of each output, evenly spread."""
+    by_output: list[list[Window]] = [[] for _ in range(N_OUTPUTS)]
+    whole = grid.window
+    for part in grid.windows:
+        for row in range(_aligned(part.row0, whole.row0), part.row1, CHUNK_SIDE):
+            for column in range(_aligned(part.column0, whole.column0), part.column1, CHUNK_SIDE):
+                piece = Window(row, row + CHUNK_SIDE, column, column + CHUNK_SIDE).intersect(part)
+                if piece is not None:
+                    by_output[int(output_of(piece)[0])].append(piece)
+    chosen = []
+    for pieces in by_output:
+        if not pieces:
+            continue
+        n_pixels = np.mean([piece.shape[0] * piece.shape[1] for piece in pieces])
+        n_kept = min(len(pieces), max(1, int(PIXELS_PER_OUTPUT / n_pixels)))
+        # Golden-section steps: evenly spread over rows and columns, the same ones each time.
+        order = (np.arange(n_kept) * 0.6180339887 + 0.5) % 1.0 * len(pieces)
+        chosen += [pieces[number] for number in np.unique(order.astype(int))]
+    return chosen
+
+
+def _aligned(start: int, origin: int) -> int:
+    """The last multiple of `CHUNK_SIDE` from the origin that is not after the start."""
+    return start - (start - origin) % CHUNK_SIDE
+
+
+def _look_at(
+    piece: Window,
+    middle: NDArray,
+    flux: NDArray,
+    stated: NDArray,
+    images: dict[str, NDArray],
+    average: NDArray,
+    grid: BackgroundGrid,
+    expected: NoiseModel,
+    seen: NoiseScatter,
+) -> None:
+    """Measure the scatter of the pixels of a piece, and add it to what is known."""
+    is_there = np.isfinite(flux)
+    seen.n_errors += int(is_there.sum())
+    seen.n_broken += int((is_there & ~is_sane(stated, expected.sigma(flux, piece))).sum())
+    if middle.size < MIN_IMAGES:
+        return
+    second = flux[middle - 1].astype(float) - 2 * flux[middle] + flux[middle + 1]
+    # Backgrounds are linear in their models.
+    second -= grid.evaluate(_second_difference(images["background"], middle), piece)
+    second, flux, stated = (
+        values.reshape(len(middle), -1) for values in (second, flux[middle], stated[middle])
+    )
+    level = images["background_level"][middle]
+    quiet = level <= QUIET_FACTOR * np.nanmedian(level)
+    light = average[piece.slices_in(grid.window)].ravel().astype(float)
+    error = grid.error_at(images["background_error"], *np.array(piece.middle).reshape(2, 1))
+    for chosen, sky in ((quiet, seen.quiet), (~quiet, seen.lit)):
+        if chosen.sum() >= MIN_IMAGES:
+            found = sky_scatter(second[chosen], light, float(np.nanmedian(error[middle[chosen]])))
+            sky += [found] if found is not None else []
+    if quiet.sum() < MIN_IMAGES:
+        return
+    moved = _second_difference(images["motion"], middle[quiet])
+    d_row, d_column = displacement(moved, *np.array(piece.middle).reshape(2, 1))
+    whole = np.isfinite(second[quiet]).all(axis=0)
+    rest = np.where(whole, second[quiet], np.nan)
+    rest[:, whole], gain = without_motion(rest[:, whole], d_row[:, 0], d_column[:, 0])
+    around = piece.widened(2, grid.window)
+    shared = max(seen.quiet[-1].covariance, 0.0) if seen.quiet else 0.0
+    seen.pixels.append(
+        PixelScatter(
+            _medians(flux[quiet]),
+            scatter_variance(rest) / gain - shared,
+            np.hypot(*image_slopes(average[around.slices_in(grid.window)]))[
+                piece.slices_in(around)
+            ].ravel(),
+            np.broadcast_to(output_of(piece), piece.shape).ravel(),
+            _medians(stated[quiet]),
+            np.full(light.shape, int(quiet.sum())),
+        )
+    )
+
+
+def _medians(values: NDArray) -> NDArray:
+    """Median of each column's known values; NaN without any."""
+    known = np.isfinite(values).any(axis=0)
+    result = np.full(values.shape[1], np.nan)
+    result[known] = np.nanmedian(np.where(np.isfinite(values), values, np.nan)[:, known], axis=0)
+    return result
+
+
+def _measured_motion(images: dict[str, NDArray], middle: NDArray, window: Window) -> float:
+    """The measured motion from image to image, its errors taken off, per axis [pixels]."""
+    if middle.size < MIN_IMAGES:
+        return 0.0
+    moved = _second_difference(images["motion"], middle)
+    axes = displacement(moved, *np.array(window.middle).reshape(2, 1))
+    variance = np.mean([scatter_variance(one)[0] for one in axes])
+    errors = images["motion_error"][middle]
+    error = float(np.nanmedian(errors)) if np.isfinite(errors).any() else 0.0
+    return float(np.sqrt(max(variance - error**2, 0.0))) if np.isfinite(variance) else 0.0
+
+
+def _second_difference(values: NDArray, middle: NDArray) -> NDArray:
+    """What images have less than their neighbors, along the first axis, twice."""
+    before, here, after = (values[middle + step].astype(float) for step in (-1, 0, 1))
+    return before - 2 * here + after
+
+
+def _background_factors(
+    images: dict[str, NDArray], is_good: NDArray, seen: NoiseScatter
+) -> NDArray:
+    """Factors for the errors of the backgrounds; those of scattered light are not lowered."""
+    level = images["background_level"]
+    typical = np.nanmedian(level[is_good]) if np.isfinite(level[is_good]).any() else np.nan
+    with np.errstate(invalid="ignore"):
+        lit = level > QUIET_FACTOR * typical
+    quiet_factor, lit_factor = background_factor(seen.quiet), background_factor(seen.lit)
+    quiet_factor = 1.0 if np.isnan(quiet_factor) else np.clip(quiet_factor, MIN_FACTOR, MAX_FACTOR)
+    lit_factor = 1.0 if np.isnan(lit_factor) else np.clip(lit_factor, 1.0, MAX_FACTOR)
+    return np.where(lit, max(lit_factor, quiet_factor), quiet_factor)

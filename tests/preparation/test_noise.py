@@ -1,0 +1,168 @@
+"""The noise of pixels from the blocks of a CCD, from known noise."""
+
+import itertools
+
+import numpy as np
+import pytest
+from pixel_cube import CCD
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.io.products.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, write_block
+from tessphot_lib.preparation.noise import measure_noise
+
+# On outputs A and B; its borders are no multiples of anything.
+WINDOW = Window(203, 273, 480, 552)
+GRID = Mesh.over(WINDOW, 64)
+N_IMAGES, SKY = 70, 150.0
+TRUE = NoiseModel((0.0303, 0.0166, 0.02, 0.02), 6.1e-4, "images")
+
+
+def stars(d_row=0.0, d_column=0.0):
+    """Light of some stars of 100 to 30,000 e-/s, moved."""
+    rng = np.random.default_rng(8)
+    rows, columns = np.indices(WINDOW.shape)
+    light = np.zeros(WINDOW.shape)
+    for flux in np.geomspace(100, 3e4, 14):
+        row, column = rng.uniform(2, 68, 2)
+        distance = (rows - row - d_row) ** 2 + (columns - column - d_column) ** 2
+        light += flux * np.exp(-distance / 1.6) / (1.6 * np.pi)
+    return light
+
+
+class Sector:
+    """Images with known noise, in blocks."""
+
+    def __init__(self, folder, *, stated=lambda sigma: sigma, shared=0.0, jitter=0.0, cuts=(30,)):
+        rng = np.random.default_rng(3)
+        self.motion = np.zeros((N_IMAGES, 6))
+        self.motion[:, [0, 3]] = jitter * rng.normal(size=(N_IMAGES, 2))
+        sky = SKY + 3 * np.sin(np.arange(N_IMAGES) / 9)
+        light = np.array([stars(*move) for move in self.motion[:, [0, 3]]])
+        clean = light + sky[:, None, None]
+        sigma = TRUE.sigma(clean, WINDOW).astype(float)
+        flux = clean + sigma * rng.normal(size=clean.shape)
+        flux += shared * rng.normal(size=(N_IMAGES, 1, 1))
+        self.average, self.sigma = light.mean(axis=0), sigma
+        self.images = {
+            "time": 1683.0 + np.arange(N_IMAGES) / 48,
+            "background": sky[:, None, None] + np.zeros((N_IMAGES, *GRID.shape)),
+            "background_error": np.full((N_IMAGES, *GRID.shape), 0.05),
+            "background_level": sky,
+            "motion": self.motion,
+            "motion_error": np.full(N_IMAGES, 1e-4),
+        }
+        err = stated(sigma).astype(np.float32)
+        self.blocks = []
+        edges = [0, *cuts, N_IMAGES]
+        for first, last in itertools.pairwise(edges):
+            cubes = CubeBuffer(WINDOW, last - first, 0.0)
+            for index in range(first, last):
+                cubes.put(index - first, flux[index].astype(np.float32), err[index])
+            self.blocks.append(folder / f"{first}-{last}.hdf5")
+            zeros = np.zeros(WINDOW.shape)
+            columns = {name: np.arange(last - first) for name in IMAGE_COLUMNS}
+            more = {"images": columns, "motion_stars": {}, "attributes": {}}
+            write_block(self.blocks[-1], cubes, CCD, flux_sum=zeros, flux_count=zeros, **more)
+
+    def measure(self, **changed):
+        is_good = np.ones(N_IMAGES, dtype=bool)
+        given = {"length": 1800.0, "read_noise": None, "is_good": is_good, "choice": "auto"}
+        return measure_noise(self.blocks, self.images, self.average, GRID, CCD, **(given | changed))
+
+    def ratio(self, model):
+        """Errors by the model over the true ones, in sky and in bright pixels of each output."""
+        flux = (self.average + SKY)[None]
+        found = (model.sigma(flux, WINDOW) / TRUE.sigma(flux, WINDOW))[0]
+        faint, bright = self.average < 5, self.average > 300
+        left = np.arange(WINDOW.column0, WINDOW.column1) < 512
+        return [
+            np.median(found[:, left][faint[:, left]]),
+            np.median(found[:, ~left][faint[:, ~left]]),
+            np.median(found[bright]),
+        ]
+
+
+def test_right_errors_are_believed(tmp_path):
+    sector = Sector(tmp_path)
+    model, factor = sector.measure()
+    assert model.source == "images"
+    assert (model.faint, model.bright) == (pytest.approx(1, abs=0.02), pytest.approx(1, abs=0.03))
+    assert model.broken == 0
+    np.testing.assert_allclose(sector.ratio(model), 1, atol=0.03)
+    assert (factor == factor[0]).all() and factor[0] < 1  # the backgrounds are exact
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        lambda sigma: 0.5 * sigma,
+        lambda sigma: 2 * sigma,
+        lambda sigma: np.hypot(sigma, 0.45),
+        lambda sigma: 0 * sigma,
+        lambda sigma: np.full_like(sigma, 1.0),
+        lambda sigma: np.full_like(sigma, np.nan),
+        lambda sigma: np.full_like(sigma, 1e20),
+    ],
+    ids=["half", "double", "offset", "zero", "constant", "NaN", "sentinel"],
+)
+def test_wrong_errors_are_replaced_by_the_scatter(tmp_path, stated):
+    sector = Sector(tmp_path, stated=stated)
+    model, _ = sector.measure()
+    assert model.source == "pixels"
+    np.testing.assert_allclose(sector.ratio(model), 1, atol=0.03)
+    truth = float(np.median(stated(sector.sigma) / sector.sigma))
+    assert model.faint == pytest.approx(truth, rel=0.05, nan_ok=True)
+    assert model.broken == pytest.approx(float(not 0.2 < truth < 5), abs=0.02)
+
+
+def test_motion_that_is_not_measured_is_told_from_noise(tmp_path):
+    sector = Sector(tmp_path, jitter=0.004)
+    known, _ = sector.measure()
+    assert known.motion < 0.0015
+    assert known.motion_seen == pytest.approx(0.004, rel=0.3)
+    np.testing.assert_allclose(sector.ratio(known), 1, atol=0.04)
+    sector.images["motion"] = np.full((N_IMAGES, 6), np.nan)
+    unknown, _ = sector.measure()
+    assert unknown.motion == pytest.approx(0.004, rel=0.35)
+    assert unknown.motion_seen == 0
+    np.testing.assert_allclose(sector.ratio(unknown), 1, atol=0.05)
+
+
+def test_errors_of_backgrounds_are_what_sky_pixels_share(tmp_path):
+    _, factor = Sector(tmp_path, shared=0.2).measure()
+    np.testing.assert_allclose(factor, 4.0, rtol=0.25)  # 0.2 e-/s where 0.05 is stated
+
+
+def test_the_noise_does_not_depend_on_the_blocks(tmp_path):
+    folders = [tmp_path / name for name in ("one", "many")]
+    for folder in folders:
+        folder.mkdir()
+    one = Sector(folders[0], cuts=()).measure()
+    many = Sector(folders[1], cuts=(1, 3, 30, 31, 69)).measure()
+    assert one[0] == many[0]
+    np.testing.assert_array_equal(one[1], many[1])
+
+
+def test_few_images_say_nothing(tmp_path):
+    sector = Sector(tmp_path)
+    few = np.zeros(N_IMAGES, dtype=bool)
+    few[4:12] = True
+    model, factor = sector.measure(is_good=few)
+    assert (model.source, model.n_pixels) == ("images", 0)
+    np.testing.assert_array_equal(factor, 1)
+
+
+def test_few_images_with_errors_of_zero_get_photon_and_read_noise(tmp_path):
+    sector = Sector(tmp_path, stated=np.zeros_like)
+    model, _ = sector.measure(is_good=np.zeros(N_IMAGES, dtype=bool))
+    assert (model.source, model.broken) == ("formula", 1.0)
+    assert model.read == NoiseModel.expected(1800.0).read
+
+
+@pytest.mark.parametrize(("choice", "source"), [("images", "images"), ("pixels", "pixels")])
+def test_whose_errors_count_can_be_chosen(tmp_path, choice, source):
+    stated = {"images": lambda sigma: 2 * sigma, "pixels": lambda sigma: sigma}[choice]
+    model, _ = Sector(tmp_path, stated=stated).measure(choice=choice)
+    assert model.source == source
