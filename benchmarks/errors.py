@@ -56,7 +56,10 @@ def measure_ccd(
 def zero_point(path: Path) -> str:
     """The zero point of a CCD, as text."""
     prf = read_prf(path)
-    return f"{prf.zeropoint:.3f}, PRF {prf.source}"
+    return (
+        f"{prf.zeropoint:.3f} +- {prf.zeropoint_error:.3f}, {prf.zeropoint_stars} stars, "
+        f"PRF {prf.source[:12]}"
+    )
 
 
 def by_magnitude(stars: pd.DataFrame) -> str:

@@ -16,6 +16,8 @@ SPEED_OF_LIGHT_AU_PER_DAY = 173.1446326846693
 SPEED_OF_LIGHT_KM_PER_S = 299792.458
 
 TMAG_ZEROPOINT = 20.44  # [mag] Tmag of a star that gives 1 e-/s (Sullivan et al. 2015; Handbook)
+ZEROPOINT_ERROR = 0.05  # [mag] of the zero point where no star tells
+ZEROPOINT_WARNING = 0.1  # [mag] off the mission's, from which it is told
 SATURATION_TMAG = 6.8  # stars brighter than this bleed along columns
 READ_NOISE = 9.0  # [e-] per pixel and 2-s frame; 7-11 in the headers
 FRAME_TIME = 2.0  # [s] one read-out

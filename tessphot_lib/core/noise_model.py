@@ -12,12 +12,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import FRAME_TIME, READ_NOISE
 from tessphot_lib.core.geometry import Window
 
 N_OUTPUTS, OUTPUT_COLUMNS = 4, 512  # A to D, [columns]
-FRAME_TIME, INT_TIME = 2.0, 1.98  # [s] of an exposure, and the part that collects light
+INT_TIME = 1.98  # [s] of an exposure that collects light
 TRIMMED = 1.026**2  # variance after the brightest and faintest of ten exposures are left out
-READ_NOISE = 8.5  # [e-] per pixel and exposure; 7.3 to 10.1 in the headers of images
 SAMPLE_STEP = 8  # of the rows and columns of an image, for a look at its errors
 SANE = (0.2, 5.0)  # stated over expected error: what is beyond is no error of a pixel
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import ZEROPOINT_ERROR
 from tessphot_lib.core.errors import InputDataError
 
 
@@ -38,6 +39,10 @@ class Prf:
         [mag] Tmag of a star whose whole light is 1 e-/s.
     source : str
         Where it is from.
+    zeropoint_error : float
+        [mag] 1 sigma.
+    zeropoint_stars : int
+        Number of stars that the zero point is measured from; 0: the mission's is assumed.
     """
 
     node_row: NDArray
@@ -50,6 +55,8 @@ class Prf:
     error: NDArray
     zeropoint: float
     source: str
+    zeropoint_error: float = ZEROPOINT_ERROR
+    zeropoint_stars: int = 0
 
     def __post_init__(self) -> None:
         expected = len(self.node_row), len(self.node_column)

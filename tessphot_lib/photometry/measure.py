@@ -79,7 +79,7 @@ def measure_stars(
         frame=StarFrame.of(cube, targets.stars),
         quality=quality_of(cube, targets, fluxes),
         correction=correction,
-        template=make_template(cube, output_settings, correction),
+        template=make_template(cube, output_settings, correction, targets.prf),
         settings=settings,
         sky_of=sky_lookup(cube, targets.neighbors, tile),
         path_of=path_of,

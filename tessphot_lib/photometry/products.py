@@ -20,6 +20,7 @@ from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, LightCurve, Stamp, StarFluxes
 from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import NEGATIVE_FLUX, NO_GOOD_CADENCE, NO_NUMBERS
 from tessphot_lib.io.products.lightcurve_fits import light_curve_name, write_light_curve
@@ -253,6 +254,7 @@ def make_template(
     cube: PixelCube,
     output_settings: OutputSettings,
     correction: Correction,
+    prf: Prf,
 ) -> LightCurveTemplate:
     """Prepare what the files of all stars of a CCD share."""
     image_header = json.loads(str(cube.attributes["image_header"]))
@@ -271,6 +273,9 @@ def make_template(
             "EPHEMSRC": str(cube.attributes["position_source"]),
             "TIMEERR": float(f"{cube.attributes['time_error']:.3g}"),
             "TIMESHFT": round(float(cube.attributes["time_shift"]), 4),
+            "ZEROPNT": (round(prf.zeropoint, 4), "[mag] Tmag of a star of 1 e-/s"),
+            "ZPERR": (round(prf.zeropoint_error, 4), "[mag] its 1-sigma error"),
+            "ZPSTARS": (prf.zeropoint_stars, "stars it is measured from; 0: assumed"),
             **(error_cards(cube.noise) if cube.noise is not None else {}),
         },
     )

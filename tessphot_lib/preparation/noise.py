@@ -22,6 +22,7 @@ from tessphot_lib.quality.pixel_noise import (
     SkyScatter,
     background_factor,
     fit_noise,
+    median_of_known,
     scatter_variance,
     sky_scatter,
     without_motion,
@@ -195,35 +196,54 @@ def _look_at(
     second, flux, stated = (
         values.reshape(len(middle), -1) for values in (second, flux[middle], stated[middle])
     )
-    level = images["background_level"][middle]
-    quiet = level <= QUIET_FACTOR * np.nanmedian(level)
     light = average[piece.slices_in(grid.window)].ravel().astype(float)
-    error = grid.error_at(images["background_error"], *np.array(piece.middle).reshape(2, 1))
-    for chosen, sky in ((quiet, seen.quiet), (~quiet, seen.lit)):
-        if chosen.sum() >= MIN_IMAGES:
-            found = sky_scatter(second[chosen], light, float(np.nanmedian(error[middle[chosen]])))
-            sky += [found] if found is not None else []
+    there = np.flatnonzero(np.isfinite(light))
+    if not there.size:
+        return
+    # A pixel that is there: a patch need not hold the middle of the window around it.
+    row, column = np.unravel_index(there[[len(there) // 2]], piece.shape)
+    at = row + piece.row0, column + piece.column0
+    quiet = _see_sky(second, light, middle, at, images, grid, seen)
     if quiet.sum() < MIN_IMAGES:
         return
-    moved = _second_difference(images["motion"], middle[quiet])
-    d_row, d_column = displacement(moved, *np.array(piece.middle).reshape(2, 1))
+    d_row, d_column = displacement(_second_difference(images["motion"], middle[quiet]), *at)
     whole = np.isfinite(second[quiet]).all(axis=0)
     rest = np.where(whole, second[quiet], np.nan)
     rest[:, whole], gain = without_motion(rest[:, whole], d_row[:, 0], d_column[:, 0])
     around = piece.widened(2, grid.window)
+    slopes = np.hypot(*image_slopes(average[around.slices_in(grid.window)]))
     shared = max(seen.quiet[-1].covariance, 0.0) if seen.quiet else 0.0
     seen.pixels.append(
         PixelScatter(
             _medians(flux[quiet]),
             scatter_variance(rest) / gain - shared,
-            np.hypot(*image_slopes(average[around.slices_in(grid.window)]))[
-                piece.slices_in(around)
-            ].ravel(),
+            slopes[piece.slices_in(around)].ravel(),
             np.broadcast_to(output_of(piece), piece.shape).ravel(),
             _medians(stated[quiet]),
             np.full(light.shape, int(quiet.sum())),
         )
     )
+
+
+def _see_sky(
+    second: NDArray,
+    light: NDArray,
+    middle: NDArray,
+    at: tuple[NDArray, NDArray],
+    images: dict[str, NDArray],
+    grid: BackgroundGrid,
+    seen: NoiseScatter,
+) -> NDArray:
+    """Add what the sky of a piece scatters by; returns which of the images are quiet, bool."""
+    level = images["background_level"][middle]
+    with np.errstate(invalid="ignore"):
+        quiet = level <= QUIET_FACTOR * median_of_known(level)
+    error = grid.error_at(images["background_error"], *at)[middle]
+    for chosen, sky in ((quiet, seen.quiet), (~quiet, seen.lit)):
+        if chosen.sum() >= MIN_IMAGES:
+            found = sky_scatter(second[chosen], light, median_of_known(error[chosen]))
+            sky += [found] if found is not None else []
+    return quiet
 
 
 def _medians(values: NDArray) -> NDArray:
@@ -241,8 +261,7 @@ def _measured_motion(images: dict[str, NDArray], middle: NDArray, window: Window
     moved = _second_difference(images["motion"], middle)
     axes = displacement(moved, *np.array(window.middle).reshape(2, 1))
     variance = np.mean([scatter_variance(one)[0] for one in axes])
-    errors = images["motion_error"][middle]
-    error = float(np.nanmedian(errors)) if np.isfinite(errors).any() else 0.0
+    error = np.nan_to_num(median_of_known(images["motion_error"][middle]))
     return float(np.sqrt(max(variance - error**2, 0.0))) if np.isfinite(variance) else 0.0
 
 
@@ -257,7 +276,7 @@ def _background_factors(
 ) -> NDArray:
     """Factors for the errors of the backgrounds; those of scattered light are not lowered."""
     level = images["background_level"]
-    typical = np.nanmedian(level[is_good]) if np.isfinite(level[is_good]).any() else np.nan
+    typical = median_of_known(level[is_good])
     with np.errstate(invalid="ignore"):
         lit = level > QUIET_FACTOR * typical
     quiet_factor, lit_factor = background_factor(seen.quiet), background_factor(seen.lit)

@@ -78,6 +78,12 @@ class SkyScatter:
     stated: float
 
 
+def median_of_known(values: NDArray) -> float:
+    """Median of the finite values; NaN without any."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else np.nan
+
+
 def scatter_variance(second: NDArray) -> NDArray:
     """Variance of the noise by robust scatter of second differences, along the first axis.
 
@@ -154,6 +160,7 @@ def sky_scatter(second: NDArray, light: NDArray, stated: float) -> SkyScatter | 
 
 def background_factor(pieces: list[SkyScatter]) -> float:
     """By what factor stated errors of backgrounds are to be multiplied; NaN: not known."""
+    pieces = [piece for piece in pieces if np.isfinite([piece.covariance, piece.stated]).all()]
     if not pieces:
         return np.nan
     seen = np.median([piece.covariance for piece in pieces])
@@ -216,8 +223,7 @@ def _robust_fit(
     steep = design[:, -1] > np.quantile(design[:, -1], 0.9)
     with np.errstate(divide="ignore", invalid="ignore"):
         excess = (pixels.variance - typical)[steep] / design[steep, -1]
-    if np.isfinite(excess).any():
-        solution[-1] = max(float(np.nanmedian(excess)), 0.0)
+    solution[-1] = max(float(np.nan_to_num(median_of_known(excess))), 0.0)
     for _ in range(N_ROUNDS):
         moved = design[:, -1] * solution[-1]
         still = np.maximum(design[:, :-1] @ solution[:-1], 1e-3 * typical)

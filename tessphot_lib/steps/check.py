@@ -12,6 +12,7 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.star_warnings import UNEXPECTED
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
+from tessphot_lib.report.ccd_lines import ccd_lines
 from tessphot_lib.report.run_record import write_run_record
 from tessphot_lib.report.summary import MAX_NAMED, not_measured_lines, summary
 
@@ -27,6 +28,7 @@ def run_check(
     not_measured: Sequence[Path] = (),
     ffi_tables: Sequence[Path] = (),
     pixels: Sequence[Path] = (),
+    prfs: Sequence[Path] = (),
     config: Mapping[str, Any],
     began: Path | None = None,
 ) -> None:
@@ -42,6 +44,8 @@ def run_check(
         Stars that were asked for; empty: all.
     not_measured : sequence of Path
         ``not_measured.ecsv`` of each CCD of cutouts.
+    prfs : sequence of Path
+        ``prf.fits`` of each CCD, in the order of ``pixels``.
     ffi_tables, pixels, config, began
         See `tessphot_lib.report.run_record.write_run_record`.
 
@@ -59,6 +63,7 @@ def run_check(
     if tic_ids:
         stars = stars[stars["tic_id"].isin(tic_ids)]
     text = summary(stars, todo, tic_ids) + "".join(map(not_measured_lines, not_measured))
+    text += ccd_lines(pixels, prfs)
     of_run = {"ffi_tables": ffi_tables, "pixels": pixels, "config": config, "began": began}
     write_run_record(output_record, stars, **of_run)
     with complete_file(output_summary) as partial:

@@ -4,6 +4,9 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from numpy.typing import NDArray
+
+from tessphot_lib.core.constants import TMAG_ZEROPOINT, ZEROPOINT_WARNING
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.provenance import provenance
@@ -16,6 +19,7 @@ from tessphot_lib.prf.evaluate import prf_from_samples
 from tessphot_lib.prf.fit import fit_field, fit_prf
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.stars import StarField, choose_prf_stars
+from tessphot_lib.prf.zeropoint import choose_zeropoint_stars, with_zeropoint
 
 log = logging.getLogger(__name__)
 
@@ -39,37 +43,50 @@ def run_prf(
         If the mission's files are asked for and not found, or cannot be read.
     """
     inputs = [pixels, catalog]
+    field = _field(pixels, catalog)
+    stars = choose_prf_stars(
+        field,
+        bright_limit=settings.bright_limit,
+        faint_limit=settings.faint_limit,
+        max_stars=settings.n_stars,
+    )
     if settings.source == "spoc":
         from tessphot_lib.io.mission.prf_spoc import find_spoc_prf, read_spoc_prf  # heavy
 
-        inputs = paths = find_spoc_prf(Path(str(settings.folder)).expanduser(), ccd_id)
-        read = read_spoc_prf(paths)
+        paths = find_spoc_prf(Path(str(settings.folder)).expanduser(), ccd_id)
+        inputs, read = [*inputs, *paths], read_spoc_prf(paths)
         source = f"spoc: {paths[0].name}"[:68]
         prf = prf_from_samples(read.row, read.column, read.samples, read.per_pixel, source=source)
     elif settings.source == "generic":
-        prf, inputs = generic_prf(), []
+        prf = generic_prf()
     else:
-        prf = _from_data(pixels, catalog, settings)
-    log.info("%s: PRF from %s, zero point %.3f mag", ccd_id, prf.source, prf.zeropoint)
+        prf = _from_data(field, stars)
+    limits = {"bright_limit": settings.bright_limit, "faint_limit": settings.faint_limit}
+    prf = with_zeropoint(prf, field, choose_zeropoint_stars(field, **limits))
+    zeropoint = f"{prf.zeropoint:.3f} +- {prf.zeropoint_error:.3f} mag"
+    log.info(
+        "%s: PRF from %s, zero point %s, %d stars",
+        *(ccd_id, prf.source, zeropoint, prf.zeropoint_stars),
+    )
+    if abs(prf.zeropoint - TMAG_ZEROPOINT) > ZEROPOINT_WARNING:
+        log.warning("zero point %s, %.2f expected", zeropoint, TMAG_ZEROPOINT)
     made_by = provenance({"prf": settings.as_mapping()}, inputs)
     write_prf(output, prf, ccd_id, attributes=made_by)
 
 
-def _from_data(pixels: Path, catalog: Path, settings: PrfSettings) -> Prf:
-    """Fit the PRF to the average image."""
+def _field(pixels: Path, catalog: Path) -> StarField:
+    """The average image with the stars of the catalog."""
     stars, _ = read_catalog(catalog)
     with PixelCube(pixels) as cube:
         window, image = cube.window, cube.average_image(cube.window).astype(float)
         places = average_places(cube, stars)
         scale = float(cube.attributes["mask_radius_scale"])
     tmag = stars["tmag"].to_numpy(dtype=float)
-    field = StarField.of_image(image, window, *places, tmag, mask_radius_scale=scale)
-    chosen = choose_prf_stars(
-        field,
-        bright_limit=settings.bright_limit,
-        faint_limit=settings.faint_limit,
-        max_stars=settings.n_stars,
-    )
+    return StarField.of_image(image, window, *places, tmag, mask_radius_scale=scale)
+
+
+def _from_data(field: StarField, chosen: NDArray) -> Prf:
+    """Fit the PRF to the average image."""
     fitted = fit_field(field, chosen)
     level = replace(field, image=field.image - fitted.sky)
     prf = fit_prf(level, chosen, start=fitted.prf, scene=fitted.scene)

@@ -24,12 +24,12 @@ def test_variance_is_read_noise_of_the_output_and_photons():
 
 
 def test_expected_noise_of_half_an_hour():
-    # 900 exposures of 1.98 s, 8.5 e- each, and the 2.6 % that dropping two of ten costs.
+    # 900 exposures of 1.98 s, 9 e- each, and the 2.6 % that dropping two of ten costs.
     model = NoiseModel.expected(1800.0)
     sky = model.sigma(np.full((1, 1), 150.0), Window(0, 1, 0, 1))[0, 0]
-    assert sky == pytest.approx(1.026 * np.sqrt(150 / 1782 + 900 * 72.25 / 1782**2), rel=1e-5)
+    assert sky == pytest.approx(1.026 * np.sqrt(150 / 1782 + 900 * 81 / 1782**2), rel=1e-5)
     assert model.source == "formula"
-    noisy = NoiseModel.expected(1800.0, [17.0, 8.5, 8.5, 8.5])
+    noisy = NoiseModel.expected(1800.0, [18.0, 9.0, 9.0, 9.0])
     assert noisy.read[0] == pytest.approx(4 * model.read[0])
     assert noisy.read[1:] == pytest.approx(model.read[1:])
 

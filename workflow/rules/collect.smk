@@ -36,6 +36,7 @@ rule check:
         not_measured=plan.not_measured,
         ffi_tables=plan.of_each_ccd("ffis.ecsv"),
         pixels=plan.of_each_ccd("pixels.hdf5"),
+        prfs=plan.of_each_ccd("prf.fits"),
     output:
         summary=SUMMARY,
         record=RECORD,

@@ -12,6 +12,7 @@ run_check(
     not_measured=[Path(path) for path in snakemake.input.not_measured],
     ffi_tables=[Path(path) for path in snakemake.input.ffi_tables],
     pixels=[Path(path) for path in snakemake.input.pixels],
+    prfs=[Path(path) for path in snakemake.input.prfs],
     config=snakemake.config,  # no param: what matters has made other steps run again
     began=Path(snakemake.params.began),
 )

@@ -204,6 +204,24 @@ def read_image_quality(path: Path) -> tuple[NDArray, int]:
         raise InputDataError(f"{path}: cannot be read: {err}") from err
 
 
+def read_noise(path: Path) -> tuple[CcdId, NoiseModel | None]:
+    """Read the CCD and its noise model, None where the file has none; needs no blocks.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read, or has another format version.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            check_format_version(file, path, FORMAT_VERSION)
+            text = file.attrs.get("noise")
+            noise = NoiseModel.from_json(str(text)) if text else None
+            return CcdId.from_string(str(file.attrs["ccd"])), noise
+    except (OSError, KeyError) as err:
+        raise InputDataError(f"{path}: cannot be read: {err}") from err
+
+
 class PixelCube:
     """All images of a CCD, read as far as they are needed.
 

@@ -8,7 +8,7 @@ WING           (2, n_rings) image: distance [pixels], share of the light
 ERROR          (n, n) image: error as a share of the star's light, by pixel
 =============  =====================================================
 
-Primary keywords: SPACING [pixels], INTERPOL, ZEROPNT [mag], PRFSRC.
+Primary keywords: SPACING [pixels], INTERPOL, ZEROPNT, ZPERR [mag], ZPSTARS, PRFSRC.
 """
 
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
+from tessphot_lib.core.constants import ZEROPOINT_ERROR
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.prf_model import Prf
@@ -34,6 +35,8 @@ def write_prf(path: Path, prf: Prf, ccd_id: CcdId, *, attributes: dict[str, str]
         ("SPACING", prf.spacing, "[pixels] distance of the splines"),
         ("INTERPOL", prf.interpolation, "interpolation between nodes"),
         ("ZEROPNT", prf.zeropoint, "[mag] Tmag of a star of 1 e-/s"),
+        ("ZPERR", prf.zeropoint_error, "[mag] its 1-sigma error"),
+        ("ZPSTARS", prf.zeropoint_stars, "stars it is measured from; 0: assumed"),
         ("PRFSRC", prf.source, "where the PRF is from"),
     ):
         primary.header[key] = (value, comment)
@@ -75,6 +78,8 @@ def read_prf(path: Path) -> Prf:
                 wing_radius=wing[0],
                 wing_share=wing[1],
                 zeropoint=float(header["ZEROPNT"]),
+                zeropoint_error=float(header.get("ZPERR", ZEROPOINT_ERROR)),
+                zeropoint_stars=int(header.get("ZPSTARS", 0)),
                 source=str(header["PRFSRC"]),
                 **arrays,
             )

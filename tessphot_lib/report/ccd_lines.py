@@ -1,0 +1,71 @@
+"""What is said of each CCD at the end of a run: whose errors count, and its zero point."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tessphot_lib.core.constants import TMAG_ZEROPOINT, ZEROPOINT_WARNING
+from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.io.products.pixels_hdf5 import read_noise
+from tessphot_lib.io.products.prf_fits import read_prf
+
+SOURCES = {
+    "images": "those of the images",
+    "pixels": "from the scatter of the pixels",
+    "formula": "photon and read noise as expected",
+}
+FEW_BROKEN = 1e-3  # of the uncertainties of images: more are told
+
+
+def ccd_lines(pixels: Sequence[Path], prfs: Sequence[Path]) -> str:
+    """Lines about the errors of pixels and the zero points, with warnings, for the summary.
+
+    Parameters
+    ----------
+    pixels, prfs : sequence of Path
+        ``pixels.hdf5`` and ``prf.fits`` of each CCD, in the same order.
+
+    Raises
+    ------
+    InputDataError
+        If one of them cannot be read.
+    """
+    lines = []
+    for cube, prf in zip(pixels, prfs, strict=True):
+        ccd_id, noise = read_noise(cube)
+        lines.append(f"{ccd_id}: {_error_text(noise)}; {_zeropoint_text(read_prf(prf))}\n")
+    return "".join(sorted(lines))
+
+
+def _error_text(noise: NoiseModel | None) -> str:
+    """Whose errors count, and by what factor those of the images are off."""
+    if noise is None:
+        return f"errors of pixels: {SOURCES['images']}"
+    text = f"errors of pixels: {SOURCES[noise.source]}"
+    if np.isfinite(noise.faint) and noise.broken < 0.5:
+        text += (
+            f" (uncertainties of the images / scatter: {noise.faint:.2f} in the sky, "
+            f"{noise.bright:.2f} in bright pixels)"
+        )
+    if noise.broken > FEW_BROKEN:
+        percent = f"{100 * noise.broken:.3g} %"
+        text += (
+            f"; WARNING: {percent} of the uncertainties in the images cannot be errors (0, NaN or "
+            "absurd)"
+        )
+        text += " and are replaced"
+    return text
+
+
+def _zeropoint_text(prf: Prf) -> str:
+    """The zero point with its error."""
+    text = f"zero point {prf.zeropoint:.3f} +- {prf.zeropoint_error:.3f} mag"
+    if not prf.zeropoint_stars:
+        return f"{text}, assumed: no isolated star shows it"
+    text += f" from {prf.zeropoint_stars} star" + ("s" if prf.zeropoint_stars > 1 else "")
+    off = prf.zeropoint - TMAG_ZEROPOINT
+    if abs(off) > ZEROPOINT_WARNING:
+        text += f"; WARNING: {off:+.2f} mag from the expected {TMAG_ZEROPOINT}"
+    return text
