@@ -26,8 +26,8 @@ def run(*args, **kwargs):
         for path in arg if isinstance(arg, list) else [arg]:
             if not isinstance(path, Path) or path.exists():
                 continue
-            if path.parent.name == "lightcurves" or path.name in ("targets", "cbv"):
-                path.mkdir()
+            if not path.suffix:  # a folder
+                path.mkdir(parents=True)
             else:
                 path.write_text(f"from {__name__}\\n")
 

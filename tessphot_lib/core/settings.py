@@ -532,6 +532,14 @@ class OutputSettings(Settings):
     )
     hlsp: HlspSettings = section(HlspSettings, "keywords of a collection at MAST")
     pictures: bool = setting(False, "true: also draw the average image and a light curve as PNG")
+    report: bool = setting(True, "true: also write results/report/index.html, for a browser")
+    report_stars: int = setting(
+        10,
+        "stars of each CCD with a page of their own: as many of the most variable ones, "
+        "and of the brightest ones with a warning; those of targets.tic_ids always",
+        minimum=0,
+        maximum=1000,
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

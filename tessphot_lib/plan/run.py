@@ -26,6 +26,7 @@ TPF_LISTING = Path(".snakemake/tessphot/tpfs.json")
 TODO = "results/todo.sqlite"
 SUMMARY = "results/summary.txt"
 RECORD = "results/run.json"
+REPORT = "results/report/index.html"
 PICTURES = {
     "average": "results/pictures/average_image.png",
     "light_curve": "results/pictures/light_curve.png",
@@ -149,7 +150,8 @@ class Plan:
         Of what leads there (blocks, cubes) only what something else needs is made again.
         """
         pictures = PICTURES.values() if self.config["output"]["pictures"] else ()
-        of_run = [SUMMARY, RECORD, TODO, *pictures]
+        report = [REPORT] if self.config["output"]["report"] else []
+        of_run = [SUMMARY, RECORD, TODO, *pictures, *report]
         return self.first_products or [*of_run, *self.of_each_ccd("todo.sqlite"), *self.measured]
 
     def products_up_to(self, stage: str) -> list[str]:
@@ -157,6 +159,11 @@ class Plan:
         if self.first_products:
             return self.first_products
         return self.measured if stage == "photometry" else self.of_each_ccd(STAGES[stage])
+
+    @property
+    def pages_of_ccds(self) -> list[str]:
+        """Folders with the pages of each CCD in the report."""
+        return [f"results/report/{ccd_id}" for ccd_id in self.ccds]
 
     @property
     def diagnostics(self) -> list[str]:

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.core.flags import ApertureFlag, LightCurveFlag
-from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.products.average_fits import read_average_image
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_todo
+from tessphot_lib.report.outlines import outlines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -119,17 +120,6 @@ def draw_outlines(axes: "Axes", owner: np.ndarray, window: Window, **style: Any)
     from matplotlib.collections import LineCollection  # heavy
 
     axes.add_collection(LineCollection(outlines(owner, window), colors="tab:red", **style))
-
-
-def outlines(owner: np.ndarray, window: Window) -> np.ndarray:
-    """Borders between pixels of different owners (0: none), (n, 2, 2) as (column, row)."""
-    padded = np.pad(owner, 1)
-    row, column = np.nonzero(padded[1:, 1:-1] != padded[:-1, 1:-1])
-    level = np.stack([[column, row], [column + 1, row]])
-    row, column = np.nonzero(padded[1:-1, 1:] != padded[1:-1, :-1])
-    upright = np.stack([[column, row], [column, row + 1]])
-    lines = np.concatenate([level, upright], axis=2).transpose(2, 0, 1)
-    return lines + np.array([window.column0, window.row0]) - 0.5
 
 
 def stamp_pixels(aperture: np.ndarray) -> int:

@@ -31,7 +31,7 @@ TOPICS = {
 ENGINES = {
     "preparation": CORE | {*TOPICS, "io"},
     "photometry": CORE | {*TOPICS, "io"},
-    "report": CORE | {"io"},
+    "report": CORE | {"io", "prf"},
 }
 ALLOWED = {
     "core": set(),

@@ -1,4 +1,4 @@
-# The end of a run: the merged todo list with all results, the final check, and the pictures.
+# The end of a run: the merged todo list with all results, and the final check.
 
 
 localrules:
@@ -38,7 +38,7 @@ rule check:
         pixels=plan.of_each_ccd("pixels.hdf5"),
         prfs=plan.of_each_ccd("prf.fits"),
     output:
-        summary=SUMMARY,
+        summary=report(SUMMARY, caption="../report/summary.rst", category="Run"),
         record=RECORD,
     log:
         "logs/check.log",
@@ -57,25 +57,3 @@ rule check:
         "final check: unexpected errors, summary of the run"
     script:
         "../scripts/check.py"
-
-
-rule pictures:
-    input:
-        "results/todo.sqlite",
-    output:
-        **PICTURES,
-    log:
-        "logs/pictures.log",
-    benchmark:
-        "benchmarks/pictures.tsv"
-    conda:
-        "../../environment.yaml"
-    resources:
-        mem_mb=memory(2000),
-        runtime=growing(30),
-    params:
-        code=code_of("pictures"),
-    message:
-        "pictures of the average image and of a light curve"
-    script:
-        "../scripts/pictures.py"

@@ -1,0 +1,238 @@
+"""The pages of one CCD: its images, its stars, and the table of all stars."""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tessphot_lib.core.constants import READ_NOISE, TMAG_ZEROPOINT
+from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag, describe
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.prf_fits import read_prf
+from tessphot_lib.prf.evaluate import prf_stamps
+from tessphot_lib.report.site import figures
+from tessphot_lib.report.site.floor import expected_noise
+from tessphot_lib.report.site.page import write_page
+from tessphot_lib.report.site.star import write_star_page
+from tessphot_lib.report.site.stars import (
+    STATUS_WORDS,
+    page_of,
+    star_table,
+    stars_with_pages,
+    table_html,
+    table_scripts,
+    with_links,
+)
+
+FLOOR_TMAG = np.arange(4, 17.01, 0.25)
+PRF_STAMP = 13  # [pixels]
+
+
+def write_ccd_pages(
+    folder: Path,
+    todo: Path,
+    ccd_id: CcdId,
+    *,
+    n_stars: int,
+    asked: Collection[int] = (),
+) -> None:
+    """Write the pages of a CCD and of some of its stars.
+
+    Parameters
+    ----------
+    folder : Path
+        Of these pages: ``<report>/<CCD>``.
+    todo : Path
+        Of the run; the folders of the CCDs lie beside it.
+    ccd_id : CcdId
+    n_stars, asked
+        See `tessphot_lib.report.site.stars.stars_with_pages`.
+
+    Raises
+    ------
+    InputDataError
+        If a product of the CCD cannot be read.
+    """
+    files = todo.parent / str(ccd_id)
+    stars = star_table(todo, ccd_id)
+    chosen = stars_with_pages(stars, n_stars, asked)
+    stars = with_links(stars, chosen)
+    title = f"Sector {ccd_id.sector}, camera {ccd_id.camera}, CCD {ccd_id.ccd}"
+    with PixelCube(files / "pixels.hdf5") as cube:
+        _write_overview(folder / "index.html", cube, files, stars, chosen, title)
+    write_page(
+        folder / "stars.html",
+        "stars.html",
+        depth=1,
+        title=title,
+        table=table_html(stars, chosen),
+        table_scripts=table_scripts(),
+    )
+    for star in stars[stars["priority"].isin(list(chosen))].itertuples():
+        write_star_page(
+            folder / page_of(star.tic_id, star.cadence_seconds),
+            todo.parent / star.lightcurve,
+            files / "catalog.sqlite",
+            title=title,
+            warning=star.warning,
+            file=star.lightcurve,
+        )
+
+
+def _write_overview(
+    path: Path,
+    cube: PixelCube,
+    files: Path,
+    stars: pd.DataFrame,
+    chosen: dict[int, str],
+    title: str,
+) -> None:
+    """Write the page of the CCD itself."""
+    prf = read_prf(files / "prf.fits")
+    image, window = cropped(cube.average_image(), cube.window)
+    flagged = flags_of_images(cube.quality)
+    center = (window.row0 + window.row1 - 1) / 2, (window.column0 + window.column1 - 1) / 2
+    moved_row, moved_column = cube.motion_at(*center)
+    sources = figures.star_sources(stars)
+    plots = {
+        "image": figures.image_figure(image, window, sources),
+        "flags": figures.flags_figure(cube.time, flagged),
+        "background": figures.series_figure(
+            "Background level", "e-/s per pixel", cube.time, {"level": cube.background_level}
+        ),
+        "motion": figures.series_figure(
+            "Image motion at the middle of the pixels",
+            "pixels",
+            cube.time,
+            {"row": moved_row, "column": moved_column},
+        ),
+        "noise": figures.noise_figure(sources, noise_floor(cube, prf, center)),
+        "aperture_size": figures.aperture_figure(sources),
+        "contamination": figures.contamination_figure(sources),
+        "prf": figures.prf_figure(prf_at_nine_positions(prf, cube.window)),
+    }
+    bad = int(cube.attributes["bad_quality"]) | int(OWN_BAD_CADENCE)
+    bits = {text: bit for bit, text in describe(CadenceFlag).items()}
+    write_page(
+        path,
+        "ccd.html",
+        depth=1,
+        figures=plots,
+        title=title,
+        numbers=ccd_numbers(cube, prf, stars),
+        warnings=ccd_warnings(cube, prf, stars),
+        pages=[
+            {"tic_id": star.tic_id, "url": star.url, "why": chosen[star.priority]}
+            for star in stars.itertuples()
+            if star.priority in chosen
+        ],
+        flagged=[
+            (name, int(is_set.sum()), "yes" if bits[name] & bad else "no")
+            for name, is_set in flagged.items()
+        ],
+        statuses=list(STATUS_WORDS.values()),
+        counts=[
+            (method, *(int((rows["status_word"] == word).sum()) for word in STATUS_WORDS.values()))
+            for method, rows in stars.groupby("method_used", sort=True)
+        ],
+        prf_source=prf.source,
+    )
+
+
+def cropped(image: NDArray, window: Window) -> tuple[NDArray, Window]:
+    """Leave out borders without pixels, as cutouts have them; all NaN: nothing is left out."""
+    known = np.isfinite(image)
+    if not known.any():
+        return image, window
+    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
+    inner = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    smaller = Window(
+        window.row0 + int(rows[0]),
+        window.row0 + int(rows[-1]) + 1,
+        window.column0 + int(columns[0]),
+        window.column0 + int(columns[-1]) + 1,
+    )
+    return image[inner], smaller
+
+
+def flags_of_images(quality: NDArray) -> dict[str, NDArray]:
+    """Which images have which flag, by its description; flags that none has are left out."""
+    found = {}
+    for bit, text in describe(CadenceFlag).items():
+        is_set = (quality & bit) != 0
+        if is_set.any():
+            found[text] = is_set
+    return found
+
+
+def noise_floor(
+    cube: PixelCube, prf: Prf, center: tuple[float, float]
+) -> tuple[NDArray, NDArray] | None:
+    """Expected scatter over 1 h by Tmag; None if no good image has a background."""
+    levels = cube.background_level[cube.is_good()]
+    levels = levels[np.isfinite(levels)]
+    if not len(levels):
+        return None
+    header = json.loads(str(cube.attributes.get("image_header", "{}")))
+    noises = [value for key, value in header.items() if key.startswith("READNOI")]
+    cadence_seconds = float(cube.attributes["cadence_seconds"])
+    noise = expected_noise(
+        FLOOR_TMAG,
+        prf,
+        center,
+        sky=float(np.median(levels)),
+        read_noise=float(np.mean(noises)) if noises else READ_NOISE,
+        exposure_time=float(np.median(cube.exposure_time)),
+        cadence_seconds=cadence_seconds,
+    )
+    return FLOOR_TMAG, noise
+
+
+def prf_at_nine_positions(prf: Prf, window: Window) -> list[tuple[str, NDArray]]:
+    """The PRF of stars at pixel centers near the corners, edges and middle; top row first."""
+    half = PRF_STAMP // 2
+    at = (0.1, 0.5, 0.9)
+    rows = [round(window.row0 + f * (window.row1 - window.row0 - 1)) for f in reversed(at)]
+    columns = [round(window.column0 + f * (window.column1 - window.column0 - 1)) for f in at]
+    row, column = (grid.ravel() for grid in np.meshgrid(rows, columns, indexing="ij"))
+    stamps = prf_stamps(prf, row, column, row - half, column - half, (PRF_STAMP, PRF_STAMP))
+    names = [f"row {r}, column {c}" for r, c in zip(row, column, strict=True)]
+    return list(zip(names, stamps, strict=True))
+
+
+def ccd_numbers(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[tuple[str, str]]:
+    """What is known of a CCD in a few numbers."""
+    good = cube.is_good()
+    levels = cube.background_level[good]
+    level = np.nanmedian(levels) if np.isfinite(levels).any() else np.nan
+    measured = int(stars["lightcurve"].notna().sum())
+    return [
+        ("images", f"{int(good.sum())} good of {cube.n_cadences}"),
+        ("cadence", f"{cube.attributes['cadence_seconds']} s"),
+        ("background of good images", f"{level:.1f} e-/s per pixel"),
+        ("stars", f"{measured} light curves of {len(stars)}"),
+        ("zero point", f"{prf.zeropoint:.3f} mag"),
+        ("error of the times", f"{1e3 * float(cube.attributes['time_error']):.1f} ms"),
+    ]
+
+
+def ccd_warnings(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[str]:
+    """What a user should look at; empty: nothing."""
+    texts = []
+    n_failed = int((stars["status_word"] == "failed").sum())
+    if n_failed:
+        texts.append(f"{n_failed} stars failed")
+    fraction = 1 - cube.is_good().mean() if cube.n_cadences else 0
+    if fraction > 0.3:
+        texts.append(f"{100 * fraction:.0f} % of the images are flagged")
+    if abs(prf.zeropoint - TMAG_ZEROPOINT) > 0.1:
+        texts.append(f"zero point {prf.zeropoint:.2f} mag, expected {TMAG_ZEROPOINT}")
+    warned = stars["warning"][stars["status_word"] == "warning"]
+    for text, count in warned.value_counts().head(3).items():
+        texts.append(f"{count} stars: {text}")
+    return texts

@@ -1,0 +1,242 @@
+"""Plots of the report that show many stars, or a CCD's images."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from bokeh.core.enums import Palette
+from bokeh.layouts import gridplot
+from bokeh.models import (
+    ColumnDataSource,
+    FactorRange,
+    HoverTool,
+    LinearColorMapper,
+    OpenURL,
+    TapTool,
+    UIElement,
+)
+from bokeh.palettes import gray, viridis
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.report.site.floor import LARGEST_APERTURE, SMALLEST_APERTURE
+from tessphot_lib.report.site.page import PLOT_STYLE
+
+COLORS = {
+    "aperture": "#1f77b4",
+    "linpsf": "#d95f02",
+    "psf": "#7b3294",
+    "halo": "#1b9e77",
+}
+HOVER = [
+    ("TIC", "@tic_id{0}"),
+    ("Tmag", "@tmag{0.00}"),
+    ("method", "@method_used"),
+    ("CDPP 1 h (ppm)", "@cdpp_1h{0.0}"),
+    ("warning", "@warning"),
+]
+MAX_HOVERED = 3  # stars named at once
+FAINTEST_SIZED = 17.0  # [Tmag] whose markers are the smallest
+SHOWN = ("tic_id", "method_used", "warning", "url")
+NUMBERS = ("tmag", "row", "column", "cdpp_1h", "mask_size", "contamination")
+
+
+def star_sources(stars: pd.DataFrame) -> dict[str, ColumnDataSource]:
+    """Give the stars to plots, by method; plots that share them also share what is selected.
+
+    Parameters
+    ----------
+    stars : DataFrame
+        As `tessphot_lib.report.site.stars.star_table` returns it, with ``url``.
+    """
+    bright = (FAINTEST_SIZED - stars["tmag"].fillna(FAINTEST_SIZED)).clip(lower=1)
+    shown = pd.DataFrame({name: stars[name] for name in SHOWN})
+    shown["size"] = (3 + 0.9 * bright).astype(np.float32)
+    for name in NUMBERS:
+        shown[name] = pd.to_numeric(stars[name], errors="coerce").astype(np.float32)
+    for name in ("cdpp_1h", "mask_size"):  # on logarithmic axes
+        shown[name] = shown[name].where(shown[name] > 0)
+    return {
+        str(method): ColumnDataSource({name: rows[name].to_numpy() for name in rows})
+        for method, rows in shown.groupby("method_used", sort=True)
+    }
+
+
+def noise_figure(
+    stars: Mapping[str, ColumnDataSource], floor: tuple[NDArray, NDArray] | None
+) -> UIElement:
+    """Scatter over an hour against magnitude, with the median and the expected noise.
+
+    Parameters
+    ----------
+    stars : mapping of str to ColumnDataSource
+        See `star_sources`.
+    floor : (tmag, ppm), optional
+    """
+    plot = _star_figure("Scatter over 1 h", "ppm", y_axis_type="log")
+    _add_stars(plot, stars, "tmag", "cdpp_1h")
+    names = ("tmag", "cdpp_1h")
+    parts = [pd.DataFrame({name: source.data[name] for name in names}) for source in stars.values()]
+    known = pd.concat([*parts, pd.DataFrame(columns=names, dtype=np.float32)]).dropna()
+    if len(known):
+        middle = known.groupby((known["tmag"] * 2).round() / 2)["cdpp_1h"].median()
+        at, values = middle.index.to_numpy(), middle.to_numpy()
+        plot.line(at, values, color="black", width=2, legend_label="median")
+    if floor is not None:
+        label = "photons, sky, read noise"
+        plot.line(*floor, color="#d62728", width=2, line_dash="dashed", legend_label=label)
+    return _with_legend(plot, "top_left")
+
+
+def aperture_figure(stars: Mapping[str, ColumnDataSource]) -> UIElement:
+    """Pixels of apertures against magnitude, with the limits of TASOC's data validation."""
+    plot = _star_figure("Aperture size", "pixels", y_axis_type="log")
+    _add_stars(plot, stars, "tmag", "mask_size")
+    for limits in (SMALLEST_APERTURE, LARGEST_APERTURE):
+        plot.line(*limits, color="#d62728", line_dash="dashed", legend_label="data validation")
+    return _with_legend(plot)
+
+
+def contamination_figure(stars: Mapping[str, ColumnDataSource]) -> UIElement:
+    """Fraction of the light in apertures that is other stars', against magnitude."""
+    plot = _star_figure("Contamination", "fraction of the light in the aperture")
+    _add_stars(plot, stars, "tmag", "contamination")
+    return _with_legend(plot, "top_left")
+
+
+def image_figure(
+    image: NDArray, window: Window, stars: Mapping[str, ColumnDataSource]
+) -> UIElement:
+    """Average image with its stars.
+
+    Parameters
+    ----------
+    image : (n_rows, n_columns) array
+        [e-/s]; NaN pixels are left white.
+    window : Window
+        The pixels of the image.
+    stars : mapping of str to ColumnDataSource
+        See `star_sources`.
+    """
+    plot = figure(
+        width=900,
+        height=900,
+        match_aspect=True,
+        output_backend="webgl",
+        x_axis_label="column (science pixels)",
+        y_axis_label="row (science pixels)",
+        **PLOT_STYLE,
+    )
+    plot.sizing_mode = "scale_width"
+    where = {
+        "x": window.column0 - 0.5,
+        "y": window.row0 - 0.5,
+        "dw": window.shape[1],
+        "dh": window.shape[0],
+    }
+    mapper = LinearColorMapper(palette=["#ffffff", *gray(256)[:0:-1]], low=0, high=255)
+    plot.image([shades(image)], color_mapper=mapper, **where)
+    _add_stars(plot, stars, "column", "row", size="size", fill_alpha=0, line_width=1)
+    plot.x_range.range_padding = plot.y_range.range_padding = 0
+    return _with_legend(plot)
+
+
+def shades(image: NDArray) -> NDArray:
+    """Stretch an image by asinh to 1-255; 0 where it is NaN, (n_rows, n_columns) uint8."""
+    known = np.isfinite(image)
+    if not known.any():
+        return np.zeros(image.shape, dtype=np.uint8)
+    low, high = np.percentile(image[known], [2, 99.7])
+    stretched = np.arcsinh(np.clip(image - low, 0, None) / max(high - low, 1e-9) * 50)
+    top = np.arcsinh(50.0)
+    return np.where(known, 1 + np.clip(stretched / top, 0, 1) * 254, 0).astype(np.uint8)
+
+
+def series_figure(title: str, unit: str, time: NDArray, lines: Mapping[str, NDArray]) -> UIElement:
+    """Values over time, one color for each name; NaN points are left out."""
+    plot = figure(
+        title=title, height=300, x_axis_label="time (BTJD)", y_axis_label=unit, **PLOT_STYLE
+    )
+    palette: Palette = viridis(max(len(lines), 2))
+    for color, (name, values) in zip(palette, lines.items(), strict=False):
+        known = np.isfinite(values)
+        data = {"x": time[known], "y": values[known]}
+        plot.scatter(source=ColumnDataSource(data), size=3, color=color, legend_label=name)
+    return _with_legend(plot)
+
+
+def flags_figure(time: NDArray, flagged: Mapping[str, NDArray]) -> UIElement:
+    """Which images have which flag, one line for each.
+
+    Parameters
+    ----------
+    time : (n_cadences,) array
+        [BTJD]
+    flagged : mapping of str to (n_cadences,) bool array
+    """
+    names = list(reversed(flagged)) or ["no flag"]
+    plot = figure(
+        height=110 + 24 * len(names),
+        y_range=FactorRange(*names),
+        x_axis_label="time (BTJD)",
+        title="Flags of the images",
+        **PLOT_STYLE,
+    )
+    for name, is_flagged in flagged.items():
+        at = time[is_flagged]
+        data = {"x": at, "y": [name] * len(at)}
+        plot.scatter(source=ColumnDataSource(data), marker="dash", angle=np.pi / 2, size=10)
+    if len(time):
+        plot.x_range.start, plot.x_range.end = float(np.nanmin(time)), float(np.nanmax(time))
+    return plot
+
+
+def prf_figure(stamps: list[tuple[str, NDArray]]) -> UIElement:
+    """The PRF at several positions, three beside each other; logarithmic over four decades."""
+    plots = []
+    for name, stamp in stamps:
+        plot = figure(title=name, width=220, height=240, tools="", toolbar_location=None)
+        scaled = np.log10(np.clip(stamp / stamp.max(), 1e-4, 1)).astype(np.float32)
+        size = stamp.shape[0]
+        at = {"x": -size / 2, "y": -size / 2, "dw": size, "dh": size}
+        plot.image([scaled], palette="Viridis256", **at)
+        plots.append(plot)
+    return gridplot(plots, ncols=3, toolbar_location=None, merge_tools=False)
+
+
+def _star_figure(title: str, unit: str, **options: Any) -> Any:
+    return figure(
+        title=title,
+        height=400,
+        x_axis_label="Tmag",
+        y_axis_label=unit,
+        output_backend="webgl",
+        **options,
+        **PLOT_STYLE,
+    )
+
+
+def _add_stars(
+    plot: Any, stars: Mapping[str, ColumnDataSource], x: str, y: str, **style: Any
+) -> None:
+    """A marker for each star: hovering shows what is known of it, a click opens its page."""
+    renderers = []
+    for method, source in stars.items():
+        look = {"size": 4, "color": COLORS.get(method, "#888888"), "alpha": 0.7} | style
+        renderers.append(plot.scatter(x, y, source=source, legend_label=method, **look))
+    plot.add_tools(
+        HoverTool(renderers=renderers, tooltips=HOVER, limit=MAX_HOVERED),
+        TapTool(renderers=renderers, callback=OpenURL(url="@url")),
+    )
+
+
+def _with_legend(plot: Any, position: str = "top_right") -> UIElement:
+    """Let a click on the legend hide what it names."""
+    for legend in plot.legend:
+        legend.location = position
+        legend.click_policy = "hide"
+        legend.background_fill_alpha = 0.7
+        legend.label_text_font_size = "8pt"
+    return plot

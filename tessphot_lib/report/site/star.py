@@ -1,0 +1,257 @@
+"""The page of one star."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.timeseries import LombScargle
+from bokeh.layouts import column
+from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, UIElement
+from bokeh.palettes import gray
+from bokeh.plotting import figure
+from numpy.typing import NDArray
+
+from tessphot_lib.core.flags import (
+    DESCRIPTIONS,
+    ApertureFlag,
+    CadenceFlag,
+    LightCurveFlag,
+)
+from tessphot_lib.core.lightcurve import LightCurve, Stamp
+from tessphot_lib.io.products.lightcurve_fits import read_light_curve
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
+from tessphot_lib.report.outlines import outlines
+from tessphot_lib.report.site.figures import shades
+from tessphot_lib.report.site.page import PLOT_STYLE, write_page
+
+MIN_POINTS = 10  # for a periodogram
+NEIGHBOR_TMAG = 5.0  # [mag] neighbors this much fainter are not shown
+FLAG_KINDS = (LightCurveFlag, CadenceFlag)
+
+
+def write_star_page(
+    path: Path, light_curve: Path, catalog: Path, *, title: str, **star: Any
+) -> None:
+    """Write the page of a star.
+
+    Parameters
+    ----------
+    path : Path
+        ``<report>/<CCD>/stars/tic….html``
+    light_curve : Path
+        Its FITS file.
+    catalog : Path
+        Of its CCD, for the neighbors.
+    title : str
+        Of the CCD.
+    **star
+        ``warning`` (text) and ``file`` (the light curve's name as it is shown).
+
+    Raises
+    ------
+    InputDataError
+        If the light curve or the catalog cannot be read.
+    """
+    curve, stamp, header = read_light_curve(light_curve)
+    figures = {
+        "light_curve": _series(curve),
+        "stamp": _stamp(curve, stamp, catalog),
+        "periodogram": _periodogram(curve),
+    }
+    write_page(
+        path,
+        "star.html",
+        depth=2,
+        figures=figures,
+        tic_id=curve.tic_id,
+        tmag=f"{header['TESSMAG']:.2f}",
+        numbers=_numbers(curve, header),
+        flagged=_flag_counts(curve),
+        title=title,
+        **star,
+    )
+
+
+def _numbers(curve: LightCurve, header: dict[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of what is known of the star."""
+    good = curve.quality == 0
+    mean = np.nanmedian(curve.flux[good]) if np.isfinite(curve.flux[good]).any() else np.nan
+    rows = [
+        ("method", header["PHOTMET"]),
+        ("flux", f"{mean:.1f} e-/s"),
+        ("good points", f"{int(good.sum())} of {len(curve.time)}"),
+    ]
+    for name, key, unit in (
+        ("CDPP 1 h", "CDPP1_0", "ppm"),
+        ("CDPP 6 h", "CDPP6_0", "ppm"),
+        ("crowding (CROWDSAP)", "CROWDSAP", ""),
+        ("fraction of the flux (FLFRCSAP)", "FLFRCSAP", ""),
+    ):
+        if header.get(key) is not None:
+            rows.append((name, f"{header[key]:.4g} {unit}".strip()))
+    correction = header.get("CORRMETH")
+    if correction is not None:
+        why = header.get("CORRWHY")
+        rows.append(("correction", f"{correction} ({why})" if why else correction))
+    return rows
+
+
+def _flag_counts(curve: LightCurve) -> list[tuple[str, int]]:
+    """How many points have which flag."""
+    counts = []
+    for kind, values in zip(FLAG_KINDS, (curve.quality, curve.pixel_quality), strict=True):
+        for flag in kind:
+            n_points = int(((values & int(flag)) != 0).sum())
+            if n_points:
+                counts.append((DESCRIPTIONS[kind][flag], n_points))
+    return counts
+
+
+def _reasons(curve: LightCurve) -> list[str]:
+    """What is said of each point."""
+    texts = []
+    for quality, pixel_quality in zip(curve.quality, curve.pixel_quality, strict=True):
+        named = [
+            DESCRIPTIONS[kind][flag]
+            for kind, value in zip(FLAG_KINDS, (quality, pixel_quality), strict=True)
+            for flag in kind
+            if value & flag
+        ]
+        texts.append(", ".join(named) or "good")
+    return texts
+
+
+def _series(curve: LightCurve) -> UIElement:
+    """Corrected and raw flux, background and centroid over time, zoomed together."""
+    good = curve.quality == 0
+    reasons = np.array(_reasons(curve), dtype=object)
+    rows = (
+        ("FLUX_CORR", "ppm", {"corrected flux": curve.flux_corr}, 280),
+        ("FLUX_RAW", "e-/s", {"flux": curve.flux}, 220),
+        ("FLUX_BKG", "e-/s in the aperture", {"background": curve.background}, 160),
+        ("Centroid", "mpx from the median", _centroids(curve, good), 180),
+    )
+    plots: list[Any] = []
+    for title, unit, lines, height in rows:
+        shared = {"x_range": plots[0].x_range} if plots else {}
+        plot = figure(title=title, height=height, y_axis_label=unit, **shared, **PLOT_STYLE)
+        for color, (name, values) in zip(("#1d2733", "#d95f02"), lines.items(), strict=False):
+            for is_shown, label, look in (
+                (~good, f"{name}, flagged", {"marker": "x", "color": "#b9c0c8"}),
+                (good, name, {"color": color}),
+            ):
+                known = is_shown & np.isfinite(values) & np.isfinite(curve.time)
+                data = {"x": curve.time[known], "y": values[known], "why": list(reasons[known])}
+                source = ColumnDataSource(data)
+                plot.scatter("x", "y", source=source, size=3, legend_label=label, **look)
+        plot.add_tools(HoverTool(tooltips=[("BTJD", "@x{0.0000}"), ("", "@why")], limit=1))
+        plot.legend.click_policy = "hide"
+        plot.legend.label_text_font_size = "8pt"
+        plot.legend.background_fill_alpha = 0.7
+        _scale_to_good(plot, list(lines.values()), good)
+        plots.append(plot)
+    plots[-1].xaxis.axis_label = "time (BTJD)"
+    return column(plots, sizing_mode="stretch_width")
+
+
+def _scale_to_good(plot: Any, lines: list[NDArray], good: NDArray) -> None:
+    """Let flagged points not decide the scale."""
+    values = np.concatenate([line[good] for line in lines])
+    values = values[np.isfinite(values)]
+    if len(values):
+        low, high = float(values.min()), float(values.max())
+        margin = 0.08 * (high - low) + 1e-9
+        plot.y_range.start, plot.y_range.end = low - margin, high + margin
+
+
+def _centroids(curve: LightCurve, good: NDArray) -> dict[str, NDArray]:
+    """Centroid, relative to its median over the good points [mpx]."""
+    lines = {"column": curve.centroid_column, "row": curve.centroid_row}
+    result = {}
+    for name, values in lines.items():
+        known = values[good & np.isfinite(values)]
+        result[name] = 1e3 * (values - (np.median(known) if len(known) else 0))
+    return result
+
+
+def _stamp(curve: LightCurve, stamp: Stamp, catalog: Path) -> UIElement:
+    """Average image with the aperture, the target and its neighbors."""
+    window = stamp.window
+    plot = figure(
+        title="Average image, aperture and neighbors",
+        width=460,
+        height=460,
+        match_aspect=True,
+        x_axis_label="column (science pixels)",
+        y_axis_label="row (science pixels)",
+        tools="pan,wheel_zoom,reset,save",
+    )
+    mapper = LinearColorMapper(palette=["#ffffff", *gray(256)[:0:-1]], low=0, high=255)
+    corner = {"x": window.column0 - 0.5, "y": window.row0 - 0.5}
+    size = {"dw": window.shape[1], "dh": window.shape[0]}
+    plot.image([shades(stamp.average_image)], color_mapper=mapper, **corner, **size)
+    mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
+    borders = outlines(mask.astype(int), window)
+    plot.multi_line(
+        [list(line[:, 0]) for line in borders],
+        [list(line[:, 1]) for line in borders],
+        color="#d62728",
+        line_width=2,
+    )
+    edges = window.row0 - 0.5, window.row1 - 0.5, window.column0 - 0.5, window.column1 - 0.5
+    stars = read_catalog_window(catalog, *edges)
+    is_target = stars["tic_id"] == curve.tic_id
+    faintest = stars["tmag"][is_target].min() + NEIGHBOR_TMAG
+    near = stars[~is_target & ~(stars["tmag"] > faintest)]
+    names = ["tic_id", "tmag", "row", "column"]
+    for rows, look in (
+        (near, {"marker": "circle", "size": 12, "fill_alpha": 0, "color": "#1f77b4"}),
+        (stars[is_target], {"marker": "cross", "size": 16, "color": "#d62728"}),
+    ):
+        source = ColumnDataSource(rows[names].to_dict("list"))
+        plot.scatter("column", "row", source=source, line_width=2, **look)
+    plot.add_tools(HoverTool(tooltips=[("TIC", "@tic_id{0}"), ("Tmag", "@tmag{0.00}")]))
+    return plot
+
+
+def _periodogram(curve: LightCurve) -> UIElement:
+    """Amplitudes of the good points by frequency, to the Nyquist frequency."""
+    title = "Amplitude spectrum (Lomb-Scargle) of FLUX_CORR"
+    plot = figure(
+        title=title,
+        height=460,
+        x_axis_label="frequency (1/d)",
+        y_axis_label="amplitude (ppm)",
+        **PLOT_STYLE,
+    )
+    frequency, amplitude = amplitude_spectrum(curve.time, curve.flux_corr, curve.quality == 0)
+    if not len(frequency):
+        plot.title.text = f"{title}: too few good points"
+    plot.line(frequency, amplitude, color="#1d2733")
+    return plot
+
+
+def amplitude_spectrum(time: NDArray, values: NDArray, good: NDArray) -> tuple[NDArray, NDArray]:
+    """Lomb-Scargle amplitudes, twice oversampled, from one cycle per length to Nyquist's frequency.
+
+    Parameters
+    ----------
+    time, values : (n,) arrays
+        [d], any unit; NaN values do not count.
+    good : (n,) bool array
+
+    Returns
+    -------
+    frequency, amplitude : (m,) float64 arrays
+        [1/d], unit of ``values``; empty with fewer than `MIN_POINTS` points.
+    """
+    known = good & np.isfinite(values) & np.isfinite(time)
+    at, values = time[known], values[known]
+    if len(at) < MIN_POINTS or np.ptp(at) <= 0:
+        return np.empty(0), np.empty(0)
+    length, step = np.ptp(at), np.median(np.diff(np.sort(at)))
+    frequency = np.arange(1 / length, 0.5 / step, 0.5 / length)
+    power = LombScargle(at, values - values.mean(), normalization="psd").power(
+        frequency, method="fast"
+    )
+    return frequency, np.sqrt(np.clip(4 * power / len(at), 0, None))
