@@ -24,6 +24,8 @@ demo: $(VENV)/installed ## run the pipeline on a small simulated sector, in demo
 	@find $(DEMO)/results -name '*_lc.fits.gz' | sort | head -n 1
 	@echo "Pictures:"
 	@find $(DEMO)/results/pictures -name '*.png' | sort
+	@echo "Report, to open in a browser:"
+	@echo $(DEMO)/results/report/index.html
 
 test: $(VENV)/installed-for-development ## run all tests
 	@$(BIN)/python -m pytest --quiet --numprocesses $(CORES)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.core.flags import ApertureFlag, LightCurveFlag
-from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.products.average_fits import read_average_image
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.todo_apertures import read_apertures

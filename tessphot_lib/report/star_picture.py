@@ -12,11 +12,7 @@ from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
-<<<<<<< HEAD
 from tessphot_lib.report.pictures import draw_outlines, new_figure
-=======
-from tessphot_lib.report.outlines import outlines
->>>>>>> e05eeaa (Report of a run for a browser: run, CCDs, stars, table)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

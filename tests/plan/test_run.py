@@ -61,6 +61,8 @@ def test_products(config):
     assert plan.first_products == []
     of_ccds = [*plan.of_each_ccd("todo.sqlite"), *plan.measured]
     of_run = ["results/summary.txt", "results/run.json", "results/todo.sqlite"]
+    assert plan.products == [*of_run, "results/report/index.html", *of_ccds]
+    config["output"]["report"] = False
     assert plan.products == [*of_run, *of_ccds]
     config["output"]["pictures"] = True
     assert plan.products[3:5] == [

@@ -8,6 +8,7 @@ import yaml
 from paths import PROJECT
 
 CCD = "s0014-cam1-ccd1"
+AT_THE_END = ("collect", "check", "ccd_report", "report", "all")
 AFTER_A_BLOCK = {
     "average_image": 1,
     "jitter": 1,
@@ -19,6 +20,8 @@ AFTER_A_BLOCK = {
     "tile_photometry": 4,
     "collect": 1,
     "check": 1,
+    "ccd_report": 1,
+    "report": 1,
     "all": 1,
 }
 
@@ -95,7 +98,7 @@ def test_run_from_start_to_end(finished, plan, tmp_path, snakemake, sector14, pr
 def test_deleted_results_are_made_again(plan, tmp_path, deleted, again):
     path = tmp_path / "run" / "results" / deleted
     shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert plan() == again | {"collect": 1, "check": 1, "all": 1}
+    assert plan() == again | dict.fromkeys(AT_THE_END, 1)
 
 
 def test_what_nothing_needs_any_more_may_be_deleted(plan, tmp_path):
@@ -127,9 +130,9 @@ def test_image_taken_away_changes_its_own_block_only(plan, tmp_path):
         (
             "todo",
             {"faint_limit": 14.0},
-            {"ccd_todo", "trends", "tile_photometry", "collect", "check", "all"},
+            {"ccd_todo", "trends", "tile_photometry", *AT_THE_END},
         ),
-        ("output", {"version": 2}, {"tile_photometry", "collect", "check", "all"}),
+        ("output", {"version": 2}, {"tile_photometry", *AT_THE_END}),
         (
             "prepare",
             {"block_size": 8, "motion": {"n_stars": 100}},
@@ -152,9 +155,7 @@ def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path, snakemake
         "ccd_todo",
         "trends",
         "tile_photometry",
-        "collect",
-        "check",
-        "all",
+        *AT_THE_END,
     }
     assert set(plan(config=sector14)) == again
     wanted = "results/spacecraft_sector14.ecsv"
@@ -168,7 +169,7 @@ def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path, snakemake
 def test_list_of_stars_is_checked_and_reruns_the_todo_list(
     plan, sector14, tmp_path, snakemake, project
 ):
-    again = {"ccd_todo", "trends", "tile_photometry", "collect", "check", "all"}
+    again = {"ccd_todo", "trends", "tile_photometry", *AT_THE_END}
     for methods in ({7: "psf"}, "../methods.csv"):
         (tmp_path / "methods.csv").write_text("tic_id,method\n7,psf\n")
         assert set(plan(config=sector14 | {"todo": {"methods": methods}})) == again
@@ -219,7 +220,7 @@ def test_code_reruns_what_depends_on_it(plan, project):
     stage.write_text(source)
     assert plan() == {}
     stage.write_text(source.replace("called with %s", "called as %s"))
-    assert set(plan()) == {"ccd_todo", "trends", "tile_photometry", "collect", "check", "all"}
+    assert set(plan()) == {"ccd_todo", "trends", "tile_photometry", *AT_THE_END}
 
 
 def test_script_reruns_its_rule_but_not_by_its_comments(plan, project):
@@ -231,7 +232,7 @@ def test_script_reruns_its_rule_but_not_by_its_comments(plan, project):
     assert plan() == {}
     assert source.count("None,\n") == 2
     script.write_text(source.replace("None,\n", "False,\n"))
-    assert set(plan()) == {"ccd_todo", "trends", "tile_photometry", "collect", "check", "all"}
+    assert set(plan()) == {"ccd_todo", "trends", "tile_photometry", *AT_THE_END}
 
 
 def test_job_on_a_node_does_not_search_for_images(images, snakemake, sector14, project):
