@@ -439,7 +439,10 @@ def test_comments_and_docstrings_of_the_library_change_nothing(before, copy, aft
     ("names", "steps"),
     [
         # A column more in the light curve.
-        (["LightCurve", "lightcurve_fits.COLUMNS", "Products"], OF_STARS | {"pictures", "ccd_report"}),
+        (
+            ["LightCurve", "lightcurve_fits.COLUMNS", "Products"],
+            OF_STARS | {"pictures", "ccd_report"},
+        ),
         (["measure_halos"], OF_STARS),  # through the table of methods
         (["AutoSettings"], OF_STARS),  # its limits stand in the headers
         # Its values are params of the rule; one star alone reads the settings of its list.
