@@ -16,8 +16,10 @@ from tessphot_lib.core.config_files import config_schema, default_config
 from tessphot_lib.core.errors import ConfigError, InputDataError, TessphotError
 from tessphot_lib.core.renamed_keys import merged, with_new_names
 from tessphot_lib.core.settings import METHODS, OutputSettings, PhotometrySettings
+from tessphot_lib.io.products.todo_join import join_todos
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.report.find import FoundStar, find_star
+from tessphot_lib.report.release import release
 from tessphot_lib.report.star_picture import draw_star, picture_format
 from tessphot_lib.steps.lightcurve import run_light_curve
 
@@ -63,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"tessphot {tessphot_lib.__version__}")
-    commands = top.add_subparsers(required=True, metavar="find | show | star")
+    commands = top.add_subparsers(required=True, metavar="find | show | star | release | merge")
     find = commands.add_parser("find", help="where the light curve of a star is, or why not")
     show = commands.add_parser("show", help="picture: stamp, light curve, centroids")
     star = commands.add_parser(
@@ -94,7 +96,32 @@ def parser() -> argparse.ArgumentParser:
         "--config", type=Path, help="YAML file with settings that differ from the run's"
     )
     star.add_argument("--output", type=Path, default=Path("trials"), help="folder for the result")
+    _add_delivery(commands)
     return top
+
+
+def _add_delivery(commands: Any) -> None:
+    """Add the commands on whole runs."""
+    deliver = commands.add_parser(
+        "release",
+        help="arrange a run as a collection for MAST",
+        description="Arrange a finished run, made with output.hlsp, as a high-level science "
+        "product: file names, folders, text on columns and flags, list of stars, checksums.",
+    )
+    deliver.add_argument(
+        "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
+    )
+    deliver.add_argument("--output", type=Path, required=True, help="folder to make")
+    deliver.set_defaults(run=_release)
+    merge = commands.add_parser(
+        "merge",
+        help="join todo lists of several runs, or of TASOC's programs",
+        description="Join todo lists. Where several have the same star, the later ones count; "
+        "further tables and columns, as those of TASOC's corrections, are kept.",
+    )
+    merge.add_argument("lists", type=Path, nargs="+", metavar="LIST", help="todo.sqlite")
+    merge.add_argument("--output", type=Path, required=True, help="todo list to write")
+    merge.set_defaults(run=_merge)
 
 
 def _find(options: argparse.Namespace) -> int:
@@ -155,6 +182,31 @@ def _measure(options: argparse.Namespace, star: FoundStar, config: Mapping[str, 
         method=options.method,
     )
     return output
+
+
+def _release(options: argparse.Namespace) -> int:
+    """Arrange a run for delivery."""
+    results = options.directory / "results"
+    record = results / "run.json"
+    if not record.is_file():
+        raise InputDataError(f"{record}: no such file; has the run come to its end?")
+    made = release(results, options.output, _settings_of_run(record)["output"])
+    sys.stdout.write(
+        f"{options.output}: {made.n_light_curves} light curves, {made.n_files} files\n"
+    )
+    if made.unset:
+        sys.stdout.write(f"MAST asks for {', '.join(made.unset)}, too: not set\n")
+    return 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    """Join todo lists."""
+    made = join_todos(options.lists, options.output)
+    sys.stdout.write(
+        f"{options.output}: {made.n_stars} stars of {len(options.lists)} lists, "
+        f"{made.n_common} of them in several\n"
+    )
+    return 0
 
 
 def _todo(options: argparse.Namespace) -> Path:

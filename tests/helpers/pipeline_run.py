@@ -53,7 +53,10 @@ CONFIG = {
         "nan_every": 24,
         "failed_wcs_every": 24,
     },
-    "output": {"pictures": True},
+    "output": {
+        "pictures": True,
+        "hlsp": {"id": "small", "name": "A small window", "lead": "A. Person"},
+    },
 }
 DUMPS, COARSE, NAN, ZERO = (1, 21), 2, 3, 6
 SHOWCASE = {"saturated": 0, "transit": 1, "eclipse": 2, "pulsation": 3, "faint pulsation": 4}
