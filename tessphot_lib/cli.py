@@ -121,6 +121,11 @@ def _add_delivery(commands: Any) -> None:
     )
     merge.add_argument("lists", type=Path, nargs="+", metavar="LIST", help="todo.sqlite")
     merge.add_argument("--output", type=Path, required=True, help="todo list to write")
+    merge.add_argument(
+        "--as-corrected",
+        action="store_true",
+        help="present FLUX_CORR of the run as TASOC's corrections, for its classification",
+    )
     merge.set_defaults(run=_merge)
 
 
@@ -201,7 +206,7 @@ def _release(options: argparse.Namespace) -> int:
 
 def _merge(options: argparse.Namespace) -> int:
     """Join todo lists."""
-    made = join_todos(options.lists, options.output)
+    made = join_todos(options.lists, options.output, as_corrected=options.as_corrected)
     sys.stdout.write(
         f"{options.output}: {made.n_stars} stars of {len(options.lists)} lists, "
         f"{made.n_common} of them in several\n"

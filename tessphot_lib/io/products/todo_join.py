@@ -26,7 +26,7 @@ import pandas as pd
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.io.files.sqlite_tables import python_values, read_database
 from tessphot_lib.io.products.todo_sqlite import new_todo, with_priority
-from tessphot_lib.io.products.todo_tables import EXCLUDED, TODOLIST
+from tessphot_lib.io.products.todo_tables import EXCLUDED, TODOLIST, Status
 
 TARGET = ["starid", "datasource", "sector", "camera", "ccd", "cadence"]
 OF_PHOTOMETRY = ("diagnostics", "photometry_skipped", "apertures", "datavalidation_raw")
@@ -53,7 +53,7 @@ class JoinedLists:
     n_common: int
 
 
-def join_todos(paths: Sequence[Path], output: Path) -> JoinedLists:
+def join_todos(paths: Sequence[Path], output: Path, *, as_corrected: bool = False) -> JoinedLists:
     """Join todo lists; where several have the same star, the later ones count.
 
     Parameters
@@ -63,11 +63,14 @@ def join_todos(paths: Sequence[Path], output: Path) -> JoinedLists:
     output : Path
         Gets new priorities, brightest star first; paths of light curves become relative to
         its folder.
+    as_corrected : bool
+        Present FLUX_CORR of the light curves as what TASOC's corrections have made, so that
+        its classification can go on from there: adds ``corr_status`` and ``diagnostics_corr``.
 
     Raises
     ------
     InputDataError
-        If a list cannot be read, or is no todo list.
+        If a list cannot be read, or is no todo list; if some star is corrected already.
     """
     lists = [_read(Path(path)) for path in paths]
     if not lists:
@@ -95,6 +98,8 @@ def join_todos(paths: Sequence[Path], output: Path) -> JoinedLists:
         for name in _tables_of(lists):
             _join_table(connection, name, lists, stars, Path(output).parent)
         _join_excluded(connection, lists)
+        if as_corrected:
+            _present_as_corrected(connection, output)
     return JoinedLists(len(chosen), int((stars["new"].value_counts() > 1).sum()))
 
 
@@ -229,3 +234,23 @@ def _join_excluded(connection: Connection, lists: Sequence[_List]) -> None:
     listed = set(connection.execute(f"SELECT {', '.join(keys)} FROM todolist"))
     is_new = [key not in listed for key in rows[keys].itertuples(index=False, name=None)]
     _insert(connection, "excluded", rows[np.array(is_new, dtype=bool)])
+
+
+def _present_as_corrected(connection: Connection, output: Path) -> None:
+    """Add what TASOC's corrections would have, with our numbers of the raw light curves."""
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    if "diagnostics_corr" in tables:
+        raise InputDataError(f"{output}: the lists have corrections of TASOC's programs already")
+    measured = f"status IN ({int(Status.OK)}, {int(Status.WARNING)})"
+    connection.execute("ALTER TABLE todolist ADD COLUMN corr_status INTEGER DEFAULT NULL")
+    connection.execute(f"UPDATE todolist SET corr_status = status WHERE {measured}")
+    connection.execute(
+        "CREATE TABLE diagnostics_corr (priority INTEGER PRIMARY KEY NOT NULL"
+        " REFERENCES todolist (priority) ON DELETE CASCADE, lightcurve TEXT, elaptime REAL,"
+        " worker_wait_time REAL, variance REAL, rms_hour REAL, ptp REAL, errors TEXT)"
+    )
+    copied = "priority, lightcurve, elaptime, worker_wait_time, variance, rms_hour, ptp, errors"
+    connection.execute(
+        f"INSERT INTO diagnostics_corr SELECT {copied} FROM diagnostics"
+        f" JOIN (SELECT priority FROM todolist WHERE {measured}) USING (priority)"
+    )

@@ -166,3 +166,22 @@ def test_what_is_no_todo_list_is_refused(tmp_path):
     with pytest.raises(InputDataError, match="no todo lists"):
         join_todos([], tmp_path / "todo.sqlite")
     assert not (tmp_path / "todo.sqlite").exists()
+
+
+def test_the_run_s_own_corrections_can_stand_for_those_of_tasoc(tmp_path):
+    path = measured(
+        tmp_path / "a" / "todo.sqlite", stars(), {100: 1, 101: 2, 102: 3}, flux=1, name="run"
+    )
+    output = tmp_path / "todo.sqlite"
+    join_todos([path], output, as_corrected=True)
+    assert columns_by_star(output, "corr_status") == {
+        100: (1,),
+        101: (None,),
+        102: (3,),
+        103: (None,),
+    }
+    sql = "SELECT starid, lightcurve FROM diagnostics_corr JOIN todolist USING (priority)"
+    rows = query(output, sql)
+    assert set(rows) == {(100, "a/run/100.fits"), (102, "a/run/102.fits")}
+    with pytest.raises(InputDataError, match="corrections of TASOC's programs already"):
+        join_todos([output], tmp_path / "again.sqlite", as_corrected=True)
