@@ -62,8 +62,8 @@ def prepare(folder: Path, cutouts: Path, stars: Path, prf: Path | None, ccd_id: 
     average, jitter, path = (
         folder / name for name in ("average_image.fits", "jitter.ecsv", "spacecraft.ecsv")
     )
-    run_average_image(blocks, catalog, average, ccd_id, settings=settings)
     run_jitter(blocks, jitter, ccd_id, settings=settings)
+    run_average_image(blocks, catalog, jitter, average, ccd_id, settings=settings)
     run_spacecraft([ffis], path, ccd_id.sector, ephemeris=None)
     pixels = folder / "pixels.hdf5"
     run_hdf5(

@@ -35,7 +35,7 @@ sys.path.insert(0, {project!r})
 module, name, args, kwargs = pickle.load(sys.stdin.buffer)
 getattr(importlib.import_module(module), name)(*args, **kwargs)
 """
-PREPARE = ("ffi_table", "catalog", "backgrounds", "average_image", "jitter", "hdf5", "prf")
+PREPARE = ("ffi_table", "catalog", "backgrounds", "jitter", "average_image", "hdf5", "prf")
 AFTER = ("trends", "photometry", "collect", "check")
 
 
@@ -117,8 +117,8 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     of_ccd = {"window": window, "settings": prepare, "on_bad_image": "error"}
     for group, block in zip(groups, blocks, strict=True):
         yield Step.of("backgrounds", group, ffis, catalog, block, ccd_id, **of_ccd)
-    yield Step.of("average_image", blocks, catalog, average, ccd_id, settings=prepare)
     yield Step.of("jitter", blocks, jitter, ccd_id, settings=prepare)
+    yield Step.of("average_image", blocks, catalog, jitter, average, ccd_id, settings=prepare)
     yield Step.of("spacecraft", [ffis], spacecraft, ccd_id.sector, ephemeris=None)
     made = {"average_image": average, "jitter": jitter, "spacecraft": spacecraft}
     made |= {"catalog": catalog, "output": files.pixels}

@@ -37,6 +37,7 @@ class CadenceFlag(IntFlag):
     NO_WCS = 524288
     NO_MOTION = 1048576
     COARSE_MEASURED = 2097152
+    STARS_CHANGED = 4194304
     SATURATED_STAR = 268435456
     TRANSLATED = 536870912
 
@@ -108,6 +109,7 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         CadenceFlag.NO_WCS: "no usable WCS in the header (tessphot)",
         CadenceFlag.NO_MOTION: "image motion could not be measured (tessphot)",
         CadenceFlag.COARSE_MEASURED: "displaced from the images around it (tessphot)",
+        CadenceFlag.STARS_CHANGED: "stars absent, dimmer, blurred or displaced alike (tessphot)",
         CadenceFlag.SATURATED_STAR: "a pixel of the star is saturated (tessphot)",
         CadenceFlag.TRANSLATED: "a bit of 4, 128 or 4096 stands for a finding of tessphot's",
     },
@@ -156,6 +158,7 @@ DEFAULT_BAD_CADENCE = (
     | CadenceFlag.BAD_BACKGROUND
     | CadenceFlag.STRAYLIGHT_MEASURED
     | CadenceFlag.COARSE_MEASURED
+    | CadenceFlag.STARS_CHANGED
 )
 # What this software finds wrong with an image always counts as bad where whole images are used:
 # averages, the mean motion. A star has its own stray light, see
@@ -165,6 +168,7 @@ OWN_BAD_CADENCE = (
     | CadenceFlag.BAD_BACKGROUND
     | CadenceFlag.STRAYLIGHT_MEASURED
     | CadenceFlag.COARSE_MEASURED
+    | CadenceFlag.STARS_CHANGED
 )
 MISSION_BITS = 0xFFFF  # all that the quality of an input file can say; ours are above
 # Points with any of these are left out by programs that know only the mission's bits, as TASOC's.

@@ -216,6 +216,23 @@ class FlagSettings(Settings):
         unit="pixels",
         exclusiveMinimum=0,
     )
+    offset_limit: float = setting(
+        0.4,
+        "displacement from the median of the sector above which an image is flagged",
+        unit="pixels",
+        exclusiveMinimum=0,
+    )
+    light_limit: float = setting(
+        0.01,
+        "relative change of the light of all stars against neighboring images above which an "
+        "image is flagged; against the whole sector 5 times as much",
+        exclusiveMinimum=0,
+    )
+    sharpness_limit: float = setting(
+        0.02,
+        "the same for the fraction of their light in the cores of the stars",
+        exclusiveMinimum=0,
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.affine import affine_design
+from tessphot_lib.core.affine import affine_design, displacement
 
 AROUND = 0.5  # [d] images within a quarter of a day on each side tell where one should be
 CLIP = 4.0  # [sigma] stars off the fit by more are left out
+CLEAR = 4.0  # [sigma] that a displacement must stand out
 MIN_STARS = 8  # for an affine fit; from 3 on a translation is fitted
 
 
@@ -89,18 +90,30 @@ def _fit_one(
     return motion.ravel(), float(error), int(used.sum()), residual, used
 
 
-def is_displaced(motion: NDArray, time: NDArray, *, limit: float) -> NDArray:
+def is_displaced(
+    motion: NDArray,
+    error: NDArray,
+    time: NDArray,
+    row: NDArray,
+    column: NDArray,
+    *,
+    limit: float,
+) -> NDArray:
     """Tell which images are displaced from those around them, as in coarse pointing.
 
     Parameters
     ----------
     motion : (n_images, 6) array
         NaN images are not flagged.
+    error : (n_images,) array
+        1-sigma error of the displacement [pixels]; NaN counts as none.
     time : (n_images,) array
         Increasing [d].
+    row, column : (n_positions,) arrays
+        Where there are pixels [science pixels].
     limit : float
-        [pixels] that the middle of the CCD may be off the running median over
-        `AROUND` days.
+        [pixels] that the median of these positions may be off the running median over
+        `AROUND` days, if that is clear.
 
     Returns
     -------
@@ -108,11 +121,12 @@ def is_displaced(motion: NDArray, time: NDArray, *, limit: float) -> NDArray:
     """
     result = np.zeros(len(motion), dtype=bool)
     known = np.flatnonzero(np.isfinite(motion).all(axis=1))
-    middle = motion[known][:, [0, 3]]
+    moved = np.stack(displacement(motion[known], row, column))
+    clear = np.maximum(limit, CLEAR * np.nan_to_num(error[known]))
     for position, index in enumerate(known):
         near = np.abs(time[known] - time[index]) <= 0.5 * AROUND
-        offset = middle[position] - np.median(middle[near], axis=0)
-        result[index] = np.hypot(*offset) > limit
+        offset = moved[:, position] - np.median(moved[:, near], axis=1)
+        result[index] = np.median(np.hypot(*offset)) > clear[position]
     return result
 
 

@@ -22,6 +22,8 @@ N_ITERATIONS = 8
 MAX_DISPLACEMENT = 2.0  # [pixels] from where the catalog says; further is another star
 ISOLATION_RADIUS = 4.0  # [pixels]
 ISOLATION_TMAG = 2.0  # [mag] neighbors this much fainter are harmless
+ENOUGH_STARS = 8  # if there are fewer, fainter ones are taken, too
+FAINTER = 2.0  # [mag]
 GRID = 16  # stars are spread over GRID x GRID cells of the CCD
 
 
@@ -46,7 +48,8 @@ def select_motion_stars(
     n_stars : int
         At most as many are chosen on a full CCD, the brightest of each cell.
     bright_limit, faint_limit : float
-        Range of Tmag.
+        Range of Tmag. Where fewer than `ENOUGH_STARS` are in it, the brightest of the stars
+        down to `FAINTER` magnitudes below complete them.
 
     Returns
     -------
@@ -60,10 +63,11 @@ def select_motion_stars(
         & (column >= window.column0 + HALF_STAMP)
         & (column <= window.column1 - 1 - HALF_STAMP)
     )
-    candidates = np.flatnonzero(known & inside & (tmag >= bright_limit) & (tmag <= faint_limit))
+    usable = known & inside & (tmag >= bright_limit) & (tmag <= faint_limit + FAINTER)
+    candidates = np.flatnonzero(usable)
     limits = {"radius": ISOLATION_RADIUS, "tmag_difference": ISOLATION_TMAG}
     candidates = candidates[is_isolated(row, column, tmag, candidates, **limits)]
-    candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
+    candidates = bright_enough(candidates, tmag, faint_limit)
     cell = (row[candidates] // (SCIENCE_ROWS / GRID)).astype(int) * GRID + (
         column[candidates] // (SCIENCE_COLUMNS / GRID)
     ).astype(int)
@@ -75,6 +79,26 @@ def select_motion_stars(
     starts = np.searchsorted(cell[order], cell[order])
     rank[order] = np.arange(len(order)) - starts
     return np.sort(candidates[rank < per_cell])
+
+
+def bright_enough(candidates: NDArray, tmag: NDArray, faint_limit: float) -> NDArray:
+    """Sort stars by brightness, and drop those fainter than the limit unless few are brighter.
+
+    Parameters
+    ----------
+    candidates : (n_candidates,) int array
+        Indices of stars down to ``faint_limit + FAINTER``.
+    tmag : (n_stars,) array
+    faint_limit : float
+        [Tmag] `ENOUGH_STARS` are kept in any case.
+
+    Returns
+    -------
+    (n,) int array
+    """
+    candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
+    n_bright = int(np.count_nonzero(tmag[candidates] <= faint_limit))
+    return candidates[: max(n_bright, ENOUGH_STARS)]
 
 
 def measure_positions(

@@ -22,7 +22,8 @@ from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.core.wcs import ffi_wcs, has_valid_wcs, pixel_to_sky, sky_to_pixel
 from tessphot_lib.io.images.ffi import header_quality
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
-from tessphot_lib.motion.star_positions import measure_positions, select_motion_stars
+from tessphot_lib.motion.star_light import StarMeasures, measure_stars
+from tessphot_lib.motion.star_positions import select_motion_stars
 from tessphot_lib.quality.reflections import find_anomalies
 
 log = logging.getLogger(__name__)
@@ -138,8 +139,8 @@ def measure_image(
     ``known_quality`` are `CadenceFlag` bits that are known from elsewhere.
     """
     quality = header_quality(exposure.header) | exposure.quality | known_quality
-    n_stars = len(scene.motion_stars["row"])
-    star_row, star_column = np.full(n_stars, np.nan), np.full(n_stars, np.nan)
+    unknown = np.full(len(scene.motion_stars["row"]), np.nan)
+    stars = StarMeasures(unknown, unknown, unknown, unknown)
     if not sky.has_light:
         quality |= int(CadenceFlag.NO_DATA)
     elif sky.image is None:
@@ -147,7 +148,7 @@ def measure_image(
     else:
         at = scene.motion_stars["row"], scene.motion_stars["column"]
         at_stars = evaluate_background_at(sky.nodes[np.newaxis], scene.sampler.mesh, *at)[0]
-        star_row, star_column = measure_positions(exposure.flux, scene.window, *at, at_stars)
+        stars = measure_stars(exposure.flux, scene.window, *at, at_stars)
     level = float(np.median(sky.nodes))
     rejected = bool(quality & (scene.bad_quality | OWN_BAD_BITS))
     rejected |= not level < scene.max_background
@@ -165,8 +166,7 @@ def measure_image(
         "background_error": sky.error,
         "column_excess": sky.column_excess,
         "header_motion": _header_motion(exposure, scene),
-        "star_row": star_row,
-        "star_column": star_column,
+        **{f"star_{name}": values for name, values in stars._asdict().items()},
     }
 
 

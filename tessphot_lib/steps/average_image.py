@@ -1,6 +1,7 @@
 """Step: sums of the blocks of a CCD -> its average image."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tessphot_lib.background.mesh_fit import SkySampler
 from tessphot_lib.background.starlight import starlight_offset
 from tessphot_lib.background.straps import fit_straps
 from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.mesh import Mesh, interpolation_matrix
@@ -19,7 +21,9 @@ from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.products.average_fits import write_average_image
 from tessphot_lib.io.products.background_grid import block_grid
 from tessphot_lib.io.products.block_hdf5 import read_all_images, read_identity, read_sums
+from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
+from tessphot_lib.preparation.averaged import averaged_images, light_of_images
 from tessphot_lib.prf.fit import fit_field
 from tessphot_lib.prf.stars import StarField, choose_prf_stars
 
@@ -29,11 +33,17 @@ log = logging.getLogger(__name__)
 
 
 def run_average_image(
-    blocks: list[Path], catalog: Path, output: Path, ccd_id: CcdId, *, settings: PrepareSettings
+    blocks: list[Path],
+    catalog: Path,
+    jitter: Path,
+    output: Path,
+    ccd_id: CcdId,
+    *,
+    settings: PrepareSettings,
 ) -> None:
-    """Average the good images of all blocks of a CCD.
+    """Average the good images of all blocks of a CCD, those that ``jitter`` flags left out.
 
-    Of ``settings`` section ``background`` is used.
+    Of ``settings`` the sections ``background`` and ``average`` are used.
 
     Raises
     ------
@@ -45,13 +55,18 @@ def run_average_image(
     grid = block_grid(blocks[0], window, box_size)
     names = ("is_averaged", "background", "background_error", "column_excess")
     images = read_all_images(blocks, names)
-    averaged = images["is_averaged"].astype(bool)
+    quality = read_jitter(jitter)["quality"]
+    if len(quality) != len(images["is_averaged"]):
+        raise InputDataError(f"{jitter}: its images are not those of the blocks")
+    averaged = averaged_images(images["is_averaged"], quality)
     if not averaged.any():
         raise InputDataError(
             f"{ccd_id}: all {averaged.size} images are flagged or brighter than "
             "prepare.average.max_background, none is left for the average image"
         )
-    average, count = average_image(read_sums(block) for block in blocks)
+    removed = images["is_averaged"].astype(bool) & ~averaged
+    sums = _sums(blocks, removed, images["background"], grid, settings.average.max_background)
+    average, count = average_image(sums)
     offset, straps = np.zeros(0), np.zeros(0)
     if grid.is_continuous:
         straps = _straps(images["column_excess"], images["background"], grid)
@@ -72,8 +87,29 @@ def run_average_image(
         n_images=int(averaged.sum()),
         offset=offset,
         straps=straps,
-        attributes=provenance(settings.as_mapping(), [*blocks, catalog]),
+        attributes=provenance(settings.as_mapping(), [*blocks, catalog, jitter]),
     )
+
+
+def _sums(
+    blocks: list[Path],
+    removed: NDArray,
+    backgrounds: NDArray,
+    grid: BackgroundGrid,
+    max_background: float,
+) -> Iterator[tuple[NDArray, NDArray]]:
+    """Sums of the blocks and their counts, without the images that are removed."""
+    first = 0
+    for block in blocks:
+        flux_sum, flux_count = read_sums(block)
+        last = first + int(read_identity(block)["n_images"])
+        out = np.flatnonzero(removed[first:last])
+        if out.size:
+            models = backgrounds[first:last][out]
+            less = light_of_images(block, out, models, grid, max_background=max_background)
+            flux_sum, flux_count = flux_sum - less[0], flux_count - less[1]
+        yield flux_sum, flux_count
+        first = last
 
 
 def _sky_offset(

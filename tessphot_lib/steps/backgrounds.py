@@ -21,6 +21,7 @@ from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.images.ffi import read_ffi
 from tessphot_lib.io.images.ffi_table import quality_by_name, start_by_name, unused_images
 from tessphot_lib.io.products.block_hdf5 import CubeBuffer, write_block
+from tessphot_lib.preparation.averaged import NOT_AVERAGED_PIXELS
 from tessphot_lib.preparation.exposure import (
     OWN_BAD_BITS,
     FieldOfStars,
@@ -34,7 +35,6 @@ from tessphot_lib.quality.missing_pixels import without_missing
 log = logging.getLogger(__name__)
 
 SAME_TIME = 1e-5  # [d] times that differ by less are of the same exposure
-NOT_AVERAGED = np.uint8(PixelFlag.BACKGROUND_ANOMALY | PixelFlag.MANUAL_EXCLUDE)
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Block:
         """Add the finite pixels of an image, foreign light excepted, to the sum and the count."""
         finite = np.isfinite(light)
         if flags.any():
-            finite &= (flags & NOT_AVERAGED) == 0
+            finite &= (flags & NOT_AVERAGED_PIXELS) == 0
         np.add(self.flux_sum, light, out=self.flux_sum, where=finite)
         self.flux_count += finite
 

@@ -31,7 +31,8 @@ from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.images.tesscut import read_cutout, read_cutout_pixels
 from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize, write_block
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
-from tessphot_lib.motion.star_positions import HALF_STAMP, measure_stamps
+from tessphot_lib.motion.star_light import StarMeasures, measure_star_stamps
+from tessphot_lib.motion.star_positions import FAINTER, HALF_STAMP, bright_enough
 from tessphot_lib.quality.missing_pixels import without_missing
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ class CutoutCubes:
     flux_count: NDArray = field(init=False)
     images: dict[str, NDArray] = field(default_factory=dict)
     motion_stars: dict[str, NDArray] = field(default_factory=dict)
+    _wanted: NDArray = field(init=False)
     _chosen: list[int] = field(default_factory=list)
-    _positions: list[tuple[NDArray, NDArray]] = field(default_factory=list)
+    _measures: list[StarMeasures] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         n_patches = len(self.patches.windows)
@@ -82,6 +84,7 @@ class CutoutCubes:
         self.straps = np.zeros((n_patches, widest))
         self.flux_sum = np.zeros(self.window.shape)
         self.flux_count = np.zeros(self.window.shape, dtype=np.int32)
+        self._wanted = self._motion_stars()
 
     @property
     def window(self) -> Window:
@@ -114,6 +117,14 @@ class CutoutCubes:
             log.info("%s: patch %d of %d", self.ccd_id, number + 1, len(self.patches.windows))
             yield CubePiece(window, flux, flux_err, flags)
         self._complete()
+
+    def _motion_stars(self) -> NDArray:
+        """Rows of the catalog whose positions tell the motion, (n,) int, increasing."""
+        row, column, tmag = (self.stars[name].to_numpy() for name in STAR_COLUMNS)
+        usable = self.patches.part_at(row, column) >= 0
+        faintest = self.motion.faint_limit + FAINTER
+        usable &= (tmag >= self.motion.bright_limit) & (tmag <= faintest)
+        return np.sort(bright_enough(np.flatnonzero(usable), tmag, self.motion.faint_limit))
 
     def _read(self, members: list[dict], window: Window) -> tuple[NDArray, NDArray]:
         """Pixels of a patch from its cutouts, which agree where they overlap."""
@@ -149,15 +160,15 @@ class CutoutCubes:
         self.straps[number, : len(straps)] = straps
         whole = Patches(window, [window], np.zeros(window.shape, dtype=np.int32), straps[None])
         self._sum(number, window, flux, model, whole)
-        row, column, tmag = (near[name].to_numpy() for name in STAR_COLUMNS)
+        row, column = (near[name].to_numpy() for name in ("row", "column"))
         wanted = self.patches.part_at(row, column) == number
-        wanted &= (tmag >= self.motion.bright_limit) & (tmag <= self.motion.faint_limit)
+        wanted &= near.index.isin(self.stars.index[self._wanted])
         for star in near[wanted].itertuples():
             stamp = Window.around(round(star.row), round(star.column), HALF_STAMP, window)
             light = flux[(slice(None), *stamp.slices_in(window))]
             light = light - whole.evaluate(model[:, None], stamp)
             self._chosen.append(star.Index)
-            self._positions.append(_positions(light, stamp, star.row, star.column))
+            self._measures.append(_measure_star(light, stamp, star.row, star.column))
 
     def _sum(
         self, number: int, window: Window, flux: NDArray, model: NDArray, whole: Patches
@@ -179,13 +190,13 @@ class CutoutCubes:
 
     def _complete(self) -> None:
         """Fill the tables of the images and of the stars that tell the motion."""
-        n_stars = len(self._chosen)
-        star_row, star_column = (
-            np.array([position[axis] for position in self._positions])
-            .reshape(n_stars, self.n_images)
+        shape = len(self._chosen), self.n_images
+        of_stars = {
+            f"star_{name}": np.array([getattr(one, name) for one in self._measures])
+            .reshape(shape)
             .T
-            for axis in (0, 1)
-        )
+            for name in StarMeasures._fields
+        }
         level = self.background[:, :, 0]
         known = np.isfinite(level).any(axis=1)
         typical = np.full(self.n_images, np.nan)
@@ -203,8 +214,7 @@ class CutoutCubes:
             "background_error": self.background_error,
             "column_excess": np.zeros((self.n_images, 0)),
             "header_motion": np.full((self.n_images, 6), np.nan),
-            "star_row": star_row,
-            "star_column": star_column,
+            **of_stars,
         }
         chosen = self.stars.loc[self._chosen]
         self.motion_stars |= {name: chosen[name].to_numpy() for name in ("tic_id", "row", "column")}
@@ -277,8 +287,8 @@ def _near(stars: pd.DataFrame, window: Window) -> pd.DataFrame:
     ]
 
 
-def _positions(flux: NDArray, stamp: Window, row: float, column: float) -> tuple[NDArray, NDArray]:
-    """Position of a star in each image, (n_images,) each; NaN where its core is not there.
+def _measure_star(flux: NDArray, stamp: Window, row: float, column: float) -> StarMeasures:
+    """What the images show of a star, (n_images,) each; NaN where its core is not there.
 
     ``flux`` are the pixels of ``stamp``, background-subtracted; those around it count as sky.
     """
@@ -293,5 +303,5 @@ def _positions(flux: NDArray, stamp: Window, row: float, column: float) -> tuple
     far = np.broadcast_to(distance > CORE, stamps.shape)
     stamps[far & np.isnan(stamps)] = 0.0
     at = np.full(len(flux), row - first_row), np.full(len(flux), column - first_column)
-    found_row, found_column = measure_stamps(stamps, *at)
-    return found_row + first_row, found_column + first_column
+    found = measure_star_stamps(stamps, *at)
+    return found._replace(row=found.row + first_row, column=found.column + first_column)

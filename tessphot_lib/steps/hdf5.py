@@ -29,7 +29,7 @@ from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_settings
-from tessphot_lib.motion.affine_fit import is_displaced
+from tessphot_lib.preparation.averaged import averaged_images
 from tessphot_lib.preparation.noise import measure_noise
 from tessphot_lib.preparation.pixel_flags import KnownLight, pixel_flags
 from tessphot_lib.quality.straylight import brightest_level, has_straylight
@@ -141,6 +141,7 @@ def _images_and_motion(
     if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
         raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
     images["motion"], images["motion_error"] = motion["motion"], motion["error"]
+    images["is_averaged"] = averaged_images(images["is_averaged"], motion["quality"])
     return images, motion
 
 
@@ -225,14 +226,11 @@ def _last_flags(
     brightest: np.ndarray,
     flags: FlagSettings,
 ) -> np.ndarray:
-    """Cadence flags that need the whole sector: scattered light, unknown or strange motion."""
+    """Cadence flags that need the whole sector: scattered light, motion, changed stars."""
     quality = images["quality"].astype(np.int32)
     bright = has_straylight(brightest, flags.straylight_factor)
     quality[bright] |= int(CadenceFlag.STRAYLIGHT_MEASURED)
-    quality[motion["source"] == "none"] |= int(CadenceFlag.NO_MOTION)
-    jumps = is_displaced(motion["motion"], images["time"], limit=flags.motion_limit)
-    quality[jumps] |= int(CadenceFlag.COARSE_MEASURED)
-    return quality
+    return quality | motion["quality"].astype(np.int32)
 
 
 def _smooth(

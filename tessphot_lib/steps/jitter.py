@@ -1,18 +1,33 @@
-"""Step: star positions in the blocks of a CCD -> image motion."""
+"""Step: stars in the images of the blocks of a CCD -> image motion, and images unlike others."""
 
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.flags import CadenceFlag
-from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
+from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import provenance
-from tessphot_lib.core.settings import PrepareSettings
-from tessphot_lib.io.products.block_hdf5 import read_all_images, read_images, read_motion_stars
+from tessphot_lib.core.settings import FlagSettings, PrepareSettings
+from tessphot_lib.io.products.block_hdf5 import (
+    read_all_images,
+    read_identity,
+    read_images,
+    read_motion_stars,
+    read_patches,
+)
 from tessphot_lib.io.products.jitter_ecsv import write_jitter
-from tessphot_lib.motion.affine_fit import fit_motion, relative_to
+from tessphot_lib.motion.affine_fit import fit_motion, is_displaced, relative_to
+from tessphot_lib.quality.image_check import (
+    LASTING,
+    SharedChange,
+    is_unlike,
+    lacks_stars,
+    shared_change,
+)
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +37,7 @@ HEADER_ERROR = 0.01  # [pixels] 1-sigma error stated for motions taken from the 
 def run_jitter(
     blocks: list[Path], output: Path, ccd_id: CcdId, *, settings: PrepareSettings
 ) -> None:
-    """Fit the motion of each image against the reference image.
+    """Fit the motion of each image against the reference image, and compare its stars.
 
     Parameters
     ----------
@@ -31,7 +46,7 @@ def run_jitter(
     output : Path
         ``jitter.ecsv``
     settings : PrepareSettings
-        ``bad_quality`` of them.
+        ``bad_quality`` and ``flags`` of them.
 
     Notes
     -----
@@ -40,9 +55,11 @@ def run_jitter(
     """
     images = read_all_images(blocks, ("time", "cadenceno", "quality", "header_motion"))
     stars = read_motion_stars(blocks[0])
-    displaced = (_displacements(blocks, stars, axis) for axis in ("row", "column"))
+    displaced = tuple(_of_stars(blocks, axis, stars[axis]) for axis in ("row", "column"))
     motion, error, n_used = fit_motion(*displaced, stars["row"], stars["column"])
-    reference = reference_index(images["time"], images["quality"], motion, settings.bad_quality)
+    looks = _compare(blocks, images["time"], displaced, settings.flags)
+    quality = images["quality"] | looks.quality
+    reference = reference_index(images["time"], quality, motion, settings.bad_quality)
     if reference is not None:
         motion = relative_to(motion, motion[reference])
     header = images["header_motion"]
@@ -54,6 +71,11 @@ def run_jitter(
     error[fallen_back] = HEADER_ERROR
     source[~np.isfinite(motion).all(axis=1)] = "none"
     error[source == "none"] = np.nan
+    places = _places(blocks[0])
+    found = looks.quality | np.where(source == "none", int(CadenceFlag.NO_MOTION), 0)
+    limit = settings.flags.motion_limit
+    jumps = is_displaced(motion, error, images["time"], *places, limit=limit)
+    found[jumps] |= int(CadenceFlag.COARSE_MEASURED)
     log.info(
         "%s: motion of %d images from %d stars, %d from headers, %d unknown; rms %.1f mpx",
         ccd_id,
@@ -61,8 +83,10 @@ def run_jitter(
         len(stars["row"]),
         (source == "header").sum(),
         (source == "none").sum(),
-        1e3 * np.sqrt(np.nanmean(motion[:, [0, 3]] ** 2)) if np.isfinite(motion).any() else np.nan,
+        1e3 * _rms(motion, *places),
     )
+    changed = int((looks.quality != 0).sum())
+    log.info("%s: %d images in which all stars have changed", ccd_id, changed)
     write_jitter(
         output,
         ccd_id,
@@ -72,15 +96,71 @@ def run_jitter(
         error=error,
         n_stars=n_used,
         source=source,
+        light=1 + looks.light.lasting,
+        sharpness=1 + looks.sharpness.lasting,
+        quality=found,
         attributes=provenance(settings.as_mapping(), blocks),
     )
+
+
+class _Looks(NamedTuple):
+    """How the stars of each image look against those of the others, and what it is worth."""
+
+    light: SharedChange
+    sharpness: SharedChange
+    quality: NDArray
+
+
+def _compare(
+    blocks: list[Path], time: NDArray, displaced: tuple[NDArray, ...], flags: FlagSettings
+) -> _Looks:
+    """Compare the stars of the images; see `tessphot_lib.quality.image_check`."""
+    stars_light, stars_sharpness = (_of_stars(blocks, name) for name in ("light", "sharpness"))
+    limits = {"light": flags.light_limit, "sharpness": flags.sharpness_limit}
+    light, sharpness = (
+        shared_change(values, time, relative=True, outlying=LASTING * limit)
+        for values, limit in zip((stars_light, stars_sharpness), limits.values(), strict=True)
+    )
+    shift = [
+        shared_change(values, time, relative=False, outlying=flags.offset_limit)
+        for values in displaced
+    ]
+    changed = is_unlike(
+        light,
+        sharpness,
+        (shift[0], shift[1]),
+        light_limit=flags.light_limit,
+        sharpness_limit=flags.sharpness_limit,
+        shift_limit=flags.offset_limit,
+    )
+    changed |= lacks_stars(np.isfinite(displaced[0]), np.isfinite(stars_light))
+    return _Looks(light, sharpness, np.where(changed, int(CadenceFlag.STARS_CHANGED), 0))
+
+
+def _places(block: Path) -> tuple[NDArray, NDArray]:
+    """Rows and columns of the middles of the pixels that a CCD is known in."""
+    patches = read_patches(block)
+    if patches is None:
+        windows = [read_identity(block)["window"]]
+    else:
+        windows = [Window(*map(int, one)) for one in patches["windows"]]
+    row, column = np.array([window.middle for window in windows]).T
+    return row, column
+
+
+def _rms(motion: NDArray, row: NDArray, column: NDArray) -> float:
+    """Root mean square of the motion at positions, per axis [pixels]; NaN if unknown."""
+    known = np.isfinite(motion).all(axis=1)
+    if not known.any():
+        return np.nan
+    return float(np.sqrt(np.mean(np.square(displacement(motion[known], row, column)))))
 
 
 def reference_index(
     time: NDArray, quality: NDArray, motion: NDArray, bad_quality: int
 ) -> int | None:
     """Choose the good image with a motion nearest to the middle of the sector, or None."""
-    bad = int(bad_quality) | int(CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND)
+    bad = int(bad_quality) | int(OWN_BAD_CADENCE)
     measured = np.isfinite(motion).all(axis=1)
     candidates = np.flatnonzero(measured & (quality & bad == 0))
     if candidates.size == 0:
@@ -90,9 +170,9 @@ def reference_index(
     return int(candidates[np.argmin(np.abs(time[candidates] - 0.5 * (time[0] + time[-1])))])
 
 
-def _displacements(blocks: list[Path], stars: dict[str, NDArray], axis: str) -> NDArray:
-    """Measured minus catalog positions of the stars in all images, (n_images, n_stars) float32."""
-    name = f"star_{axis}"
+def _of_stars(blocks: list[Path], name: str, origin: NDArray | float = 0.0) -> NDArray:
+    """Measures of the stars in all images against ``origin``, (n_images, n_stars) float32."""
+    column = f"star_{name}"
     return np.concatenate(
-        [(read_images(block, [name])[name] - stars[axis]).astype(np.float32) for block in blocks]
+        [(read_images(block, [column])[column] - origin).astype(np.float32) for block in blocks]
     )

@@ -55,8 +55,8 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
     """The steps that images and cutouts share."""
     stars = home / "catalog.sqlite"
     average, jitter, path = (home / name for name in ("a.fits", "jitter.ecsv", "spacecraft.ecsv"))
-    run_average_image(blocks, stars, average, ccd_id, settings=PREPARE)
     run_jitter(blocks, jitter, ccd_id, settings=PREPARE)
+    run_average_image(blocks, stars, jitter, average, ccd_id, settings=PREPARE)
     run_spacecraft([home / "ffis.ecsv"], path, ccd_id.sector, ephemeris=None)
     pixels = home / "pixels.hdf5"
     run_hdf5(

@@ -4,7 +4,13 @@ import numpy as np
 
 from tessphot_lib.motion.affine_fit import is_displaced
 
+NO_ERROR = np.zeros(80)
+MIDDLE = np.array([1023.5]), np.array([1023.5])
 TIME = np.concatenate([np.arange(40), 100 + np.arange(40)]) / 48  # [d], with a gap
+
+
+def displaced(motion, error=NO_ERROR, place=MIDDLE):
+    return is_displaced(motion, error, TIME, *place, limit=0.1)
 
 
 def drift():
@@ -22,18 +28,38 @@ def test_jumps_along_rows_and_columns_are_found():
     motion[60, [0, 3]] += 0.08  # 0.11 together
     motion[70, [0, 3]] += 0.06  # 0.08
     motion[20] = np.nan
-    assert np.flatnonzero(is_displaced(motion, TIME, limit=0.1)).tolist() == [10, 30, 60]
+    assert np.flatnonzero(displaced(motion)).tolist() == [10, 30, 60]
 
 
 def test_another_level_after_a_gap_is_no_jump():
     motion = drift()
     motion[40:, 0] += 5.0
-    assert not is_displaced(motion, TIME, limit=0.1).any()
+    assert not displaced(motion).any()
 
 
 def test_a_few_hours_of_coarse_pointing_are_no_new_level():
     """Images within a quarter of a day count: five displaced ones are few among them."""
     motion = drift()
     motion[15:20, 3] += 0.5
-    assert np.flatnonzero(is_displaced(motion, TIME, limit=0.1)).tolist() == [15, 16, 17, 18, 19]
-    assert not is_displaced(np.full((80, 6), np.nan), TIME, limit=0.1).any()
+    assert np.flatnonzero(displaced(motion)).tolist() == [15, 16, 17, 18, 19]
+    assert not displaced(np.full((80, 6), np.nan)).any()
+
+
+def test_motion_is_judged_where_the_pixels_are():
+    """A roll about a window near a corner moves the middle of the CCD, and not the window."""
+    motion = np.zeros((80, 6))
+    motion[7, [0, 1, 2]] = 0.3, 0.0, 0.4  # d_row = 0.3 + 0.4 v, which is 0 at v = -0.75
+    window = np.array([300.0]), np.array([1023.5 - 0.75 * 1024])
+    assert np.flatnonzero(displaced(motion)).tolist() == [7]
+    assert not displaced(motion, place=window).any()
+    # Of several patches the median counts.
+    three = (np.append(window[0], [300.0, 300.0]), np.append(window[1], [window[1][0], 1023.5]))
+    assert not displaced(motion, place=three).any()
+
+
+def test_what_is_not_clear_is_no_jump():
+    motion = np.zeros((80, 6))
+    motion[[7, 50], 0] = 0.2
+    error = np.full(80, 0.001)
+    error[7] = 0.06
+    assert np.flatnonzero(displaced(motion, error)).tolist() == [50]

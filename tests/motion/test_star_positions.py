@@ -249,7 +249,13 @@ def chosen(row, column, tmag, n_stars=2000, window=WINDOW):
 
 def test_stars_within_the_limits_of_brightness():
     row, column = [700, 740, 780, 820, 860], [200, 240, 280, 320, 360]
-    assert chosen(row, column, [7.4, 7.5, 12.5, 12.6, np.nan]) == [1, 2]
+    assert chosen(row, column, [7.4, 7.5, 12.5, 14.6, np.nan]) == [1, 2]
+
+
+def test_fainter_stars_complete_the_few_bright_ones():
+    place = 620 + 40.0 * np.arange(9)
+    assert chosen(place, place - 400, [9, 9, 12.7, 12.9, 13, 13.1, 13.2, 13.3, 13.4]) == [*range(8)]
+    assert chosen(place, place - 400, [9.0] * 8 + [12.6]) == [*range(8)]
 
 
 def test_stars_a_stamp_off_the_edge():

@@ -35,7 +35,12 @@ def blocks(ccd):
 
 def average(ccd):
     run_average_image(
-        blocks(ccd), ccd / "catalog.sqlite", ccd / "new", CCD_ID, settings=PrepareSettings()
+        blocks(ccd),
+        ccd / "catalog.sqlite",
+        ccd / "jitter.ecsv",
+        ccd / "new",
+        CCD_ID,
+        settings=PrepareSettings(),
     )
 
 

@@ -26,8 +26,8 @@ PRODUCTS = {
         )
         for name in BLOCKS
     },
-    "average_image.fits": ({"background"}, [*BLOCKS, "catalog.sqlite"]),
-    "jitter.ecsv": ({"bad_quality"}, BLOCKS),
+    "average_image.fits": ({"background", "average"}, [*BLOCKS, "catalog.sqlite", "jitter.ecsv"]),
+    "jitter.ecsv": ({"bad_quality", "flags"}, BLOCKS),
     "../spacecraft_sector14.ecsv": (set(), ["ffis.ecsv"]),
     "pixels.hdf5": (
         {"smoothing", "flags"},

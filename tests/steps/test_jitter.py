@@ -13,7 +13,7 @@ from tessphot_lib.steps.jitter import reference_index, run_jitter
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(0, 4, 0, 5)
-SETTINGS = PrepareSettings.from_params({"bad_quality": 4335})
+SETTINGS = PrepareSettings()
 N_IMAGES, N_STARS = 9, 25
 BLIND, LOST = 3, 6  # images without measured stars; the second has no WCS either
 REFERENCE = 4  # in the middle
@@ -34,8 +34,9 @@ def true_motion():
     return motion
 
 
-def write(path, first, last, motion, positions):
-    """A block of images ``first`` to ``last - 1``."""
+def write(path, first, last, motion, positions, light=None):
+    """A block of images ``first`` to ``last - 1``; stars are as bright as ``light`` says."""
+    light = np.ones(N_IMAGES) if light is None else light
     row, column = positions
     d_row, d_column = displacement(motion, row, column)
     d_row[[BLIND, LOST]] = d_column[[BLIND, LOST]] = np.nan
@@ -46,6 +47,8 @@ def write(path, first, last, motion, positions):
     images |= {"time": 1683.0 + numbers / 48, "cadenceno": 100 + numbers}
     images |= {"quality": np.zeros(len(numbers), dtype=np.int64), "header_motion": header[here]}
     images |= {"star_row": (row + d_row)[here], "star_column": (column + d_column)[here]}
+    images |= {"star_light": 1000 * light[here, None] + np.zeros(N_STARS)}
+    images |= {"star_sharpness": np.full((len(numbers), N_STARS), 0.6)}
     cubes = CubeBuffer(WINDOW, len(numbers), 0.0)
     for index in range(len(numbers)):
         cubes.put(index, np.ones(WINDOW.shape), np.ones(WINDOW.shape))
@@ -68,12 +71,7 @@ def test_motion_of_stars_or_else_of_the_header(tmp_path, star_positions):
         write(tmp_path / f"b{first}.hdf5", first, last, motion, star_positions)
         for first, last in ((0, 5), (5, N_IMAGES))
     ]
-    run_jitter(
-        blocks,
-        tmp_path / "jitter.ecsv",
-        CCD,
-        settings=SETTINGS,
-    )
+    run_jitter(blocks, tmp_path / "jitter.ecsv", CCD, settings=SETTINGS)
     found = read_jitter(tmp_path / "jitter.ecsv")
     source = np.full(N_IMAGES, "stars", dtype="<U6")
     source[BLIND], source[LOST] = "header", "none"
@@ -87,6 +85,21 @@ def test_motion_of_stars_or_else_of_the_header(tmp_path, star_positions):
     assert np.isnan(found["error"][LOST])
     assert (found["error"][source == "stars"] < 1e-3).all()
     assert found["n_stars"].tolist() == np.where(source == "stars", N_STARS, 0).tolist()
+
+
+def test_images_in_which_all_stars_changed_are_flagged(tmp_path, star_positions):
+    light = np.ones(N_IMAGES)
+    light[[1, REFERENCE]] = 0.96, 1.1
+    block = write(tmp_path / "b0.hdf5", 0, N_IMAGES, 0 * true_motion(), star_positions, light)
+    run_jitter([block], tmp_path / "jitter.ecsv", CCD, settings=SETTINGS)
+    found = read_jitter(tmp_path / "jitter.ecsv")
+    changed = found["quality"] & int(CadenceFlag.STARS_CHANGED) != 0
+    # Those whose stars were lost are among them.
+    assert np.flatnonzero(changed).tolist() == [1, BLIND, REFERENCE, LOST]
+    np.testing.assert_allclose(found["light"], light, rtol=1e-6)
+    np.testing.assert_allclose(found["sharpness"], 1.0)
+    unknown = found["quality"] & int(CadenceFlag.NO_MOTION) != 0
+    assert np.flatnonzero(unknown).tolist() == [LOST]
 
 
 def test_reference_is_the_good_image_nearest_to_the_middle():

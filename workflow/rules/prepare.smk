@@ -64,6 +64,7 @@ rule average_image:
     input:
         blocks=of_ccd(plan.block_files),
         catalog="results/{ccd_id}/catalog.sqlite",
+        jitter="results/{ccd_id}/jitter.ecsv",
     output:
         "results/{ccd_id}/average_image.fits",
     log:
@@ -76,7 +77,7 @@ rule average_image:
         mem_mb=memory(1000, bytes_per_pixel=200),
         runtime=growing(30),
     params:
-        settings=plan.settings("prepare", "background"),
+        settings=plan.settings("prepare", "background", "average"),
         code=code_of("average_image"),
     message:
         "{wildcards.ccd_id}: average image"
@@ -99,7 +100,7 @@ rule jitter:
         mem_mb=memory(1500, bytes_per_pixel=200),
         runtime=growing(120),
     params:
-        settings=plan.settings("prepare", "bad_quality"),
+        settings=plan.settings("prepare", "bad_quality", "flags"),
         code=code_of("jitter"),
     message:
         "{wildcards.ccd_id}: image motion"

@@ -9,6 +9,7 @@ log_to(snakemake.log[0])
 run_average_image(
     [Path(block) for block in snakemake.input.blocks],
     Path(snakemake.input.catalog),
+    Path(snakemake.input.jitter),
     Path(snakemake.output[0]),
     CcdId.from_string(snakemake.wildcards.ccd_id),
     settings=PrepareSettings.from_params(snakemake.params.settings),

@@ -66,9 +66,17 @@ IMAGE_COLUMNS = (
     "header_motion",
     "star_row",
     "star_column",
+    "star_light",
+    "star_sharpness",
 )
 # As good as they are needed, and for some 12,000 images of a sector in the memory of a job.
-SINGLE_PRECISION = ("background", "background_error", "column_excess")
+SINGLE_PRECISION = (
+    "background",
+    "background_error",
+    "column_excess",
+    "star_light",
+    "star_sharpness",
+)
 
 
 class CubePiece(NamedTuple):
@@ -281,16 +289,23 @@ def read_sums(path: Path) -> tuple[NDArray, NDArray]:
         return file["flux_sum"][()], file["flux_count"][()]
 
 
-def read_flux(path: Path, pixels: tuple[slice, slice]) -> NDArray:
-    """Read the flux of some pixels of a block, (n, n_rows, n_columns) float32 [e-/s]."""
+def read_flux(
+    path: Path, pixels: tuple[slice, slice], images: NDArray | slice = slice(None)
+) -> NDArray:
+    """Read the flux of some pixels of a block, (n, n_rows, n_columns) float32 [e-/s].
+
+    ``images`` are the numbers of the images in the block, increasing; all if left out.
+    """
     with open_block(path) as file:
-        return file["flux"][(slice(None), *pixels)]
+        return file["flux"][(images, *pixels)]
 
 
-def read_flags(path: Path, pixels: tuple[slice, slice]) -> NDArray:
-    """Read the flags of some pixels of a block, (n, n_rows, n_columns) uint8."""
+def read_flags(
+    path: Path, pixels: tuple[slice, slice], images: NDArray | slice = slice(None)
+) -> NDArray:
+    """Read the flags of some pixels of a block, (n, n_rows, n_columns) uint8; see `read_flux`."""
     with open_block(path) as file:
-        return file["pixel_flags"][(slice(None), *pixels)]
+        return file["pixel_flags"][(images, *pixels)]
 
 
 def read_common_flags(path: Path) -> NDArray:

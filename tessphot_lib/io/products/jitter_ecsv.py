@@ -10,6 +10,10 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
 
+COLUMNS = (
+    *("time", "cadenceno", "error", "n_stars", "source"),
+    *("light", "sharpness", "quality"),
+)
 TERMS = ("row_0", "row_u", "row_v", "column_0", "column_u", "column_v")
 
 
@@ -23,6 +27,9 @@ def write_jitter(
     error: NDArray,
     n_stars: NDArray,
     source: NDArray,
+    light: NDArray,
+    sharpness: NDArray,
+    quality: NDArray,
     attributes: Mapping[str, str] | None = None,
 ) -> None:
     """Write one row per image.
@@ -40,6 +47,11 @@ def write_jitter(
         Stars used.
     source : (n,) array of str
         'stars', 'header' (fall-back) or 'none'.
+    light, sharpness : (n,) arrays
+        Light of the stars, and the fraction of it in their cores, relative to what they are in
+        the whole sector; NaN where no star was measured.
+    quality : (n,) int array
+        `tessphot_lib.core.flags.CadenceFlag` bits that follow from motion and stars.
     attributes : mapping, optional
         Of `tessphot_lib.core.provenance.provenance`, for the head of the table.
     """
@@ -56,6 +68,7 @@ def write_jitter(
     table["error"].unit = "pix"
     table["n_stars"] = n_stars
     table["source"] = source
+    table["light"], table["sharpness"], table["quality"] = light, sharpness, quality
     write_ecsv(path, table)
 
 
@@ -63,10 +76,7 @@ def read_jitter(path: Path) -> dict[str, NDArray]:
     """Read back what `write_jitter` wrote, by its argument names."""
     table = read_ecsv(path)
     try:
-        result = {
-            name: np.asarray(table[name])
-            for name in ("time", "cadenceno", "error", "n_stars", "source")
-        }
+        result = {name: np.asarray(table[name]) for name in COLUMNS}
         result["motion"] = np.column_stack([np.asarray(table[name]) for name in TERMS])
     except (OSError, ValueError, KeyError) as err:
         raise InputDataError(f"{path}: cannot be read: {err}") from err

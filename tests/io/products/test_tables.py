@@ -76,6 +76,9 @@ def test_motion_is_read_back(tmp_path):
         "error": np.array([0.001, np.nan, 0.002]),
         "n_stars": np.array([500, 0, 499]),
         "source": np.array(["stars", "none", "header"]),
+        "light": np.array([1.0, np.nan, 0.93]),
+        "sharpness": np.array([1.0, np.nan, 0.97]),
+        "quality": np.array([0, 1048576, 4194304]),
     }
     made_by = {"software": "tessphot 1", "settings": '{"a": [1, null]}'}
     write_jitter(tmp_path / "jitter.ecsv", CCD, attributes=made_by, **written)

@@ -1,0 +1,198 @@
+"""Images in which the stars look unlike those of the other images.
+
+A star may change its own brightness, a change that all stars share is the instrument's:
+images that are dimmer, blurred, displaced, or without stars. Each star is compared with
+itself in the images around, and in all images; what counts is the weighted median over
+the stars. One star alone shows by its sharpness and its position, not by its light.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.constants import MAD_TO_SIGMA
+
+BASELINE = 0.5  # [d] over which the usual value of a star is taken
+SIGNIFICANT = 5.0  # [sigma] that a change must stand out
+LASTING = 5.0  # times the limits, that a change against the whole sector must exceed
+MIN_STARS_FOR_LIGHT = 3  # fewer may vary together
+USUALLY = 0.7  # of the images, in which a star must be found, to be missed elsewhere
+MOST_MISSED = 0.5  # of these stars, without which an image is without stars
+MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): error of a median in units of that of the mean
+LEAST_SCATTER = 1e-4  # relative, or [pixels], of a star: none is better
+MIN_AROUND = 8  # images, at least, that the usual value around an image is from
+
+
+@dataclass(frozen=True)
+class SharedChange:
+    """What all stars do together; all (n_images,) float64 arrays.
+
+    Attributes
+    ----------
+    change : array
+        Against the images around, as a fraction (or in pixels); NaN without stars.
+    error : array
+        1-sigma error of it.
+    lasting : array
+        Change against the whole sector.
+    n_stars : int array
+        Stars that were compared.
+    """
+
+    change: NDArray
+    error: NDArray
+    lasting: NDArray
+    n_stars: NDArray
+
+    def exceeds(self, limit: float, lasting: float) -> NDArray:
+        """Tell which images changed by more than a limit, and clearly so, (n_images,) bool."""
+        with np.errstate(invalid="ignore"):
+            clear = np.maximum(limit, SIGNIFICANT * self.error)
+            long_clear = np.maximum(lasting, SIGNIFICANT * self.error)
+            return (np.abs(self.change) > clear) | (np.abs(self.lasting) > long_clear)
+
+
+def shared_change(
+    values: NDArray, time: NDArray, *, relative: bool, outlying: float
+) -> SharedChange:
+    """Find what the values of all stars do together.
+
+    Parameters
+    ----------
+    values : (n_images, n_stars) array
+        One quantity of each star; NaN where it is unknown.
+    time : (n_images,) array
+        Increasing [d].
+    relative : bool
+        Whether changes are fractions of a star's usual value, or differences from it.
+    outlying : float
+        Images that change by more against the sector do not count for what is usual around.
+
+    Returns
+    -------
+    SharedChange
+        Stars count by their scatter, none more than the median star. The error is from how
+        much the stars disagree, and not below what the change usually scatters by.
+    """
+    usual = _median(values)
+    with np.errstate(invalid="ignore"):
+        useful = np.isfinite(usual) & ((usual > 0) | (not relative))
+    values, usual = np.asarray(values[:, useful], dtype=float), usual[useful]
+    unit = usual if relative else np.ones_like(usual)
+    off = (values - usual) / unit
+    first, _ = _common(off)
+    with np.errstate(invalid="ignore"):
+        around = _around(np.where(np.abs(first)[:, None] > outlying, np.nan, off), time)
+    change, error = _common(off - around)
+    slow, _ = _common(np.where(np.isfinite(off), around, np.nan))
+    typical = _median(np.abs(change - _median(change[:, None]))[:, None])
+    usual_error = MAD_TO_SIGMA * float(np.nan_to_num(typical)[0])
+    n_stars = np.isfinite(off).sum(axis=1)
+    return SharedChange(change, np.maximum(error, usual_error), change + slow, n_stars)
+
+
+def _common(off: NDArray) -> tuple[NDArray, NDArray]:
+    """Weighted median over the stars in each image, and its error, (n_images,) each."""
+    change, error = np.full(len(off), np.nan), np.full(len(off), np.nan)
+    if not np.isfinite(off).any():
+        return change, error
+    scatter = np.maximum(MAD_TO_SIGMA * _median(np.abs(off)), LEAST_SCATTER)
+    scatter = np.maximum(scatter, np.nanmedian(scatter))
+    for index in np.flatnonzero(np.isfinite(off).any(axis=1)):
+        known = np.isfinite(off[index])
+        values, weight = off[index][known], 1 / scatter[known] ** 2
+        change[index] = _weighted_median(values, weight)
+        disagree = np.abs(values - change[index]) * np.sqrt(weight)
+        spread = max(1.0, MAD_TO_SIGMA * float(np.median(disagree)))
+        error[index] = MEDIAN_ERROR * spread / np.sqrt(weight.sum())
+    return change, error
+
+
+def lacks_stars(is_found: NDArray, is_measured: NDArray) -> NDArray:
+    """Tell which images lack most of the stars that the other images show.
+
+    Parameters
+    ----------
+    is_found, is_measured : (n_images, n_stars) bool arrays
+        Where a star was found, and where its pixels have data.
+
+    Returns
+    -------
+    (n_images,) bool array
+        False for images without data.
+    """
+    often = is_found.sum(axis=0) > USUALLY * np.maximum(is_measured.sum(axis=0), 1)
+    looked_for = is_measured[:, often].sum(axis=1)
+    missed = (is_measured & ~is_found)[:, often].sum(axis=1)
+    return missed > MOST_MISSED * np.maximum(looked_for, 1)
+
+
+def is_unlike(
+    light: SharedChange,
+    sharpness: SharedChange,
+    shift: tuple[SharedChange, SharedChange],
+    *,
+    light_limit: float,
+    sharpness_limit: float,
+    shift_limit: float,
+) -> NDArray:
+    """Tell which images show stars that are dimmer, brighter, blurred, sharper or displaced.
+
+    Parameters
+    ----------
+    light, sharpness : SharedChange
+        Relative.
+    shift : (SharedChange, SharedChange)
+        Rows and columns [pixels].
+    light_limit, sharpness_limit : float
+        Fractions, against the images around; `LASTING` times as much against the sector.
+    shift_limit : float
+        [pixels] against the sector.
+
+    Returns
+    -------
+    (n_images,) bool array
+    """
+    dim = light.exceeds(light_limit, LASTING * light_limit)
+    dim &= light.n_stars >= MIN_STARS_FOR_LIGHT
+    result = dim | sharpness.exceeds(sharpness_limit, LASTING * sharpness_limit)
+    off = np.hypot(shift[0].lasting, shift[1].lasting)
+    error = np.hypot(shift[0].error, shift[1].error)
+    with np.errstate(invalid="ignore"):
+        return result | (off > np.maximum(shift_limit, SIGNIFICANT * error))
+
+
+def _around(off: NDArray, time: NDArray) -> NDArray:
+    """Usual value of each star around each image: medians of `BASELINE` days, interpolated.
+
+    0 for a star that is never known.
+    """
+    n_images = len(off)
+    step = float(np.median(np.diff(time))) if n_images > 1 else BASELINE
+    at_once = max(MIN_AROUND, round(BASELINE / step))
+    parts = np.array_split(np.arange(n_images), max(1, n_images // at_once))
+    middle = np.array([time[part].mean() for part in parts])
+    medians = np.array([_median(off[part]) for part in parts])
+    around = np.zeros(off.shape)
+    for star, of_star in enumerate(medians.T):
+        known = np.isfinite(of_star)
+        if known.any():
+            around[:, star] = np.interp(time, middle[known], of_star[known])
+    return around
+
+
+def _median(values: NDArray) -> NDArray:
+    """Median of the finite values of each column; NaN where there is none."""
+    known = np.isfinite(values).any(axis=0)
+    return np.where(known, np.nanmedian(np.where(known, values, 0.0), axis=0), np.nan)
+
+
+def _weighted_median(values: NDArray, weight: NDArray) -> float:
+    """Weighted median; of two values that qualify the one nearer to zero."""
+    order = np.argsort(values, kind="stable")
+    values, total = values[order], np.cumsum(weight[order])
+    half = 0.5 * total[-1]
+    lower = values[np.searchsorted(total, half * (1 - 1e-9))]
+    upper = values[min(np.searchsorted(total, half * (1 + 1e-9), side="right"), len(values) - 1)]
+    return float(lower if abs(lower) < abs(upper) else upper)

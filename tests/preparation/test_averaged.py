@@ -1,0 +1,78 @@
+"""Images that are taken off the average image again."""
+
+import numpy as np
+import pytest
+
+from tessphot_lib.core.flags import CadenceFlag, PixelFlag
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.patches import N_TERMS, Patches
+from tessphot_lib.io.products.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, write_block
+from tessphot_lib.preparation.averaged import averaged_images, light_of_images
+
+WINDOW = Window(10, 140, 300, 390)
+COARSE, CHANGED = int(CadenceFlag.COARSE_MEASURED), int(CadenceFlag.STARS_CHANGED)
+MANUAL = int(PixelFlag.MANUAL_EXCLUDE)
+
+
+def test_what_the_comparison_finds_is_not_averaged():
+    quality = np.array([0, COARSE, CHANGED, int(CadenceFlag.NO_MOTION), 0])
+    assert averaged_images(np.array([1, 1, 1, 1, 0]), quality).tolist() == [1, 0, 0, 1, 0]
+    # Better some that changed than none.
+    assert averaged_images(np.array([0, 1, 1, 0, 0]), quality).tolist() == [0, 1, 1, 0, 0]
+
+
+@pytest.fixture
+def block(tmp_path):
+    """A block of 5 images; returns its path, fluxes and flags."""
+    rng = np.random.default_rng(0)
+    flux = rng.normal(150, 20, (5, *WINDOW.shape)).astype(np.float32)
+    flux[3, 5, 7] = np.nan
+    flags = np.zeros(flux.shape, dtype=np.uint8)
+    flags[1, 100:110, 20:40] = MANUAL
+    flags[3, 60] = int(PixelFlag.SATURATED)
+    cubes = CubeBuffer(WINDOW, 5, 0.0)
+    for index in range(5):
+        cubes.put(index, flux[index], np.ones(WINDOW.shape))
+    cubes.pixel_flags[...] = flags
+    path = tmp_path / "block.hdf5"
+    columns = {name: np.arange(5) for name in IMAGE_COLUMNS}
+    sums = {name: np.zeros(WINDOW.shape) for name in ("flux_sum", "flux_count")}
+    write_block(
+        path, cubes, CcdId(14, 2, 3), images=columns, **sums, motion_stars={}, attributes={}
+    )
+    return path, flux, flags
+
+
+def test_light_of_some_images_on_a_mesh(block):
+    path, flux, flags = block
+    mesh = Mesh.over(WINDOW, 64)
+    levels = np.random.default_rng(1).uniform(100, 200, 2)
+    models = levels[:, None, None] + np.zeros((2, *mesh.shape))
+    total, count = light_of_images(path, np.array([1, 3]), models, mesh, max_background=1000.0)
+    light = flux[[1, 3]] - levels[:, None, None]
+    light[flags[[1, 3]] == MANUAL] = np.nan
+    np.testing.assert_allclose(total, np.nansum(light, axis=0), rtol=1e-6, atol=1e-4)
+    np.testing.assert_array_equal(count, np.isfinite(light).sum(axis=0))
+    assert set(np.unique(count)) == {1, 2}
+
+
+def test_light_of_some_images_on_patches(block):
+    """Patches that overlap, and one of them too bright in one of the images."""
+    path, flux, _ = block
+    windows = [Window(10, 30, 300, 320), Window(25, 45, 310, 330), Window(120, 140, 370, 390)]
+    patches = Patches.of(windows)
+    assert len(patches.windows) == 2
+    models = np.zeros((2, 2, N_TERMS))
+    models[:, :, 0] = [[100.0, 120.0], [140.0, 2000.0]]
+    images = np.array([1, 3])
+    total, count = light_of_images(path, images, models, patches, max_background=1000.0)
+    expected = np.full((2, *WINDOW.shape), np.nan)
+    for index, image in enumerate(images):
+        for part, level in enumerate(models[index, :, 0]):
+            mine = (patches.index == part) & (level < 1000)
+            expected[index][mine] = flux[image][mine] - level
+    np.testing.assert_allclose(total, np.nansum(expected, axis=0), rtol=1e-6, atol=1e-4)
+    np.testing.assert_array_equal(count, np.isfinite(expected).sum(axis=0))
+    assert count[0, 0] == 2
+    assert count[-1, -1] == 1
