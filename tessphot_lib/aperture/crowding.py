@@ -77,7 +77,13 @@ class KnownLight:
 
 
 def aperture_light(
-    mask: NDArray, own: NDArray, flux: float, images: NDArray, *, is_saturated: bool = False
+    mask: NDArray,
+    own: NDArray,
+    flux: float,
+    images: NDArray,
+    *,
+    held: float = np.inf,
+    is_saturated: bool = False,
 ) -> ApertureLight:
     """Compute what is known of the light in an aperture.
 
@@ -91,6 +97,9 @@ def aperture_light(
         Flux of the target [e-/s].
     images : (6, n_rows, n_columns) array
         Light of all stars there, the target's among it, and its derivatives.
+    held : float
+        Light that the average image has in the aperture [e-/s]. Where the catalog expects
+        more, only as much moves: magnitudes that are too bright add no noise.
     is_saturated : bool
         The charge of a saturated star does not follow the PRF when the image
         moves: the derivatives are zero.
@@ -108,7 +117,8 @@ def aperture_light(
     sums = images[:, mask].sum(axis=1)
     total = max(float(sums[0]), flux * captured)
     crowdsap = flux * captured / total if total > 0 else np.nan
-    motion = np.zeros(5) if is_saturated else sums[1:].astype(np.float64)
+    there = float(np.clip(held / sums[0], 0.0, 1.0)) if sums[0] > 0 else 1.0
+    motion = np.zeros(5) if is_saturated else there * sums[1:].astype(np.float64)
     return ApertureLight(crowdsap, min(max(captured, 0.0), 1.0), motion)
 
 

@@ -135,6 +135,7 @@ def find_apertures(
                 known_light.own[index],
                 known_light.flux[index],
                 images,
+                held=float(average_image[cut][mask].sum()),
                 is_saturated=bool(tmag[star] < SATURATION_TMAG),
             )
         cut_flux = float(average_image[cut][at_edge].sum())

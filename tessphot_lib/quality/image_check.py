@@ -54,7 +54,7 @@ class SharedChange:
 
 
 def shared_change(
-    values: NDArray, time: NDArray, *, relative: bool, outlying: float
+    values: NDArray, time: NDArray, *, relative: bool, outlying: float, by_many: bool = False
 ) -> SharedChange:
     """Find what the values of all stars do together.
 
@@ -68,12 +68,15 @@ def shared_change(
         Whether changes are fractions of a star's usual value, or differences from it.
     outlying : float
         Images that change by more against the sector do not count for what is usual around.
+    by_many : bool
+        Whether no star counts more than the median star: for light, and for positions in
+        blends, which a single star may change by itself, however quiet it is at other times.
 
     Returns
     -------
     SharedChange
-        Stars count by their scatter, none more than the median star. The error is from how
-        much the stars disagree, and not below what the change usually scatters by.
+        Stars count by their scatter. The error is from how much the stars disagree, and not
+        below what the change usually scatters by.
     """
     usual = _median(values)
     with np.errstate(invalid="ignore"):
@@ -81,24 +84,25 @@ def shared_change(
     values, usual = np.asarray(values[:, useful], dtype=float), usual[useful]
     unit = usual if relative else np.ones_like(usual)
     off = (values - usual) / unit
-    first, _ = _common(off)
+    first, _ = _common(off, by_many)
     with np.errstate(invalid="ignore"):
         around = _around(np.where(np.abs(first)[:, None] > outlying, np.nan, off), time)
-    change, error = _common(off - around)
-    slow, _ = _common(np.where(np.isfinite(off), around, np.nan))
+    change, error = _common(off - around, by_many)
+    slow, _ = _common(np.where(np.isfinite(off), around, np.nan), by_many)
     typical = _median(np.abs(change - _median(change[:, None]))[:, None])
     usual_error = MAD_TO_SIGMA * float(np.nan_to_num(typical)[0])
     n_stars = np.isfinite(off).sum(axis=1)
     return SharedChange(change, np.maximum(error, usual_error), change + slow, n_stars)
 
 
-def _common(off: NDArray) -> tuple[NDArray, NDArray]:
+def _common(off: NDArray, by_many: bool) -> tuple[NDArray, NDArray]:
     """Weighted median over the stars in each image, and its error, (n_images,) each."""
     change, error = np.full(len(off), np.nan), np.full(len(off), np.nan)
     if not np.isfinite(off).any():
         return change, error
     scatter = np.maximum(MAD_TO_SIGMA * _median(np.abs(off)), LEAST_SCATTER)
-    scatter = np.maximum(scatter, np.nanmedian(scatter))
+    if by_many:
+        scatter = np.maximum(scatter, np.nanmedian(scatter))
     for index in np.flatnonzero(np.isfinite(off).any(axis=1)):
         known = np.isfinite(off[index])
         values, weight = off[index][known], 1 / scatter[known] ** 2
@@ -135,7 +139,7 @@ def is_unlike(
     *,
     light_limit: float,
     sharpness_limit: float,
-    shift_limit: float,
+    shift_limit: float | NDArray,
 ) -> NDArray:
     """Tell which images show stars that are dimmer, brighter, blurred, sharper or displaced.
 
@@ -147,7 +151,7 @@ def is_unlike(
         Rows and columns [pixels].
     light_limit, sharpness_limit : float
         Fractions, against the images around; `LASTING` times as much against the sector.
-    shift_limit : float
+    shift_limit : float or (n_images,) array
         [pixels] against the sector.
 
     Returns

@@ -21,6 +21,7 @@ from tessphot_lib.catalog.saturation import FULL_WELL_RATE, saturation_flags
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.isolation import is_isolated
 from tessphot_lib.core.manual_excludes import excluded_columns
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import N_TERMS, Patches
@@ -45,6 +46,9 @@ STAR_COLUMNS = ("row", "column", "tmag")
 COPIED = ("time", "time_start", "time_stop", "timecorr", "exposure_time", "cadenceno")
 AT_ONCE = 4_000_000  # pixels of all images that are looked at together
 CORE = 2.5  # [pixels] around a star that must be there to measure its position
+CORE_CORNERS = [(d_row, d_column) for d_row in (-2, 0, 2) for d_column in (-2, 0, 2)]
+BLEND = {"radius": 3.0, "tmag_difference": 1.0}  # such neighbors move with a star's brightness
+MIN_STARS = 3  # for a motion; if there are not as many without neighbors, those with them
 
 
 @dataclass
@@ -121,10 +125,17 @@ class CutoutCubes:
     def _motion_stars(self) -> NDArray:
         """Rows of the catalog whose positions tell the motion, (n,) int, increasing."""
         row, column, tmag = (self.stars[name].to_numpy() for name in STAR_COLUMNS)
-        usable = self.patches.part_at(row, column) >= 0
+        part = self.patches.part_at(row, column)
+        usable = part >= 0
+        for d_row, d_column in CORE_CORNERS:
+            usable &= self.patches.part_at(row + d_row, column + d_column) == part
         faintest = self.motion.faint_limit + FAINTER
         usable &= (tmag >= self.motion.bright_limit) & (tmag <= faintest)
-        return np.sort(bright_enough(np.flatnonzero(usable), tmag, self.motion.faint_limit))
+        candidates = np.flatnonzero(usable)
+        alone = is_isolated(row, column, tmag, candidates, **BLEND)
+        if alone.sum() >= MIN_STARS:
+            candidates = candidates[alone]
+        return np.sort(bright_enough(candidates, tmag, self.motion.faint_limit))
 
     def _read(self, members: list[dict], window: Window) -> tuple[NDArray, NDArray]:
         """Pixels of a patch from its cutouts, which agree where they overlap."""

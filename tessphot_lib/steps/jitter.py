@@ -31,6 +31,7 @@ from tessphot_lib.quality.image_check import (
 
 log = logging.getLogger(__name__)
 
+UNCORRECTED = 0.5  # of the offset's limit, where the motion is unknown and stays in the fluxes
 HEADER_ERROR = 0.01  # [pixels] 1-sigma error stated for motions taken from the headers' WCS
 
 
@@ -57,7 +58,8 @@ def run_jitter(
     stars = read_motion_stars(blocks[0])
     displaced = tuple(_of_stars(blocks, axis, stars[axis]) for axis in ("row", "column"))
     motion, error, n_used = fit_motion(*displaced, stars["row"], stars["column"])
-    looks = _compare(blocks, images["time"], displaced, settings.flags)
+    is_known = np.isfinite(motion).all(axis=1) | np.isfinite(images["header_motion"]).all(axis=1)
+    looks = _compare(blocks, images["time"], displaced, is_known, settings.flags)
     quality = images["quality"] | looks.quality
     reference = reference_index(images["time"], quality, motion, settings.bad_quality)
     if reference is not None:
@@ -112,17 +114,28 @@ class _Looks(NamedTuple):
 
 
 def _compare(
-    blocks: list[Path], time: NDArray, displaced: tuple[NDArray, ...], flags: FlagSettings
+    blocks: list[Path],
+    time: NDArray,
+    displaced: tuple[NDArray, ...],
+    is_known: NDArray,
+    flags: FlagSettings,
 ) -> _Looks:
-    """Compare the stars of the images; see `tessphot_lib.quality.image_check`."""
+    """Compare the stars of the images; see `tessphot_lib.quality.image_check`.
+
+    ``is_known`` says in which images the motion is, so that it can be corrected for.
+    """
     stars_light, stars_sharpness = (_of_stars(blocks, name) for name in ("light", "sharpness"))
     limits = {"light": flags.light_limit, "sharpness": flags.sharpness_limit}
     light, sharpness = (
-        shared_change(values, time, relative=True, outlying=LASTING * limit)
-        for values, limit in zip((stars_light, stars_sharpness), limits.values(), strict=True)
+        shared_change(
+            values, time, relative=True, outlying=LASTING * limit, by_many=name == "light"
+        )
+        for (name, limit), values in zip(
+            limits.items(), (stars_light, stars_sharpness), strict=True
+        )
     )
     shift = [
-        shared_change(values, time, relative=False, outlying=flags.offset_limit)
+        shared_change(values, time, relative=False, outlying=flags.offset_limit, by_many=True)
         for values in displaced
     ]
     changed = is_unlike(
@@ -131,7 +144,7 @@ def _compare(
         (shift[0], shift[1]),
         light_limit=flags.light_limit,
         sharpness_limit=flags.sharpness_limit,
-        shift_limit=flags.offset_limit,
+        shift_limit=flags.offset_limit * np.where(is_known, 1.0, UNCORRECTED),
     )
     changed |= lacks_stars(np.isfinite(displaced[0]), np.isfinite(stars_light))
     return _Looks(light, sharpness, np.where(changed, int(CadenceFlag.STARS_CHANGED), 0))

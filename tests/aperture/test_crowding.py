@@ -104,6 +104,27 @@ def test_moved_light_is_what_a_moved_scene_shows():
     assert np.isfinite(found[0, 3])
 
 
+def test_light_that_the_image_does_not_hold_does_not_move():
+    """Magnitudes of all stars too bright by 0, 1, 2, 3: the change is that of the real ones."""
+    prf, window = lopsided(), Window(300, 330, 400, 420)
+    row, column, tmag = np.array([312.3, 316.0]), np.array([409.2, 411.4]), np.array([10.0, 10.7])
+    mask = np.zeros(window.shape, dtype=bool)
+    mask[10:16, 7:12] = True
+    flux = 10 ** (0.4 * (prf.zeropoint - tmag))
+    held = float(scene_image(prf, window, row, column, flux)[mask].sum())
+    found = []
+    for too_bright in (0.0, 1.0, 2.0, 3.0, -1.0):
+        light = KnownLight.expected(
+            prf, window, row, column, tmag - too_bright, targets=np.array([0]), stamps=[window]
+        )
+        images = light.images
+        found.append(aperture_light(mask, light.own[0], light.flux[0], images, held=held).motion)
+    np.testing.assert_allclose(found[:4], [found[0]] * 4, rtol=0.01)
+    # Light that no star explains may be anywhere.
+    np.testing.assert_allclose(found[4], 10**-0.4 * found[0], rtol=0.01)
+    assert not aperture_light(mask, light.own[0], 1.0, light.images, held=-5.0).motion.any()
+
+
 def test_error_of_moved_light():
     motion = np.array([[3.0, 4.0, 0, 0, 0], [0.0, 0, 9, 9, 9]])
     none = {"unseen_rms": 0.0, "seen_rms": 0.0}

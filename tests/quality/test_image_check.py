@@ -25,9 +25,11 @@ def measures(n_stars=12, seed=0):
 
 
 def flagged(light, sharpness, row, column):
-    of_light = shared_change(light, TIME, relative=True, outlying=0.05)
+    of_light = shared_change(light, TIME, relative=True, outlying=0.05, by_many=True)
     of_sharpness = shared_change(sharpness, TIME, relative=True, outlying=0.1)
-    shift = [shared_change(v, TIME, relative=False, outlying=0.4) for v in (row, column)]
+    shift = [
+        shared_change(v, TIME, relative=False, outlying=0.4, by_many=True) for v in (row, column)
+    ]
     return np.flatnonzero(is_unlike(of_light, of_sharpness, tuple(shift), **LIMITS)).tolist()
 
 
