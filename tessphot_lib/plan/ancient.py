@@ -1,16 +1,17 @@
-"""Works around an open bug of Snakemake that leaves out jobs behind ``ancient()`` files.
+"""Which jobs run again: as if none depended on those that make its ``ancient()`` files.
 
 Another image must re-run its own block only: hence ``ancient()`` around ``ffis.ecsv``. But
 Snakemake (its issue 4166) does not look at jobs behind one that will run, even where nothing
 but ancient files connects them: the block itself would be made by the next call only, from a
-mixture of old and new files. ``tests/workflow/test_ancient.py`` fails once Snakemake looks at
-them itself; then its version goes to `MENDED_IN`, and this can be removed with that minimum.
+mixture of old and new files. And it runs all jobs behind an ancient file that is missing, as
+it is after a job that was killed: all blocks of a CCD. ``tests/workflow/test_ancient.py`` fails
+once Snakemake itself decides otherwise; then this can be removed.
+
+Files that an earlier run has lost are made again by the same way, see `unfinished`.
 """
 
-import re
+from collections.abc import Collection
 from typing import Any
-
-MENDED_IN: tuple[int, ...] = (10,)  # 9.27.1 needs this; pyproject.toml allows no version 10
 
 
 class WithoutAncient:
@@ -27,36 +28,38 @@ class WithoutAncient:
         }
 
 
-def is_needed(version: str) -> bool:
-    """Return whether a version of Snakemake, such as 9.27.1, has the bug."""
-    numbers = tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-    return numbers < MENDED_IN
+def look_behind_ancient(lost: Collection[str] = ()) -> None:
+    """Make Snakemake decide as if jobs did not depend on those that make ancient files.
 
-
-def look_behind_ancient() -> None:
-    """Make Snakemake look at jobs behind ancient files, if its version does not."""
+    Parameters
+    ----------
+    lost : collection of str
+        Files that are made in any case.
+    """
     import snakemake.workflow  # the plan can be imported without Snakemake
 
-    if is_needed(snakemake.__version__):
-        snakemake.workflow.DAG = patient(snakemake.workflow.DAG)
+    snakemake.workflow.DAG = patient(snakemake.workflow.DAG, lost)
 
 
-def patient(dag: Any) -> Any:
-    """Return a kind of Snakemake's ``DAG`` that only passes over jobs which will run for sure."""
+def patient(dag: Any, lost: Collection[str] = ()) -> Any:
+    """Return a kind of Snakemake's ``DAG`` that does not look at ancient files as it decides."""
 
     class PatientDAG(dag):  # type: ignore[misc]
-        deciding = False
+        depending: Any
 
         async def update_needrun(self, *args: Any, **kwargs: Any) -> Any:
-            self.deciding = True
+            self.forcefiles.update(lost)
+            every, self.depending = self.depending, WithoutAncient(self.depending)
             try:
                 return await super().update_needrun(*args, **kwargs)
             finally:
-                self.deciding = False
+                self.depending = every
 
-        def bfs(self, direction: Any, *jobs: Any, **options: Any) -> Any:
-            if self.deciding and direction is self.depending:
-                direction = WithoutAncient(direction)
-            return super().bfs(direction, *jobs, **options)
+        def wanted(self) -> list[str]:
+            """Return the results that the jobs to come are going to make."""
+            from snakemake.io import is_flagged
+
+            files = (file for job in self.needrun_jobs() for file in job.output)
+            return [str(file) for file in files if not is_flagged(file, "temp")]
 
     return PatientDAG

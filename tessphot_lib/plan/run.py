@@ -15,6 +15,7 @@ from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.renamed_keys import combined
 from tessphot_lib.core.tiles import DEFAULT_GRID, grid_of_cutouts, tiles_in
+from tessphot_lib.io.images.refusal import forget_refused
 from tessphot_lib.io.images.tpf_files import find_tpfs, read_tpf_listing, write_tpf_listing
 from tessphot_lib.io.stars.star_lists import list_files, read_excluded, read_methods
 from tessphot_lib.plan.checks import check_config
@@ -120,6 +121,9 @@ class Plan:
         self.ccds = self.source.find(asked_ccds(config), is_main=is_main)
         self.lists_to_fetch = self.source.lists_to_fetch(self.ccds)
         self.warnings = list(self.source.warnings)
+        if is_main:
+            for table in map(Path, self.of_each_ccd("ffis.ecsv")):
+                forget_refused(table)
         if is_main and not self.first_products:
             for ccd_id in self.ccds:
                 self.source.blocks_of(ccd_id)  # a file name that makes no sense is found here

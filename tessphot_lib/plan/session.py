@@ -1,11 +1,13 @@
 """Start and end of a run, in Snakemake's main process: before the first and after the last job."""
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from tessphot_lib.io.files.atomic import remove_partials
 from tessphot_lib.plan.cluster_jobs import cancel_recorded_jobs, cancel_slurm_jobs
 from tessphot_lib.plan.run import SUMMARY, Plan
+from tessphot_lib.plan.unfinished import forget_made, note_wanted
 
 BEGAN = Path(".snakemake/tessphot/began")  # its time is that of the start of the last run
 LOGS = Path("logs")
@@ -26,7 +28,12 @@ class Session:
         self.plan = plan
         self.started = time.time()
 
-    def begin(self, status_command: str | None, cancel_command: str | None) -> list[str]:
+    def begin(
+        self,
+        status_command: str | None,
+        cancel_command: str | None,
+        wanted: Iterable[str] = (),
+    ) -> list[str]:
         """Make ready for the first job.
 
         Jobs that a killed run has left on a cluster are cancelled, since they
@@ -37,6 +44,8 @@ class Session:
         ----------
         status_command, cancel_command : str or None
             As for `cancel_recorded_jobs`.
+        wanted : iterable of str
+            What the jobs are going to make.
 
         Returns
         -------
@@ -52,6 +61,7 @@ class Session:
         BEGAN.write_text("")
         jobs = cancel_slurm_jobs(Path())
         jobs += cancel_recorded_jobs(Path(), status_command, cancel_command)
+        note_wanted(path for path in wanted if RESULTS in Path(path).parents)
         self.plan.keep_listings()
         self.plan.source.protect_images(self.plan.ccds)
         remove_partials(RESULTS, DEPTH)
@@ -59,6 +69,7 @@ class Session:
 
     def end(self) -> list[str]:
         """Clean up after a run without failed jobs; return what to say at the end."""
+        forget_made()
         remove_partials(RESULTS, DEPTH)
         if self.plan.lists_to_fetch:
             return ["Now the images are known: the same command again does the rest."]

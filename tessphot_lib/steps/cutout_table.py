@@ -54,7 +54,8 @@ def run_cutout_table(
     A cutout that contradicts itself (a WCS of another CCD, a target off its
     pixels), or one before it where they overlap, is left out and listed with
     the reason, whatever ``on_bad_image`` says, since TESScut makes such files;
-    any other bad one is an error unless bad ones are to be skipped.
+    any other bad one is an error for those who read ``ffis.ecsv``, see `write_ffi_table`,
+    unless bad ones are to be skipped.
 
     Parameters
     ----------
@@ -62,24 +63,19 @@ def run_cutout_table(
     output, ffi_table : Path
         ``cutouts.ecsv``; ``ffis.ecsv`` with one row per image of any cutout.
     on_bad_image : {'error', 'skip'}
-
-    Raises
-    ------
-    InputDataError
-        If a cutout is bad, or none is left.
     """
-    rows, good, pixels = [], [], KeptPixels()
+    rows, good, pixels, refusal = [], [], KeptPixels(), None
     for path in sorted(cutouts, key=lambda path: (path.name, str(path))):
         try:
             cutout = read_cutout(path, ccd_id)
+            others = [other for other in good if differ(cutout, other, pixels)]
         except InputDataError as err:
             if on_bad_image == "error" and not isinstance(err, UnusableCutoutError):
-                raise
+                refusal = refusal or str(err)
             log.warning("left out: %s", err)
             rows.append({"path": path, "status": "unusable", "reason": err})
             continue
         row = {"path": path, "status": "ok", "window": cutout.window, "wcs": cutout.wcs}
-        others = [other for other in good if differ(cutout, other, pixels)]
         if others:
             names = ", ".join(str(one.path) for one in others)
             log.warning("left out: %s: its pixels contradict those of %s", path, names)
@@ -88,19 +84,19 @@ def run_cutout_table(
             good.append(cutout)
         rows.append(row)
     if not good:
-        raise InputDataError(
+        refusal = refusal or (
             f"{ccd_id}: none of its {len(cutouts)} cutouts can be used, the first because of "
             f"{rows[0]['reason']}"
         )
-    wcs = fit_ccd_wcs(good)
-    images = _images(good, ccd_id, _corrected_direction(good))
+    images = _images(good, ccd_id, _corrected_direction(good)) if good else []
     write_cutout_table(output, rows, ccd_id)
-    header = {key: good[0].header[key] for key in KEYWORDS if key in good[0].header}
+    header = {key: one.header[key] for one in good[:1] for key in KEYWORDS if key in one.header}
     write_ffi_table(
         ffi_table,
         images,
         ccd_id,
-        wcs=_wcs_text(wcs),
+        refusal=refusal,
+        wcs=_wcs_text(fit_ccd_wcs(good)) if good else None,
         image_header={key: value for key, value in header.items() if _is_plain(value)},
         attributes=provenance({"input": {"on_bad_image": on_bad_image}}, [output]),
     )

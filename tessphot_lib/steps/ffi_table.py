@@ -41,7 +41,9 @@ def run_ffi_table(
     headers: Sequence[Path] = (),
     tpfs: Sequence[Path] = (),
 ) -> None:
-    """List the images of a CCD in time order, and refuse what does not belong together.
+    """List the images of a CCD in time order, with what does not belong together.
+
+    What is wrong is an error for those who read the table, see `write_ffi_table`.
 
     Parameters
     ----------
@@ -58,37 +60,56 @@ def run_ffi_table(
         taken from it, and the one with the CCD's WCS is kept in the table.
     tpfs : sequence of Path
         Target pixel files of this CCD, whose quality the images get, too.
-
-    Raises
-    ------
-    InputDataError
-        For the first bad image, or if no good image has a WCS.
     """
     kept = {name: content for path in headers for name, content in read_headers(path).items()}
     rows = []
     for index, path in enumerate(sorted(images, key=lambda path: (path.name, str(path)))):
-        rows.append(_describe(path, ccd_id, on_bad_image, kept.get(path.name)))
+        rows.append(_describe(path, ccd_id, kept.get(path.name)))
         if (index + 1) % 500 == 0:
             log.info("%s: %d of %d headers read", ccd_id, index + 1, len(images))
-    _mark_duplicates(rows, on_bad_image)
+    _mark_duplicates(rows)
     _mark_stray_wcs([row for row in rows if row.get("has_wcs")])
     good = [row for row in rows if row["status"] == "ok"]
-    if not good:
-        raise InputDataError(f"{ccd_id}: none of its {len(images)} images can be used")
     _tell_releases(good, ccd_id)
-    _borrow_quality(good, tpfs, ccd_id, on_bad_image)
+    problems = [row["reason"] for row in rows if row["status"] != "ok"]
+    problems += _borrow_quality(good, tpfs, ccd_id)
+    for problem in problems:
+        log.warning("%s: %s", "left out" if on_bad_image == "skip" else "refused", problem)
     rows.sort(key=lambda row: (row.get("time", np.inf), row["path"]))
-    reference = _mark_reference(good, ccd_id)
+    reference = _mark_reference(good)
     cards = None
-    if headers:
+    if headers and reference:
         header = read_ffi_header(reference, ccd_id, content=kept[reference.name])
         cards = header.tostring(sep="\n", endcard=False, padding=False)
-    made_by = provenance({"input": {"on_bad_image": on_bad_image}})
-    write_ffi_table(output, rows, ccd_id, wcs=cards, attributes=made_by)
+    write_ffi_table(
+        output,
+        rows,
+        ccd_id,
+        wcs=cards,
+        attributes=provenance({"input": {"on_bad_image": on_bad_image}}),
+        refusal=_refusal(rows, good, problems if on_bad_image == "error" else [], output, ccd_id),
+    )
     log.info("%s: %d images, %d of them not used", ccd_id, len(rows), len(rows) - len(good))
 
 
-def _describe(path: Path, ccd_id: CcdId, on_bad_image: str, content: bytes | None) -> dict:
+def _refusal(
+    rows: list[dict], good: list[dict], problems: list[str], output: Path, ccd_id: CcdId
+) -> str | None:
+    """Return why the images cannot be used as they are, if that is so."""
+    if problems:
+        more = len(problems) - 1
+        return problems[0] + (f" (and {more} more, see {output})" if more else "")
+    if not good:
+        return f"{ccd_id}: none of its {len(rows)} images can be used: {rows[0]['reason']}"
+    if not any(row["has_wcs"] for row in good):
+        return (
+            f"{ccd_id}: no image has a usable WCS (CRVAL1, CRPIX1, CD1_1, ...), "
+            f"the first is {good[0]['path']}"
+        )
+    return None
+
+
+def _describe(path: Path, ccd_id: CcdId, content: bytes | None) -> dict:
     """Turn the header of one image into a row of the table."""
     try:
         header = read_ffi_header(path, ccd_id, content=content)
@@ -111,9 +132,6 @@ def _describe(path: Path, ccd_id: CcdId, on_bad_image: str, content: bytes | Non
             "release": release_of(header),
         }
     except InputDataError as err:
-        if on_bad_image == "error":
-            raise
-        log.warning("left out: %s", err)
         return {"path": str(path), "status": "unusable", "reason": str(err)}
 
 
@@ -122,21 +140,18 @@ def _manual_bits(ccd_id: CcdId, cadenceno: int) -> int:
     return int(CadenceFlag.MANUAL_EXCLUDE) if is_excluded(ccd_id, cadenceno) else 0
 
 
-def _mark_duplicates(rows: list[dict], on_bad_image: str) -> None:
-    """Keep the newest or first of the images of one cadence; the others are an error, or listed."""
+def _mark_duplicates(rows: list[dict]) -> None:
+    """Keep the newest or first of the images of one cadence, and mark the others."""
     kept: dict[int, dict] = {}
     for row in (row for row in rows if row["status"] == "ok"):
         other = kept.setdefault(row["cadenceno"], row)
         if other is row:
             continue
-        is_newer = on_bad_image != "error" and row["release"] > other["release"]
+        is_newer = row["release"] > other["release"]
         worse, better = (other, row) if is_newer else (row, other)
         reason = f"{worse['path']}: the same time (cadence {row['cadenceno']}) as {better['path']}"
-        if on_bad_image == "error":
-            raise InputDataError(reason)
         if better["release"] > worse["release"]:
             reason += ", of a newer data release"
-        log.warning("left out: %s", reason)
         worse.update(status="duplicate", reason=reason)
         kept[row["cadenceno"]] = better
 
@@ -163,43 +178,40 @@ def _mark_stray_wcs(with_wcs: list[dict]) -> None:
             row["quality"] |= int(CadenceFlag.NO_WCS)
 
 
-def _borrow_quality(
-    good: list[dict], tpfs: Sequence[Path], ccd_id: CcdId, on_bad_image: str
-) -> None:
-    """Add the bits that the target pixel files have during an image; see `join_borrowed`."""
+def _borrow_quality(good: list[dict], tpfs: Sequence[Path], ccd_id: CcdId) -> list[str]:
+    """Add the bits that the target pixel files have during an image; return which ones are bad.
+
+    See `join_borrowed`.
+    """
     start, stop = (
         np.array([row[name] - row["timecorr"] for row in good])
         for name in ("time_start", "time_stop")
     )
-    by_file, covered = [], []
+    by_file, covered, bad = [], [], []
     for path in tpfs:
         try:
             tpf = read_tpf_cadences(path, ccd_id)
         except InputDataError as err:
-            if on_bad_image == "error":
-                raise
-            log.warning("left out: %s", err)
+            bad.append(str(err))
             continue
         moment = spacecraft_time(tpf.time, tpf.timecorr, tpf.cadenceno)
         by_file.append(borrow_quality(start, stop, moment, tpf.quality))
         covered.append(is_covered(start, stop, moment))
     if not by_file:
-        return
+        return bad
     borrowed = join_borrowed(np.array(by_file), np.array(covered))
     for row, bits in zip(good, borrowed, strict=True):
         row["quality"] |= int(bits)
     flagged = int((borrowed != 0).sum())
     log.info("%s: %d target pixel files flag %d images", ccd_id, len(by_file), flagged)
+    return bad
 
 
-def _mark_reference(good: list[dict], ccd_id: CcdId) -> Path:
-    """Choose the image closest to the middle that has a WCS, unflagged if there is one."""
+def _mark_reference(good: list[dict]) -> Path | None:
+    """Choose the image closest to the middle that has a WCS, if any: an unflagged one."""
     with_wcs = [row for row in good if row["has_wcs"]]
     if not with_wcs:
-        raise InputDataError(
-            f"{ccd_id}: no image has a usable WCS (CRVAL1, CRPIX1, CD1_1, ...), "
-            f"the first is {good[0]['path']}"
-        )
+        return None
     unflagged = [row for row in with_wcs if not row["quality"] & int(DEFAULT_BAD_CADENCE)]
     times = [row["time"] for row in good]
     middle = 0.5 * (min(times) + max(times))

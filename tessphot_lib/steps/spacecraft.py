@@ -44,9 +44,16 @@ def run_spacecraft(
     Raises
     ------
     InputDataError
-        If the ephemeris cannot be read or does not cover the images.
+        If the ephemeris cannot be read or does not cover the images, or no CCD has any that
+        can be used.
     """
-    tables = [_usable(path) for path in ffi_tables]
+    read = [(_usable(path), path) for path in ffi_tables]
+    for table, path in read:
+        if not len(table["moment"]):
+            log.warning("%s: none of its images can be used", path)
+    tables = [table for table, _ in read if len(table["moment"])]
+    if not tables:
+        raise InputDataError(f"{ffi_tables[0]}: none of its images can be used")
     every = np.concatenate([table["moment"] for table in tables])
     time = _grid(every.min(), every.max())
     projections = _projections(tables)
@@ -76,10 +83,9 @@ def run_spacecraft(
 
 def _usable(path: Path) -> dict[str, NDArray]:
     """What is needed of one table, of the images that are used."""
-    table = read_ffi_table(path)
+    # Bad images of a CCD must not keep all others from their light curves.
+    table = read_ffi_table(path, even_if_refused=True)
     table = table[np.array(table["status"]) == "ok"]
-    if len(table) == 0:
-        raise InputDataError(f"{path}: none of its images can be used")
     columns = {
         name: np.array(np.ma.filled(table[name], np.nan), dtype=float)
         for name in ("time", "timecorr", "time_shift", "centre_ra", "centre_dec", "centre_error")

@@ -16,7 +16,7 @@ from tessphot_lib.core.wcs import ffi_wcs
 from tessphot_lib.io.archives.tic_service import TITLES, Cone, Patience, StarService, TooMuchError
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.images.cutout_table import read_cutout_table
-from tessphot_lib.io.images.ffi_table import reference_header
+from tessphot_lib.io.images.ffi_table import read_ffi_table, reference_header
 from tessphot_lib.io.mission.pointings import pointing_wcs
 from tessphot_lib.io.stars.tic import TIC_VERSION, read_tic_rows, write_tic
 
@@ -72,6 +72,7 @@ def run_tic(
         header, origin = reference_header(ffi_table, ccd_id)
         footprints = [Footprint(ffi_wcs(header), window)]
     else:
+        read_ffi_table(ffi_table)  # which says whether the cutouts can be used
         footprints = [Footprint.of_cutout(cutout) for cutout in read_cutout_table(cutouts)]
         origin = cutouts.name
     cells = cells_at(*grid_of(footprints, margin + CELL_MARGIN))

@@ -165,11 +165,38 @@ def test_faulty_images_are_told_before_any_work(faults):
     # A truncated gzip file is noticed when it is read (with the first block), see its test.
     gzipped = run.results / "s0014-cam1-ccd2"
     assert not [path for path in run.results.rglob("*.hdf5") if gzipped not in path.parents]
-    assert not [path for path in run.results.rglob("ffis.ecsv*") if gzipped not in path.parents]
+    assert not [path for path in run.results.rglob("*.sqlite") if gzipped not in path.parents]
     assert f"log of each job under {run.folder / 'logs'}" in output
     log = (run.folder / "logs" / "s0014-cam2-ccd2" / "ffi_table.log").read_text()
     assert "TSTART is missing" in log
     assert "Traceback" not in log
+
+
+def test_faulty_images_of_some_ccds_stop_no_other_one(faults):
+    """Where TESS was is computed from what can be used, which all CCDs wait for."""
+    run, _, _ = faults
+    assert (run.results / "spacecraft_sector14.ecsv").exists()
+
+
+def test_faulty_image_does_not_cost_the_blocks_of_the_others(small_run, tmp_path):
+    run = on_own_files(small_run, tmp_path)
+    assert run.finish("prepare")["backgrounds"] == 2
+    image = small_run.images()[9]
+    twice = tmp_path / "ffi" / "again" / image.name
+    twice.parent.mkdir()
+    os.link(image, twice)
+    status, output = run.snakemake("--cores", 2, "prepare")
+    assert status == 1
+    assert "the same time" in output
+    # Nor is what was wrong forgotten.
+    assert run.plan("prepare")["backgrounds"] == 1
+    status, output = run.snakemake("--cores", 2, "prepare")
+    assert status == 1
+    assert "the same time" in output
+    twice.unlink()
+    counted = run.plan("prepare")
+    assert (counted["ffi_table"], counted["backgrounds"]) == (1, 1)
+    assert "ccd_catalog" not in counted
 
 
 def test_mistakes_in_the_configuration_are_told_at_once(tmp_path, small_run):

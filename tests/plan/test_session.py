@@ -12,6 +12,7 @@ from tessphot_lib.io.images.ffi_files import read_listing
 from tessphot_lib.plan.run import Plan
 from tessphot_lib.plan.session import BEGAN, Session
 from tessphot_lib.plan.sources import LISTING
+from tessphot_lib.plan.unfinished import UNFINISHED, lost_files
 
 HERE = CcdId(14, 3, 2)
 LEFT = (  # by jobs that were killed, at each depth below results/ that jobs write in
@@ -90,6 +91,26 @@ def test_jobs_of_a_killed_run_are_cancelled(session, tmp_path):
     assert said == ["cancelled, left on the cluster by an earlier run: 12"]
     assert not alive.exists()
     assert session.begin(status, "false") == []
+
+
+def test_what_a_failed_run_has_lost_is_known_to_the_next(session):
+    wanted = [f"results/{HERE}/prf.fits", f"results/{HERE}/todo.sqlite"]
+    for path in map(Path, wanted):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    session.begin(None, None, [*wanted, "images/a_ffic.fits"])
+    assert lost_files() == set()
+    Path(wanted[0]).unlink()
+    session.fail()
+    assert lost_files() == {wanted[0]}
+    # A run of something else does not make it, and does not forget it.
+    session.begin(None, None, ["results/other"])
+    Path("results/other").touch()
+    session.end()
+    assert lost_files() == {wanted[0]}
+    Path(wanted[0]).touch()
+    session.end()
+    assert not UNFINISHED.exists()
 
 
 def test_summary_is_shown_at_the_end(session):

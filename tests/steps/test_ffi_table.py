@@ -7,6 +7,7 @@ from astropy.io import fits
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.images.ffi_table import quality_by_name, read_ffi_table, reference_image
+from tessphot_lib.io.images.refusal import forget_refused
 from tessphot_lib.steps.ffi_table import run_ffi_table
 
 CCD = CcdId(14, 2, 3)
@@ -72,7 +73,9 @@ def test_second_image_of_a_cadence(tmp_path, on_bad_image):
             match=r"image001b_ffic\.fits: the same time \(cadence 11001\) as .*image001_ffic",
         ):
             listed(paths, tmp_path)
-        assert not (tmp_path / "ffis.ecsv").exists()
+        # The table is there, so that Snakemake does not make again what the old one led to.
+        table = read_ffi_table(tmp_path / "ffis.ecsv", even_if_refused=True)
+        assert table["status"].tolist() == ["ok", "ok", "duplicate"]
         return
     table = listed(paths, tmp_path, "skip")
     assert names(table) == ["image000_ffic.fits", "image001_ffic.fits", "image001b_ffic.fits"]
@@ -234,7 +237,23 @@ def test_quality_is_borrowed_from_target_pixel_files(tmp_path):
 def test_bad_target_pixel_file(tmp_path):
     paths = [image(tmp_path, 0)]
     tpfs = [tpf(tmp_path, "a_tp.fits", np.full(15, 4), camera=1)]
+    run_ffi_table(paths, tmp_path / "ffis.ecsv", CCD, on_bad_image="error", tpfs=tpfs)
     with pytest.raises(InputDataError, match=r"a_tp\.fits: it is of s0014-cam1-ccd3, expected"):
-        run_ffi_table(paths, tmp_path / "ffis.ecsv", CCD, on_bad_image="error", tpfs=tpfs)
+        read_ffi_table(tmp_path / "ffis.ecsv")
     run_ffi_table(paths, tmp_path / "ffis.ecsv", CCD, on_bad_image="skip", tpfs=tpfs)
     assert read_ffi_table(tmp_path / "ffis.ecsv")["quality"].tolist() == [0]
+
+
+def test_refused_table_is_made_again_each_time(tmp_path):
+    """The bad image may be replaced by an older file, of which Snakemake takes no notice."""
+    paths = [image(tmp_path, 0), image(tmp_path, 1), image(tmp_path, 2, CCD=4), image(tmp_path, 3)]
+    paths.append(image(tmp_path, 3, name="image003b_ffic.fits"))
+    table = tmp_path / "ffis.ecsv"
+    with pytest.raises(InputDataError, match=r"CCD is 4, expected 3 .* \(and 1 more, see .*ffis"):
+        listed(paths, tmp_path)
+    forget_refused(table)
+    assert table.stat().st_mtime < min(path.stat().st_mtime for path in paths)
+    listed(paths, tmp_path, "skip")
+    forget_refused(table)
+    assert table.stat().st_mtime > max(path.stat().st_mtime for path in paths)
+    forget_refused(tmp_path / "none.ecsv")

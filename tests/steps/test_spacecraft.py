@@ -220,6 +220,17 @@ def test_no_image_that_can_be_used(tmp_path):
         run(tmp_path, [path])
 
 
+def test_ccd_without_usable_images_does_not_matter_to_the_others(tmp_path, caplog):
+    path = tmp_path / "none.ecsv"
+    rows = [{"path": "x.fits", "status": "unusable", "reason": "damaged"}]
+    write_ffi_table(path, rows, CcdId(14, 2, 1), refusal="damaged")
+    good = table_of(tmp_path, (1, 1), circling, n_images=60)
+    alone, both = run(tmp_path, [good]), run(tmp_path, [path, good])
+    np.testing.assert_array_equal(alone.position, both.position)
+    assert both.description == alone.description
+    assert "none.ecsv: none of its images can be used" in caplog.text
+
+
 def test_file_is_read_back_equal(tmp_path):
     rng = np.random.default_rng(8)
     path = SpacecraftPath(

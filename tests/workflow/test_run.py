@@ -145,6 +145,25 @@ def test_setting_reruns_what_depends_on_it(plan, sector14, section, change, agai
     assert set(plan(config=sector14 | {section: change})) == again
 
 
+def test_setting_is_not_forgotten_when_its_job_fails(plan, sector14, snakemake, project):
+    """Snakemake deletes the outputs of a failed job, and nothing needs them that is there."""
+    sector14["prf"] = {"n_stars": 77}
+    step = project / "tessphot_lib" / "steps" / "prf.py"
+    source = step.read_text()
+    step.write_text(
+        source.replace("    for arg in", "    raise OSError('no space')\n    for arg in")
+    )
+    again = plan(config=sector14)
+    assert again["prf"] == 1
+    status, output = snakemake("--cores", "1", config=sector14, project=project)
+    assert status == 1
+    step.write_text(source)
+    assert plan(config=sector14) == again
+    status, output = snakemake("--cores", "1", config=sector14, project=project)
+    assert status == 0, output
+    assert plan(config=sector14) == {}
+
+
 def test_ephemeris_reruns_what_depends_on_it(plan, sector14, tmp_path, snakemake, project):
     (tmp_path / "tess.bsp").touch()
     sector14["times"] = {"ephemeris": "../tess.bsp"}

@@ -20,8 +20,8 @@ from tessphot_lib.plan.folders import output_folder, with_paths_from
 from tessphot_lib.plan.resources import cutout_memory, growing
 from tessphot_lib.plan.run import PICTURES, RECORD, REPORT, SUMMARY, Plan, asked_ccds, read_config
 from tessphot_lib.plan.session import BEGAN, Session
+from tessphot_lib.plan.unfinished import lost_files
 
-look_behind_ancient()
 
 
 def or_stop(decide, *arguments, **options):
@@ -48,6 +48,7 @@ if output:
     workdir: output
 
 
+look_behind_ancient(lost_files() if workflow.is_main_process else ())
 plan = or_stop(Plan, config, is_main=workflow.is_main_process)
 config["photometry"]["tiles"] = plan.grid
 session = Session(plan)

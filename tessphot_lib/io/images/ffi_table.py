@@ -11,6 +11,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
 from tessphot_lib.io.images.ffi import read_ffi_header
+from tessphot_lib.io.images.refusal import REFUSAL
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -44,8 +45,13 @@ def write_ffi_table(
     wcs: str | None = None,
     image_header: Mapping[str, Any] | None = None,
     attributes: Mapping[str, str] | None = None,
+    refusal: str | None = None,
 ) -> None:
     """Write one row per image; missing numbers are written as NaN, 0 or False.
+
+    ``refusal`` says why the images must not be used as they are: whoever reads the table gets
+    this as an error. It is not one of the job that writes the table: Snakemake would delete the
+    old one, and make everything that was made with it again.
 
     ``wcs`` (header cards of the CCD's WCS, pixels of the full image) and
     ``image_header`` (keywords that all images share) go into the table where
@@ -56,6 +62,8 @@ def write_ffi_table(
 
     empty = {"str": "", "f8": np.nan, "i8": 0, "bool": False}
     table = Table(meta={"ccd": str(ccd_id)} | dict(attributes or {}))
+    if refusal is not None:
+        table.meta[REFUSAL] = refusal
     if wcs is not None:
         table.meta |= {"wcs": wcs, "image_header": dict(image_header or {})}
     for name, dtype, unit, description in COLUMNS:
@@ -65,9 +73,18 @@ def write_ffi_table(
     write_ecsv(path, table)
 
 
-def read_ffi_table(path: Path) -> "Table":
-    """Read back what `write_ffi_table` wrote."""
-    return read_ecsv(path)
+def read_ffi_table(path: Path, *, even_if_refused: bool = False) -> "Table":
+    """Read back what `write_ffi_table` wrote.
+
+    Raises
+    ------
+    InputDataError
+        If the images are refused, with the reason, unless ``even_if_refused``.
+    """
+    table = read_ecsv(path)
+    if REFUSAL in table.meta and not even_if_refused:
+        raise InputDataError(table.meta[REFUSAL])
+    return table
 
 
 def quality_by_name(path: Path) -> dict[str, int]:

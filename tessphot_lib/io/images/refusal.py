@@ -1,0 +1,25 @@
+"""A table of images that must not be used as they are, and how it is made again.
+
+Imported whenever the workflow is read: standard library only.
+"""
+
+import contextlib
+import itertools
+import os
+from pathlib import Path
+
+REFUSAL = "refusal"  # key in the head of ``ffis.ecsv``, see `ffi_table.write_ffi_table`
+
+
+def forget_refused(path: Path) -> None:
+    """Make a table with a refusal older than any image, so that Snakemake makes it again.
+
+    The bad image may have been replaced by an older file. Nothing else is made again by this.
+    """
+    if not path.is_file():
+        return
+    with path.open(encoding="utf-8", errors="replace") as file:
+        head = list(itertools.takewhile(lambda line: line.startswith("#"), file))
+    if any(f"{REFUSAL}:" in line for line in head):
+        with contextlib.suppress(PermissionError):  # a dry run in a folder of somebody else
+            os.utime(path, (1, 1))
