@@ -23,7 +23,6 @@ from tessphot_lib.plan.session import BEGAN, Session
 from tessphot_lib.plan.unfinished import lost_files
 
 
-
 def or_stop(decide, *arguments, **options):
     """Decide something; where that fails, end with a message instead of a traceback."""
     try:
