@@ -77,7 +77,8 @@ def prepare(folder: Path, cutouts: Path, stars: Path, prf: Path | None, ccd_id: 
         settings=settings,
     )
     chosen = PrfSettings() if prf is None else PrfSettings(source="spoc", folder=str(prf))
-    run_prf(pixels, catalog, folder / "prf.fits", ccd_id, settings=chosen)
+    checks = {name: folder / f"{name}.ecsv" for name in ("list_check", "unlisted")}
+    run_prf(pixels, catalog, folder / "prf.fits", ccd_id, **checks, settings=chosen)
 
 
 def measure(folder: Path, ccd_id: CcdId, method: str) -> pd.DataFrame:
@@ -90,6 +91,8 @@ def measure(folder: Path, ccd_id: CcdId, method: str) -> pd.DataFrame:
         pixels=files.pixels,
         catalog=files.catalog,
         prf=files.prf,
+        list_check=files.list_check,
+        unlisted=files.unlisted,
         output=files.todo,
         settings=TodoSettings(faint_limit=FAINT_LIMIT),
         photometry=photometry,

@@ -103,7 +103,8 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     average, jitter = results / "average_image.fits", results / "jitter.ecsv"
     corrected = photometry.correction.method == "trends"
     trends = results / "trends.hdf5"
-    files = CcdFiles.in_folder(results, trends=trends if corrected else None)
+    checks = {name: results / f"{name}.ecsv" for name in ("list_check", "unlisted")}
+    files = CcdFiles.in_folder(results, trends=trends if corrected else None, **checks)
     spacecraft = results.parent / f"spacecraft_sector{ccd_id.sector}.ecsv"
     run_todo, summary = results.parent / "todo.sqlite", results.parent / "summary.txt"
 
@@ -123,8 +124,10 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     made = {"average_image": average, "jitter": jitter, "spacecraft": spacecraft}
     made |= {"catalog": catalog, "output": files.pixels}
     yield Step.of("hdf5", blocks, ccd_id, **made, settings=prepare)
-    yield Step.of("prf", files.pixels, catalog, files.prf, ccd_id, settings=chosen.prf)
+    made = files.pixels, catalog, files.prf, ccd_id
+    yield Step.of("prf", *made, **checks, settings=chosen.prf)
     made = {"pixels": files.pixels, "catalog": catalog, "prf": files.prf, "output": files.todo}
+    made |= checks
     of_todo = {"settings": chosen.todo, "photometry": photometry}
     yield Step.of("todo", ccd_id, **made, **of_todo)
     if corrected:

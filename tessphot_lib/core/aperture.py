@@ -57,6 +57,8 @@ class Aperture:
     has_unknown_light : bool
         There is a magnitude more light in it than the known stars give: some star is
         not known, or much brighter than it should be.
+    unlisted_fraction : float
+        Fraction of the known light in it that is of sources that the list lacks.
     cut_flux : float
         Flux in the average image of its pixels beyond which it would go on: those
         beside missing pixels, or on the edge of the stamp [e-/s].
@@ -74,6 +76,7 @@ class Aperture:
     is_minimum: bool = False
     is_limited: bool = False
     has_unknown_light: bool = False
+    unlisted_fraction: float = 0.0
     cut_flux: float = 0.0
     is_automatic: bool = False
     warnings: str | None = None

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
+OPTIONAL = ("trends", "list_check", "unlisted")
+
 
 @dataclass(frozen=True, kw_only=True)
 class CcdFiles:
@@ -19,6 +21,8 @@ class CcdFiles:
     catalog: Path = field(metadata={"name": "catalog.sqlite"})
     todo: Path = field(metadata={"name": "todo.sqlite"})
     prf: Path = field(metadata={"name": "prf.fits"})
+    list_check: Path | None = field(default=None, metadata={"name": "list_check.ecsv"})
+    unlisted: Path | None = field(default=None, metadata={"name": "unlisted.ecsv"})
     trends: Path | None = field(default=None, metadata={"name": "trends.hdf5"})
 
     @classmethod
@@ -35,12 +39,13 @@ class CcdFiles:
         folder : Path
             Such as ``results/s0014-cam1-ccd1``.
         **elsewhere : Path or None
-            Files that lie elsewhere, or shall not count, by field. Without it ``trends``
-            is that of the folder, None where there is none.
+            Files that lie elsewhere, or shall not count, by field. Without it ``trends``,
+            ``list_check`` and ``unlisted`` are those of the folder, None where there is none.
         """
         paths: dict[str, Any] = {name: folder / file for name, file in cls.names().items()}
-        if not paths["trends"].is_file():
-            paths["trends"] = None
+        for name in OPTIONAL:
+            if not paths[name].is_file():
+                paths[name] = None
         return cls(**(paths | elsewhere))
 
     @classmethod
@@ -50,7 +55,7 @@ class CcdFiles:
         Parameters
         ----------
         inputs : mapping
-            ``snakemake.input``; ``trends`` may be missing or empty.
+            ``snakemake.input``; those of `OPTIONAL` may be missing or empty.
 
         Raises
         ------

@@ -71,6 +71,19 @@ class SimulationSettings(Settings):
         0.01, "catalog rows per star that are no stars (DUPLICATE, ARTIFACT)", **FRACTION
     )
 
+    unlisted_fraction: float = setting(
+        0.0, "fraction of the stars, of any brightness, that the star list lacks", **FRACTION
+    )
+    twin_fraction: float = setting(
+        0.0, "fraction of the stars that the list has twice, under two numbers", **FRACTION
+    )
+    list_position_error: float = setting(
+        0.0, "error of the positions in the list, per axis", unit="pixels", **NOT_NEGATIVE
+    )
+    list_magnitude_error: float = setting(
+        0.0, "error of the magnitudes in the list", unit="mag", **NOT_NEGATIVE
+    )
+
     prf_width: float = setting(1.0, "factor on the width of the core of the PRF", **NOT_NEGATIVE)
     prf_field_change: float = setting(
         1.0, "factor on the change of the PRF over the field", **NOT_NEGATIVE

@@ -7,6 +7,13 @@ LIMITED_APERTURE = "Aperture truncated by missing pixels or by the edge of the d
 UNKNOWN_LIGHT = (
     "Aperture contains much more flux than the catalog predicts: is a neighbor missing there?"
 )
+LISTED_TWICE = "The list has this star twice, also as TIC {}: measured as one."
+ABSENT_LIGHT = (
+    "The image does not show the light that the list predicts: a wrong magnitude or position?"
+)
+OTHER_MAGNITUDE = "The image shows a star {} mag {} than in the list, which is believed."
+OTHER_POSITION = "The image shows the star {} pixels from its position in the list."
+UNLISTED_LIGHT = "Light in the aperture is of a source that the list lacks, see unlisted.ecsv."
 NO_HALO = "No halo photometry ({}): measured by its aperture instead."
 TOO_FEW_PIXELS = "{} usable pixels, at least {} are needed"
 TOO_FEW_IMAGES = "{} good images with all pixels, at least {} are needed"

@@ -12,6 +12,7 @@ from tessphot_lib.core.settings import PhotometrySettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
+from tessphot_lib.photometry.believed_stars import StarChecks
 from tessphot_lib.photometry.ccd_apertures import ccd_apertures
 from tessphot_lib.photometry.choice import as_listed, suitable_methods
 
@@ -96,7 +97,9 @@ def decide_again(
     InputDataError
         If the catalog does not have the star, or not on pixels with data.
     """
-    known, _ = read_catalog(files.catalog)
+    checks = StarChecks.of(files)
+    catalog, _ = read_catalog(files.catalog)
+    known = checks.believed(catalog)
     model = read_prf(files.prf)
     index = np.flatnonzero(known["tic_id"] == star["tic_id"]).tolist()
     found, _ = ccd_apertures(
@@ -112,7 +115,8 @@ def decide_again(
     (aperture,) = found.values()
     chosen = star["method"]
     if method is not None:
-        tmag = np.array([float(star["tmag"])])
+        tmag = known["tmag"].to_numpy(dtype=float)[index]
         rules = replace(settings, method=method)
         (chosen,) = suitable_methods(tmag, [aperture], model.zeropoint, rules)
-    return as_listed(aperture, chosen, is_automatic=method == "auto"), chosen
+    finding = checks.warnings().get(int(star["tic_id"]))
+    return as_listed(aperture, chosen, method == "auto", finding), chosen

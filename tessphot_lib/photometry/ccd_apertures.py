@@ -1,7 +1,7 @@
 """The apertures of all stars of a CCD: what the step `todo` decides for each."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,12 +13,14 @@ from tessphot_lib.aperture.sizes import stamp_window
 from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import ApertureSettings
 from tessphot_lib.core.stamps import values_at
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import average_places
 from tessphot_lib.photometry.typical_noise import typical_noise
+from tessphot_lib.prf.scene import scene_image
 
 MARGIN = 32  # [pixels] around a patch that its apertures are looked for in
 NEIGHBOR_REACH = 100  # [pixels] around it from where stars may give it light
@@ -41,7 +43,8 @@ def ccd_apertures(
     ----------
     cube : PixelCube
     known : DataFrame
-        The catalog: row, column, tmag.
+        The catalog as it is believed (`tessphot_lib.photometry.believed_stars`): tic_id, row,
+        column, tmag.
     prf : Prf
     settings : ApertureSettings
     faint_limit : float
@@ -60,6 +63,7 @@ def ccd_apertures(
     row, column, tmag = (known[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
     places = average_places(cube, known)
     on_data = np.zeros(len(known), dtype=bool)
+    unlisted = known["tic_id"].to_numpy() < 0
     found: dict[int, Aperture] = {}
     left = MOTION_LEFT if settings.motion_correction else 1.0
     motion_rms = left * _motion_rms(cube)
@@ -73,14 +77,14 @@ def ccd_apertures(
         if only is not None:
             wanted = wanted[np.isin(wanted, list(only))]
         if wanted.size:
-            stars = _Stars(row, column, *places, tmag, wanted)
+            stars = _Stars(row, column, *places, tmag, wanted, unlisted)
             found |= _apertures(cube, region, average, stars, prf, settings, motion_rms, elsewhere)
     return found, on_data
 
 
 @dataclass(frozen=True)
 class _Stars:
-    """The catalog, and the indices of those of its stars that are to be measured."""
+    """The catalog, the indices of its stars to be measured, and which are of no list."""
 
     row: NDArray
     column: NDArray
@@ -88,6 +92,7 @@ class _Stars:
     average_column: NDArray
     tmag: NDArray
     measured: NDArray
+    unlisted: NDArray
 
 
 def _regions(cube: PixelCube, row: NDArray, column: NDArray) -> Iterator[tuple[Window, NDArray]]:
@@ -146,7 +151,31 @@ def _apertures(
         sky_elsewhere=elsewhere,
         known_light=light,
     )
+    found = _with_unlisted_light(found, light, prf, region, stars, near)
     return dict(zip(stars.measured.tolist(), found, strict=True))
+
+
+def _with_unlisted_light(
+    apertures: list[Aperture],
+    light: KnownLight,
+    prf: Prf,
+    region: Window,
+    stars: _Stars,
+    near: NDArray,
+) -> list[Aperture]:
+    """Add to apertures what fraction of their light is of sources that no list has."""
+    sources = near[stars.unlisted[near]]
+    if not sources.size:
+        return apertures
+    at = stars.average_row[sources], stars.average_column[sources]
+    of_sources = scene_image(prf, region, *at, flux_of(stars.tmag[sources], prf.zeropoint))
+    found = []
+    for aperture in apertures:
+        cut = aperture.window.slices_in(region)
+        total = float(light.images[0][cut][aperture.mask].sum())
+        part = float(of_sources[cut][aperture.mask].sum())
+        found.append(replace(aperture, unlisted_fraction=part / total if total > 0 else 0.0))
+    return found
 
 
 def _sky_of_parts(cube: PixelCube, row: NDArray, column: NDArray, tmag: NDArray) -> NDArray | None:

@@ -16,10 +16,12 @@ from tessphot_lib.core.star_warnings import (
     MINIMUM_APERTURE,
     SWITCHED_TO_HALO,
     UNKNOWN_LIGHT,
+    UNLISTED_LIGHT,
 )
 
 APERTURE, LINPSF, HALO = "aperture", "linpsf", "halo"  # the methods that the rules know
 DEFAULT_METHOD = APERTURE
+TOLD_FRACTION = 0.01  # of the light in an aperture, of sources that the list lacks
 
 
 def choose_methods(
@@ -84,14 +86,21 @@ def suitable_methods(
     return choose_methods(tmag, contamination, cut / expected, photometry.auto)
 
 
-def as_listed(aperture: Aperture, method: str, is_automatic: bool) -> Aperture:
-    """An aperture as the todo list keeps it, with the warnings for a star of this method."""
+def as_listed(
+    aperture: Aperture, method: str, is_automatic: bool, finding: str | None = None
+) -> Aperture:
+    """An aperture as the todo list keeps it, with the warnings for a star of this method.
+
+    ``finding`` is what the image says of the star's entry in the list.
+    """
     if method == HALO:
         warnings = [SWITCHED_TO_HALO] * is_automatic
     else:
         warnings = [MINIMUM_APERTURE] * aperture.is_minimum
         warnings += [LIMITED_APERTURE] * aperture.is_limited
         warnings += [UNKNOWN_LIGHT] * aperture.has_unknown_light
+    warnings += [UNLISTED_LIGHT] * (aperture.unlisted_fraction > TOLD_FRACTION)
+    warnings += [finding] if finding else []
     return replace(aperture, is_automatic=is_automatic, warnings=" ".join(warnings) or None)
 
 

@@ -14,6 +14,7 @@ from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_tables import Status
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
+from tessphot_lib.photometry.believed_stars import StarChecks
 from tessphot_lib.photometry.choice import DEFAULT_METHOD
 
 # [pixels] around the stamps in which catalog stars count as neighbors: as far as light of theirs
@@ -32,7 +33,8 @@ class StarList:
         method, row, column, ra, dec, ra_j2000, dec_j2000, pm_ra, pm_dec, tmag, teff.
     apertures : list of Aperture
     neighbors : DataFrame
-        Catalog of the region: tic_id, row, column, tmag.
+        Catalog of the region as it is believed: tic_id, row, column, tmag; with the sources
+        that it lacks.
     prf : Prf
         Of the CCD.
     """
@@ -103,7 +105,7 @@ def star_list(
     )
     chosen = [known[priority] for priority in stars["priority"]]
     region = _around([aperture.window for aperture in chosen])
-    neighbors = read_catalog_window(files.catalog, *region)
+    neighbors = StarChecks.of(files).believed(read_catalog_window(files.catalog, *region))
     columns = ["tic_id", "ra", "dec", "ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "teff"]
     joined = stars.merge(neighbors[columns], on="tic_id", how="left", validate="one_to_one")
     table = joined.reset_index(drop=True)

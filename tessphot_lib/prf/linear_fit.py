@@ -18,6 +18,7 @@ the fluxes in each image those in the average image. The priors are weak; the fr
 that they have in a star's flux is reported.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,10 +54,20 @@ class Design:
     matrices: "tuple[scipy.sparse.csr_array, ...]"
 
     @classmethod
-    def of(cls, prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> "Design":
+    def of(
+        cls,
+        prf: Prf,
+        window: Window,
+        row: NDArray,
+        column: NDArray,
+        flux: NDArray,
+        *,
+        orders: Sequence[tuple[int, int]] = DERIVATIVES,
+    ) -> "Design":
         """Evaluate the PRFs of stars at positions (n_stars,) [science pixels] in a window.
 
-        ``flux`` (n_stars,) [e-/s] decides about the size of their stamps.
+        ``flux`` (n_stars,) [e-/s] decides about the size of their stamps; ``orders`` are those
+        of the derivatives.
         """
         full = int(np.ceil(prf.half_size))
         parts = []
@@ -65,10 +76,12 @@ class Design:
             (full, np.flatnonzero(~(flux < FAINT_FLUX))),
         ):
             if stars.size:
-                parts.append(_stamp_entries(prf, window, row[stars], column[stars], half, stars))
+                parts.append(
+                    _stamp_entries(prf, window, row[stars], column[stars], half, stars, orders)
+                )
         shape = window.shape[0] * window.shape[1], len(row)
         if not parts:
-            return cls(tuple(scipy.sparse.csr_array(shape) for _ in DERIVATIVES))
+            return cls(tuple(scipy.sparse.csr_array(shape) for _ in orders))
         pixel, star, values = (
             np.concatenate(arrays, axis=-1) for arrays in zip(*parts, strict=True)
         )
@@ -337,13 +350,19 @@ def _taylor(d_row: NDArray, d_column: NDArray) -> tuple[NDArray | float, ...]:
 
 
 def _stamp_entries(
-    prf: Prf, window: Window, row: NDArray, column: NDArray, half: int, stars: NDArray
+    prf: Prf,
+    window: Window,
+    row: NDArray,
+    column: NDArray,
+    half: int,
+    stars: NDArray,
+    orders: Sequence[tuple[int, int]],
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Pixel and star of each entry of the design (n,), and values (6, n)."""
+    """Pixel and star of each entry of the design (n,), and values (n_orders, n)."""
     size = 2 * half + 1
     first_row, first_column = nearest_pixel(row) - half, nearest_pixel(column) - half
     values = prf_derivatives(
-        prf, row, column, first_row, first_column, (size, size), with_wing=False
+        prf, row, column, first_row, first_column, (size, size), orders=orders, with_wing=False
     )
     pixel, inside = stamp_pixels(
         first_row - window.row0, first_column - window.column0, (size, size), window.shape

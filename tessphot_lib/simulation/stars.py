@@ -120,7 +120,8 @@ def draw_stars(ccd_id: CcdId, settings: SimulationSettings, faint_limit: float) 
         pm_ra=speed * np.cos(direction),
         pm_dec=speed * np.sin(direction),
         teff=teff,
-        known=tmag < faint_limit,
+        known=(tmag < faint_limit)
+        & (stream("unlisted").random(n_stars) >= settings.unlisted_fraction),
         variability=variability.astype(np.int8),
         **_variable_parameters(variability, shape),
     )

@@ -20,7 +20,7 @@ attributes           ``ccd_id``, ``window`` [row0, row1, column0, column1],
 
 import csv
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import h5py
@@ -44,6 +44,8 @@ from tessphot_lib.simulation.stars import (
 TIC_COLUMNS = (
     "ID", "ra", "dec", "pmRA", "pmDEC", "plx", "Tmag", "Teff", "GAIA", "objType", "disposition",
 )  # fmt: skip
+FIRST_TWIN = 500_000  # added to the numbers of phantoms
+TWIN_DISTANCE = 0.05 * 21 / 3600  # [deg] 0.05 pixels
 PHANTOM_KINDS = ("DUPLICATE", "DUPLICATE", "ARTIFACT")  # the star of the first kind is SPLIT
 FIRST_PHANTOM = 9_500_000  # after the identifiers of the stars
 
@@ -54,7 +56,7 @@ def write_tic(path: Path, scene: Scene) -> None:
     Some rows lack the temperature, others the proper motion (these stars do
     not move).
     """
-    stars = catalogued(scene)
+    stars = _as_listed(scene, catalogued(scene))
     ra, dec = positions_at_j2000(stars, scene.wcs, scene.epoch)
     rng = generator(scene.settings, scene.ccd_id, "catalog", per_ccd=True)
     has_pm, has_teff = (stars.pm_ra != 0) | (stars.pm_dec != 0), np.isfinite(stars.teff)
@@ -86,6 +88,14 @@ def write_tic(path: Path, scene: Scene) -> None:
         rows.append(tuple(row))
         if number % len(PHANTOM_KINDS) == 0:
             rows[i] = (*rows[i][:-1], "SPLIT")
+    rng = generator(scene.settings, scene.ccd_id, "twins", per_ccd=True)
+    is_twin = rng.random(len(stars)) < scene.settings.twin_fraction
+    for number, i in enumerate(np.flatnonzero(is_twin)):
+        twin = list(rows[i])
+        twin[0] = first + FIRST_TWIN + number
+        twin[2] = float(np.clip(twin[2] + rng.uniform(-1, 1) * TWIN_DISTANCE, -90, 90))
+        twin[8] = ""
+        rows.append(tuple(twin))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     with open(partial, "w", newline="", encoding="utf-8") as file:
@@ -93,6 +103,19 @@ def write_tic(path: Path, scene: Scene) -> None:
         writer.writerow(TIC_COLUMNS)
         writer.writerows(rows)
     partial.replace(path)
+
+
+def _as_listed(scene: Scene, stars: Stars) -> Stars:
+    """Stars with the positions and magnitudes that the list has, which may be wrong."""
+    rng = generator(scene.settings, scene.ccd_id, "list errors", per_ccd=True)
+    draws = rng.standard_normal((3, len(stars)))
+    position, magnitude = scene.settings.list_position_error, scene.settings.list_magnitude_error
+    return replace(
+        stars,
+        row=stars.row + position * draws[0],
+        column=stars.column + position * draws[1],
+        tmag=stars.tmag + magnitude * draws[2],
+    )
 
 
 def write_truth(path: Path, scene: Scene) -> None:

@@ -13,8 +13,10 @@ from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import PrfSettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import write_prf
+from tessphot_lib.io.products.star_checks_ecsv import write_list_check, write_unlisted
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.photometry.average_positions import average_places
+from tessphot_lib.photometry.star_census import take_star_census
 from tessphot_lib.prf.evaluate import prf_from_samples
 from tessphot_lib.prf.fit import fit_field, fit_prf
 from tessphot_lib.prf.generic import generic_prf
@@ -25,9 +27,18 @@ log = logging.getLogger(__name__)
 
 
 def run_prf(
-    pixels: Path, catalog: Path, output: Path, ccd_id: CcdId, *, settings: PrfSettings
+    pixels: Path,
+    catalog: Path,
+    output: Path,
+    ccd_id: CcdId,
+    *,
+    list_check: Path,
+    unlisted: Path,
+    settings: PrfSettings,
 ) -> None:
     """Take the PRF from the stars of the images, or from the mission's files.
+
+    With it the list of stars is compared with the average image.
 
     Parameters
     ----------
@@ -35,6 +46,9 @@ def run_prf(
         ``pixels.hdf5``, ``catalog.sqlite``.
     output : Path
         ``prf.fits``.
+    list_check, unlisted : Path
+        ``list_check.ecsv``: stars of which not all is believed; ``unlisted.ecsv``: sources
+        that the list lacks.
     settings : PrfSettings
 
     Raises
@@ -72,6 +86,11 @@ def run_prf(
         log.warning("zero point %s, %.2f expected", zeropoint, TMAG_ZEROPOINT)
     made_by = provenance({"prf": settings.as_mapping()}, inputs)
     write_prf(output, prf, ccd_id, attributes=made_by)
+    with PixelCube(pixels) as cube:
+        census = take_star_census(cube, read_catalog(catalog)[0], prf)
+    made_by = provenance({"prf": settings.as_mapping()}, [pixels, catalog, output])
+    write_list_check(list_check, census.checks, ccd_id, made_by)
+    write_unlisted(unlisted, census.unlisted, ccd_id, made_by)
 
 
 def _field(pixels: Path, catalog: Path) -> StarField:

@@ -22,11 +22,14 @@ from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.io.products.todo_sqlite import create_todo, with_priority
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.io.stars.star_lists import in_sector, read_excluded, read_methods
+from tessphot_lib.photometry.believed_stars import StarChecks
 from tessphot_lib.photometry.ccd_apertures import ccd_apertures
 from tessphot_lib.photometry.choice import as_listed, is_left_out, suitable_methods
 from tessphot_lib.report.not_measured import excluded_stars, stars_not_measured
 
 log = logging.getLogger(__name__)
+
+NOT_LISTED = ["aperture", "is_automatic", "tmag_listed", "finding", "same_as"]  # columns
 
 
 def run_todo(
@@ -38,6 +41,8 @@ def run_todo(
     output: Path,
     settings: TodoSettings,
     photometry: PhotometrySettings,
+    list_check: Path | None = None,
+    unlisted: Path | None = None,
     cutouts: Path | None = None,
     not_measured: Path | None = None,
 ) -> None:
@@ -50,6 +55,8 @@ def run_todo(
     settings : TodoSettings
     photometry : PhotometrySettings
         ``method``, ``tiles``, ``aperture`` and ``auto`` of them.
+    list_check, unlisted : Path, optional
+        ``list_check.ecsv``, ``unlisted.ecsv``: what the image says of the catalog.
     cutouts, not_measured : Path, optional
         ``cutouts.ecsv`` and, to be written from it, ``not_measured.ecsv``.
 
@@ -59,14 +66,25 @@ def run_todo(
         If no star is bright enough.
     """
     known, about = read_catalog(catalog)
+    checks = StarChecks.read(list_check, unlisted)
+    believed = checks.believed(known)
     model = read_prf(prf)
     faint_limit = float(settings.faint_limit)
     with PixelCube(pixels) as cube:
         window = cube.window
         cadence_seconds = int(cube.attributes["cadence_seconds"])
         found, on_data = ccd_apertures(
-            cube, known, model, photometry.aperture, faint_limit=faint_limit
+            cube,
+            believed,
+            model,
+            photometry.aperture,
+            faint_limit=np.inf,
+            only=np.flatnonzero(known["tmag"] <= faint_limit),
         )
+    twins = _twins(known, checks, found)
+    found |= {twin: found[star] for twin, star in twins.items()}
+    on_data = on_data[: len(known)]
+    on_data[list(twins)] = True
     out = in_sector(read_excluded(settings.exclude), ccd_id.sector)
     excluded = excluded_stars(known, sorted(found), out, ccd_id)
     if cutouts is not None and not_measured is not None:
@@ -78,18 +96,35 @@ def run_todo(
             f"{catalog}: no star that is not in todo.exclude and brighter than todo.faint_limit "
             f"{settings.faint_limit} lies on the pixels of {ccd_id}, window {window.as_list()}"
         )
-    stars = _placed(known.iloc[chosen], about, ccd_id, photometry.tiles)
+    # Entries of a star that has another one stand where that stands.
+    places = [twins.get(index, index) for index in chosen]
+    where = believed[["tmag", "row", "column"]].iloc[places].set_index(pd.Index(chosen))
+    stars = _placed(known.iloc[chosen].assign(**where), about, ccd_id, photometry.tiles)
     stars["cadence_seconds"] = cadence_seconds
     stars["aperture"] = pd.Series([found[index] for index in chosen], dtype=object)
     listed = in_sector(read_methods(settings.methods), ccd_id.sector)
     stars = with_priority(_with_methods(stars, listed, model.zeropoint, photometry))
     about_making = provenance(
         {"todo": _with_text_keys(settings), "photometry": photometry.as_mapping()},
-        [pixels, catalog, prf, *([cutouts] if cutouts is not None else [])],
+        [path for path in (pixels, catalog, prf, list_check, unlisted, cutouts) if path],
+    )
+    stars = stars.assign(
+        tmag_listed=stars["tic_id"].map(known.set_index("tic_id")["tmag"]),
+        finding=stars["tic_id"].map(checks.warnings()),
+        same_as=stars["tic_id"].map(checks.same_as),
     )
     _write_list(output, stars, excluded, about_making, ccd_id)
     n_listed = int(stars["tic_id"].isin(list(listed)).sum())
     log.info("%s: %d methods are from todo.methods", ccd_id, n_listed)
+
+
+def _twins(known: pd.DataFrame, checks: StarChecks, found: dict[int, Aperture]) -> dict[int, int]:
+    """From entries of stars that have another one, which is measured, to that; rows of known."""
+    tic_id = pd.Index(known["tic_id"])
+    twin = tic_id.get_indexer(pd.Index(list(checks.same_as)))
+    star = tic_id.get_indexer(pd.Index(list(checks.same_as.values())))
+    pairs = zip(twin.tolist(), star.tolist(), strict=True)
+    return {twin: star for twin, star in pairs if twin >= 0 and star in found}
 
 
 def _write_list(
@@ -102,10 +137,12 @@ def _write_list(
     """Find out who is left to a brighter neighbor, write all, and tell the numbers."""
     apertures = stars["aperture"].tolist()
     skipped = _left_to_brighter(stars, apertures)
-    listed = map(as_listed, apertures, stars["method"], stars["is_automatic"].tolist())
+    findings = [text if isinstance(text, str) else None for text in stars["finding"]]
+    automatic = stars["is_automatic"].tolist()
+    listed = map(as_listed, apertures, stars["method"], automatic, findings)
     create_todo(
         output,
-        stars.drop(columns=["aperture", "is_automatic"]),
+        stars.assign(tmag=stars["tmag_listed"]).drop(columns=NOT_LISTED),
         info=about_making,
         apertures=dict(zip(stars["priority"].tolist(), listed, strict=True)),
         skipped=skipped,
@@ -171,6 +208,8 @@ def _with_methods(
 def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.DataFrame:
     """Stars that lie in the aperture of a brighter one, which is measured in their place.
 
+    And entries of a star that has another one.
+
     Stars are gone through from the brightest on; one that is itself left out
     takes nobody else with it. See `is_left_out` for stars that are fitted.
     """
@@ -179,6 +218,9 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
     method = stars["method"].to_numpy(dtype=object)
     saturates = stars["tmag"].to_numpy(dtype=float) < SATURATION_TMAG
     skipped_by = np.zeros(len(stars), dtype=np.int64)
+    if "same_as" in stars:
+        priority_of = stars.set_index("tic_id")["priority"]
+        skipped_by[:] = stars["same_as"].map(priority_of).fillna(0)
     order = np.argsort(row, kind="stable")
     sorted_row = row[order]
     for index, aperture in enumerate(apertures):

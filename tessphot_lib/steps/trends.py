@@ -19,6 +19,7 @@ from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.lightcurves.trends import find_trends
 from tessphot_lib.motion.star_positions import select_motion_stars
 from tessphot_lib.photometry.aperture import measure_apertures
+from tessphot_lib.photometry.believed_stars import StarChecks
 from tessphot_lib.photometry.products import StarFrame, quality_of
 from tessphot_lib.photometry.targets import star_list
 
@@ -85,7 +86,9 @@ def run_trends(
 
 def trend_stars(cube: PixelCube, files: CcdFiles, n_stars: int) -> pd.DataFrame:
     """Choose bright isolated stars of the todo list whose aperture is whole, spread evenly."""
-    known, _ = read_catalog(files.catalog)
+    catalog, _ = read_catalog(files.catalog)
+    known = StarChecks.of(files).believed(catalog)
+    known = known[known["row"].notna()]
     chosen = select_motion_stars(
         *(known[name].to_numpy(dtype=float) for name in ("row", "column", "tmag")),
         cube.window,

@@ -69,12 +69,14 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
         output=pixels,
         settings=PREPARE,
     )
-    run_prf(pixels, stars, home / "prf.fits", ccd_id, settings=PrfSettings())
+    checks = {name: home / f"{name}.ecsv" for name in ("list_check", "unlisted")}
+    run_prf(pixels, stars, home / "prf.fits", ccd_id, **checks, settings=PrfSettings())
     run_todo(
         ccd_id,
         pixels=pixels,
         catalog=stars,
         prf=home / "prf.fits",
+        **checks,
         output=home / "todo.sqlite",
         settings=TodoSettings(faint_limit=faint_limit),
         photometry=PHOTOMETRY,

@@ -13,7 +13,8 @@ from tessphot_lib.core.provenance import software_version
 from tessphot_lib.io.files.ecsv import read_ecsv
 
 BLOCKS = [f"b000807{number}.hdf5" for number in (1, 2, 3)]
-FOR_STARS = ["pixels.hdf5", "catalog.sqlite", "todo.sqlite", "prf.fits"]
+OF_THE_LIST = ["list_check.ecsv", "unlisted.ecsv"]
+FOR_STARS = ["pixels.hdf5", "catalog.sqlite", "todo.sqlite", "prf.fits", *OF_THE_LIST]
 # By the path below the folder of the CCD: the settings that are in it, and the inputs (None:
 # its rows tell them).
 PRODUCTS = {
@@ -34,7 +35,11 @@ PRODUCTS = {
         ["average_image.fits", "jitter.ecsv", "catalog.sqlite", "spacecraft_sector14.ecsv"],
     ),
     "prf.fits": ({"prf"}, ["pixels.hdf5", "catalog.sqlite"]),
-    "todo.sqlite": ({"todo", "photometry"}, ["pixels.hdf5", "catalog.sqlite", "prf.fits"]),
+    **{name: ({"prf"}, ["pixels.hdf5", "catalog.sqlite", "prf.fits"]) for name in OF_THE_LIST},
+    "todo.sqlite": (
+        {"todo", "photometry"},
+        ["pixels.hdf5", "catalog.sqlite", "prf.fits", *OF_THE_LIST],
+    ),
     "trends.hdf5": ({"correction"}, FOR_STARS),
     **{
         f"diagnostics/{tile}.ecsv": ({"photometry", "output"}, [*FOR_STARS, "trends.hdf5"])

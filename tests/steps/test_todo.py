@@ -11,6 +11,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
+from tessphot_lib.core.star_warnings import UNLISTED_LIGHT
 from tessphot_lib.io.products.block_hdf5 import (
     IMAGE_COLUMNS,
     CubeBuffer,
@@ -19,6 +20,7 @@ from tessphot_lib.io.products.block_hdf5 import (
 )
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.products.prf_fits import write_prf
+from tessphot_lib.io.products.star_checks_ecsv import write_list_check, write_unlisted
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_excluded_stars, read_skipped, read_todo
 from tessphot_lib.io.stars.catalog_sqlite import write_catalog
@@ -96,6 +98,8 @@ def run(
     photometry=PHOTOMETRY,
     exclude=(),
     methods=None,
+    checks=None,
+    unlisted=None,
 ):
     pixels = make_pixels(folder, average_image(stars) if average is None else average)
     about = {"sector": 14, "camera": 2, "ccd": 3, "ticver": "8.2", "reference_time": 2458683.0}
@@ -109,6 +113,8 @@ def run(
         pixels=pixels,
         catalog=folder / "catalog.sqlite",
         prf=folder / "prf.fits",
+        list_check=checks,
+        unlisted=unlisted,
         output=folder / "todo.sqlite",
         settings=TodoSettings(
             faint_limit=faint_limit, exclude=list(exclude), methods=methods or {}
@@ -162,6 +168,74 @@ def test_apertures_belong_to_their_stars(tmp_path):
     assert sizes[1] == 9  # ... and 11, which got the smallest
     assert apertures[2].warnings == "Using minimum aperture."
     assert apertures[1].warnings is None
+
+
+def list_check(folder, *rows):
+    """Rows of (tic_id, finding, same_as, tmag_listed, tmag, row, column)."""
+    names = ("tic_id", "finding", "same_as", "tmag_listed", "tmag", "row", "column")
+    table = pd.DataFrame(rows, columns=names).assign(offset=0.6, flux=1.0, flux_err=0.1)
+    write_list_check(folder / "list_check.ecsv", table, CCD, {})
+    return folder / "list_check.ecsv"
+
+
+@pytest.mark.parametrize("method", ["aperture", "linpsf"])
+def test_a_star_that_is_listed_twice_is_measured_once(tmp_path, method):
+    stars = star_table(
+        (10, 270.0, 540.0, 12.0), (20, 270.02, 540.0, 12.0), (30, 250.0, 520.0, 13.0)
+    )
+    checks = list_check(tmp_path, (20, "twin", 10, 12.0, 12.0, 270.02, 540.0))
+    photometry = replace(PHOTOMETRY, method=method)
+    path = run(tmp_path, stars, checks=checks, photometry=photometry)
+    todo = read_todo(path)
+    assert todo["tic_id"].tolist() == [10, 20, 30]
+    assert read_skipped(path)[["priority", "skipped_by"]].to_numpy().tolist() == [[2, 1]]
+    apertures = read_apertures(path)
+    assert "TIC 20" in apertures[1].warnings
+    assert apertures[3].warnings is None
+    # What the two have is one star's light.
+    assert apertures[1].light.crowdsap == pytest.approx(1.0, abs=0.01)
+    # The other one is excluded: then this one is measured.
+    folder = tmp_path / "other"
+    folder.mkdir()
+    path = run(folder, stars, checks=checks, exclude=[10])
+    assert read_todo(path)["tic_id"].tolist() == [20, 30]
+    assert len(read_skipped(path)) == 0
+
+
+def test_what_the_image_shows_is_believed(tmp_path):
+    stars = star_table((10, 270.0, 540.0, 0.0), (20, 250.0, 520.0, 12.0), (30, 290.0, 560.0, 13.0))
+    seen = stars.assign(tmag=[9.8, 12.0, 13.0], row=[270.0, 250.5, 290.0])
+    checks = list_check(
+        tmp_path,
+        (10, "magnitude", 0, 0.0, 9.8, 270.0, 540.0),
+        (20, "position", 0, 12.0, 12.0, 250.5, 520.0),
+    )
+    path = run(tmp_path, stars, average=average_image(seen), checks=checks)
+    todo = read_todo(path).set_index("tic_id")
+    assert todo["tmag"].to_dict() == {10: 0.0, 20: 12.0, 30: 13.0}  # as listed
+    assert todo["row"].to_dict() == {10: 270.0, 20: 250.5, 30: 290.0}
+    apertures = read_apertures(path)
+    large = apertures[todo["priority"][10]]
+    assert large.window.shape[0] < 20  # not that of a star of Tmag 0
+    assert "9.8 mag fainter" in large.warnings
+    assert "0.6 pixels" in apertures[todo["priority"][20]].warnings
+    assert apertures[todo["priority"][30]].warnings is None
+
+
+def test_light_of_a_source_that_the_list_lacks(tmp_path):
+    stars = star_table((10, 270.0, 540.0, 12.0), (20, 250.0, 520.0, 12.0))
+    both = pd.concat([stars, star_table((90, 270.0, 542.0, 11.0))], ignore_index=True)
+    source = {"number": -1, "ra": 80.0, "dec": -66.0, "row": 270.0, "column": 542.0}
+    source |= {"tmag": 11.0, "flux": 6000.0, "flux_err": 6.0, "is_saturated": False}
+    table = pd.DataFrame([source | {"affects": "10 (0.5)"}])
+    write_unlisted(tmp_path / "unlisted.ecsv", table, CCD, {})
+    path = run(tmp_path, stars, average=average_image(both), unlisted=tmp_path / "unlisted.ecsv")
+    assert read_todo(path)["tic_id"].tolist() == [10, 20]
+    beside, alone = (read_apertures(path)[priority] for priority in (1, 2))
+    assert UNLISTED_LIGHT in beside.warnings
+    assert beside.light.crowdsap < 0.95
+    assert not beside.contains(np.array([270.0]), np.array([542.0]))[0]
+    assert alone.warnings is None
 
 
 def test_star_in_the_aperture_of_a_brighter_one_is_left_to_it(tmp_path):

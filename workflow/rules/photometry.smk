@@ -7,7 +7,9 @@ rule prf:
         catalog="results/{ccd_id}/catalog.sqlite",
         files=of_ccd(plan.prf_files),
     output:
-        "results/{ccd_id}/prf.fits",
+        prf="results/{ccd_id}/prf.fits",
+        list_check="results/{ccd_id}/list_check.ecsv",
+        unlisted="results/{ccd_id}/unlisted.ecsv",
     log:
         "logs/{ccd_id}/prf.log",
     benchmark:
@@ -21,7 +23,7 @@ rule prf:
         settings=config["prf"],
         code=code_of("prf"),
     message:
-        "{wildcards.ccd_id}: pixel response function"
+        "{wildcards.ccd_id}: pixel response function, and check of the list of stars"
     script:
         "../scripts/prf.py"
 
@@ -31,6 +33,8 @@ rule ccd_todo:
         pixels="results/{ccd_id}/pixels.hdf5",
         catalog="results/{ccd_id}/catalog.sqlite",
         prf="results/{ccd_id}/prf.fits",
+        list_check="results/{ccd_id}/list_check.ecsv",
+        unlisted="results/{ccd_id}/unlisted.ecsv",
         cutouts=of_ccd(plan.cutout_table),
         lists=plan.star_list_files(),
     output:
@@ -62,6 +66,8 @@ rule trends:
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
+        list_check="results/{ccd_id}/list_check.ecsv",
+        unlisted="results/{ccd_id}/unlisted.ecsv",
     output:
         "results/{ccd_id}/trends.hdf5",
     log:
@@ -89,6 +95,8 @@ rule tile_photometry:
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
+        list_check="results/{ccd_id}/list_check.ecsv",
+        unlisted="results/{ccd_id}/unlisted.ecsv",
         trends=of_ccd(plan.trends_file),
     output:
         light_curves=directory("results/{ccd_id}/lightcurves/{tile}"),
@@ -120,6 +128,8 @@ rule lightcurve:
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
+        list_check="results/{ccd_id}/list_check.ecsv",
+        unlisted="results/{ccd_id}/unlisted.ecsv",
         trends=of_ccd(plan.trends_file),
     output:
         "results/{ccd_id}/stars/tic{tic_id}.fits.gz",
@@ -149,6 +159,8 @@ rule targets:
         catalog="results/{ccd_id}/catalog.sqlite",
         todo="results/{ccd_id}/todo.sqlite",
         prf="results/{ccd_id}/prf.fits",
+        list_check="results/{ccd_id}/list_check.ecsv",
+        unlisted="results/{ccd_id}/unlisted.ecsv",
         trends=of_ccd(plan.trends_file),
     output:
         directory("results/{ccd_id}/targets"),

@@ -9,7 +9,9 @@ log_to(snakemake.log[0])
 run_prf(
     Path(snakemake.input.pixels),
     Path(snakemake.input.catalog),
-    Path(snakemake.output[0]),
+    Path(snakemake.output.prf),
     CcdId.from_string(snakemake.wildcards.ccd_id),
+    list_check=Path(snakemake.output.list_check),
+    unlisted=Path(snakemake.output.unlisted),
     settings=PrfSettings.from_params(snakemake.params.settings),
 )

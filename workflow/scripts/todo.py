@@ -15,6 +15,8 @@ run_todo(
     output=Path(snakemake.output.todo),
     settings=TodoSettings.from_params(snakemake.params.settings),
     photometry=PhotometrySettings.from_params(snakemake.params.photometry),
+    list_check=Path(snakemake.input.list_check),
+    unlisted=Path(snakemake.input.unlisted),
     cutouts=Path(str(snakemake.input.cutouts)) if not_measured else None,
     not_measured=Path(not_measured) if not_measured else None,
 )

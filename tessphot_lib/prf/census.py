@@ -1,0 +1,309 @@
+"""What the average image says of the list of stars: their light, their positions, and who lacks.
+
+The light of all listed stars is fitted together with the positions of those that are bright
+enough; what then stands out of the residual (`tessphot_lib.prf.sources`) is a source that the
+list lacks, and is fitted, too.
+
+The PRF errs by a fraction of each star's light: this error adds to that of the pixels, and
+hides what is faint beside what is bright.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.core.stamps import add_stamps, nearest_pixel, stamp_pixels, values_at
+from tessphot_lib.prf.evaluate import DERIVATIVES, prf_stamps
+from tessphot_lib.prf.linear_fit import Design
+from tessphot_lib.prf.scene import wing_image
+from tessphot_lib.prf.sources import find_sources
+
+FLUX_PRIOR = 0.5  # of a star's flux: 1-sigma error that the list is trusted to
+POSITION_PRIOR = 0.3  # [pixels]
+SKY_PRIOR = 10.0  # [e-/s per pixel] that the level of a window may be off
+MAX_STEP, MAX_OFFSET = 0.4, 0.65  # [pixels] of a star in one round, and from the list's position
+POSITION_SNR = 10.0  # signal to noise of stars whose positions are fitted
+N_ROUNDS = 3  # of fluxes and positions, before and after each search
+N_SEARCHES = 2
+MIN_SNR = 7.0  # of a source in the residual, and in the fit with all stars
+MIN_DISTANCE = 0.8  # [pixels] from a star to a source: nearer ones are the star itself ...
+OTHER_OFFSET, OTHER_RATIO = (
+    0.4,
+    2.5,
+)  # [pixels] ... unless they are both as far and so much brighter
+PRF_CORRELATION = 2.0  # errors of the PRF in neighboring pixels are alike, and add up
+CORE_ERROR, FAR_ERROR = 0.5, 0.004  # of the PRF in a pixel, and of all light, that it may err by
+CONFUSION = 0.3  # [e-/s] of a pixel of the average image, from stars too faint for any list
+
+N_ARRAYS = 11  # of a `Census`, one entry for each star
+
+
+@dataclass
+class Census:
+    """Stars of a list, then the sources that it lacks; (n_stars,) arrays.
+
+    Attributes
+    ----------
+    given_row, given_column, given_flux
+        Of the list: positions in the average image [science pixels], expected flux [e-/s]; those
+        of the search for sources.
+    row, column, flux
+        Fitted; the position as given where there is too little light for it.
+    flux_err
+        Error of the flux, that of the PRF and what stars close to each other share included.
+    moves
+        Whether the position is fitted, bool.
+    is_other
+        Whether light close by is another, brighter star's, bool.
+    most
+        Flux if all that the pixels about the position show over those around were the star's;
+        infinite where not all of these are there.
+    is_whole
+        Whether all of the 5 x 5 pixels about the position are there, bool.
+    n_listed
+        How many of the stars are of the list.
+    level
+        Of the image without stars [e-/s per pixel].
+    """
+
+    given_row: NDArray
+    given_column: NDArray
+    given_flux: NDArray
+    row: NDArray
+    column: NDArray
+    flux: NDArray
+    flux_err: NDArray
+    moves: NDArray
+    is_other: NDArray
+    most: NDArray
+    is_whole: NDArray
+    n_listed: int = 0
+    level: float = 0.0
+
+    @classmethod
+    def of(cls, row: NDArray, column: NDArray, flux: NDArray) -> "Census":
+        """Begin with positions and fluxes as they are given."""
+        given = [np.array(values, dtype=float) for values in (row, column, flux)]
+        start = [values.copy() for values in given]
+        flags = [np.zeros(len(row), dtype=bool) for _ in range(3)]
+        unknown = np.full(len(row), np.inf)
+        return cls(*given, *start, unknown, *flags[:2], unknown.copy(), flags[2], len(row))
+
+    @property
+    def offset(self) -> NDArray:
+        """Distance from the given position [pixels]."""
+        return np.hypot(self.row - self.given_row, self.column - self.given_column)
+
+    def with_sources(self, row: NDArray, column: NDArray, flux: NDArray) -> "Census":
+        """Add sources that the list lacks."""
+        new = Census.of(row, column, flux)
+        joined = [
+            np.concatenate([getattr(self, one.name), getattr(new, one.name)])
+            for one in fields(self)[:N_ARRAYS]
+        ]
+        return Census(*joined, self.n_listed, self.level)
+
+    def take(self, which: NDArray) -> "Census":
+        """Keep some of the stars, all of the list among them."""
+        kept = [getattr(self, one.name)[which] for one in fields(self)[:N_ARRAYS]]
+        return Census(*kept, self.n_listed, self.level)
+
+
+def take_census(
+    prf: Prf,
+    window: Window,
+    image: NDArray,
+    noise: NDArray,
+    row: NDArray,
+    column: NDArray,
+    flux: NDArray,
+) -> Census:
+    """Compare a list of stars with the average image.
+
+    Parameters
+    ----------
+    prf : Prf
+    window : Window
+    image, noise : (n_rows, n_columns) arrays
+        Average image and its error [e-/s]; NaN where there is no pixel or it is full.
+    row, column, flux : (n_stars,) arrays
+        Listed stars in and around the window: positions in the average image
+        [science pixels] and expected fluxes [e-/s]; all finite.
+
+    Returns
+    -------
+    Census
+        Of the listed stars in their order, then of sources that the list lacks.
+    """
+    usable = np.isfinite(image) & np.isfinite(noise)
+    image = np.where(usable, image, np.nan)
+    noise = np.hypot(np.where(usable, noise, np.nan), CONFUSION)
+    stars = Census.of(row, column, flux)
+    _look_at_pixels(prf, window, image, noise, stars)
+    # No star can give more light than its pixels have: a magnitude may be far too bright.
+    stars.flux = np.minimum(stars.flux, stars.most + 1e-6)
+    residual = _fit(prf, window, image, noise, stars)
+    if _set_others(stars):
+        residual = _fit(prf, window, image, noise, stars)
+    for _ in range(N_SEARCHES):
+        found = _new_sources(prf, window, residual, noise, stars)
+        if not len(found[0]):
+            break
+        stars = stars.with_sources(*found)
+        residual = _fit(prf, window, image, noise, stars)
+        is_clear = stars.flux > MIN_SNR * stars.flux_err
+        is_clear[: stars.n_listed] = True
+        if not is_clear.all():
+            stars = stars.take(is_clear)
+            residual = _fit(prf, window, image, noise, stars)
+    return stars
+
+
+def _look_at_pixels(
+    prf: Prf, window: Window, image: NDArray, noise: NDArray, stars: Census
+) -> None:
+    """Set the most light that each star can have, and whether its pixels are there."""
+    highest = scipy.ndimage.maximum_filter(np.nan_to_num(image + 3 * noise, nan=-np.inf), 3)
+    lowest = scipy.ndimage.minimum_filter(np.nan_to_num(image, nan=np.inf), 7)
+    is_whole = scipy.ndimage.minimum_filter(np.isfinite(image).astype(int), 5, mode="constant") == 1
+    at = window, stars.row, stars.column
+    stars.is_whole = values_at(is_whole, *at, outside=False)
+    contrast = np.maximum(values_at(highest - lowest, *at, outside=np.inf), 0.0)
+    corner = nearest_pixel(stars.row) - 1, nearest_pixel(stars.column) - 1
+    peak = prf_stamps(prf, stars.row, stars.column, *corner, (3, 3)).max(axis=(1, 2))
+    stars.most = np.where(stars.is_whole, contrast / peak, np.inf)
+
+
+def _set_others(stars: Census) -> bool:
+    """Give light that is too far from a star, or too bright and far, back: it is another's."""
+    ratio = stars.flux / stars.given_flux
+    other = stars.offset > 0.99 * MAX_OFFSET
+    other |= (stars.offset > OTHER_OFFSET) & (ratio > OTHER_RATIO)
+    stars.is_other |= other
+    for name in ("row", "column", "flux"):
+        getattr(stars, name)[other] = getattr(stars, f"given_{name}")[other]
+    stars.flux[other] = np.minimum(stars.flux, stars.most)[other]
+    return bool(other.any())
+
+
+def _fit(prf: Prf, window: Window, image: NDArray, noise: NDArray, stars: Census) -> NDArray:
+    """Fit fluxes and positions of all stars, which are changed; returns what is left."""
+    usable = np.isfinite(image)
+    for _ in range(N_ROUNDS):
+        error = _model_error(prf, window, stars)
+        weights = np.where(usable, 1 / (np.where(usable, noise, 1.0) ** 2 + error**2), 0.0).ravel()
+        design, left = _left(prf, window, image, stars, DERIVATIVES[:3])
+        snr = stars.flux * np.sqrt(design.matrices[0].power(2).T @ weights)
+        stars.moves = (snr > POSITION_SNR) & ~stars.is_other & _is_inside(window, stars)
+        _improve(design, weights, np.nan_to_num(left), stars)
+    design, left = _left(prf, window, image, stars, DERIVATIVES[:1])
+    _set_errors(design, noise, _model_error(prf, window, stars), stars)
+    return left.reshape(window.shape)
+
+
+def _left(
+    prf: Prf, window: Window, image: NDArray, stars: Census, orders: tuple
+) -> tuple[Design, NDArray]:
+    """Design of the stars as they are, and what they leave of the image, (n_pixels,)."""
+    at = stars.row, stars.column, stars.flux
+    design = Design.of(prf, window, *at, orders=orders)
+    wings = wing_image(prf, window, *at) if len(prf.wing_share) else 0.0
+    return design, (image - wings - stars.level).ravel() - design.matrices[0] @ stars.flux
+
+
+def _model_error(prf: Prf, window: Window, stars: Census) -> NDArray:
+    """How wrong the light of all stars may be, (n_rows, n_columns) [e-/s].
+
+    As `tessphot_lib.prf.scene.model_error`, but far from a star no more than a part of
+    what the PRF has there, and `FAR_ERROR`. Stars so faint that it hardly matters have none.
+    """
+    shape = prf.error.shape
+    total = np.zeros(window.shape)
+    matters = stars.flux * prf.error.max() > CONFUSION
+    row, column, flux = (one[matters] for one in (stars.row, stars.column, stars.flux))
+    if not len(row):
+        return total
+    first_row, first_column = (
+        nearest_pixel(row) - shape[0] // 2,
+        nearest_pixel(column) - shape[1] // 2,
+    )
+    light = prf_stamps(prf, row, column, first_row, first_column, shape, with_wing=False)
+    error = np.minimum(prf.error, CORE_ERROR * np.abs(light) + FAR_ERROR)
+    pixels = stamp_pixels(
+        first_row - window.row0, first_column - window.column0, shape, window.shape
+    )
+    add_stamps(total, *pixels, (flux[:, None, None] * error) ** 2)
+    return np.sqrt(total)
+
+
+def _is_inside(window: Window, stars: Census) -> NDArray:
+    """Stars all of whose 3 x 3 pixels are in the window; positions of others are not fitted."""
+    inside = (stars.row >= window.row0 + 1) & (stars.row <= window.row1 - 2)
+    return inside & (stars.column >= window.column0 + 1) & (stars.column <= window.column1 - 2)
+
+
+def _improve(design: Design, weights: NDArray, left: NDArray, stars: Census) -> None:
+    """One step of all fluxes together, of the positions of some stars, and of the level."""
+    n_stars, moving = len(stars.flux), np.flatnonzero(stars.moves)
+    columns = [design.matrices[0]]
+    columns += [design.matrices[k][:, moving] * stars.flux[moving] for k in (1, 2)]
+    columns.append(scipy.sparse.csr_array(np.ones((len(left), 1))))
+    full = scipy.sparse.hstack(columns, format="csr")
+    weighted = (full.T * weights).tocsr()
+    sigma = FLUX_PRIOR * np.clip(stars.given_flux, 1.0, 10 * np.maximum(stars.flux, 1.0))
+    positions = np.full(2 * len(moving), POSITION_PRIOR)
+    prior = 1 / np.concatenate([sigma, positions, [SKY_PRIOR]]) ** 2
+    from_prior = np.concatenate(
+        [
+            np.where(stars.is_other, stars.flux - stars.given_flux, 0.0),
+            (stars.row - stars.given_row)[moving],
+            (stars.column - stars.given_column)[moving],
+            [stars.level],
+        ]
+    )
+    normal = (weighted @ full + scipy.sparse.diags_array(prior)).tocsr()
+    scale = scipy.sparse.diags_array(1 / np.sqrt(normal.diagonal()))
+    right = weighted @ left - prior * from_prior
+    change, _ = scipy.sparse.linalg.cg(
+        scale @ normal @ scale, scale @ right, rtol=1e-4, maxiter=200
+    )
+    change = scale @ change
+    stars.flux = np.maximum(stars.flux + change[:n_stars], 1e-6)
+    stars.level += float(change[-1])
+    for name, step in zip(("row", "column"), np.split(change[n_stars:-1], 2), strict=True):
+        values, given = getattr(stars, name), getattr(stars, f"given_{name}")[moving]
+        moved = values[moving] + np.clip(step, -MAX_STEP, MAX_STEP)
+        values[moving] = np.clip(moved, given - MAX_OFFSET, given + MAX_OFFSET)
+
+
+def _set_errors(design: Design, noise: NDArray, error: NDArray, stars: Census) -> None:
+    """Errors of the fluxes: of the pixels, of the PRF, and what neighbors share."""
+    matrix = design.matrices[0]
+    weights = np.nan_to_num(1 / noise**2).ravel()
+    weighted = (matrix.T * weights).tocsr()
+    normal = (weighted @ matrix).tocoo()
+    diagonal = np.maximum(normal.diagonal(), 1e-30)
+    # The largest correlation with any other star.
+    square = normal.data**2 / (diagonal[normal.row] * diagonal[normal.col])
+    square[normal.row == normal.col] = 0.0
+    shared = np.zeros(len(diagonal))
+    np.maximum.at(shared, normal.row, square)
+    free = np.maximum(1 - shared, 1e-4)
+    of_prf = PRF_CORRELATION**2 * (weighted.power(2) @ error.ravel() ** 2) / diagonal**2
+    stars.flux_err = np.sqrt((1 / diagonal + of_prf) / free)
+
+
+def _new_sources(
+    prf: Prf, window: Window, residual: NDArray, noise: NDArray, stars: Census
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Rows, columns and fluxes of sources in the residual that are none of the stars."""
+    error = np.hypot(noise, PRF_CORRELATION * _model_error(prf, window, stars))
+    row, column, flux = find_sources(prf, window, residual, error, min_snr=MIN_SNR)
+    distance = np.hypot(row[:, None] - stars.row, column[:, None] - stars.column)
+    allowed = np.where(stars.is_other, OTHER_OFFSET, MIN_DISTANCE)
+    new = (distance > allowed).all(axis=1)
+    return row[new], column[new], flux[new]

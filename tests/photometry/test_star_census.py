@@ -1,0 +1,203 @@
+"""A CCD's list of stars against its average image, and the catalog as it is believed then."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from pixel_cube import CCD, open_cube
+
+from tessphot_lib.catalog.saturation import FULL_WELL_RATE
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.magnitudes import flux_of
+from tessphot_lib.io.products.star_checks_ecsv import (
+    read_list_check,
+    read_unlisted,
+    write_list_check,
+    write_unlisted,
+)
+from tessphot_lib.photometry.believed_stars import StarChecks
+from tessphot_lib.photometry.star_census import take_star_census
+from tessphot_lib.prf.generic import generic_prf
+from tessphot_lib.prf.scene import scene_image
+
+WINDOW = Window(640, 740, 1210, 1330)  # cells of 32 pixels do not divide it
+PRF = generic_prf()
+WCS = """CTYPE1  = 'RA---TAN'
+CTYPE2  = 'DEC--TAN'
+CRPIX1  =               1000.0
+CRPIX2  =               1000.0
+CRVAL1  =                 80.0
+CRVAL2  =                -66.0
+CD1_1   =              -0.0058
+CD1_2   =                  0.0
+CD2_1   =                  0.0
+CD2_2   =               0.0058"""
+
+
+def catalog(*stars):
+    """Rows of (tic_id, row, column, tmag)."""
+    table = pd.DataFrame(stars, columns=["tic_id", "row", "column", "tmag"])
+    return table.assign(ra=79.0, dec=-67.0, teff=np.nan)
+
+
+def average(*stars, noise=0.1):
+    row, column, tmag = np.array(stars, dtype=float).T
+    image = scene_image(PRF, WINDOW, row, column, flux_of(tmag))
+    return image + np.random.default_rng(1).normal(0, noise, WINDOW.shape)
+
+
+def check(folder, image, known):
+    flux = np.tile(image, (16, 1, 1)).astype(np.float32)
+    with open_cube(folder, WINDOW, flux, average_image=image, attributes={"wcs": WCS}) as cube:
+        return take_star_census(cube, known, PRF)
+
+
+def field(n_stars=60, seed=2):
+    """Stars that keep away from each other, off the edges."""
+    rng = np.random.default_rng(seed)
+    grid = np.stack(np.meshgrid(np.arange(646, 736, 11), np.arange(1216, 1326, 12)), -1)
+    at = grid.reshape(-1, 2)[:n_stars] + rng.uniform(-1.5, 1.5, (n_stars, 2))
+    return np.column_stack([at, rng.uniform(11.0, 16.0, n_stars)])
+
+
+def test_list_and_image_that_agree(tmp_path):
+    stars = field()
+    known = catalog(*((7 + k, *star) for k, star in enumerate(stars)))
+    census = check(tmp_path, average(*stars), known)
+    assert census.checks.empty
+    assert census.unlisted.empty
+
+
+def test_all_that_is_wrong_with_a_list(tmp_path):
+    stars = field()
+    stars[[4, 17, 30, 44], 2] = 13.0
+    listed = stars.copy()
+    listed[17] += [0.3, -0.4, 0.0]
+    listed[30, 2] -= 0.5
+    rows = [(7 + k, *star) for k, star in enumerate(listed) if k != 4]
+    rows.append((200, *(stars[44] + [0.0, 0.05, 0.0])))  # again, under another number
+    rows.append((201, 653.0, 1233.0, 0.0))  # no star there
+    known = catalog(*rows)
+    census = check(tmp_path, average(*stars), known)
+    checks = census.checks.set_index("tic_id")
+    assert checks["finding"].to_dict() == {
+        24: "position",
+        37: "magnitude",
+        200: "twin",
+        201: "absent",
+    }
+    assert checks["same_as"].to_dict() == {24: 0, 37: 0, 200: 51, 201: 0}
+    assert checks["tmag"][37] == pytest.approx(13.0, abs=0.05)
+    assert checks[["row", "column"]].loc[24].tolist() == pytest.approx(stars[17, :2], abs=0.05)
+    assert checks["offset"][24] == pytest.approx(0.5, abs=0.05)
+    assert checks["tmag"][201] > 7
+    (source,) = census.unlisted.itertuples()
+    assert (source.number, source.is_saturated) == (-1, False)
+    assert [source.row, source.column] == pytest.approx(stars[4, :2], abs=0.05)
+    assert source.tmag == pytest.approx(13.0, abs=0.05)
+
+
+def test_who_is_affected_by_a_source_that_the_list_lacks(tmp_path):
+    stars = np.array([[690.3, 1270.4, 14.0], [690.0, 1273.2, 12.0], [660.0, 1300.0, 14.0]])
+    known = catalog((8, *stars[0]), (9, *stars[2]))
+    census = check(tmp_path, average(*stars), known)
+    (source,) = census.unlisted.itertuples()
+    assert source.affects.startswith("8 (")
+    assert "9 (" not in source.affects
+
+
+def test_saturated_columns_without_a_star_are_a_source(tmp_path):
+    stars = field(20)
+    image = average(*stars)
+    known = catalog(*((7 + k, *star) for k, star in enumerate(stars)))
+    row, column = 700, 1300
+    image[row - 12 - 640 : row + 13 - 640, column - 1210] = FULL_WELL_RATE
+    census = check(tmp_path, image, known)
+    (source,) = census.unlisted.itertuples()
+    assert source.is_saturated
+    assert (source.row, source.column) == pytest.approx((row, column), abs=0.3)
+    assert source.tmag == pytest.approx(20.44 - 2.5 * np.log10(25 * FULL_WELL_RATE), abs=0.2)
+    # The list has it: nothing to say.
+    folder = tmp_path / "again"
+    folder.mkdir()
+    assert check(folder, image, pd.concat([known, catalog((500, row, column, 4.9))])).unlisted.empty
+
+
+def test_fainter_sources_than_the_list_has_stars_are_not_told(tmp_path):
+    stars = field()
+    stars[4, 2] = 15.9
+    known = catalog(*((7 + k, *star) for k, star in enumerate(stars) if k != 4))
+    assert check(tmp_path, average(*stars), known).unlisted.empty
+
+
+CHECKS = pd.DataFrame(
+    {
+        "tic_id": [12, 13, 14, 99],
+        "finding": ["magnitude position", "twin", "absent", "magnitude"],
+        "same_as": [0, 11, 0, 0],
+        "tmag_listed": [12.0, 10.0, 0.0, 1.0],
+        "tmag": [13.5, 10.0, 14.0, 2.0],
+        "row": [650.5, 660.0, 661.0, 1.0],
+        "column": [1220.25, 1230.0, 1231.0, 1.0],
+        "offset": [0.7, 0.0, 0.0, 0.0],
+        "flux": [600.0, 1e4, 3.0, 1.0],
+        "flux_err": [6.0, 1e2, 1.0, 1.0],
+    }
+)
+UNLISTED = pd.DataFrame(
+    {
+        "number": [-1],
+        "ra": [80.0],
+        "dec": [-66.0],
+        "row": [655.0],
+        "column": [1225.0],
+        "tmag": [9.5],
+        "flux": [2e4],
+        "flux_err": [50.0],
+        "is_saturated": [False],
+        "affects": ["12 (0.3)"],
+    }
+)
+
+
+def test_the_catalog_as_it_is_believed():
+    known = catalog(
+        (11, 660.1, 1230.1, 10.0),
+        (12, 650.0, 1220.0, 12.0),
+        (13, 660.0, 1230.0, 10.0),
+        (14, 661.0, 1231.0, 0.0),
+        (15, 1.0, 2.0, 3.0),
+    )
+    before = known.copy()
+    found = StarChecks(CHECKS, UNLISTED).believed(known)
+    pd.testing.assert_frame_equal(known, before)
+    assert found["tic_id"].tolist() == [11, 12, 13, 14, 15, -1]
+    np.testing.assert_array_equal(found["tmag"], [10.0, 13.5, 10.0, 14.0, 3.0, 9.5])
+    np.testing.assert_array_equal(found["tmag_listed"][:5], known["tmag"])
+    np.testing.assert_array_equal(found["row"], [660.1, 650.5, np.nan, 661.0, 1.0, 655.0])
+    np.testing.assert_array_equal(found["column"], [1230.1, 1220.25, np.nan, 1231.0, 2.0, 1225.0])
+
+
+def test_what_is_said_of_stars():
+    said = StarChecks(CHECKS, UNLISTED).warnings()
+    assert set(said) == {11, 12, 14, 99}
+    assert "TIC 13" in said[11]
+    assert "1.5 mag fainter" in said[12]
+    assert "0.7 pixels" in said[12]
+    assert "does not show the light" in said[14]
+
+
+def test_without_checks_all_is_believed(tmp_path):
+    known = catalog((11, 660.1, 1230.1, 10.0))
+    checks = StarChecks.read(None, None)
+    pd.testing.assert_frame_equal(checks.believed(known)[known.columns.tolist()], known)
+    assert checks.warnings() == {}
+    write_list_check(tmp_path / "c.ecsv", CHECKS[:0], CCD, {})
+    write_unlisted(tmp_path / "u.ecsv", UNLISTED[:0], CCD, {})
+    assert StarChecks.read(tmp_path / "c.ecsv", tmp_path / "u.ecsv").warnings() == {}
+
+
+def test_checks_are_read_back(tmp_path):
+    write_list_check(tmp_path / "c.ecsv", CHECKS, CCD, {"software": "x"})
+    write_unlisted(tmp_path / "u.ecsv", UNLISTED, CCD, {})
+    pd.testing.assert_frame_equal(read_list_check(tmp_path / "c.ecsv"), CHECKS)
+    pd.testing.assert_frame_equal(read_unlisted(tmp_path / "u.ecsv"), UNLISTED)
