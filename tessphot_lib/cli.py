@@ -14,11 +14,13 @@ from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.config_check import schema_problems
 from tessphot_lib.core.config_files import config_schema, default_config
 from tessphot_lib.core.errors import ConfigError, InputDataError, TessphotError
+from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.renamed_keys import merged, with_new_names
 from tessphot_lib.core.settings import METHODS, OutputSettings, PhotometrySettings
 from tessphot_lib.io.products.todo_join import join_todos
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.report.find import FoundStar, find_star
+from tessphot_lib.report.movie import write_movie
 from tessphot_lib.report.release import release
 from tessphot_lib.report.star_picture import draw_star, picture_format
 from tessphot_lib.steps.lightcurve import run_light_curve
@@ -65,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"tessphot {tessphot_lib.__version__}")
-    commands = top.add_subparsers(required=True, metavar="find | show | star | release | merge")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
     find = commands.add_parser("find", help="where the light curve of a star is, or why not")
     show = commands.add_parser("show", help="picture: stamp, light curve, centroids")
     star = commands.add_parser(
@@ -76,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
         "with other settings of apertures the star's aperture is chosen again. For all others "
         "the run has to be made again.",
     )
+    _add_movie(commands.add_parser("movie", help="film of the images of a CCD"))
     for command, run in ((find, _find), (show, _show), (star, _star)):
         command.set_defaults(run=run)
         command.add_argument("tic_id", type=int, metavar="TIC", help="number of the star")
@@ -127,6 +130,49 @@ def _add_delivery(commands: Any) -> None:
         help="present FLUX_CORR of the run as TASOC's corrections, for its classification",
     )
     merge.set_defaults(run=_merge)
+
+
+def _add_movie(command: argparse.ArgumentParser) -> None:
+    """Options of the film."""
+    command.description = (
+        "Write a film of a CCD: each image, its background, and their difference with flagged "
+        "pixels in red; of several CCDs, their images side by side."
+    )
+    command.set_defaults(run=_movie)
+    command.add_argument(
+        "ccds", nargs="*", metavar="CCD", help="such as s0014-cam1-ccd2 (default: all of the run)"
+    )
+    command.add_argument(
+        "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
+    )
+    command.add_argument(
+        "--output", type=Path, default=Path("movie.mp4"), help="film, .mp4, .gif or .webp"
+    )
+    command.add_argument(
+        "--window",
+        type=int,
+        nargs=4,
+        metavar=("ROW0", "ROW1", "COLUMN0", "COLUMN1"),
+        help="only these science pixels",
+    )
+    command.add_argument("--fps", type=float, default=12.0, help="frames per second (default: 12)")
+    command.add_argument("--step", type=int, default=1, help="show every STEP-th image")
+
+
+def _movie(options: argparse.Namespace) -> int:
+    """Write a film."""
+    folder = options.directory / "results"
+    names = [str(CcdId.from_string(name)) for name in options.ccds]
+    pixels = [folder / name / "pixels.hdf5" for name in names]
+    pixels = pixels or sorted(folder.glob("s*-cam?-ccd?/pixels.hdf5"))
+    if not pixels:
+        raise TessphotError(f"{folder}: there are no pixels of a CCD (pixels.hdf5) to show")
+    window = Window(*options.window) if options.window else None
+    n_frames = write_movie(
+        options.output, pixels, window=window, fps=options.fps, step=options.step
+    )
+    sys.stdout.write(f"{options.output}: {n_frames} frames\n")
+    return 0
 
 
 def _find(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ from paths import PROJECT
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 NEEDED = [Requirement(line) for line in PYPROJECT["dependencies"]]
 CONDA_NAMES = {"isal": "python-isal", "matplotlib": "matplotlib-base"}
-IMPORT_NAMES = {"yaml": "pyyaml"}
+IMPORT_NAMES = {"yaml": "pyyaml", "PIL": "pillow", "imageio_ffmpeg": "imageio-ffmpeg"}
 
 
 def test_conda_environment_is_the_same():
