@@ -7,8 +7,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN
-from tessphot_lib.core.sphere import separation
+from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN, SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.core.sphere import separation, unit_vector
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -82,6 +82,21 @@ def sky_to_pixel(wcs: "WCS", ra: NDArray, dec: NDArray) -> tuple[NDArray, NDArra
 def pixel_to_sky(wcs: "WCS", row: NDArray, column: NDArray) -> tuple[NDArray, NDArray]:
     """Convert science pixels to (ra, dec) [deg]; the inverse of `sky_to_pixel`."""
     return tuple(wcs.all_pix2world(np.asarray(column) + FIRST_SCIENCE_COLUMN, row, 0))
+
+
+def pointing(header: fits.Header) -> NDArray:
+    """Directions of the middle and two corners of the CCD by an image's WCS, unit vectors.
+
+    Returns
+    -------
+    (3, 3) float64 array
+        One direction per row; NaN where the header has no usable WCS.
+    """
+    if not has_valid_wcs(header):
+        return np.full((3, 3), np.nan)
+    row = np.array([0.5 * (SCIENCE_ROWS - 1), 0.0, SCIENCE_ROWS - 1.0])
+    column = np.array([0.5 * (SCIENCE_COLUMNS - 1), 0.0, 0.0])
+    return unit_vector(*pixel_to_sky(ffi_wcs(header), row, column))
 
 
 def corrected_direction(header: fits.Header) -> tuple[float, float]:

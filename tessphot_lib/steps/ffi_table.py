@@ -15,11 +15,12 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.manual_excludes import is_excluded
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.sphere import unit_vector
-from tessphot_lib.core.wcs import corrected_direction, has_valid_wcs
+from tessphot_lib.core.wcs import corrected_direction, has_valid_wcs, pointing
 from tessphot_lib.io.images.ffi import cadence_number, header_quality, read_ffi_header, release_of
 from tessphot_lib.io.images.ffi_headers import read_headers
 from tessphot_lib.io.images.ffi_table import write_ffi_table
 from tessphot_lib.io.images.tpf import read_tpf_cadences
+from tessphot_lib.quality.pointing_check import agrees_with_others
 from tessphot_lib.quality.tpf_flags import (
     borrow_quality,
     is_covered,
@@ -76,7 +77,7 @@ def run_ffi_table(
     for problem in problems:
         log.warning("%s: %s", "left out" if on_bad_image == "skip" else "refused", problem)
     rows.sort(key=lambda row: (row.get("time", np.inf), row["path"]))
-    reference = _mark_reference(good)
+    reference = _mark_reference(good, ccd_id)
     cards = None
     if headers and reference:
         header = read_ffi_header(reference, ccd_id, content=kept[reference.name])
@@ -129,6 +130,7 @@ def _describe(path: Path, ccd_id: CcdId, content: bytes | None) -> dict:
             "cadenceno": (cadenceno := cadence_number(header, path)),
             "quality": header_quality(header) | _manual_bits(ccd_id, cadenceno),
             "has_wcs": has_valid_wcs(header),
+            "pointing": pointing(header),
             "release": release_of(header),
         }
     except InputDataError as err:
@@ -207,14 +209,23 @@ def _borrow_quality(good: list[dict], tpfs: Sequence[Path], ccd_id: CcdId) -> li
     return bad
 
 
-def _mark_reference(good: list[dict]) -> Path | None:
-    """Choose the image closest to the middle that has a WCS, if any: an unflagged one."""
+def _mark_reference(good: list[dict], ccd_id: CcdId) -> Path | None:
+    """Choose the image closest to the middle whose WCS can be trusted, if any: an unflagged one.
+
+    It points where most images around it do: one wrong WCS must not place all stars.
+    """
     with_wcs = [row for row in good if row["has_wcs"]]
     if not with_wcs:
         return None
-    unflagged = [row for row in with_wcs if not row["quality"] & int(DEFAULT_BAD_CADENCE)]
+    with_wcs.sort(key=lambda row: row["time"])
+    agrees = agrees_with_others(np.array([row["pointing"] for row in with_wcs]))
+    if not agrees.all():
+        n_off = int((~agrees).sum())
+        log.info("%s: the WCS of %d images differ from those around them", ccd_id, n_off)
+    trusted = [row for row, agreed in zip(with_wcs, agrees, strict=True) if agreed]
+    unflagged = [row for row in trusted if not row["quality"] & int(DEFAULT_BAD_CADENCE)]
     times = [row["time"] for row in good]
     middle = 0.5 * (min(times) + max(times))
-    chosen = min(unflagged or with_wcs, key=lambda row: abs(row["time"] - middle))
+    chosen = min(unflagged or trusted, key=lambda row: abs(row["time"] - middle))
     chosen["is_reference"] = True
     return Path(chosen["path"])

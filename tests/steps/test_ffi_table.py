@@ -257,3 +257,17 @@ def test_refused_table_is_made_again_each_time(tmp_path):
     forget_refused(table)
     assert table.stat().st_mtime > max(path.stat().st_mtime for path in paths)
     forget_refused(tmp_path / "none.ecsv")
+
+
+def test_reference_points_where_the_images_around_it_do(tmp_path):
+    """The image in the middle has a plausible WCS that is 6 pixels off, or turned by 0.1 deg."""
+    angle = np.radians(0.1)
+    turned = {"CD1_1": -0.0058 * np.cos(angle), "CD1_2": 0.0058 * np.sin(angle)}
+    turned |= {"CD2_1": 0.0058 * np.sin(angle), "CD2_2": 0.0058 * np.cos(angle)}
+    wrong = {4: {"CRPIX1": 1051.0}, 5: turned, 3: {"DQUALITY": 32}}
+    paths = [image(tmp_path, number, **wrong.get(number, {})) for number in range(9)]
+    listed(paths, tmp_path)
+    assert reference_image(tmp_path / "ffis.ecsv").name in (
+        "image002_ffic.fits",
+        "image006_ffic.fits",
+    )
