@@ -4,7 +4,7 @@ Pixel coordinates are ``(row, column)``, zero-based, on the science pixels of on
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from numpy.typing import NDArray
@@ -15,11 +15,19 @@ from tessphot_lib.core.errors import ConfigError
 
 @dataclass(frozen=True, order=True)
 class CcdId:
-    """One CCD in one sector: the unit the pipeline is parallel over."""
+    """One CCD in one sector: the unit the pipeline is parallel over.
+
+    Attributes
+    ----------
+    sector, camera, ccd : int
+    cadence : int
+        Of the target pixel files [s]; 0: the full-frame images, or cutouts of them.
+    """
 
     sector: int
     camera: int
     ccd: int
+    cadence: int = 0
 
     def __post_init__(self) -> None:
         if not (self.sector >= 1 and 1 <= self.camera <= 4 and 1 <= self.ccd <= 4):
@@ -28,15 +36,26 @@ class CcdId:
             )
 
     def __str__(self) -> str:
-        return f"s{self.sector:04d}-cam{self.camera}-ccd{self.ccd}"
+        cadence = f"-c{self.cadence:04d}" if self.cadence else ""
+        return f"s{self.sector:04d}-cam{self.camera}-ccd{self.ccd}{cadence}"
 
     @classmethod
     def from_string(cls, text: str) -> Self:
-        """Parse ``s0014-cam1-ccd1``, as `str` writes it."""
-        match = re.fullmatch(r"s(\d{4})-cam([1-4])-ccd([1-4])", text)
+        """Parse ``s0014-cam1-ccd1`` or ``s0014-cam1-ccd1-c0120``, as `str` writes it."""
+        match = re.fullmatch(r"s(\d{4})-cam([1-4])-ccd([1-4])(?:-c(\d{4}))?", text)
         if match is None:
             raise ConfigError(f"not the name of a CCD (like s0014-cam1-ccd1): {text!r}")
-        return cls(*map(int, match.groups()))
+        return cls(*(int(number or 0) for number in match.groups()))
+
+    @property
+    def of_images(self) -> Self:
+        """The same CCD in the full-frame images."""
+        return replace(self, cadence=0)
+
+    @property
+    def has_stamps(self) -> bool:
+        """Whether its pixels are from target pixel files."""
+        return self.cadence > 0
 
 
 @dataclass(frozen=True)

@@ -40,9 +40,10 @@ class ManualExclude:
         return self.columns == (0, SCIENCE_COLUMNS)
 
     def holds(self, ccd_id: CcdId, cadenceno: int) -> bool:
-        """Tell whether an image is one of them."""
+        """Tell whether an image is one of them; a cadence of target pixel files never is."""
         return (
-            ccd_id.sector in self.sectors
+            not ccd_id.has_stamps
+            and ccd_id.sector in self.sectors
             and ccd_id.camera in self.cameras
             and ccd_id.ccd in self.ccds
             and self.cadences[0] <= cadenceno <= self.cadences[1]

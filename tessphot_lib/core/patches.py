@@ -85,7 +85,8 @@ class Patches:
 
         Parameters
         ----------
-        model : (n_images, n_patches, N_TERMS) array
+        model : (n_images, n_patches, n_terms) array
+            The first ones of `N_TERMS`.
         region : Window
             Inside ``window``.
 
@@ -99,7 +100,7 @@ class Patches:
         for patch in np.unique(index[index >= 0]):
             row, column = np.nonzero(index == patch)
             terms = self._terms(patch, row + region.row0, column + region.column0)
-            result[:, row, column] = np.asarray(model[:, patch], dtype=float) @ terms.T
+            result[:, row, column] = _sum_of_terms(model[:, patch], terms)
         return result
 
     def evaluate_at(self, model: NDArray, row: NDArray, column: NDArray) -> NDArray:
@@ -109,7 +110,7 @@ class Patches:
             if patch >= 0:
                 at = row[position : position + 1], column[position : position + 1]
                 terms = self._terms(patch, *at)
-                result[:, position] = (np.asarray(model[:, patch], dtype=float) @ terms.T)[:, 0]
+                result[:, position] = _sum_of_terms(model[:, patch], terms)[:, 0]
         return result
 
     def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
@@ -167,6 +168,12 @@ def polynomial_terms(window: Window, row: NDArray, column: NDArray) -> NDArray:
     r = (np.asarray(row, dtype=float) - (window.row0 + window.row1 - 1) / 2) / half_rows
     c = (np.asarray(column, dtype=float) - (window.column0 + window.column1 - 1) / 2) / half_columns
     return np.stack([np.ones_like(r), r, c, r * r, r * c, c * c], axis=-1)
+
+
+def _sum_of_terms(model: NDArray, terms: NDArray) -> NDArray:
+    """Values of polynomials (n_images, n_terms) at pixels whose terms are known."""
+    coefficients: NDArray = np.asarray(model, dtype=float)
+    return coefficients @ terms[:, : coefficients.shape[1]].T
 
 
 def _bounding(windows: list[Window]) -> Window:

@@ -112,6 +112,13 @@ class InputSettings(Settings):
             "mast": "images from MAST",
         },
     )
+    datasources: list[str] = setting(
+        ["ffi"],
+        "what is measured: ffi, the images of `source`; tpf, target pixel files in tpf_dir",
+        items={"enum": ["ffi", "tpf"]},
+        minItems=1,
+        uniqueItems=True,
+    )
     ffi_dir: str | None = setting(
         None,
         "folder of images, with all its sub-folders; null: $TESSPHOT_INPUT, or data/ffi",
@@ -129,11 +136,16 @@ class InputSettings(Settings):
         maxItems=4,
     )
     tpf_dir: str | None = setting(
-        None, "folder of target pixel files that quality bits are taken from", **PATH_OR_NULL
+        None,
+        "folder of target pixel files; images get quality bits from them, too",
+        **PATH_OR_NULL,
     )
     on_bad_image: str = setting(
         "error",
-        choices={"error": "stop at an unreadable image", "skip": "leave it out, and list it"},
+        choices={
+            "error": "stop at an unreadable image or file",
+            "skip": "leave it out, and list it",
+        },
     )
     keep_ffis: bool = setting(
         True, "false: delete simulated and downloaded images once they have been read"

@@ -84,6 +84,18 @@ class SimulationSettings(Settings):
         0.0, "error of the magnitudes in the list", unit="mag", **NOT_NEGATIVE
     )
 
+    tpf_stars: int = setting(
+        20, "stars with target pixel files: the brightest that are not saturated", **NOT_NEGATIVE
+    )
+    tpf_cadences: list[int] = setting(
+        [120],
+        "sampling intervals of the target pixel files",
+        unit="s",
+        items={"enum": [20, 120]},
+        minItems=1,
+        uniqueItems=True,
+    )
+
     prf_width: float = setting(1.0, "factor on the width of the core of the PRF", **NOT_NEGATIVE)
     prf_field_change: float = setting(
         1.0, "factor on the change of the PRF over the field", **NOT_NEGATIVE

@@ -10,7 +10,7 @@ from typing import Any
 from tessphot_lib.core.config_check import refusal, schema_problems
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.plan.sources import SOURCES
+from tessphot_lib.plan.sources import SOURCES, stamps_of
 from tessphot_lib.plan.stars import star_problems
 
 
@@ -48,7 +48,10 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"input.window: {error}"
     for source in SOURCES.values():
         yield from source.settings_problems(config["input"])
-    yield from SOURCES[config["input"]["source"]](config).problems()
+    if "ffi" in config["input"]["datasources"]:
+        yield from SOURCES[config["input"]["source"]](config).problems()
+    if (stamps := stamps_of(config)) is not None:
+        yield from stamps.problems()
     yield from star_problems(config)
     yield from _missing_files(config)
     yield from _impossible_limits(config)

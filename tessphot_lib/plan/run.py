@@ -4,7 +4,7 @@ Decided whenever the workflow is read, by Snakemake's main process and again by
 the process of each job; so nothing here opens an image or imports what does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tessphot_lib.io.images.tpf_files import find_tpfs, read_tpf_listing, write_
 from tessphot_lib.io.stars.star_lists import list_files, read_excluded, read_methods
 from tessphot_lib.plan.checks import check_config
 from tessphot_lib.plan.resources import Resource, memory
-from tessphot_lib.plan.sources import SOURCES, name_some
+from tessphot_lib.plan.sources import SOURCES, Source, name_some, stamps_of
 from tessphot_lib.plan.stars import star_list_of
 
 TPF_LISTING = Path(".snakemake/tessphot/tpfs.json")
@@ -90,9 +90,12 @@ class Plan:
     Attributes
     ----------
     source : Source
-        Where the images come from.
+        Where the images come from, or the target pixel files if only these are measured.
+    stamps : Source or None
+        Where target pixel files come from that are measured.
     ccds : list of CcdId
-        The CCDs of the run: of those asked for the ones that have images.
+        The CCDs of the run: of those asked for the ones that have images, and once more for
+        each cadence the ones with target pixel files.
     window : Window
         The pixels of each CCD that are looked at.
     grid : list of int
@@ -117,16 +120,25 @@ class Plan:
         self.config = config
         self.is_main = is_main
         self.window = Window.from_config(config["input"]["window"])
-        self.source = SOURCES[config["input"]["source"]](config)
-        self.ccds = self.source.find(asked_ccds(config), is_main=is_main)
-        self.lists_to_fetch = self.source.lists_to_fetch(self.ccds)
-        self.warnings = list(self.source.warnings)
+        self.stamps = stamps_of(config)
+        with_images = self.stamps is None or "ffi" in config["input"]["datasources"]
+        images = SOURCES[config["input"]["source"]](config) if with_images else None
+        self.sources = [source for source in (images, self.stamps) if source is not None]
+        self.source = self.sources[0]
+        asked = asked_ccds(config)
+        found = [(source, source.find(asked, is_main=is_main)) for source in self.sources]
+        self.ccds = [ccd_id for _, ccd_ids in found for ccd_id in ccd_ids]
+        self.lists_to_fetch = [
+            path for source, ccd_ids in found for path in source.lists_to_fetch(ccd_ids)
+        ]
+        self.warnings = [text for source in self.sources for text in source.warnings]
         if is_main:
             for table in map(Path, self.of_each_ccd("ffis.ecsv")):
                 forget_refused(table)
         if is_main and not self.first_products:
             for ccd_id in self.ccds:
-                self.source.blocks_of(ccd_id)  # a file name that makes no sense is found here
+                # A file name that makes no sense is found here.
+                self.source_of(ccd_id).blocks_of(ccd_id)
         self.tpfs = self._find_tpfs()
         self.grid = config["photometry"]["tiles"] or self._default_grid()
         self.tiles = tiles_in(self.window, self.grid)
@@ -135,6 +147,28 @@ class Plan:
                 "Which images there are is not known yet: this run only fetches "
                 f"{self.source.fetches}. After that, the same command knows the whole plan."
             )
+
+    @property
+    def rules(self) -> list[str]:
+        """The files in ``workflow/rules`` that bring the pixels."""
+        names = [name for source in self.sources for name in source.rules]
+        if self.config["catalog"]["source"] == "simulated":
+            names.insert(0, "simulate_scene.smk")
+        return list(dict.fromkeys(names))
+
+    def source_of(self, ccd_id: CcdId) -> Source:
+        """Return where the pixels of a CCD come from."""
+        return self.stamps if ccd_id.has_stamps and self.stamps is not None else self.source
+
+    @property
+    def image_ccds(self) -> list[CcdId]:
+        """The CCDs that are measured in images, or cutouts of them."""
+        return [ccd_id for ccd_id in self.ccds if not ccd_id.has_stamps]
+
+    @property
+    def stamp_ccds(self) -> list[CcdId]:
+        """The CCDs, by cadence, that are measured in target pixel files."""
+        return [ccd_id for ccd_id in self.ccds if ccd_id.has_stamps]
 
     def of_each_ccd(self, name: str) -> list[str]:
         """Return the path of a file in the folder of each CCD."""
@@ -145,7 +179,8 @@ class Plan:
         """What this run makes and no more, as long as it is not known which images there are."""
         if self.lists_to_fetch:
             return self.lists_to_fetch
-        return self.of_each_ccd("tic.fits") if self.source.is_waiting else []
+        tic_lists = [f"results/{ccd_id}/tic.fits" for ccd_id in self.image_ccds]
+        return tic_lists if self.source.is_waiting else []
 
     @property
     def products(self) -> list[str]:
@@ -187,29 +222,42 @@ class Plan:
 
     def images_of_block(self, ccd_id: CcdId, block: str) -> list[str]:
         """Return the images of a block of time."""
-        blocks = self.source.blocks_of(ccd_id)
+        blocks = self.source_of(ccd_id).blocks_of(ccd_id)
         if block not in blocks:
             raise ConfigError(f"{ccd_id} has no block {block}")
         return blocks[block]
 
     def block_files(self, ccd_id: CcdId) -> list[str]:
         """Return the files that the images of a CCD are read into."""
-        return [f"results/{ccd_id}/blocks/{block}.hdf5" for block in self.source.blocks_of(ccd_id)]
+        return [
+            f"results/{ccd_id}/blocks/{block}.hdf5"
+            for block in self.source_of(ccd_id).blocks_of(ccd_id)
+        ]
 
     def cutout_table(self, ccd_id: CcdId) -> list[str]:
         """Return the table of the cutouts, by whose WCS stars are placed; none for whole images."""
-        return [f"results/{ccd_id}/cutouts.ecsv"] if self.source.has_cutouts else []
+        has_cutouts = self.source_of(ccd_id).has_cutouts
+        return [f"results/{ccd_id}/cutouts.ecsv"] if has_cutouts else []
 
-    @property
-    def outputs_beside_todo(self) -> dict[str, str]:
+    def outputs_beside_todo(self, ccd_ids: Sequence[CcdId]) -> dict[str, str]:
         """What else is written with a todo list: of cutouts, which stars have no light curve."""
         path = "results/{ccd_id}/not_measured.ecsv"
-        return {"not_measured": path} if self.source.has_cutouts else {}
+        has_cutouts = bool(ccd_ids) and self.source_of(ccd_ids[0]).has_cutouts
+        return {"not_measured": path} if has_cutouts else {}
 
     @property
     def not_measured(self) -> list[str]:
         """The lists of stars without a light curve, of all CCDs; only cutouts have them."""
-        return self.of_each_ccd("not_measured.ecsv") if self.source.has_cutouts else []
+        return [
+            f"results/{ccd_id}/not_measured.ecsv"
+            for ccd_id in self.ccds
+            if self.source_of(ccd_id).has_cutouts
+        ]
+
+    def prf_of_images(self, ccd_id: CcdId) -> list[str]:
+        """Return the PRF of the same CCD in images, for target pixel files; none without images."""
+        other = ccd_id.of_images
+        return [f"results/{other}/prf.fits"] if other != ccd_id and other in self.ccds else []
 
     def star_list(self, ccd_id: CcdId) -> str:
         """Return the file that the catalog of a CCD is made from."""
@@ -221,7 +269,7 @@ class Plan:
 
     def footprint_cutouts(self, ccd_id: CcdId) -> str | list[str]:
         """Return the table of the cutouts on and around which stars are downloaded, if any."""
-        is_by_cutouts = self.source.has_cutouts and self._footprint_from_images
+        is_by_cutouts = self.source_of(ccd_id).has_cutouts and self._footprint_from_images
         return f"results/{ccd_id}/cutouts.ecsv" if is_by_cutouts else []
 
     @property
@@ -261,7 +309,7 @@ class Plan:
         return [str(path) for path in list_files(self.config["todo"])]
 
     def ffi_tables_of(self, sector: int) -> list[str]:
-        """Return the tables of the images of all CCDs of a sector."""
+        """Return the tables of the images, and of target pixel files, of all CCDs of a sector."""
         return [f"results/{ccd_id}/ffis.ecsv" for ccd_id in self.ccds if ccd_id.sector == sector]
 
     def settings(self, section: str, *names: str) -> dict[str, Any]:
@@ -277,7 +325,8 @@ class Plan:
 
     def keep_listings(self) -> None:
         """Keep what was found, for the processes of jobs."""
-        self.source.keep_listing()
+        for source in self.sources:
+            source.keep_listing()
         if self.config["input"]["tpf_dir"]:
             write_tpf_listing(TPF_LISTING, self.tpfs)
 
@@ -285,7 +334,8 @@ class Plan:
         """What ``photometry.tiles: null`` means: by the number of cutouts, if there are any."""
         if not self.source.has_cutouts or not self.source.is_known:
             return list(DEFAULT_GRID)
-        return grid_of_cutouts(max(len(self.source.images_of(ccd_id)) for ccd_id in self.ccds))
+        ccd_ids = self.image_ccds or self.ccds
+        return grid_of_cutouts(max(len(self.source.images_of(ccd_id)) for ccd_id in ccd_ids))
 
     def _find_tpfs(self) -> dict[CcdId, list[str]]:
         """Target pixel files of the CCDs; only the main process searches for them."""
@@ -294,8 +344,8 @@ class Plan:
             return {}
         if not self.is_main:
             return read_tpf_listing(TPF_LISTING)
-        found = find_tpfs(Path(folder).expanduser(), self.ccds)
-        without = [ccd_id for ccd_id in self.ccds if not found[ccd_id]]
+        found = find_tpfs(Path(folder).expanduser(), self.image_ccds)
+        without = [ccd_id for ccd_id in self.image_ccds if not found[ccd_id]]
         if without:
             self.warnings.append(
                 f"input.tpf_dir: no target pixel file of {name_some(without)} in '{folder}'"

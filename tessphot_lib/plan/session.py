@@ -63,7 +63,7 @@ class Session:
         jobs += cancel_recorded_jobs(Path(), status_command, cancel_command)
         note_wanted(path for path in wanted if RESULTS in Path(path).parents)
         self.plan.keep_listings()
-        self.plan.source.protect_images(self.plan.ccds)
+        self.plan.source.protect_images(self.plan.image_ccds)
         remove_partials(RESULTS, DEPTH)
         return [f"cancelled, left on the cluster by an earlier run: {', '.join(jobs)}"] * bool(jobs)
 

@@ -1,4 +1,4 @@
-"""Sources of images, one class each: a folder, MAST, TESScut, the simulator.
+"""Sources of pixels, one class each: a folder, MAST, TESScut, the simulator, target pixel files.
 
 A source says where its images are or will be, in which blocks they are read,
 which rules bring them, and what the configuration must hold for it. Nothing
@@ -13,6 +13,7 @@ import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,12 +33,14 @@ from tessphot_lib.io.images.ffi_files import (
     write_listing,
 )
 from tessphot_lib.io.images.ffi_list import as_files, read_ffi_list
+from tessphot_lib.io.images.tpf_files import find_stamps
 from tessphot_lib.plan.stars import STAR_SERVICES, stars_before_images
 from tessphot_lib.simulation.schedule import ffi_names
 
 INPUT_VARIABLE = "TESSPHOT_INPUT"  # environment variable that stands in for input.ffi_dir
 DEFAULT_FFI_DIR = "data/ffi"
 LISTING = Path(".snakemake/tessphot/ffis")  # what was found, for the processes of jobs
+TPF_FILES = Path(".snakemake/tessphot/tpfs")  # the same of target pixel files
 Blocks = dict[str, list[str]]  # name of a block to paths of its images, in order of time
 
 
@@ -156,6 +159,7 @@ class FolderSource(Source):
         super().__init__(config)
         self.found: dict[CcdId, list[FfiFile]] = {}
         self._is_main = True
+        self.listing = LISTING
 
     @property
     @abstractmethod
@@ -211,15 +215,15 @@ class FolderSource(Source):
     @property
     def is_known(self) -> bool:
         """Whether it is known which images there are, also to the process of a job."""
-        return bool(self.found) if self._is_main else LISTING.is_dir()
+        return bool(self.found) if self._is_main else self.listing.is_dir()
 
     def keep_listing(self) -> None:
         """Keep what was found, for the processes of jobs."""
         if self.found:
-            write_listing(LISTING, self.found)
+            write_listing(self.listing, self.found)
 
     def _list_files(self, ccd_id: CcdId) -> list[FfiFile]:
-        return self.found[ccd_id] if ccd_id in self.found else read_listing(LISTING, ccd_id)
+        return self.found[ccd_id] if ccd_id in self.found else read_listing(self.listing, ccd_id)
 
 
 class FfiFolder(FolderSource):
@@ -417,6 +421,87 @@ class Simulated(Source):
         return [FfiFile(_stamp(name), f"simulated/{ccd_id}/{name}", False) for name in names]
 
 
+class TpfFolder(FolderSource):
+    """Target pixel files in ``input.tpf_dir``: a CCD once for each of their cadences."""
+
+    rules = ("stamps.smk",)
+    has_cutouts = True
+    folder_key = "input.tpf_dir"
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        super().__init__(config)
+        self.listing = TPF_FILES
+        self._unreadable: list[str] = []
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the target pixel files."""
+        return Path(self.config["input"]["tpf_dir"]).expanduser()
+
+    def problems(self) -> Iterator[str]:
+        """Yield a line if no folder is named; whether it is there is looked at in any case."""
+        if self.config["input"]["tpf_dir"] is None:
+            yield "input.tpf_dir: must name a folder, since input.datasources has 'tpf'"
+
+    def search(self) -> dict[CcdId, list[FfiFile]]:
+        """Return all target pixel files of the CCDs asked for, by CCD and cadence."""
+        found, self._unreadable = find_stamps(self.folder, self._asked)
+        return found
+
+    def find(self, asked: Sequence[CcdId], *, is_main: bool) -> list[CcdId]:
+        """Search the folder, or in the process of a job what was kept of that."""
+        self._is_main, self._asked = is_main, asked
+        if not is_main:
+            known = listed_ccds(self.listing) if self.listing.is_dir() else []
+            return [one for one in sorted(known) if one.of_images in set(asked)]
+        self.found = self.search()
+        if self._unreadable:
+            text = (
+                f"{self.folder_key}: the header of {self._unreadable[0]} does not say which CCD "
+                "it is of"
+            )
+            if len(self._unreadable) > 1:
+                text += f", nor do those of {len(self._unreadable) - 1} other files"
+            if self.config["input"]["on_bad_image"] == "error":
+                raise ConfigError(text)
+            self.warnings.append(f"left out: {text}")
+        if not self.found:
+            raise ConfigError(
+                f"{self.folder_key}: no target pixel file of {name_some(asked)} in '{self.folder}'"
+            )
+        return sorted(self.found)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Nothing is waited for."""
+        return False
+
+    def _group(self, files: list[FfiFile]) -> Blocks:
+        return {"stamps": [file.path for file in files]}
+
+
+class SimulatedTpfs(Source):
+    """Target pixel files of the fake sector, in a folder for each CCD and cadence."""
+
+    rules = ("simulate_tpfs.smk", "stamps.smk")
+    has_cutouts = True
+
+    def problems(self) -> Iterator[str]:
+        """Yield nothing: what the images of the same sky need is needed here."""
+        yield from Simulated(self.config).problems()
+
+    def find(self, asked: Sequence[CcdId], *, is_main: bool) -> list[CcdId]:
+        """Return each CCD once for each cadence."""
+        cadences = self.config["simulation"]["tpf_cadences"]
+        return [replace(ccd_id, cadence=cadence) for ccd_id in asked for cadence in cadences]
+
+    def _list_files(self, ccd_id: CcdId) -> list[FfiFile]:
+        return [FfiFile("", f"simulated/{ccd_id}", False)]
+
+    def _group(self, files: list[FfiFile]) -> Blocks:
+        return {"stamps": [file.path for file in files]}
+
+
 # By their names in input.source.
 SOURCES: dict[str, type[Source]] = {
     "ffi": FfiFolder,
@@ -424,6 +509,14 @@ SOURCES: dict[str, type[Source]] = {
     "tesscut": TessCut,
     "simulated": Simulated,
 }
+
+
+def stamps_of(config: Mapping[str, Any]) -> Source | None:
+    """Return the source of the target pixel files that are measured, None if none are."""
+    if "tpf" not in config["input"]["datasources"]:
+        return None
+    is_simulated = config["input"]["source"] == "simulated" and not config["input"]["tpf_dir"]
+    return SimulatedTpfs(config) if is_simulated else TpfFolder(config)
 
 
 def ffi_folder(config: Mapping[str, Any]) -> Path:

@@ -21,6 +21,8 @@ def star_list_of(config: Mapping[str, Any], ccd_id: CcdId) -> str:
     name = LISTS.get(config["catalog"]["source"])
     if name is None:
         return str(Path(config["catalog"]["file"]).expanduser())
+    if name == LISTS["simulated"]:
+        ccd_id = ccd_id.of_images  # one sky for images and target pixel files
     return f"results/{ccd_id}/{name}"
 
 

@@ -50,7 +50,7 @@ class KnownLight:
 def pixel_flags(
     blocks: list[Path], lengths: list[int], known: KnownLight
 ) -> Iterator[tuple[slice, Window, NDArray]]:
-    """Give the flags of all images, block after block and band after band of rows.
+    """Give the flags of all images, block after block and band after band of rows, or patch.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def pixel_flags(
     ------
     cadences : slice
     region : Window
-        As wide as the CCD's.
+        As wide as the CCD's, or a patch.
     flags : (n_cadences, n_rows, n_columns) uint8 array
     """
     window = known.grid.window
@@ -71,14 +71,23 @@ def pixel_flags(
     for block, length in zip(blocks, lengths, strict=True):
         cadences = slice(first, first + length)
         first += length
-        for row in range(window.row0, window.row1, BAND_ROWS):
-            last = min(row + BAND_ROWS, window.row1)
-            band = Window(row, last, window.column0, window.column1)
-            wide = band.widened(MARGIN, window)
+        for band in _bands(known.grid):
+            wide = band.widened(MARGIN, window) if known.grid.is_continuous else band
             flags = read_flags(block, wide.slices_in(window))
             _look_again(block, cadences, wide, flags, known)
             rows, columns = band.slices_in(wide)
             yield cadences, band, flags[:, rows, columns]
+
+
+def _bands(grid: BackgroundGrid) -> Iterator[Window]:
+    """Regions that are looked at one after the other."""
+    if not grid.is_continuous:
+        yield from grid.windows
+        return
+    window = grid.window
+    for row in range(window.row0, window.row1, BAND_ROWS):
+        last = min(row + BAND_ROWS, window.row1)
+        yield Window(row, last, window.column0, window.column1)
 
 
 def _look_again(

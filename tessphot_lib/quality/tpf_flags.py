@@ -1,4 +1,4 @@
-"""Quality bits of full-frame images, borrowed from the target pixel files of the same CCD.
+"""Quality bits of target pixel files: what they tell of their CCD, and of full-frame images.
 
 Full-frame images carry few bits of their own; target pixel files have them for
 every 120 or 20 s. Only bits that say something about the whole CCD count; one that is set
@@ -6,6 +6,8 @@ for single targets counts where the majority of the files has it. All
 times are at the spacecraft: those of a target pixel file are barycentric for its
 own star, minutes off those of the image.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,44 @@ BORROWED_BITS = (
 # Set for each target by itself since data release 30 (scattered light in its own aperture).
 BITS_OF_TARGETS = CadenceFlag.SCATTERED_LIGHT
 MIN_FILES = 3  # that fewer files agree says nothing about the CCD
+
+# What befell the pixels of one star, and says nothing of others on the CCD.
+OF_ONE_STAR = (
+    CadenceFlag.COSMIC_RAY_APERTURE,
+    CadenceFlag.IMPULSIVE_OUTLIER,
+    CadenceFlag.COSMIC_RAY_COLLATERAL,
+)
+
+
+def common_quality(
+    cadenceno: NDArray, numbers: Sequence[NDArray], quality: Sequence[NDArray]
+) -> NDArray:
+    """Find the bits of the cadences of a CCD: those that most of some target pixel files have.
+
+    Parameters
+    ----------
+    cadenceno : (n,) int array
+        Increasing.
+    numbers, quality : sequences of (n_file,) int arrays
+        Cadences of each file, increasing, and their bits.
+
+    Returns
+    -------
+    (n,) int64 array
+        Bits that at least half of the files have which have the cadence, those of
+        `OF_ONE_STAR` left out; zero where no file has it.
+    """
+    counts, votes = np.zeros(len(cadenceno), dtype=int), np.zeros((32, len(cadenceno)), dtype=int)
+    for number, bits in zip(numbers, quality, strict=True):
+        _, here, there = np.intersect1d(cadenceno, number, return_indices=True)
+        counts[here] += 1
+        for bit in range(32):
+            votes[bit, here] += (bits[there] >> bit) & 1
+    result = np.zeros(len(cadenceno), dtype=np.int64)
+    for bit in range(32):
+        if 1 << bit not in OF_ONE_STAR:
+            result[(2 * votes[bit] >= counts) & (votes[bit] > 0)] |= 1 << bit
+    return result
 
 
 def spacecraft_time(time: NDArray, timecorr: NDArray, cadenceno: NDArray) -> NDArray:

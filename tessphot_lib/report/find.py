@@ -15,6 +15,7 @@ from tessphot_lib.io.products.todo_sqlite import (
     read_skipped,
     read_todo,
 )
+from tessphot_lib.io.products.todo_tables import ccd_of_row
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 
 
@@ -74,7 +75,7 @@ def find_star(todo: Path, tic_id: int) -> list[FoundStar]:
 
 
 def _ccd_of(star: dict) -> CcdId:
-    """CCD of a row of the todo list."""
+    """CCD of an excluded star."""
     return CcdId(star["sector"], star["camera"], star["ccd"])
 
 
@@ -116,4 +117,4 @@ def _found(todo: Path, star: dict, diagnostics: pd.DataFrame) -> FoundStar:
         skipped = read_skipped(todo).set_index("priority")["skipped_by"]
         brighter = read_todo(todo, priorities=[int(skipped[star["priority"]])])
         remark = f"lies in the aperture of the brighter TIC {brighter['tic_id'].iloc[0]}"
-    return FoundStar(star["tic_id"], star["tmag"], _ccd_of(star), status, path, remark)
+    return FoundStar(star["tic_id"], star["tmag"], ccd_of_row(star), status, path, remark)

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from tessphot_lib.core.flags import is_bad_for_all_stars
-from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import software_version
 from tessphot_lib.io.files.json_files import write_json
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.products.pixels_hdf5 import read_image_quality
+from tessphot_lib.io.products.todo_tables import ccd_of_row
 
 PACKAGES = ("astropy", "h5py", "hdf5plugin", "isal", "numpy", "pandas", "scipy", "snakemake")
 TIMES = ("began", "ended")  # all that differs between equal runs on equal software
@@ -71,8 +71,9 @@ def _counts(
     Images are left out (unreadable or twice there: they have no place in the
     light curves), flagged (``QUALITY`` of every star is bad), or used.
     """
-    by_ccd = stars.groupby(["sector", "camera", "ccd"])["lightcurve"].agg(["size", "count"])
-    counted = {str(CcdId(*key)): row for key, *row in by_ccd.itertuples(name=None)}
+    names = pd.Series([str(ccd_of_row(star)) for star in stars.to_dict("records")], stars.index)
+    by_ccd = stars["lightcurve"].groupby(names).agg(["size", "count"])
+    counted = {key: row for key, *row in by_ccd.itertuples(name=None)}
     counts = {}
     for path, cube in sorted(zip(ffi_tables, pixels, strict=True)):
         table = read_ffi_table(path)

@@ -8,9 +8,11 @@ import pandas as pd
 from tessphot_lib.core.star_warnings import UNKNOWN_LIGHT
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.products.todo_sqlite import Status, read_excluded_stars
+from tessphot_lib.io.products.todo_tables import ccd_of_row
 
 SUMMARY_TMAG = (8, 10, 12, 14)  # magnitudes whose precision is told, each +- 0.5
 MAX_NAMED = 10
+CCD_COLUMNS = ["sector", "camera", "ccd", "datasource", "cadence_seconds"]
 
 
 def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
@@ -70,8 +72,8 @@ def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
 def _folders_of_other_tiles(folder: Path, stars: pd.DataFrame) -> list[str]:
     """Folders with light curves that an earlier run with other tiles has left."""
     own = {
-        f"s{star.sector:04d}-cam{star.camera}-ccd{star.ccd}/lightcurves/{star.tile}"
-        for star in stars[["sector", "camera", "ccd", "tile"]].drop_duplicates().itertuples()
+        f"{ccd_of_row(star)}/lightcurves/{star['tile']}"
+        for star in stars[[*CCD_COLUMNS, "tile"]].drop_duplicates().to_dict("records")
     }
     return [
         str(tile)

@@ -87,6 +87,10 @@ class Scene:
         """Return the time since the first image [d]."""
         return float(self.starts[index] - self.starts[0])
 
+    def image_of(self, index: int) -> int:
+        """Return the number of the full-frame image that befell what befell this one: itself."""
+        return index
+
     def kind(self, index: int) -> str:
         """Return what befell an image: one of `schedule.KINDS`."""
         return image_kind(self.ccd_id, index, self.settings)
@@ -132,14 +136,14 @@ def build_scene(
     stars = draw_stars(ccd_id, settings, faint_limit)
     if settings.showcase:
         stars = with_showcase(stars, ccd_id, window, float(starts[0]))
-    region = _region(window, stars, settings)
+    region = region_of(window, stars, settings)
     return Scene(
         ccd_id=ccd_id,
         window=window,
         region=region,
         settings=settings,
         faint_limit=faint_limit,
-        stars=stars.select(_is_near(stars, region)),
+        stars=stars.select(is_near(stars, region)),
         wcs=reference_wcs(ccd_id),
         epoch=float(starts[0]) + 0.5 * SECTOR_DAYS,
         starts=starts,
@@ -161,7 +165,7 @@ def background_truth(scene: Scene, index: int, window: Window | None = None) -> 
     window = scene.window if window is None else window
     return diffuse.diffuse_light(
         scene.ccd_id,
-        index,
+        scene.image_of(index),
         scene.elapsed(index),
         np.arange(window.row0, window.row1),
         np.arange(window.column0, window.column1),
@@ -245,7 +249,7 @@ def noise_truth(scene: Scene, light: NDArray, window: Window | None = None) -> N
     return detector.noise_sigma(light, column, scene.settings)
 
 
-def _is_near(stars: Stars, region: Window) -> NDArray:
+def is_near(stars: Stars, region: Window) -> NDArray:
     """Tell which stars stand where they can shine into the region."""
     reach = WING_REACH + 2
     return (
@@ -256,7 +260,7 @@ def _is_near(stars: Stars, region: Window) -> NDArray:
     )
 
 
-def _region(window: Window, stars: Stars, settings: SimulationSettings) -> Window:
+def region_of(window: Window, stars: Stars, settings: SimulationSettings) -> Window:
     """Add rows to the window until no bleed trail crosses the border of the region."""
     if settings.full_well == 0:
         return window

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from tessphot_lib.core.errors import TessphotError
-from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.star_warnings import UNEXPECTED
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
+from tessphot_lib.io.products.todo_tables import ccd_of_row
 from tessphot_lib.report.ccd_lines import ccd_lines
 from tessphot_lib.report.run_record import write_run_record
 from tessphot_lib.report.summary import MAX_NAMED, not_measured_lines, summary
@@ -73,11 +73,11 @@ def run_check(
 def _name_failures(failed: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
     """One line for the stars on which the code failed."""
     names = []
-    for star in failed.head(MAX_NAMED).itertuples():
-        job = "targets" if tic_ids else f"photometry_{star.tile}"
-        log_file = f"logs/{CcdId(star.sector, star.camera, star.ccd)}/{job}.log"
-        reason = " ".join(star.errors.removeprefix(UNEXPECTED).split())
-        names.append(f"TIC {star.tic_id}: {reason} ({log_file})")
+    for star in failed.head(MAX_NAMED).to_dict("records"):
+        job = "targets" if tic_ids else f"photometry_{star['tile']}"
+        log_file = f"logs/{ccd_of_row(star)}/{job}.log"
+        reason = " ".join(star["errors"].removeprefix(UNEXPECTED).split())
+        names.append(f"TIC {star['tic_id']}: {reason} ({log_file})")
     more = f"; and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
     stars = "1 star" if len(failed) == 1 else f"{len(failed)} stars"
     return (

@@ -2,13 +2,12 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.clock import timestamp_shifts
-from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
+from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId
@@ -24,21 +23,16 @@ from tessphot_lib.io.images.tesscut import (
     read_cutout,
     read_cutout_pixels,
 )
-
-if TYPE_CHECKING:
-    from astropy.wcs import WCS
+from tessphot_lib.preparation.ccd_wcs import fit_ccd_wcs, wcs_text
 
 log = logging.getLogger(__name__)
 
-# Degree of the distortion of the CCD's WCS by the number of cutouts it is fitted to.
-DEGREE_BY_COUNT = ((24, 3), (12, 2))
 DEFAULT_LENGTH = 1800 / SECONDS_PER_DAY  # [d] of a single image that does not tell
 KEPT_BYTES = 200_000_000  # of the pixels of cutouts that were read last
 SAME_PIXEL = 1e-4  # relative difference up to which overlapping cutouts agree
 # [arcsec] error of the CCD's centre as cutouts know it, which may lie far from it; the corrections
 # of a sector tell much better which direction they are for.
 CENTRE_ERROR = 600.0
-GRID = np.array([0.0, 0.5, 1.0])  # points of each cutout that the CCD's WCS is fitted to
 KEYWORDS = (
     *("DATA_REL", "SIMDATA", "CRMITEN", "CRBLKSZ", "CRSPOC", "DEADC", "INT_TIME", "READTIME"),
     *("FRAMETIM", "NUM_FRM", "NREADOUT"),
@@ -96,7 +90,7 @@ def run_cutout_table(
         images,
         ccd_id,
         refusal=refusal,
-        wcs=_wcs_text(fit_ccd_wcs(good)) if good else None,
+        wcs=wcs_text(fit_ccd_wcs(good)) if good else None,
         image_header={key: value for key, value in header.items() if _is_plain(value)},
         attributes=provenance({"input": {"on_bad_image": on_bad_image}}, [output]),
     )
@@ -135,37 +129,6 @@ def differ(one: Cutout, other: Cutout, pixels: KeptPixels) -> bool:
     )
     with np.errstate(invalid="ignore"):
         return bool(np.any(np.abs(flux - other_flux) > SAME_PIXEL * (1 + np.abs(flux))))
-
-
-def fit_ccd_wcs(cutouts: list[Cutout], *, has_distortion: bool = True) -> "WCS":
-    """Fit one WCS to those of the cutouts, in the pixels of the full image.
-
-    Tangential, with a distortion where there are enough cutouts for it, and if
-    it is wanted. Good to some hundredths of a pixel on them; far from them it is
-    a guess, the better one without a distortion.
-    """
-    from astropy.coordinates import SkyCoord
-    from astropy.wcs.utils import fit_wcs_from_points
-
-    column, row, ra, dec = (
-        np.concatenate(parts) for parts in zip(*map(_points, cutouts), strict=True)
-    )
-    sky = SkyCoord(ra, dec, unit="deg")
-    degree = next((d for count, d in DEGREE_BY_COUNT if len(cutouts) >= count), None)
-    degree = degree if has_distortion else None
-    return fit_wcs_from_points((column, row), sky, projection="TAN", sip_degree=degree)
-
-
-def _points(cutout: Cutout) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Points of a cutout: zero-based column and row of the full image, ra and dec [deg]."""
-    n_rows, n_columns = cutout.window.shape
-    y, x = (
-        axis.ravel()
-        for axis in np.meshgrid(GRID * (n_rows - 1), GRID * (n_columns - 1), indexing="ij")
-    )
-    ra, dec = cutout.wcs.all_pix2world(x, y, 0)
-    first = cutout.window.column0 + FIRST_SCIENCE_COLUMN
-    return x + first, y + cutout.window.row0, ra, dec
 
 
 def _corrected_direction(cutouts: list[Cutout]) -> tuple[float, float]:
@@ -226,17 +189,6 @@ def _length(cutout: Cutout) -> float:
         return float(cutout.header["TIMEDEL"])
     times = cutout.time[np.isfinite(cutout.time)]
     return float(np.median(np.diff(times))) if len(times) > 1 else DEFAULT_LENGTH
-
-
-def _wcs_text(wcs: "WCS") -> str:
-    """The WCS as header cards in one-based pixels of the full image."""
-    header = wcs.to_header(relax=True)
-    matrix = wcs.pixel_scale_matrix
-    for key in [key for key in header if key.startswith(("PC", "CDELT", "MJD", "DATE"))]:
-        del header[key]
-    for (row, column), value in np.ndenumerate(matrix):
-        header[f"CD{row + 1}_{column + 1}"] = value
-    return header.tostring(sep="\n", endcard=False, padding=False)
 
 
 def _is_plain(value: object) -> bool:

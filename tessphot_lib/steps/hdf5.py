@@ -70,10 +70,12 @@ def run_hdf5(
     """
     background = settings.background
     identities, window = _identities(blocks, ccd_id)
+    # The background of target pixel files is not smoothed: SPOC has already taken it off.
+    hours = 0.0 if ccd_id.has_stamps else settings.smoothing.hours
     images, motion = _images_and_motion(blocks, jitter)
     straps = read_straps(average_image)
     grid = block_grid(blocks[0], window, background.box_size, straps if straps.any() else None)
-    _finish_backgrounds(images, motion, settings, read_sky_offset(average_image), grid)
+    _finish_backgrounds(images, motion, settings, hours, read_sky_offset(average_image), grid)
     path = read_spacecraft(spacecraft)
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
@@ -176,6 +178,7 @@ def _finish_backgrounds(
     images: dict[str, np.ndarray],
     motion: dict[str, np.ndarray],
     settings: PrepareSettings,
+    hours: float,
     offset: np.ndarray,
     grid: BackgroundGrid,
 ) -> None:
@@ -184,7 +187,8 @@ def _finish_backgrounds(
         images["background"] -= offset.astype(np.float32)
     brightest = brightest_level(grid.levels(images["background"]), images["background_level"])
     images["quality"] = _last_flags(images, motion, brightest, settings.flags)
-    _smooth(images, settings.smoothing.hours, settings.bad_quality, grid)
+    if hours > 0:
+        _smooth(images, hours, settings.bad_quality, grid)
 
 
 def _against_average(motion: np.ndarray, is_averaged: np.ndarray) -> np.ndarray:
@@ -202,7 +206,8 @@ def _about_sky_and_times(
     """
     corners = unit_vector(*np.array(sky["footprint"], dtype=float).T)
     header = json.loads(str(sky["image_header"] or "{}"))
-    shifts = timestamp_shifts(header.get("DATA_REL"), header.get("PROCVER"), ccd_id)
+    of_images = None if ccd_id.has_stamps else ccd_id
+    shifts = timestamp_shifts(header.get("DATA_REL"), header.get("PROCVER"), of_images)
     return {key: sky[key] for key in SKY_ATTRIBUTES} | {
         "position_source": path.description,
         "time_error": error_along(path.covariance, corners),

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import provenance
@@ -31,6 +32,7 @@ from tessphot_lib.quality.image_check import (
 
 log = logging.getLogger(__name__)
 
+REFERENCE_SPAN = 1800 / SECONDS_PER_DAY  # [d] as long as an image: a short cadence has more jitter
 UNCORRECTED = 0.5  # of the offset's limit, where the motion is unknown and stays in the fluxes
 HEADER_ERROR = 0.01  # [pixels] 1-sigma error stated for motions taken from the headers' WCS
 
@@ -51,6 +53,7 @@ def run_jitter(
 
     Notes
     -----
+    Of target pixel files, the cadences of half an hour are the reference.
     Where the stars give no motion, the WCS in the image's header does; where
     there is none either, the motion is NaN and the source 'none'.
     """
@@ -63,7 +66,11 @@ def run_jitter(
     quality = images["quality"] | looks.quality
     reference = reference_index(images["time"], quality, motion, settings.bad_quality)
     if reference is not None:
-        motion = relative_to(motion, motion[reference])
+        span = REFERENCE_SPAN if ccd_id.has_stamps else 0.0
+        near = np.abs(images["time"] - images["time"][reference]) <= 0.5 * span
+        near &= (quality & settings.bad_quality) == 0
+        near[reference] = True
+        motion = relative_to(motion, np.nanmean(motion[near], axis=0))
     header = images["header_motion"]
     if reference is not None and np.isfinite(header[reference]).all():
         header = header - header[reference]

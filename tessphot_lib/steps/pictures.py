@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
+from tessphot_lib.io.products.todo_tables import ccd_of_row
 from tessphot_lib.report.pictures import FAINT_LIMIT, draw_average, draw_light_curve, draw_nothing
 
 
@@ -20,7 +20,7 @@ def run_pictures(todo: Path, output_average: Path, output_light_curve: Path) -> 
     """
     stars = read_todo(todo).merge(read_diagnostics(todo), on="priority", how="left")
     first = stars.iloc[0]
-    ccd_id = CcdId(int(first["sector"]), int(first["camera"]), int(first["ccd"]))
+    ccd_id = ccd_of_row(first)
     folder = todo.parent / str(ccd_id)
     with complete_file(output_average) as partial:
         draw_average(folder, ccd_id, partial)

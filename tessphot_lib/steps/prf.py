@@ -12,7 +12,7 @@ from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import PrfSettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.io.products.prf_fits import write_prf
+from tessphot_lib.io.products.prf_fits import read_prf, write_prf
 from tessphot_lib.io.products.star_checks_ecsv import write_list_check, write_unlisted
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.photometry.average_positions import average_places
@@ -35,6 +35,7 @@ def run_prf(
     list_check: Path,
     unlisted: Path,
     settings: PrfSettings,
+    of_images: Path | None = None,
 ) -> None:
     """Take the PRF from the stars of the images, or from the mission's files.
 
@@ -50,12 +51,39 @@ def run_prf(
         ``list_check.ecsv``: stars of which not all is believed; ``unlisted.ecsv``: sources
         that the list lacks.
     settings : PrfSettings
+    of_images : Path, optional
+        ``prf.fits`` of the same CCD in full-frame images, whose many stars show it better than
+        those of the target pixel files: it is taken as it is.
 
     Raises
     ------
     InputDataError
         If the mission's files are asked for and not found, or cannot be read.
     """
+    if of_images is None:
+        prf, inputs = _prf(pixels, catalog, ccd_id, settings)
+    else:
+        prf, inputs = read_prf(of_images), [of_images]
+    zeropoint = f"{prf.zeropoint:.3f} +- {prf.zeropoint_error:.3f} mag"
+    log.info(
+        "%s: PRF from %s, zero point %s, %d stars",
+        *(ccd_id, prf.source, zeropoint, prf.zeropoint_stars),
+    )
+    if abs(prf.zeropoint - TMAG_ZEROPOINT) > ZEROPOINT_WARNING:
+        log.warning("zero point %s, %.2f expected", zeropoint, TMAG_ZEROPOINT)
+    made_by = provenance({"prf": settings.as_mapping()}, inputs)
+    write_prf(output, prf, ccd_id, attributes=made_by)
+    with PixelCube(pixels) as cube:
+        census = take_star_census(cube, read_catalog(catalog)[0], prf)
+    made_by = provenance({"prf": settings.as_mapping()}, [pixels, catalog, output])
+    write_list_check(list_check, census.checks, ccd_id, made_by)
+    write_unlisted(unlisted, census.unlisted, ccd_id, made_by)
+
+
+def _prf(
+    pixels: Path, catalog: Path, ccd_id: CcdId, settings: PrfSettings
+) -> tuple[Prf, list[Path]]:
+    """The PRF by ``prf.source``, with the zero point that the stars show; and what it is from."""
     inputs = [pixels, catalog]
     field = _field(pixels, catalog)
     stars = choose_prf_stars(
@@ -77,20 +105,7 @@ def run_prf(
         prf = _from_data(field, stars)
     limits = {"bright_limit": settings.bright_limit, "faint_limit": settings.faint_limit}
     prf = with_zeropoint(prf, field, choose_zeropoint_stars(field, **limits))
-    zeropoint = f"{prf.zeropoint:.3f} +- {prf.zeropoint_error:.3f} mag"
-    log.info(
-        "%s: PRF from %s, zero point %s, %d stars",
-        *(ccd_id, prf.source, zeropoint, prf.zeropoint_stars),
-    )
-    if abs(prf.zeropoint - TMAG_ZEROPOINT) > ZEROPOINT_WARNING:
-        log.warning("zero point %s, %.2f expected", zeropoint, TMAG_ZEROPOINT)
-    made_by = provenance({"prf": settings.as_mapping()}, inputs)
-    write_prf(output, prf, ccd_id, attributes=made_by)
-    with PixelCube(pixels) as cube:
-        census = take_star_census(cube, read_catalog(catalog)[0], prf)
-    made_by = provenance({"prf": settings.as_mapping()}, [pixels, catalog, output])
-    write_list_check(list_check, census.checks, ccd_id, made_by)
-    write_unlisted(unlisted, census.unlisted, ccd_id, made_by)
+    return prf, inputs
 
 
 def _field(pixels: Path, catalog: Path) -> StarField:

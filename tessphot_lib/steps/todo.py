@@ -16,6 +16,7 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
 from tessphot_lib.core.tiles import tile_of
+from tessphot_lib.io.images.cutout_table import read_cutout_table
 from tessphot_lib.io.products.not_measured_ecsv import write_not_measured
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf
@@ -100,6 +101,8 @@ def run_todo(
     places = [twins.get(index, index) for index in chosen]
     where = believed[["tmag", "row", "column"]].iloc[places].set_index(pd.Index(chosen))
     stars = _placed(known.iloc[chosen].assign(**where), about, ccd_id, photometry.tiles)
+    if ccd_id.has_stamps and cutouts is not None:
+        stars["datasource"] = _datasources(stars, read_cutout_table(cutouts))
     stars["cadence_seconds"] = cadence_seconds
     stars["aperture"] = pd.Series([found[index] for index in chosen], dtype=object)
     listed = in_sector(read_methods(settings.methods), ccd_id.sector)
@@ -181,6 +184,29 @@ def _placed(
         )
         .reset_index(drop=True)
     )
+
+
+def _datasources(stars: pd.DataFrame, stamps: list[dict]) -> list[str]:
+    """Where the pixels of stars are from: 'tpf', or 'tpf:<TIC>' for those without an own file.
+
+    Of several files with a star the one in which it is farthest from the edge is named.
+    """
+    own = {stamp["tic_id"] for stamp in stamps}
+    row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    farthest = np.full(len(stars), -np.inf)
+    host = np.zeros(len(stars), dtype=np.int64)
+    for stamp in stamps:
+        window = stamp["window"]
+        inside = np.minimum(
+            np.minimum(row - window.row0, window.row1 - 1 - row),
+            np.minimum(column - window.column0, window.column1 - 1 - column),
+        )
+        closer = inside > farthest
+        farthest[closer], host[closer] = inside[closer], stamp["tic_id"]
+    return [
+        "tpf" if tic_id in own else f"tpf:{other}"
+        for tic_id, other in zip(stars["tic_id"].tolist(), host.tolist(), strict=True)
+    ]
 
 
 def _with_text_keys(settings: TodoSettings) -> dict[str, Any]:

@@ -15,6 +15,14 @@ def test_name_of_a_ccd_and_back():
     assert sorted([CcdId(14, 1, 2), CcdId(2, 4, 4), CcdId(14, 1, 1)])[0] == CcdId(2, 4, 4)
 
 
+def test_target_pixel_files_of_a_ccd_have_a_name_of_their_own():
+    stamps = CcdId(14, 2, 3, 20)
+    assert str(stamps) == "s0014-cam2-ccd3-c0020"
+    assert CcdId.from_string(str(stamps)) == stamps
+    assert (stamps.of_images, stamps.has_stamps) == (CcdId(14, 2, 3), True)
+    assert not stamps.of_images.has_stamps
+
+
 @pytest.mark.parametrize("which", [(0, 1, 1), (1, 0, 1), (1, 5, 1), (1, 1, 0), (1, 1, 5)])
 def test_no_such_ccd(which):
     with pytest.raises(ConfigError, match="no such CCD: sector {}, camera {}".format(*which)):

@@ -51,7 +51,7 @@ def catalog(home, tic, cutouts, ccd_id=CCD):
     )
 
 
-def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
+def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD, of_images=None):
     """The steps that images and cutouts share."""
     stars = home / "catalog.sqlite"
     average, jitter, path = (home / name for name in ("a.fits", "jitter.ecsv", "spacecraft.ecsv"))
@@ -70,7 +70,9 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD):
         settings=PREPARE,
     )
     checks = {name: home / f"{name}.ecsv" for name in ("list_check", "unlisted")}
-    run_prf(pixels, stars, home / "prf.fits", ccd_id, **checks, settings=PrfSettings())
+    prf = home / "prf.fits"
+    settings = PrfSettings()
+    run_prf(pixels, stars, prf, ccd_id, **checks, settings=settings, of_images=of_images)
     run_todo(
         ccd_id,
         pixels=pixels,

@@ -110,14 +110,16 @@ def test_stars_come_first_where_there_are_no_images_yet(config):
 def test_only_cutouts_have_tables_of_cutouts(config, tmp_path):
     plan = Plan(config)
     assert plan.cutout_table(HERE) == plan.not_measured == []
-    assert plan.outputs_beside_todo == {}
+    assert plan.outputs_beside_todo(plan.ccds) == {}
     (tmp_path / "cuts").mkdir()
     (tmp_path / "cuts" / "tess-s0014-3-2_9.0_1.0_5x5_astrocut.fits").touch()
     config["input"] |= {"source": "tesscut", "cutout_dir": "../cuts"}
     plan = Plan(config)
     assert plan.cutout_table(HERE) == [f"{CCD}/cutouts.ecsv"]
     assert plan.not_measured == [f"{CCD}/not_measured.ecsv"]
-    assert plan.outputs_beside_todo == {"not_measured": "results/{ccd_id}/not_measured.ecsv"}
+    assert plan.outputs_beside_todo(plan.ccds) == {
+        "not_measured": "results/{ccd_id}/not_measured.ecsv"
+    }
     assert plan.footprint_cutouts(HERE) == f"{CCD}/cutouts.ecsv"
 
 

@@ -46,7 +46,10 @@ ALLOWED = {
     "__init__": set(),
 }
 # The only modules that may know that there is a simulation.
-KNOW_THE_SIMULATION = {"plan/sources.py", "steps/simulate.py", "steps/simulate_scene.py"}
+KNOW_THE_SIMULATION = {
+    *("plan/sources.py", "steps/simulate.py", "steps/simulate_scene.py"),
+    "steps/simulate_tpfs.py",
+}
 
 
 def imports(path):

@@ -7,6 +7,7 @@ from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.quality.tpf_flags import (
     BORROWED_BITS,
     borrow_quality,
+    common_quality,
     is_covered,
     join_borrowed,
     spacecraft_time,
@@ -131,3 +132,11 @@ def test_majority_is_of_the_files_that_cover_the_image():
 def test_exposures_that_cadences_fall_into():
     moment = np.array([20.5, np.nan, 11.0])
     assert is_covered(START, STOP, moment).tolist() == [False, True, False, True]
+
+
+def test_bits_of_most_files_are_those_of_the_ccd():
+    """Cadence 12 is in one file only; cosmic rays (64) and outliers (512) are a star's own."""
+    numbers = [np.array([10, 11, 13]), np.array([10, 11, 13]), np.array([10, 11, 12, 13])]
+    quality = [np.array([8, 32 | 64, 512]), np.array([0, 32 | 64, 4096]), np.array([8, 64, 4, 4])]
+    found = common_quality(np.array([10, 11, 12, 13, 14]), numbers, quality)
+    assert found.tolist() == [8, 32, 4, 0, 0]

@@ -56,8 +56,17 @@ for warning in [*warnings, *plan.warnings] if workflow.is_main_process else []:
     logger.warning(warning)
 
 
+def any_of(ccd_ids):
+    """Return a pattern of the names of CCDs."""
+    return "|".join(f"{ccd_id}(?![-\\w])" for ccd_id in ccd_ids) or "none"
+
+
+IMAGES = any_of(plan.image_ccds)
+STAMPS = any_of(plan.stamp_ccds)
+
+
 wildcard_constraints:
-    ccd_id="|".join(map(str, plan.ccds)),
+    ccd_id=any_of(sorted({*plan.ccds, *(ccd_id.of_images for ccd_id in plan.ccds)})),
     camera="[1-4]",
     ccd="[1-4]",
     block=r"b\d{7}",

@@ -11,6 +11,8 @@ rule cutout_table:
         "logs/{ccd_id}/cutout_table.log",
     benchmark:
         "benchmarks/{ccd_id}/cutout_table.tsv"
+    wildcard_constraints:
+        ccd_id=IMAGES,
     conda:
         "../../environment.yaml"
     resources:
@@ -37,6 +39,8 @@ rule cutouts:
         "logs/{ccd_id}/cutouts.log",
     benchmark:
         "benchmarks/{ccd_id}/cutouts.tsv"
+    wildcard_constraints:
+        ccd_id=IMAGES,
     conda:
         "../../environment.yaml"
     resources:

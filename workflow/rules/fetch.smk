@@ -78,7 +78,7 @@ rule fetch_headers:
 
 
 # Snakemake needs the names of all output images: hence one rule for each block of time.
-for ccd_id, block, images in plan.source.blocks_to_fetch(plan.ccds):
+for ccd_id, block, images in plan.source.blocks_to_fetch(plan.image_ccds):
 
     rule:
         name:
@@ -111,9 +111,9 @@ for ccd_id, block, images in plan.source.blocks_to_fetch(plan.ccds):
 
 rule fetch_list:
     input:
-        plan.of_each_ccd("ffi_list.csv"),
+        [plan.source.list_of(ccd_id) for ccd_id in plan.image_ccds],
 
 
 rule fetch:
     input:
-        [image for _, _, images in plan.source.blocks_to_fetch(plan.ccds) for image in images],
+        [image for _, _, images in plan.source.blocks_to_fetch(plan.image_ccds) for image in images],

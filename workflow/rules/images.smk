@@ -12,6 +12,8 @@ rule ffi_table:
         "logs/{ccd_id}/ffi_table.log",
     benchmark:
         "benchmarks/{ccd_id}/ffi_table.tsv"
+    wildcard_constraints:
+        ccd_id=IMAGES,
     conda:
         "../../environment.yaml"
     resources:
@@ -41,6 +43,8 @@ rule backgrounds:
         "logs/{ccd_id}/backgrounds_{block}.log",
     benchmark:
         "benchmarks/{ccd_id}/backgrounds_{block}.tsv"
+    wildcard_constraints:
+        ccd_id=IMAGES,
     conda:
         "../../environment.yaml"
     resources:

@@ -6,6 +6,7 @@ rule prf:
         pixels="results/{ccd_id}/pixels.hdf5",
         catalog="results/{ccd_id}/catalog.sqlite",
         files=of_ccd(plan.prf_files),
+        of_images=of_ccd(plan.prf_of_images),
     output:
         prf="results/{ccd_id}/prf.fits",
         list_check="results/{ccd_id}/list_check.ecsv",
@@ -38,12 +39,14 @@ rule ccd_todo:
         cutouts=of_ccd(plan.cutout_table),
         lists=plan.star_list_files(),
     output:
-        **plan.outputs_beside_todo,
+        **plan.outputs_beside_todo(plan.image_ccds),
         todo="results/{ccd_id}/todo.sqlite",
     log:
         "logs/{ccd_id}/todo.log",
     benchmark:
         "benchmarks/{ccd_id}/todo.tsv"
+    wildcard_constraints:
+        ccd_id=IMAGES,
     conda:
         "../../environment.yaml"
     resources:

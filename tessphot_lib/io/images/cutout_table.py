@@ -26,7 +26,8 @@ def write_cutout_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
 
     ``path``, ``status`` (ok, unusable, contradiction), ``reason``, ``window``,
     ``wcs`` (a WCS). ``target_ra``, ``target_dec`` and ``size`` come from the
-    names of the files, so that they are there for cutouts that cannot be read.
+    names of the files, so that they are there for cutouts that cannot be read;
+    ``tic_id`` is the star of a target pixel file, 0 for cutouts.
     """
     from astropy.table import Table
 
@@ -36,16 +37,21 @@ def write_cutout_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
     windows = [row["window"].as_list() if "window" in row else [0, 0, 0, 0] for row in rows]
     for index, name in enumerate(("row0", "row1", "column0", "column1")):
         table[name] = np.array([window[index] for window in windows], dtype=np.int64)
-    targets = [target_in_name(Path(row["path"]).name) for row in rows]
+    targets = [row.get("target") or target_in_name(Path(row["path"]).name) for row in rows]
     for index, name in enumerate(("target_ra", "target_dec", "size")):
         table[name] = np.array([target[index] for target in targets], dtype=float)
+    table["tic_id"] = np.array([row.get("tic_id", 0) for row in rows], dtype=np.int64)
     for index, key in enumerate(_WCS_KEYS):
         table[key] = np.array([_wcs_values(row.get("wcs"))[index] for row in rows], dtype=float)
     write_ecsv(path, table)
 
 
 def read_cutout_table(path: Path) -> list[dict]:
-    """Read the cutouts that are used: ``path``, ``window`` and ``wcs`` (linear, zero-based)."""
+    """Read the cutouts that are used.
+
+    ``path``, ``window``, ``wcs`` (linear, zero-based) and ``tic_id``, the star of a target
+    pixel file, 0 for cutouts.
+    """
     from astropy.wcs import WCS
 
     table = read_ecsv(path)
@@ -58,7 +64,8 @@ def read_cutout_table(path: Path) -> list[dict]:
         wcs.wcs.cd = np.array(values[4:]).reshape(2, 2)
         wcs.wcs.set()
         window = Window(*(int(row[key]) for key in ("row0", "row1", "column0", "column1")))
-        rows.append({"path": Path(str(row["path"])), "window": window, "wcs": wcs})
+        path = Path(str(row["path"]))
+        rows.append({"path": path, "window": window, "wcs": wcs, "tic_id": int(row["tic_id"])})
     return rows
 
 

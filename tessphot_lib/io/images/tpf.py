@@ -1,13 +1,11 @@
 """Times and quality of SPOC's target pixel files (``*_tp.fits``, plain or gzipped)."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from astropy.io import fits
-from isal import igzip
 from numpy.typing import NDArray
 
 from tessphot_lib.core.clock import timestamp_shifts
@@ -16,10 +14,10 @@ from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.flags import MISSION_BITS
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.damage import read_count, told_as_damage
+from tessphot_lib.io.images.tpf_rows import open_tpf, read_rows, row_dtype
 
 COLUMNS = {"TIME": ">f8", "TIMECORR": ">f4", "CADENCENO": ">i4", "QUALITY": ">i4"}
 ROWS_AT_ONCE = 4096  # of the table; the pixels in them are passed over
-BYTES = {"L": 1, "B": 1, "A": 1, "I": 2, "J": 4, "E": 4, "K": 8, "D": 8, "C": 8, "M": 16}
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
         If the file cannot be read, lacks a column, or is of another CCD.
     """
     with told_as_damage(path):
-        with igzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        with open_tpf(path) as file:
             primary = fits.Header.fromfile(file)
             header = fits.Header.fromfile(file)
             numbers = [primary[key] for key in ("SECTOR", "CAMERA", "CCD")]
@@ -77,37 +75,12 @@ def _ccd_id(path: Path, numbers: list[int]) -> CcdId:
 
 def _read_columns(file: BinaryIO, header: fits.Header) -> dict[str, NDArray]:
     """Take the needed columns out of the rows, a part of the table at a time."""
-    offsets, position = {}, 0
-    for number in range(1, read_count(header, "TFIELDS") + 1):
-        offsets[str(header[f"TTYPE{number}"]).strip()] = position
-        position += _width(str(header[f"TFORM{number}"]))
-    lacking = [name for name in COLUMNS if name not in offsets]
-    if lacking:
-        raise ValueError(f"column {lacking[0]} is missing")
-    size, n_rows = read_count(header, "NAXIS1"), read_count(header, "NAXIS2")
-    row = np.dtype(
-        {
-            "names": list(COLUMNS),
-            "formats": list(COLUMNS.values()),
-            "offsets": [offsets[name] for name in COLUMNS],
-            "itemsize": size,
-        }
-    )
+    n_rows = read_count(header, "NAXIS2")
+    row = row_dtype(header, COLUMNS)
     columns = {name: np.empty(n_rows, dtype=form) for name, form in COLUMNS.items()}
-    for first in range(0, n_rows, ROWS_AT_ONCE):
-        count = min(ROWS_AT_ONCE, n_rows - first)
-        data = file.read(count * size)
-        if len(data) < count * size:
-            raise OSError("it is truncated: the table ends before its last row")
-        rows = np.frombuffer(data, dtype=row)
+    first = 0
+    for rows in read_rows(file, row, n_rows, ROWS_AT_ONCE):
         for name, values in columns.items():
-            values[first : first + count] = rows[name]
+            values[first : first + len(rows)] = rows[name]
+        first += len(rows)
     return columns
-
-
-def _width(form: str) -> int:
-    """Size of one cell of a column with this TFORM [bytes]."""
-    match = re.match(r"(\d*)([LBAIJEKDCM])", form.strip())
-    if match is None:
-        raise ValueError(f"a column has the format {form!r}")
-    return int(match[1] or 1) * BYTES[match[2]]

@@ -11,16 +11,18 @@ import os
 import re
 import zlib
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.json_files import write_json
-from tessphot_lib.io.images.ffi_files import walk_files
+from tessphot_lib.io.images.ffi_files import FfiFile, walk_files
 
 TPF_NAME = re.compile(r".*[-_]tp\.fits(\.gz)?")
 SECTOR_IN_NAME = re.compile(r"tess\d{13}-s(\d{4})-\d{16}-")
+CADENCES = {"slow": 120, "fast": 20}  # [s]
 CARD, BLOCK, MAX_BLOCKS = 80, 2880, 10  # [bytes], [bytes], of a primary header
 # The bits that are borrowed are those of the whole CCD, so that a few files tell them. One
 # that is read has some 50 MB; one of 20-s cadences 300 MB.
@@ -61,6 +63,46 @@ def find_tpfs(folder: str | os.PathLike, ccd_ids: Iterable[CcdId]) -> dict[CcdId
             wanted[ccd_id, kind] -= 1
             found[ccd_id].append(path)
     return found
+
+
+def find_stamps(
+    folder: str | os.PathLike, ccd_ids: Iterable[CcdId]
+) -> tuple[dict[CcdId, list[FfiFile]], list[str]]:
+    """Search a folder and all below it for the target pixel files to measure.
+
+    Parameters
+    ----------
+    folder : path
+    ccd_ids : iterable of CcdId
+        CCDs; the cadences are those that are found.
+
+    Returns
+    -------
+    found : dict of CcdId to list of FfiFile
+        By CCD and cadence, sorted by name; ``stamp`` is empty.
+    unreadable : list of str
+        Files of the sectors whose headers do not say which CCD they are of.
+
+    Raises
+    ------
+    InputDataError
+        If the folder, or one below it, cannot be read.
+    """
+    wanted = set(ccd_ids)
+    sectors = {ccd_id.sector for ccd_id in wanted}
+    found: dict[CcdId, list[FfiFile]] = {}
+    unreadable = []
+    for name, path in sorted(walk_files(os.fspath(folder))):
+        named = SECTOR_IN_NAME.match(name)
+        if TPF_NAME.fullmatch(name) is None or (named and int(named[1]) not in sectors):
+            continue
+        ccd_id = ccd_of_tpf(path)
+        if ccd_id is None:
+            unreadable.append(path)
+        elif ccd_id in wanted:
+            cadence = CADENCES["fast" if "fast" in name else "slow"]
+            found.setdefault(replace(ccd_id, cadence=cadence), []).append(FfiFile("", path, False))
+    return found, unreadable
 
 
 def ccd_of_tpf(path: str) -> CcdId | None:

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import h5py
 import hdf5plugin
@@ -80,19 +80,25 @@ SINGLE_PRECISION = (
 
 
 class CubePiece(NamedTuple):
-    """Some pixels of all images of a block: (n_images, n_rows, n_columns) each."""
+    """Some pixels of some images of a block, by default of all: (n, n_rows, n_columns) each."""
 
     window: Window
     flux: NDArray
     flux_err: NDArray
     pixel_flags: NDArray
+    cadences: slice = slice(None)
 
 
 class Cubes(Protocol):
-    """What `write_block` writes pixels from."""
+    """What `write_block` writes pixels from.
+
+    Chunks on disk have ``chunk_cadences`` images of ``chunk_side`` pixels square.
+    """
 
     window: Window
     n_images: int
+    chunk_side: ClassVar[int]
+    chunk_cadences: ClassVar[int]
 
     def pieces(self) -> Iterable[CubePiece]:
         """Give the pixels, piece by piece; what is in none is without data."""
@@ -105,6 +111,9 @@ class CubeBuffer:
     Errors are kept as the upper half of a float32, so that 64 full images
     need 1.9 GB. Every image must be `put` before the block is written.
     """
+
+    chunk_side: ClassVar[int] = CHUNK_SIDE
+    chunk_cadences: ClassVar[int] = MAX_CHUNK_CADENCES
 
     window: Window
     n_images: int
@@ -368,9 +377,9 @@ def _write_cubes(file: h5py.File, cubes: Cubes, digest: blake2b) -> None:
     """Write the three cubes piece by piece, and feed the digest with the fluxes."""
     n_rows, n_columns = cubes.window.shape
     chunks = (
-        max(1, min(MAX_CHUNK_CADENCES, cubes.n_images)),
-        min(CHUNK_SIDE, n_rows),
-        min(CHUNK_SIDE, n_columns),
+        max(1, min(cubes.chunk_cadences, cubes.n_images)),
+        min(cubes.chunk_side, n_rows),
+        min(cubes.chunk_side, n_columns),
     )
     shape = (cubes.n_images, n_rows, n_columns)
     for name, dtype, fill in (
@@ -383,10 +392,10 @@ def _write_cubes(file: h5py.File, cubes: Cubes, digest: blake2b) -> None:
         )
     for piece in cubes.pieces():
         rows, columns = piece.window.slices_in(cubes.window)
-        file["flux"][:, rows, columns] = piece.flux
-        file["flux_err"][:, rows, columns] = piece.flux_err
+        file["flux"][piece.cadences, rows, columns] = piece.flux
+        file["flux_err"][piece.cadences, rows, columns] = piece.flux_err
         if piece.pixel_flags.any():
-            file["pixel_flags"][:, rows, columns] = piece.pixel_flags
+            file["pixel_flags"][piece.cadences, rows, columns] = piece.pixel_flags
         digest.update(np.ascontiguousarray(piece.flux[:, ::DIGEST_STEP]))
 
 

@@ -18,9 +18,11 @@ A todo list knows its stars by ``priority``, 1 being the brightest. Its tables:
     ours: the aperture of each star, packed to bits; where the list comes from.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import IntEnum
+from typing import Any
 
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.settings import METHODS
 from tessphot_lib.io.files.sqlite_tables import SqlColumn
 
@@ -35,6 +37,19 @@ class Status(IntEnum):
     ABORT = 4
     SKIPPED = 5
     STARTED = 6
+
+
+def ccd_of_row(row: Mapping[str, Any]) -> CcdId:
+    """CCD of a row of ``todolist``, with the cadence where it is of target pixel files.
+
+    Parameters
+    ----------
+    row : mapping
+        ``sector``, ``camera``, ``ccd``, ``datasource``, ``cadence_seconds``.
+    """
+    is_tpf = str(row["datasource"]).startswith("tpf")
+    cadence = int(row["cadence_seconds"]) if is_tpf else 0
+    return CcdId(int(row["sector"]), int(row["camera"]), int(row["ccd"]), cadence)
 
 
 def _texts(names: Iterable[str]) -> str:

@@ -1,0 +1,276 @@
+"""Pixels of SPOC's target pixel files (``*_tp.fits``, ``*_fast-tp.fits``, plain or gzipped).
+
+`read_stamp` reads the headers, `stamp_pixels` goes through the cadences once, so that the
+memory does not grow with their number. FLUX has its background off, which is FLUX_BKG.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN, SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.core.errors import ConfigError, InputDataError
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.files.damage import read_count, told_as_damage
+from tessphot_lib.io.images.tpf_rows import open_tpf, read_rows, row_dtype
+
+if TYPE_CHECKING:
+    from astropy.wcs import WCS
+
+PIXEL_COLUMNS = ("FLUX", "FLUX_ERR", "FLUX_BKG")
+COLUMNS = ("CADENCENO", *PIXEL_COLUMNS, "QUALITY", "POS_CORR1", "POS_CORR2")
+BYTES_AT_ONCE = 16_000_000  # of the table
+FRAME_SECONDS = 2.0  # of which NUM_FRM make a cadence
+
+
+@dataclass(frozen=True)
+class StampFile:
+    """What a target pixel file is, without its cadences.
+
+    Attributes
+    ----------
+    path : Path
+    ccd_id : CcdId
+        With the cadence.
+    tic_id : int
+        The star that it is made for.
+    window : Window
+        Its science pixels; collateral ones are left out.
+    cut : (slice, slice)
+        Where these are in its images.
+    wcs : WCS
+        Linear celestial WCS, zero-based pixels of ``window``.
+    target : (ra, dec)
+        Of the star, at the epoch of the sector [deg]; NaN where the file does not have it.
+    header : Header
+        Primary header and keywords of the table, merged.
+    n_cadences : int
+    """
+
+    path: Path
+    ccd_id: CcdId
+    tic_id: int
+    window: Window
+    cut: tuple[slice, slice]
+    wcs: "WCS"
+    target: tuple[float, float]
+    header: fits.Header
+    n_cadences: int
+
+
+@dataclass(frozen=True)
+class StampPixels:
+    """Some cadences of a stamp, over the ``window`` of the `StampFile`.
+
+    Attributes
+    ----------
+    cadenceno, quality : (n,) int64 arrays
+    flux, flux_err, flux_bkg : (n, n_rows, n_columns) float32 arrays
+        Background off, error, and the background that is off [e-/s]; NaN: no data.
+    pos_corr_row, pos_corr_column : (n,) float64 arrays
+        SPOC's motion of the star [pixels]; NaN where it is not known.
+    """
+
+    cadenceno: NDArray
+    quality: NDArray
+    flux: NDArray
+    flux_err: NDArray
+    flux_bkg: NDArray
+    pos_corr_row: NDArray
+    pos_corr_column: NDArray
+
+
+def read_stamp(path: Path, ccd_id: CcdId) -> StampFile:
+    """Read the headers of a target pixel file.
+
+    Raises
+    ------
+    InputDataError
+        If it cannot be read, has no table PIXELS or lacks a column or keyword, is of another
+        CCD or cadence, is shorter than its header says, or has no science pixels.
+    """
+    with told_as_damage(path), open_tpf(path) as file:
+        primary, table = _headers(path, file)
+        row = row_dtype(table, ("TIME", "TIMECORR", *COLUMNS))
+        n_cadences, begin = read_count(table, "NAXIS2"), file.tell()
+        shape = row["FLUX"].shape
+        number = _column_number(table, "FLUX")
+        header = primary.copy(strip=True)
+        header.update(_plain_cards(table))
+    if len(shape) != 2 or any(row[name].shape != shape for name in PIXEL_COLUMNS):
+        raise InputDataError(f"{path}: column FLUX does not hold images")
+    found = _ccd_id(path, header)
+    if found != ccd_id:
+        raise InputDataError(f"{path}: it is of {found}, expected {ccd_id}")
+    size = path.stat().st_size
+    if path.suffix != ".gz" and size < begin + n_cadences * row.itemsize:
+        raise InputDataError(f"{path}: cannot be read: it is truncated, it has {size} bytes")
+    if n_cadences == 0:
+        raise InputDataError(f"{path}: its table PIXELS has no rows")
+    window, cut = _window(path, table, number, shape)
+    wcs = _wcs(path, table, number)
+    wcs.wcs.crpix -= cut[1].start, cut[0].start
+    return StampFile(
+        path=path,
+        ccd_id=found,
+        tic_id=_whole(path, header, "TICID"),
+        window=window,
+        cut=cut,
+        wcs=wcs,
+        target=_target(header),
+        header=header,
+        n_cadences=n_cadences,
+    )
+
+
+def stamp_pixels(stamp: StampFile) -> Iterator[StampPixels]:
+    """Go once through the cadences of a target pixel file, some at a time.
+
+    Raises
+    ------
+    InputDataError
+        If it cannot be read to its end, or its cadence numbers do not increase.
+    """
+    last = -1
+    with told_as_damage(stamp.path), open_tpf(stamp.path) as file:
+        _, table = _headers(stamp.path, file)
+        row = row_dtype(table, COLUMNS)
+        at_once = max(64, BYTES_AT_ONCE // row.itemsize)
+        for rows in read_rows(file, row, stamp.n_cadences, at_once):
+            cadenceno = rows["CADENCENO"].astype(np.int64)
+            if np.any(np.diff(np.append(last, cadenceno)) <= 0):
+                raise ValueError("column CADENCENO does not increase")
+            last = int(cadenceno[-1])
+            flux, flux_err, flux_bkg = (
+                np.ascontiguousarray(rows[name][(slice(None), *stamp.cut)], dtype=np.float32)
+                for name in PIXEL_COLUMNS
+            )
+            yield StampPixels(
+                cadenceno=cadenceno,
+                quality=rows["QUALITY"].astype(np.int64),
+                flux=flux,
+                flux_err=flux_err,
+                flux_bkg=flux_bkg,
+                pos_corr_row=rows["POS_CORR2"].astype(float),
+                pos_corr_column=rows["POS_CORR1"].astype(float),
+            )
+
+
+def _headers(path: Path, file: BinaryIO) -> tuple[fits.Header, fits.Header]:
+    """Primary header and that of PIXELS, the file then standing at its first row."""
+    primary = fits.Header.fromfile(file)
+    try:
+        table = fits.Header.fromfile(file)
+    except EOFError:
+        table = fits.Header()
+    if str(table.get("XTENSION")).strip() != "BINTABLE" or table.get("EXTNAME") != "PIXELS":
+        raise InputDataError(f"{path}: it has no table PIXELS: not a target pixel file?")
+    return primary, table
+
+
+def _plain_cards(table: fits.Header) -> fits.Header:
+    """Cards of the table that do not describe its layout or a column."""
+    kept = table.copy(strip=True)
+    named = [card for card in kept.cards if card.keyword and not card.keyword[0].isdigit()]
+    return fits.Header(
+        [
+            card
+            for card in named
+            if card.keyword not in ("COMMENT", "HISTORY", "EXTNAME", "CHECKSUM", "DATASUM")
+            and not card.keyword.startswith(("WCSN", "WCAX"))
+        ]
+    )
+
+
+def _column_number(table: fits.Header, name: str) -> int:
+    """One-based number of a column that is there."""
+    n_columns = read_count(table, "TFIELDS")
+    names = [str(table[f"TTYPE{number}"]).strip() for number in range(1, n_columns + 1)]
+    return names.index(name) + 1
+
+
+def _ccd_id(path: Path, header: fits.Header) -> CcdId:
+    """CCD and cadence that the headers name."""
+    sector, camera, ccd = (_whole(path, header, key) for key in ("SECTOR", "CAMERA", "CCD"))
+    cadence = _whole(path, header, "NUM_FRM") * FRAME_SECONDS
+    try:
+        return CcdId(sector, camera, ccd, round(cadence))
+    except ConfigError as err:
+        raise InputDataError(f"{path}: {err}") from err
+
+
+def _window(
+    path: Path, table: fits.Header, number: int, shape: tuple[int, ...]
+) -> tuple[Window, tuple[slice, slice]]:
+    """Science pixels of a stamp, and where they are in its images."""
+    first = [
+        _whole(path, table, f"{axis}CRV{number}P")
+        + 1
+        - round(_number(path, table, f"{axis}CRP{number}P"))
+        for axis in (2, 1)
+    ]
+    row0, column0 = first[0] - 1, first[1] - 1 - FIRST_SCIENCE_COLUMN
+    row1, column1 = row0 + shape[0], column0 + shape[1]
+    top, bottom = max(row0, 0), min(row1, SCIENCE_ROWS)
+    left, right = max(column0, 0), min(column1, SCIENCE_COLUMNS)
+    if top >= bottom or left >= right:
+        raise InputDataError(
+            f"{path}: none of its pixels are science pixels: rows {row0} to {row1 - 1}, "
+            f"columns {column0} to {column1 - 1}"
+        )
+    cut = slice(top - row0, bottom - row0), slice(left - column0, right - column0)
+    return Window(top, bottom, left, right), cut
+
+
+def _wcs(path: Path, table: fits.Header, number: int) -> "WCS":
+    """The celestial WCS of a column of images."""
+    from astropy.wcs import WCS
+
+    value = {
+        key: _number(path, table, f"{key[0]}{key[1:]}{number}")
+        for key in ("1CRPX", "2CRPX", "1CRVL", "2CRVL", "1CDLT", "2CDLT")
+    }
+    matrix = [[_number(path, table, f"{i}{j}PC{number}") for j in (1, 2)] for i in (1, 2)]
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.crpix = [value["1CRPX"], value["2CRPX"]]
+    wcs.wcs.crval = [value["1CRVL"], value["2CRVL"]]
+    wcs.wcs.cd = np.diag([value["1CDLT"], value["2CDLT"]]) @ np.array(matrix)
+    if abs(np.linalg.det(wcs.wcs.cd)) == 0:
+        raise InputDataError(f"{path}: the WCS of its column FLUX is singular")
+    wcs.wcs.set()
+    return wcs
+
+
+def _target(header: fits.Header) -> tuple[float, float]:
+    """RA_OBJ and DEC_OBJ; the table's are at the epoch of the sector."""
+    values = header.get("RA_OBJ"), header.get("DEC_OBJ")
+    ra, dec = (
+        float(value)
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else float("nan")
+        for value in values
+    )
+    return ra, dec
+
+
+def _number(path: Path, header: fits.Header, key: str) -> float:
+    """Value of a keyword, which must be a finite number."""
+    value: Any = header.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputDataError(f"{path}: keyword {key} is {value!r}, not a number")
+    return float(value)
+
+
+def _whole(path: Path, header: fits.Header, key: str) -> int:
+    """Value of a keyword, which must be a whole number."""
+    value = _number(path, header, key)
+    if value != round(value):
+        raise InputDataError(f"{path}: keyword {key} is {value!r}, not a whole number")
+    return round(value)

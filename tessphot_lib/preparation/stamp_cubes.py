@@ -1,0 +1,232 @@
+"""The pixels of target pixel files: patch by patch, some cadences at a time.
+
+Their backgrounds are SPOC's. The pixels of the archive hold flux and background
+together, as those of images do, and the background of a patch is a polynomial, fitted
+to FLUX_BKG; what is taken off later is what has been put on, so that the flux is SPOC's
+whatever the polynomial leaves over.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.catalog.saturation import FULL_WELL_RATE, saturation_flags
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.noise_model import SANE, NoiseModel
+from tessphot_lib.core.patches import polynomial_terms
+from tessphot_lib.io.images.tpf_stamps import StampFile, StampPixels, read_stamp, stamp_pixels
+from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize
+from tessphot_lib.preparation.patch_cubes import (
+    AT_ONCE,
+    STAR_COLUMNS,
+    PatchCubes,
+    measure_star,
+    star_stamp,
+)
+
+log = logging.getLogger(__name__)
+
+MOTION_GRID = 4  # cells of the CCD on a side, from each of which ...
+MOTION_STARS = 16  # ... the brightest stars tell the motion
+CELL = 512.0  # [pixels]
+TOLD_EVERY = 50  # patches
+
+
+@dataclass
+class StampCubes(PatchCubes):
+    """The pixels of target pixel files; see `PatchCubes`.
+
+    Attributes
+    ----------
+    on_bad_image : {'error', 'skip'}
+    """
+
+    chunk_side: ClassVar[int] = 8  # a stamp has some 11 x 11 pixels, and others are far away
+    chunk_cadences: ClassVar[int] = 512
+    n_terms: ClassVar[int] = 3  # a stamp is small, and SPOC's background smooth
+    dtype: ClassVar[type] = np.float32
+
+    on_bad_image: str = "error"
+
+    def motion_stars_of_all(self) -> NDArray:
+        """Rows of the catalog whose positions tell the motion: the brightest, spread."""
+        chosen = super().motion_stars_of_all()
+        return chosen[spread_stars(*(self.stars[name].to_numpy()[chosen] for name in STAR_COLUMNS))]
+
+    @property
+    def n_patches(self) -> int:
+        """Number of patches."""
+        return len(self.patches.windows)
+
+    def pieces(self) -> Iterator[CubePiece]:
+        """Read patch by patch, some cadences at a time, and measure each on the way."""
+        for number, window in enumerate(self.patches.windows):
+            yield from self._pieces_of(number, window)
+            if (number + 1) % TOLD_EVERY == 0 or number + 1 == self.n_patches:
+                log.info("%s: patch %d of %d", self.ccd_id, number + 1, self.n_patches)
+        self.complete()
+
+    def _pieces_of(self, number: int, window: Window) -> Iterator[CubePiece]:
+        """Pixels of a patch."""
+        rooms = [
+            (star, self.room_for(star.Index)) for star in self.stars_of_motion(number).itertuples()
+        ]
+        terms = polynomial_terms(window, *(axis.ravel() for axis in _axes(window)))
+        terms = terms[:, : self.n_terms]
+        noise = NoiseModel.expected(self.ccd_id.cadence)
+        for cadences, light, flux_err, background in self._chunks(number, window):
+            model = fit_terms(background.reshape(len(background), -1), terms).astype(self.dtype)
+            self.background[cadences, number] = model
+            self.background_error[cadences, number] = np.where(np.isfinite(model[:, 0]), 0, np.nan)
+            self.add_to_average(number, light[self.is_averaged_in(cadences, model[:, 0])])
+            for star, room in rooms:
+                stamp = star_stamp(star.row, star.column, window)
+                cut = light[(slice(None), *stamp.slices_in(window))]
+                measure_star(cut, stamp, star.row, star.column, room, cadences)
+            level = (model.astype(float) @ terms.T).reshape(light.shape)
+            flux = (light + level).astype(np.float32)
+            flags = saturation_flags(flux, FULL_WELL_RATE)
+            allowed = np.fmin(flux_err, np.float32(SANE[1]) * noise.sigma(flux, window))
+            flux = quantize(flux, allowed, self.compression_error)
+            yield CubePiece(window, flux, flux_err, flags, cadences)
+
+    def is_averaged_in(self, cadences: slice, level: NDArray) -> NDArray:
+        """Whether some images count for the average, by their background [e-/s per pixel]."""
+        bright = np.nan_to_num(level, nan=np.inf) >= self.max_background
+        return self.is_good[cadences] & ~bright
+
+    def _chunks(
+        self, number: int, window: Window
+    ) -> Iterator[tuple[slice, NDArray, NDArray, NDArray]]:
+        """Flux, error and background of a patch, (n, n_rows, n_columns) each, some cadences a time.
+
+        Stamps agree where they overlap; the first one's pixels are taken.
+        """
+        n_pixels = window.shape[0] * window.shape[1]
+        at_once = max(1, AT_ONCE // n_pixels // self.chunk_cadences) * self.chunk_cadences
+        slices = [
+            slice(first, min(first + at_once, self.n_images))
+            for first in range(0, self.n_images, at_once)
+        ]
+        numbers = self.cadenceno
+        last = numbers[[cadences.stop - 1 for cadences in slices]]
+        readers = [
+            _Reader(
+                read_stamp(one["path"], self.ccd_id), last, is_skipped=self.on_bad_image == "skip"
+            )
+            for one in self.members(window)
+        ]
+        for cadences in slices:
+            shape = (cadences.stop - cadences.start, *window.shape)
+            cubes = [np.full(shape, np.nan, np.float32) for _ in range(3)]
+            for reader in readers:
+                common = window.intersect(reader.stamp.window)
+                target = (slice(None), *common.slices_in(window))
+                source = (slice(None), *common.slices_in(reader.stamp.window))
+                for part in reader.next_chunk():
+                    _, here, there = np.intersect1d(
+                        numbers[cadences], part.cadenceno, return_indices=True
+                    )
+                    new = [one[source][there] for one in (part.flux, part.flux_err, part.flux_bkg)]
+                    is_new = np.isnan(cubes[0][target][here]) & np.isfinite(new[0])
+                    for cube, values in zip(cubes, new, strict=True):
+                        cube[target][here] = np.where(is_new, values, cube[target][here])
+            yield (cadences, *cubes)
+
+
+class _Reader:
+    """Goes through a target pixel file in the steps of the archive."""
+
+    def __init__(self, stamp: StampFile, last: NDArray, *, is_skipped: bool) -> None:
+        self.stamp = stamp
+        self._last = iter(last.tolist())
+        self._parts = _skipping(stamp) if is_skipped else _checked(stamp)
+        self._held: StampPixels | None = None
+
+    def next_chunk(self) -> list[StampPixels]:
+        """Return the cadences up to the last one of the next step."""
+        last, parts = next(self._last), []
+        while True:
+            if self._held is None:
+                self._held = next(self._parts, None)
+            if self._held is None:
+                return parts
+            count = int(np.searchsorted(self._held.cadenceno, last, side="right"))
+            parts.append(_cut(self._held, slice(0, count)))
+            if count < len(self._held.cadenceno):
+                self._held = _cut(self._held, slice(count, None))
+                return parts
+            self._held = None
+
+
+def _checked(stamp: StampFile) -> Iterator[StampPixels]:
+    """Cadences of a file; an error at its end if none had a flux."""
+    has_data = False
+    for part in stamp_pixels(stamp):
+        has_data = has_data or bool(np.isfinite(part.flux).any())
+        yield part
+    if not has_data:
+        raise InputDataError(f"{stamp.path}: all of column FLUX is NaN")
+
+
+def _skipping(stamp: StampFile) -> Iterator[StampPixels]:
+    """Cadences of a file up to where it is damaged."""
+    try:
+        yield from _checked(stamp)
+    except InputDataError as err:
+        log.warning("left out: %s", err)
+
+
+def _cut(pixels: StampPixels, cadences: slice) -> StampPixels:
+    """Some of the cadences."""
+    return replace(pixels, **{name: values[cadences] for name, values in vars(pixels).items()})
+
+
+def _axes(window: Window) -> tuple[NDArray, NDArray]:
+    """Rows and columns of the pixels of a window."""
+    rows, columns = np.indices(window.shape)
+    return rows + window.row0, columns + window.column0
+
+
+def fit_terms(values: NDArray, terms: NDArray) -> NDArray:
+    """Fit terms to many images by least squares.
+
+    Parameters
+    ----------
+    values : (n_images, n_pixels) array
+        NaN pixels do not count.
+    terms : (n_pixels, n_terms) array
+        The first one is the level.
+
+    Returns
+    -------
+    (n_images, n_terms) float64 array
+        NaN for images without any pixel; the mean alone where others are missing than in
+        most images.
+    """
+    finite = np.isfinite(values)
+    result = np.zeros((len(values), terms.shape[1]))
+    n_seen = finite.sum(axis=1)
+    result[n_seen == 0] = np.nan
+    if not n_seen.any():
+        return result
+    pixels = finite[int(np.argmax(n_seen))]
+    usual = (finite == pixels).all(axis=1)
+    result[usual] = values[usual][:, pixels] @ np.linalg.pinv(terms[pixels]).T
+    others = ~usual & (n_seen > 0)
+    result[others, 0] = np.nanmean(values[others], axis=1)
+    return result
+
+
+def spread_stars(row: NDArray, column: NDArray, tmag: NDArray) -> NDArray:
+    """Choose the brightest stars in each cell of the CCD; their indices, increasing."""
+    cell = (np.clip(row // CELL, 0, MOTION_GRID - 1) * MOTION_GRID).astype(int)
+    cell += np.clip(column // CELL, 0, MOTION_GRID - 1).astype(int)
+    order = np.argsort(tmag, kind="stable")
+    chosen = [order[cell[order] == number][:MOTION_STARS] for number in np.unique(cell)]
+    return np.sort(np.concatenate([np.zeros(0, dtype=int), *chosen]))

@@ -1,0 +1,187 @@
+"""Step: target pixel files of a CCD -> cutouts.ecsv and ffis.ecsv, a row per cadence there."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.clock import timestamp_shifts
+from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.flags import CadenceFlag
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.provenance import provenance
+from tessphot_lib.io.images.cutout_table import write_cutout_table
+from tessphot_lib.io.images.ffi_table import write_ffi_table
+from tessphot_lib.io.images.tpf import TpfCadences, read_tpf_cadences
+from tessphot_lib.io.images.tpf_stamps import FRAME_SECONDS, StampFile, read_stamp
+from tessphot_lib.preparation.ccd_wcs import fit_ccd_wcs, wcs_text
+from tessphot_lib.quality.tpf_flags import common_quality
+
+log = logging.getLogger(__name__)
+
+SAMPLE = 10  # files, all over the CCD, whose times and quality bits are those of the CCD
+CENTRE_ERROR = 0.1  # [arcsec] of the direction that TIMECORR is for: the star's own
+KEPT_FRAMES = 0.8  # on-board cosmic-ray mitigation drops 2 of 10
+KEYWORDS = (
+    *("DATA_REL", "SIMDATA", "PROCVER", "CRMITEN", "CRBLKSZ", "CRSPOC", "DEADC", "INT_TIME"),
+    *("READTIME", "FRAMETIM", "NUM_FRM", "NREADOUT"),
+    *(f"{key}{output}" for key in ("GAIN", "READNOI") for output in "ABCD"),
+)
+
+
+def run_stamp_table(
+    tpfs: Sequence[Path], output: Path, ffi_table: Path, ccd_id: CcdId, *, on_bad_image: str
+) -> None:
+    """List the target pixel files of a CCD and their cadences.
+
+    Only headers are read, and the times and bits of `SAMPLE` of the files.
+
+    Parameters
+    ----------
+    tpfs : sequence of Path
+        Files; of a folder all target pixel files of this CCD and cadence that are in it.
+    output, ffi_table : Path
+        ``cutouts.ecsv``; ``ffis.ecsv`` with one row per cadence that has a time.
+    ccd_id : CcdId
+        With the cadence.
+    on_bad_image : {'error', 'skip'}
+
+    Raises
+    ------
+    InputDataError
+        If a file is bad, or two are of one star, unless such are to be skipped; or none is left.
+    """
+    rows: list[dict] = []
+    good: dict[int, StampFile] = {}
+    for path in sorted(_files(tpfs), key=lambda path: (path.name, str(path))):
+        try:
+            stamp = read_stamp(path, ccd_id)
+            if (other := good.get(stamp.tic_id)) is not None:
+                raise InputDataError(
+                    f"{path}: another file of TIC {stamp.tic_id} than {other.path}: keep one"
+                )
+        except InputDataError as err:
+            if on_bad_image == "error":
+                raise
+            log.warning("left out: %s", err)
+            rows.append({"path": path, "status": "unusable", "reason": err})
+            continue
+        good[stamp.tic_id] = stamp
+        rows.append(_row(stamp))
+    if not good:
+        raise InputDataError(
+            f"{ccd_id}: none of its {len(rows)} target pixel files can be used"
+            + (f", the first because of {rows[0]['reason']}" if rows else "")
+        )
+    stamps = list(good.values())
+    images, n_read = _cadences(stamps, ccd_id, on_bad_image)
+    header = stamps[0].header
+    write_cutout_table(output, rows, ccd_id)
+    write_ffi_table(
+        ffi_table,
+        images,
+        ccd_id,
+        wcs=wcs_text(fit_ccd_wcs(stamps)),
+        image_header={key: header[key] for key in KEYWORDS if _is_plain(header.get(key))},
+        attributes=provenance({"input": {"on_bad_image": on_bad_image}}, [output]),
+    )
+    log.info(
+        "%s: %d target pixel files, %d of them used, of %d cadences; bits of %d files",
+        *(ccd_id, len(rows), len(stamps), len(images), n_read),
+    )
+
+
+def _files(tpfs: Sequence[Path]) -> list[Path]:
+    """The files, and those in the folders, among what is given."""
+    return [
+        file for path in tpfs for file in (path.glob("*tp.fits*") if path.is_dir() else (path,))
+    ]
+
+
+def _row(stamp: StampFile) -> dict[str, Any]:
+    """What ``cutouts.ecsv`` has of a stamp."""
+    return {
+        "path": stamp.path,
+        "status": "ok",
+        "window": stamp.window,
+        "wcs": stamp.wcs,
+        "tic_id": stamp.tic_id,
+        "target": (*stamp.target, float(max(stamp.window.shape))),
+    }
+
+
+def _cadences(
+    stamps: Sequence[StampFile], ccd_id: CcdId, on_bad_image: str
+) -> tuple[list[dict], int]:
+    """One row of ``ffis.ecsv`` for each cadence with a time, and the number of files read for it.
+
+    Times are barycentric for the star of the first file that can be read.
+    """
+    step = max(1, len(stamps) // SAMPLE)
+    read: list[TpfCadences] = []
+    first: StampFile | None = None
+    for stamp in stamps[::step][:SAMPLE]:
+        try:
+            one = read_tpf_cadences(stamp.path, ccd_id.of_images)
+        except InputDataError:
+            if on_bad_image == "error":
+                raise
+            continue
+        if np.isfinite(one.time - one.timecorr).sum() > 1:
+            first = first or stamp
+            read.append(one)
+    if first is None:
+        raise InputDataError(f"{ccd_id}: none of its target pixel files has times")
+    number, time, timecorr = _clock(read)
+    quality = common_quality(number, [one.cadenceno for one in read], [one.quality for one in read])
+    shift = 0.5 * sum(timestamp_shifts(first.header.get("DATA_REL"), first.header.get("PROCVER")))
+    half = 0.5 * ccd_id.cadence / SECONDS_PER_DAY
+    kept = KEPT_FRAMES if first.header.get("CRMITEN") is True else 1.0
+    exposure = (
+        kept * float(first.header["NUM_FRM"]) * float(first.header.get("INT_TIME", FRAME_SECONDS))
+    )
+    rows = [
+        {
+            "path": f"cadence {number[index]}",
+            "status": "ok",
+            "time_start": time[index] - half,
+            "time": time[index],
+            "time_stop": time[index] + half,
+            "time_shift": shift,
+            "timecorr": timecorr[index],
+            "centre_ra": first.target[0],
+            "centre_dec": first.target[1],
+            "centre_error": CENTRE_ERROR,
+            "exposure_time": exposure,
+            "cadenceno": int(number[index]),
+            "quality": int(quality[index]),
+            "has_wcs": True,
+        }
+        for index in range(len(number))
+    ]
+    bad = (quality & ~int(CadenceFlag.SCATTERED_LIGHT)) != 0
+    distance = np.abs(time - 0.5 * (time[0] + time[-1])) + np.where(bad, 1e6, 0)
+    rows[int(np.argmin(distance))]["is_reference"] = True
+    return rows, len(read)
+
+
+def _clock(read: Sequence[TpfCadences]) -> tuple[NDArray, NDArray, NDArray]:
+    """Numbers of all cadences that have a time, and that and its correction for the first star."""
+    known = [np.isfinite(one.time - one.timecorr) for one in read]
+    numbers = np.concatenate([one.cadenceno[use] for one, use in zip(read, known, strict=True)])
+    moments = np.concatenate(
+        [(one.time - one.timecorr)[use] for one, use in zip(read, known, strict=True)]
+    )
+    number, index = np.unique(numbers, return_index=True)  # the first file's where it has them
+    moment = moments[index]
+    correction = np.interp(number, read[0].cadenceno[known[0]], read[0].timecorr[known[0]])
+    return number, moment + correction, correction
+
+
+def _is_plain(value: object) -> bool:
+    """Tell whether a keyword's value can be kept as it is."""
+    return isinstance(value, str | int | float | bool)

@@ -1,0 +1,224 @@
+"""Target pixel files through all steps: the same stars as in the images of the same sky."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from cutout_run import FAINT_LIMIT, PREPARE, SIMULATION, catalog, finish, light_curves
+from tpf_run import run_stamped
+
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.images.tpf_stamps import read_stamp, stamp_pixels
+from tessphot_lib.io.products.diagnostics_ecsv import read_diagnostics_table
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.todo_sqlite import read_todo
+from tessphot_lib.report.find import find_star
+from tessphot_lib.simulation.motion import displacement
+from tessphot_lib.simulation.schedule import ffi_names
+from tessphot_lib.simulation.stamps import build_stamp_scene
+from tessphot_lib.steps.backgrounds import run_backgrounds
+from tessphot_lib.steps.collect import run_collect
+from tessphot_lib.steps.ffi_table import run_ffi_table
+from tessphot_lib.steps.simulate import run_simulate
+from tessphot_lib.steps.simulate_scene import run_simulate_scene
+from tessphot_lib.steps.simulate_tpfs import run_simulate_tpfs
+from tessphot_lib.steps.stamp_table import run_stamp_table
+from tessphot_lib.steps.stamps import run_stamps
+
+CCD = CcdId(14, 3, 4)
+STAMPS = replace(CCD, cadence=120)
+WINDOW = Window(1744, 1824, 204, 300)
+SETTINGS = replace(
+    SIMULATION, n_images=16, gap_after=9, scattered_every=0, showcase=True, tpf_stars=9
+)
+COMMON = {"window": WINDOW, "settings": SETTINGS, "faint_limit": 18.0}
+
+
+@pytest.fixture(scope="module")
+def sky(tmp_path_factory):
+    """Simulated images and target pixel files of one sky, and the stars in it."""
+    folder = tmp_path_factory.mktemp("sky")
+    run_simulate_scene(CCD, folder / "tic.csv", folder / "truth.hdf5", **COMMON)
+    paths = [folder / "ffi" / name for name in ffi_names(CCD, SETTINGS)]
+    run_simulate(CCD, paths, **COMMON)
+    run_simulate_tpfs(STAMPS, folder / "tpf", **COMMON)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(sky):
+    """The run over the images."""
+    home = sky / "results" / str(CCD)
+    paths = sorted((sky / "ffi").glob("*.fits"))
+    run_ffi_table(paths, home / "ffis.ecsv", CCD, on_bad_image="error")
+    catalog(home, sky / "tic.csv", None)
+    blocks = [home / "blocks" / "b0.hdf5"]
+    tables = home / "ffis.ecsv", home / "catalog.sqlite"
+    common = {"window": WINDOW, "settings": PREPARE, "on_bad_image": "error"}
+    run_backgrounds(paths, *tables, blocks[0], CCD, **common)
+    finish(home, blocks)
+    return home
+
+
+@pytest.fixture(scope="module")
+def stamps(sky, images):
+    """The run over the target pixel files, with the PRF of the images."""
+    home = sky / "results" / str(STAMPS)
+    run_stamped(home, [sky / "tpf"], sky / "tic.csv", STAMPS, of_images=images / "prf.fits")
+    return home
+
+
+def corrected(home):
+    """Median flux of each star, as if all of its light were in the aperture and no other's."""
+    table = read_diagnostics_table(home / "r0c0.ecsv").set_index("tic_id")
+    fluxes = {}
+    for tic_id, curve in light_curves(home).items():
+        flux = np.nanmedian(curve["FLUX_RAW"][curve["QUALITY"] == 0])
+        if table.loc[tic_id, "method_used"] == "aperture":
+            flux *= table.loc[tic_id, "crowdsap"] / table.loc[tic_id, "flfrcsap"]
+        fluxes[tic_id] = flux
+    return fluxes
+
+
+def test_pixels_of_the_archive_are_those_of_the_files(sky, stamps):
+    """Flux without its background is FLUX, to what rounding leaves; FLUX_BKG to 0.01 e-/s."""
+    with PixelCube(stamps / "pixels.hdf5") as cube:
+        assert cube.n_cadences == 16 * 15
+        for path in sorted((sky / "tpf").glob("*.fits"))[:4]:
+            stamp = read_stamp(path, STAMPS)
+            (pixels,) = stamp_pixels(stamp)
+            background = cube.background_in(stamp.window)
+            light = cube.read("flux", stamp.window) - background
+            np.testing.assert_array_equal(cube.cadenceno, pixels.cadenceno)
+            off = (light - pixels.flux) / pixels.flux_err
+            assert np.abs(off).max() < 0.2  # two steps of the rounding, of up to 0.035 sigma rms
+            assert abs(off.mean()) < 1e-3
+            np.testing.assert_allclose(background, pixels.flux_bkg, atol=0.01)
+
+
+def test_same_fluxes_as_in_the_images(images, stamps):
+    """After CROWDSAP and FLFRCSAP within 0.5 %, down to where the noise of the images hides it."""
+    ours, theirs = corrected(stamps), corrected(images)
+    tmag = {tic_id: curve["tmag"] for tic_id, curve in light_curves(stamps).items()}
+    bright = [tic_id for tic_id in ours if tic_id in theirs and tmag[tic_id] < 12.5]
+    assert len(bright) >= 8
+    ratio = np.array([ours[tic_id] / theirs[tic_id] for tic_id in bright])
+    assert np.abs(np.median(ratio) - 1) < 0.005
+    assert np.sort(np.abs(ratio - 1))[-2] < 0.01
+
+
+def test_motion_has_the_zero_point_of_the_images(images, stamps):
+    scene = build_stamp_scene(STAMPS, **COMMON)
+    true = np.stack([scene.motion(index) for index in range(scene.n_images)])
+    at = np.array([1784.0]), np.array([250.0])
+    true_row, true_column = (axis[:, 0] for axis in displacement(true, *at))
+    with PixelCube(stamps / "pixels.hdf5") as cube, PixelCube(images / "pixels.hdf5") as whole:
+        row, column = cube.motion_at(1784.0, 250.0)
+        number = np.searchsorted(whole.time - whole.timecorr, cube.time - cube.timecorr - 0.5 / 48)
+        of_images = whole.motion_at(1784.0, 250.0)
+    for found, known, theirs in zip((row, column), (true_row, true_column), of_images, strict=True):
+        assert np.std(found - known) < 0.003
+        # As many cadences as images, with the same jitter: only the drift differs.
+        theirs = theirs[np.clip(number, 0, len(theirs) - 1)]
+        assert abs(np.median(found - theirs)) < 0.002
+
+
+def test_todo_list_says_whose_pixels_they_are(sky, stamps):
+    own = {read_stamp(path, STAMPS).tic_id for path in (sky / "tpf").iterdir()}
+    todo = read_todo(stamps / "todo.sqlite")
+    assert set(todo["cadence_seconds"]) == {120}
+    source = dict(zip(todo["tic_id"], todo["datasource"], strict=True))
+    assert own == {tic_id for tic_id, name in source.items() if name == "tpf"}
+    others = {tic_id: name for tic_id, name in source.items() if tic_id not in own}
+    assert others
+    assert {int(name.removeprefix("tpf:")) for name in others.values()} <= own
+    for name in (path.name for path in (stamps / "lightcurves").rglob("*.gz")):
+        assert "-c0120-" in name
+
+
+def test_times_of_a_star_are_those_of_its_file(sky, stamps):
+    curves = light_curves(stamps)
+    for path in sorted((sky / "tpf").glob("*.fits"))[:3]:
+        with fits.open(path) as hdus:
+            tic_id, time = hdus[0].header["TICID"], hdus[1].data["TIME"]
+        off = np.abs(curves[tic_id]["TIME"] - time) * 86400
+        assert off.max() < 0.02 + 3 * curves[tic_id]["time_error"]
+
+
+def test_both_stand_beside_each_other_in_the_list_of_the_run(sky, images, stamps):
+    todo = sky / "results" / "todo.sqlite"
+    homes = [images, stamps]
+    folders = {home: home / "diagnostics" for home in homes}
+    for home, folder in folders.items():
+        folder.mkdir(exist_ok=True)
+        shutil.copy(home / "r0c0.ecsv", folder / "r0c0.ecsv")
+    run_collect(
+        [home / "todo.sqlite" for home in homes],
+        [folder / "r0c0.ecsv" for folder in folders.values()],
+        todo,
+    )
+    tic_id = next(iter(light_curves(stamps)))
+    found = find_star(todo, tic_id)
+    assert [star.ccd_id for star in found] == [CCD, STAMPS]
+    assert all(star.light_curve.is_file() for star in found)
+
+
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # it leaves files open
+def test_lightkurve_takes_the_files_for_spoc_ones(sky):
+    lightkurve = pytest.importorskip("lightkurve")
+    path = sorted((sky / "tpf").glob("*.fits"))[0]
+    stamp = read_stamp(path, STAMPS)
+    pixels = lightkurve.read(path)
+    assert type(pixels).__name__ == "TessTargetPixelFile"
+    assert (pixels.row, pixels.column) == (stamp.window.row0 + 1, stamp.window.column0 + 45)
+    curve = pixels.to_lightcurve(aperture_mask=pixels.pipeline_mask)
+    assert 3 < pixels.pipeline_mask.sum() < 20
+    assert np.isfinite(curve.flux.value).all()
+    pixels.hdu.close()
+
+
+def copied(sky, folder, n_files=3):
+    """Some of the target pixel files, to be damaged."""
+    folder.mkdir()
+    paths = [shutil.copy(path, folder) for path in sorted((sky / "tpf").glob("*.fits"))[:n_files]]
+    return [folder / path.name for path in map(type(folder), paths)]
+
+
+def make_nan(path):
+    with fits.open(path, mode="update") as hdus:
+        hdus["PIXELS"].data["FLUX"] = np.nan
+
+
+def test_two_files_of_one_star(sky, tmp_path):
+    first, *_ = copied(sky, tmp_path / "tpf")
+    second = first.with_name(first.name.replace("-0000-s_tp", "-0001-s_tp"))
+    shutil.copy(first, second)
+    tables = tmp_path / "cutouts.ecsv", tmp_path / "ffis.ecsv"
+    with pytest.raises(InputDataError, match=f"{second.name}: another file of TIC .* {first}"):
+        run_stamp_table([tmp_path / "tpf"], *tables, STAMPS, on_bad_image="error")
+    run_stamp_table([tmp_path / "tpf"], *tables, STAMPS, on_bad_image="skip")
+
+
+def test_file_of_nan_only(sky, tmp_path):
+    """With 'skip' the others are measured as if it were not there."""
+    paths = copied(sky, tmp_path / "tpf")
+    make_nan(paths[1])
+    home = tmp_path / "results"
+    tables = home / "cutouts.ecsv", home / "ffis.ecsv"
+    run_stamp_table(paths, *tables, STAMPS, on_bad_image="error")
+    catalog(home, sky / "tic.csv", tables[0], STAMPS)
+    block = home / "blocks" / "stamps.hdf5"
+    arguments = (*tables, home / "catalog.sqlite", block, STAMPS)
+    with pytest.raises(InputDataError, match=f"{paths[1].name}: all of column FLUX is NaN"):
+        run_stamps(*arguments, settings=PREPARE, on_bad_image="error")
+    assert not block.exists()
+    run_stamped(home, paths, sky / "tic.csv", STAMPS, on_bad_image="skip")
+    measured = set(light_curves(home))
+    assert {read_stamp(path, STAMPS).tic_id for path in (paths[0], paths[2])} <= measured
+    assert read_stamp(paths[1], STAMPS).tic_id not in measured
+    assert FAINT_LIMIT > 14
