@@ -144,6 +144,22 @@ class SimulationSettings(Settings):
     motion_rms: float = setting(
         0.017, "pointing jitter and drift, per axis", unit="pixels", **NOT_NEGATIVE
     )
+    motion_drift: float = setting(
+        0.0,
+        "steady drift over each orbit; 0.22 with motion_rms 0.0008 and motion_transient 0.05 is "
+        "the motion of sector 8",
+        unit="pixels",
+        **NOT_NEGATIVE,
+    )
+    motion_transient: float = setting(
+        0.0,
+        "displacement at the start of each orbit, which decays within a day",
+        unit="pixels",
+        **NOT_NEGATIVE,
+    )
+    pointing_step: float = setting(
+        0.0, "displacement of all images of the second half", unit="pixels", **NOT_NEGATIVE
+    )
     roll_rms: float = setting(0.003, "roll, at the edge of the CCD", unit="pixels", **NOT_NEGATIVE)
     aberration: float = setting(
         0.1,
@@ -162,6 +178,14 @@ class SimulationSettings(Settings):
     )
     dump_every: int = setting(
         64, "one momentum dump (DQUALITY 32) in this many images; 0: none", **NOT_NEGATIVE
+    )
+    dim_every: int = setting(0, "one image in this many is dimmer by dim_fraction", **NOT_NEGATIVE)
+    dim_fraction: float = setting(0.03, "light that dim images lack", **FRACTION)
+    blur_every: int = setting(
+        0, "one image in this many is blurred by motion during the exposure", **NOT_NEGATIVE
+    )
+    blur_motion: float = setting(
+        0.4, "motion to each side of the mean position, per axis", unit="pixels", **NOT_NEGATIVE
     )
     wcs_error: float = setting(
         0.003, "error of the header's WCS, per axis and image", unit="pixels", **NOT_NEGATIVE

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.simulation_settings import SimulationSettings
-from tessphot_lib.simulation.schedule import SECTOR_DAYS, generator, image_kind
+from tessphot_lib.simulation.schedule import SECTOR_DAYS, days_in_orbit, generator, image_kind
 
 CENTER = 1023.5  # [pixels] row and column of the middle of the CCD
 HALF = 1024.0  # [pixels] from there to the edge
 WHITE_SHARE = 0.4  # of the variance of the jitter is white, the rest wanders slowly
+TRANSIENT_DAYS = 0.3  # [d] in which a transient falls to 1/e
 WANDER_PERIODS = ((0.3, 0.6), (1.2, 3.0), (5.0, 10.0))  # [d] ranges
 
 
@@ -29,6 +30,7 @@ def image_motion(
     """
     motion = np.zeros((2, 3))
     motion[:, 0] = _wander(ccd_id, elapsed, settings)
+    motion[:, 0] += _of_orbit(ccd_id, index, settings)
     rng = generator(settings, ccd_id, "jitter", index)
     motion[:, 0] += np.sqrt(WHITE_SHARE) * settings.motion_rms * rng.standard_normal(2)
     roll = settings.roll_rms / HALF * rng.standard_normal()
@@ -66,6 +68,18 @@ def _wander(ccd_id: CcdId, elapsed: float, settings: SimulationSettings) -> NDAr
         phase = rng.uniform(0, 2 * np.pi, 2)
         total += amplitude * np.sin(2 * np.pi * elapsed / period + phase)
     return total
+
+
+def _of_orbit(ccd_id: CcdId, index: int, settings: SimulationSettings) -> NDArray:
+    """Drift and transient of an orbit, and the step of the pointing: (drow, dcolumn)."""
+    angle = generator(settings, ccd_id, "orbit").uniform(0, 2 * np.pi, 3)
+    days = days_in_orbit(index, settings)
+    sizes = (
+        settings.motion_drift * (days / (0.5 * SECTOR_DAYS) - 0.5),
+        settings.motion_transient * np.exp(-days / TRANSIENT_DAYS),
+        settings.pointing_step * (index >= settings.n_images // 2),
+    )
+    return np.stack([np.cos(angle), np.sin(angle)]) @ np.array(sizes)
 
 
 def _aberration(ccd_id: CcdId, elapsed: float, settings: SimulationSettings) -> NDArray:

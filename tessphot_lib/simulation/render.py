@@ -25,8 +25,10 @@ from tessphot_lib.simulation.scene import (
     noise_truth,
     star_light,
 )
+from tessphot_lib.simulation.schedule import is_chosen
 from tessphot_lib.simulation.stars import CONSTANT, Stars
 
+BLUR = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # (row, column) sides that a blurred image is from
 TAYLOR_LIMIT = 0.16  # [pixels] an expansion about larger motion would be inexact
 HALF_WIDTHS = np.array([2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 26, 32, 40, 52, 64, 80, 100, 130])
 CHUNK_PIXELS = 500_000  # of stamps that are in memory at a time
@@ -110,8 +112,22 @@ class Renderer:
 
     def starlight(self, index: int) -> NDArray:
         """Return the light of all stars over ``scene.region``, before bleeding [e-/s]."""
+        settings, ccd_id = self.scene.settings, self.scene.ccd_id
+        motion = self.scene.motion(index)
+        if is_chosen("blur", settings.blur_every, ccd_id, index, settings):
+            moved = [motion.copy() for _ in BLUR]
+            for one, sides in zip(moved, BLUR, strict=True):
+                one[:, 0] += settings.blur_motion * np.array(sides)
+            light = sum(self._moved_starlight(index, one) for one in moved) / len(moved)
+        else:
+            light = self._moved_starlight(index, motion)
+        if is_chosen("dim", settings.dim_every, ccd_id, index, settings):
+            light *= 1 - settings.dim_fraction
+        return light
+
+    def _moved_starlight(self, index: int, motion: NDArray) -> NDArray:
+        """Return the light of all stars with one motion."""
         scene = self.scene
-        motion = scene.motion(index)
         light = self._moving.render(motion, self._moving_pixels)
         light += self._varying.render(
             motion, self._varying_pixels, star_light(scene, self._varying.stars, index)

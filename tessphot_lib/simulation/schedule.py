@@ -38,10 +38,21 @@ def image_starts(ccd_id: CcdId, settings: SimulationSettings) -> NDArray:
     if start < 700.0:
         raise ConfigError(f"simulation.start must be a BTJD after 2017 (700), got {start}")
     index = np.arange(settings.n_images)
-    gap_after = settings.n_images // 2 if settings.gap_after is None else settings.gap_after
+    gap_after = images_before_gap(settings)
     # The gap is a whole number of cadences, as on the spacecraft, where the clock runs on.
     gap = round(settings.gap_days * SECONDS_PER_DAY / settings.cadence_seconds)
     return start + (index + np.where(index >= gap_after, gap, 0)) * _cadence_days(settings)
+
+
+def images_before_gap(settings: SimulationSettings) -> int:
+    """Return the number of images of the first orbit."""
+    return settings.n_images // 2 if settings.gap_after is None else settings.gap_after
+
+
+def days_in_orbit(index: int, settings: SimulationSettings) -> float:
+    """Return the time from the first image of its orbit to an image [d]."""
+    first = images_before_gap(settings)
+    return (index - first * (index >= first)) * _cadence_days(settings)
 
 
 def cadence_numbers(ccd_id: CcdId, settings: SimulationSettings) -> NDArray:

@@ -380,6 +380,38 @@ def test_motion_has_the_size_asked_for():
     assert change.max() == pytest.approx(0.1, rel=0.1)
 
 
+def test_motion_of_an_orbit_and_a_step_in_the_middle():
+    still = {"motion_rms": 0.0, "roll_rms": 0.0, "aberration": 0.0, "stars_per_ccd": 0}
+    settings = still | {"n_images": 1200, "gap_after": 700} | NO_EVENTS
+
+    def path(**motion):
+        places = np.array([1023.5]), np.array([1023.5])
+        moved = motion_truth(scene_with(**settings, **motion))(*places)
+        return np.stack(moved)[:, :, 0]
+
+    drift = path(motion_drift=0.22)
+    assert np.hypot(*(drift[:, 657] - drift[:, 0])) == pytest.approx(0.22, rel=1e-2)  # 13.7 d
+    np.testing.assert_allclose(drift[:, 700:], drift[:, :500], atol=1e-12)  # each orbit anew
+    transient = np.hypot(*path(motion_transient=0.05))
+    assert transient[[0, 700]] == pytest.approx(0.05)
+    assert (transient[[48, 699, 748]] < 0.002).all()
+    step = path(pointing_step=1.5)
+    assert not step[:, :600].any()
+    np.testing.assert_allclose(np.hypot(*step[:, 600:]), 1.5)
+
+
+def test_dim_and_blurred_images():
+    settings = {"n_images": 6, "uncatalogued_depth": 0.0, "variable_fraction": 0.0} | NO_EVENTS
+    settings |= {"motion_rms": 0.0, "roll_rms": 0.0, "aberration": 0.0}
+    usual = Renderer(scene_with(**settings)).starlight(0)
+    dim = Renderer(scene_with(**settings, dim_every=1, dim_fraction=0.03)).starlight(0)
+    np.testing.assert_allclose(dim, 0.97 * usual)
+    blurred = Renderer(scene_with(**settings, blur_every=1)).starlight(0)
+    assert blurred.sum() == pytest.approx(usual.sum(), rel=1e-2)
+    brightest = np.unravel_index(np.argmax(usual), usual.shape)
+    assert blurred[brightest] < 0.95 * usual[brightest]
+
+
 def test_coarse_images_move_far_but_not_too_far():
     scene = scene_with(n_images=64, stars_per_ccd=0)
     size = np.hypot(*(d[:, 0] for d in motion_truth(scene)(1023.5, 1023.5)))
