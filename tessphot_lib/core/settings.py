@@ -561,6 +561,9 @@ class OutputSettings(Settings):
     )
     hlsp: HlspSettings = section(HlspSettings, "keywords of a collection at MAST")
     pictures: bool = setting(False, "true: also draw the average image and a light curve as PNG")
+    parquet: bool = setting(
+        False, "true: also write all light curves of a CCD to one file, lightcurves.parquet"
+    )
     report: bool = setting(True, "true: also write results/report/index.html, for a browser")
     report_stars: int = setting(
         10,

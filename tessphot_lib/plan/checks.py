@@ -4,6 +4,7 @@ All that is wrong is reported at once, one line each, before any job is run.
 """
 
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,11 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     if (stamps := stamps_of(config)) is not None:
         yield from stamps.problems()
     yield from star_problems(config)
+    if config["output"]["parquet"] and find_spec("pyarrow") is None:
+        yield (
+            "output.parquet: true needs the package pyarrow, which is not installed: "
+            "pip install '.[parquet]'"
+        )
     yield from _missing_files(config)
     yield from _impossible_limits(config)
 

@@ -190,7 +190,9 @@ class Plan:
         """
         pictures = PICTURES.values() if self.config["output"]["pictures"] else ()
         report = [REPORT] if self.config["output"]["report"] else []
-        of_run = [SUMMARY, RECORD, TODO, *pictures, *report]
+        wants_tables = self.config["output"]["parquet"]
+        tables = self.of_each_ccd("lightcurves.parquet") if wants_tables else []
+        of_run = [SUMMARY, RECORD, TODO, *pictures, *report, *tables]
         return self.first_products or [*of_run, *self.of_each_ccd("todo.sqlite"), *self.measured]
 
     def products_up_to(self, stage: str) -> list[str]:
@@ -219,6 +221,12 @@ class Plan:
 
     def _of_each_tile(self, name: str) -> list[str]:
         return [f"results/{ccd_id}/{name.format(t)}" for ccd_id in self.ccds for t in self.tiles]
+
+    def light_curve_folders(self, ccd_id: CcdId) -> list[str]:
+        """Return the folders with the light curves of a CCD: of tiles, or of the listed stars."""
+        if self.config["targets"]["tic_ids"]:
+            return [f"results/{ccd_id}/targets"]
+        return [f"results/{ccd_id}/lightcurves/{tile}" for tile in self.tiles]
 
     def images_of_block(self, ccd_id: CcdId, block: str) -> list[str]:
         """Return the images of a block of time."""

@@ -57,3 +57,25 @@ rule check:
         "final check: unexpected errors, summary of the run"
     script:
         "../scripts/check.py"
+
+
+rule lightcurve_table:
+    input:
+        of_ccd(plan.light_curve_folders),
+    output:
+        "results/{ccd_id}/lightcurves.parquet",
+    log:
+        "logs/{ccd_id}/lightcurve_table.log",
+    benchmark:
+        "benchmarks/{ccd_id}/lightcurve_table.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=growing(30),
+    params:
+        code=code_of("lightcurve_table"),
+    message:
+        "{wildcards.ccd_id}: table of all light curves"
+    script:
+        "../scripts/lightcurve_table.py"
