@@ -37,7 +37,8 @@ WORDS = {
 }
 COUNTING = (
     *("photometry.method", "photometry.auto", *(f"photometry.{name}" for name in METHODS)),
-    *("photometry.correction.method", "output.version", "output.origin", "output.hlsp"),
+    *("photometry.correction.method", "photometry.extra_apertures"),
+    *("output.version", "output.origin", "output.hlsp"),
 )
 EXAMPLES = """examples:
   tessphot find 261136679                       where is its light curve, or why is there none?

@@ -1,7 +1,7 @@
 """Aperture photometry of many stars at once: sums of pixels as sparse matrix products.
 
 A matrix of shape (n_stars, n_pixels) has a one where a pixel is in a star's
-aperture; its product with the pixels of some images is their flux. Every sum
+aperture (or any weight); its product with the pixels of some images is their flux. Every sum
 runs over a star's pixels in the order of the CCD, row by row, whatever else is
 measured with it, so that the result does not depend on the tile.
 """
@@ -47,12 +47,34 @@ class ApertureMatrix:
         ValueError
             If an aperture leaves the region.
         """
+        masks = [aperture.mask.astype(np.float64) for aperture in apertures]
+        return cls.weighted(region, [aperture.window for aperture in apertures], masks)
+
+    @classmethod
+    def weighted(
+        cls, region: Window, windows: list[Window], weights: list[NDArray]
+    ) -> "ApertureMatrix":
+        """Build the matrix of sums of pixels with any weights.
+
+        Parameters
+        ----------
+        region : Window
+        windows : list of Window
+            The pixels that each array of ``weights`` is of.
+        weights : list of (n_rows, n_columns) arrays
+            Pixels with a weight of 0 are not used.
+
+        Raises
+        ------
+        ValueError
+            If a pixel that is used lies outside the region.
+        """
         n_columns = region.shape[1]
-        indices = []
-        for aperture in apertures:
-            row, column = np.nonzero(aperture.mask)
-            row = row + aperture.window.row0
-            column = column + aperture.window.column0
+        indices, values = [], []
+        for window, one in zip(windows, weights, strict=True):
+            row, column = np.nonzero(one)
+            values.append(one[row, column])
+            row, column = row + window.row0, column + window.column0
             if row.size and not region.contains(row, column).all():
                 raise ValueError(f"an aperture leaves the region {region.as_list()}")
             indices.append((row - region.row0) * n_columns + column - region.column0)
@@ -60,11 +82,12 @@ class ApertureMatrix:
         flat = np.concatenate(indices) if indices else np.zeros(0, dtype=np.int64)
         used, position = np.unique(flat, return_inverse=True)
         pointers = np.concatenate([[0], np.cumsum(lengths)])
-        weights = scipy.sparse.csr_array(
-            (np.ones(len(flat)), position, pointers), shape=(len(apertures), len(used))
+        values_of_all = np.concatenate(values) if values else np.zeros(0)
+        matrix = scipy.sparse.csr_array(
+            (values_of_all, position, pointers), shape=(len(windows), len(used))
         )
         row, column = np.divmod(used, n_columns)
-        return cls(region, used, row + float(region.row0), column + float(region.column0), weights)
+        return cls(region, used, row + float(region.row0), column + float(region.column0), matrix)
 
 
 def sum_apertures(
@@ -103,7 +126,7 @@ def sum_apertures(
         centroid_column = (weights @ (light * matrix.column[:, None])) / positive
     return StarFluxes(
         flux=total,
-        flux_err=np.sqrt(weights @ variance),
+        flux_err=np.sqrt(weights.power(2) @ variance),
         background=weights @ sky,
         centroid_row=centroid_row,
         centroid_column=centroid_column,

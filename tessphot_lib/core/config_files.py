@@ -222,7 +222,9 @@ def _list_words(schema: dict[str, Any]) -> str:
     """Say how many values a list holds, and of what kind."""
     items = schema.get("items", {})
     each = _range(items) if isinstance(items.get("type"), str) else ""
-    count = f" of {schema['minItems']}" if schema.get("maxItems") else ""
+    fewest, most = schema.get("minItems", 0), schema.get("maxItems")
+    limits = f"{fewest}" if fewest == most else f"at most {most}"
+    count = "" if most is None else f" of {limits}"
     return f"list{count}, each{each}" if each else f"list{count}"
 
 

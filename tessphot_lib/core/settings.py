@@ -523,6 +523,14 @@ class PhotometrySettings(Settings):
         minItems=2,
         maxItems=2,
     )
+    extra_apertures: list[float] = setting(
+        [],
+        "radii of further apertures around all stars: columns FLUX_AP1, FLUX_AP2, …",
+        unit="pixels",
+        items={"exclusiveMinimum": 0, "maximum": 20},
+        maxItems=9,
+        uniqueItems=True,
+    )
     aperture: ApertureSettings = section(ApertureSettings, "sums of pixels")
     linpsf: LinpsfSettings = section(LinpsfSettings, "PRF fits, also for psf")
     psf: PsfSettings = section(PsfSettings, "PRF fits of positions, too")

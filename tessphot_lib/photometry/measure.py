@@ -17,6 +17,7 @@ from tessphot_lib.io.products.diagnostics_ecsv import diagnostics_table
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.photometry.corrections import Correction
+from tessphot_lib.photometry.extra_apertures import measure_extra_apertures
 from tessphot_lib.photometry.methods import measure_by_method
 from tessphot_lib.photometry.products import (
     Products,
@@ -71,6 +72,7 @@ def measure_stars(
     start = clock.perf_counter()
     fluxes = measure_by_method(cube, targets, tile, settings)
     targets = targets.as_measured(fluxes.notes)
+    extra = measure_extra_apertures(cube, targets, tile, settings)
     shared = (clock.perf_counter() - start) / max(n_stars, 1)
     products = Products(
         cube=cube,
@@ -81,6 +83,7 @@ def measure_stars(
         correction=correction,
         template=make_template(cube, output_settings, correction, targets.prf),
         settings=settings,
+        extra=extra,
         sky_of=sky_lookup(cube, targets.neighbors, tile),
         path_of=path_of,
     )

@@ -31,6 +31,7 @@ from tessphot_lib.lightcurves.correction import PPM, relative_flux
 from tessphot_lib.lightcurves.metrics import CDPP_HOURS, cdpp, light_curve_diagnostics, savgol_cdpp
 from tessphot_lib.photometry.choice import choice_cards
 from tessphot_lib.photometry.corrections import Correction
+from tessphot_lib.photometry.extra_apertures import ExtraFluxes
 from tessphot_lib.photometry.failures import attempt
 from tessphot_lib.photometry.methods import method_cards
 from tessphot_lib.photometry.regions import tile_region
@@ -58,6 +59,8 @@ class Products:
     correction : Correction
     template : LightCurveTemplate
     settings : PhotometrySettings
+    extra : ExtraFluxes or None
+        Their fluxes in further apertures, if any are asked for.
     sky_of : callable
         Sky pixels of a stamp.
     path_of : callable
@@ -72,6 +75,7 @@ class Products:
     correction: Correction
     template: LightCurveTemplate
     settings: PhotometrySettings
+    extra: ExtraFluxes | None
     sky_of: Callable[[Window], NDArray]
     path_of: Callable[[str, int], Path]
 
@@ -145,8 +149,10 @@ class Products:
                 **note.header,
                 **correction_cards,
                 **{CDPP_KEYWORDS[key]: noise[key] for key in noise},
+                **({} if self.extra is None else self.extra.cards(index)),
             },
             extra_images=note.images,
+            extra_columns=() if self.extra is None else self.extra.columns(index),
         )
         found |= note.diagnostics
         if not np.isfinite(found.get("contamination", np.nan)):

@@ -150,6 +150,29 @@ def test_star_by_the_rules_is_what_the_run_has(small_run, tmp_path, capsys, name
         np.testing.assert_allclose(again, before, rtol=1e-12)
 
 
+@pytest.mark.parametrize("name", ["transit", "faint pulsation"])
+def test_star_in_further_apertures(small_run, tmp_path, capsys, name):
+    """As they are asked for: whatever the star's own method, with the whole flux in each."""
+    config = {"photometry": {"extra_apertures": [1.5, 2.5, 3.5]}}
+    path = measured_again(small_run, tmp_path, capsys, name=name, config=config)
+    with fits.open(path) as hdus:
+        header, table = hdus[0].header, hdus[1].data
+        good = table["QUALITY"] == 0
+        assert [header[f"AP{number}_RAD"] for number in (1, 2, 3)] == [1.5, 2.5, 3.5]
+        own = np.median(table["FLUX_RAW"][good])
+        own = (own - (1 - header["CROWDSAP"]) * own) / header["FLFRCSAP"]
+        for number in (1, 2, 3):
+            flux, error = table[f"FLUX_AP{number}"], table[f"FLUX_AP{number}_ERR"]
+            assert np.isfinite(flux[good]).all()
+            assert (error[good] > 0).all()
+            captured = np.median(flux[good]) * header[f"AP{number}_CROW"]
+            assert captured / header[f"AP{number}_FLFR"] == pytest.approx(own, rel=0.03)
+    first = small_run.light_curves[SHOWCASE[name]]
+    with fits.open(first) as hdus:
+        assert not {"FLUX_AP1", "AP1_RAD"} & {*hdus[1].columns.names, *hdus[0].header}
+        np.testing.assert_allclose(table["FLUX_RAW"], hdus[1].data["FLUX_RAW"], rtol=1e-12)
+
+
 def test_star_with_other_rules_is_measured_by_them(small_run, tmp_path, capsys):
     config = {"photometry": {"auto": {"halo_always": 30.0}}}
     path = measured_again(small_run, tmp_path, capsys, name="saturated", config=config)

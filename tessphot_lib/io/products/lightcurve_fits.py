@@ -10,8 +10,9 @@ What all stars of a CCD share is formatted once, see `tessphot_lib.io.products.l
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,7 @@ def write_light_curve(
     method: str,
     method_settings: Mapping[str, Any] | None = None,
     extra_images: Mapping[str, NDArray] | None = None,
+    extra_columns: Sequence[tuple[TableColumn, NDArray]] = (),
 ) -> None:
     """Write one light curve; ``path`` appears complete or not at all.
 
@@ -121,6 +123,8 @@ def write_light_curve(
     extra_images : mapping, optional
         Further images of the stamp by the name of their extension, as
         ``{"WEIGHTMAP": weights}``.
+    extra_columns : sequence of (TableColumn, (n_cadences,) array)
+        Further columns, after the others.
     """
     extra_images = extra_images or {}
     n_extensions = 3 + len(extra_images)
@@ -134,6 +138,8 @@ def write_light_curve(
     place = [("RA_TARG", _number(star["ra_j2000"]), "[deg] right ascension of the target, J2000")]
     place += [("DEC_TARG", _number(star["dec_j2000"]), "[deg] declination of the target, J2000")]
     arrays = {column.name: getattr(light_curve, name) for name, column in COLUMNS.items()}
+    arrays |= {column.name: values for column, values in extra_columns}
+    layout = _with_columns(tuple(column for column, _ in extra_columns))
     stamp_cards = _stamp_cards(stamp.window, template)
     aperture = np.asarray(stamp.aperture)
     in_aperture = (aperture & ApertureFlag.IN_APERTURE) != 0
@@ -147,7 +153,7 @@ def write_light_curve(
     of_table = template.table_cards + format_cards(known_cards(place + times))
     content = [
         primary_hdu(identity + template.primary_cards + more),
-        table_hdu(LAYOUT, arrays, of_table),
+        table_hdu(layout, arrays, of_table),
         image_hdu(stamp.average_image, _extension_cards("SUMIMAGE", "e-/s") + stamp_cards),
         image_hdu(aperture, _extension_cards("APERTURE") + stamp_cards + format_cards(counts)),
     ]
@@ -193,6 +199,12 @@ def read_light_curve(path: Path) -> tuple[LightCurve, Stamp, dict[str, Any]]:
     except _NOT_READABLE as error:
         raise InputDataError(f"{path} is not a light curve: {error}") from error
     return light_curve, stamp, header
+
+
+@cache
+def _with_columns(extra: tuple[TableColumn, ...]) -> TableLayout:
+    """Layout with further columns; made once for the stars of a job."""
+    return TableLayout((*LAYOUT.columns, *extra)) if extra else LAYOUT
 
 
 def _star_cards(

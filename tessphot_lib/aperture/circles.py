@@ -1,0 +1,82 @@
+"""Circular apertures of a fixed radius, pixels at their edge counted by their area inside."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.aperture import ApertureLight
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.slopes import image_slopes
+
+
+def circle_weights(window: Window, row: float, column: float, radius: float) -> NDArray:
+    """Fraction of each pixel that lies inside a circle, exactly.
+
+    Parameters
+    ----------
+    window : Window
+        The pixels.
+    row, column : float
+        Center of the circle [science pixels]; the middle of a pixel has whole numbers.
+    radius : float
+        [pixels]
+
+    Returns
+    -------
+    (n_rows, n_columns) float64 array
+        0 to 1; their sum is the area of the circle as far as the window has it.
+    """
+    from photutils.geometry import circular_overlap_grid  # slow to import
+
+    row0, column0 = window.row0 - 0.5 - row, window.column0 - 0.5 - column
+    n_rows, n_columns = window.shape
+    edges = column0, column0 + n_columns, row0, row0 + n_rows
+    return circular_overlap_grid(*edges, n_columns, n_rows, radius, 1, 1)
+
+
+def is_whole(weights: NDArray, radius: float) -> bool:
+    """Tell whether all of a circle lies in the window that its weights are of."""
+    area = np.pi * radius**2
+    return bool(weights.sum() > area * (1 - 1e-9))
+
+
+def circle_light(
+    weights: NDArray, own: NDArray, flux: float, images: NDArray, *, is_saturated: bool = False
+) -> ApertureLight:
+    """Compute what is known of the light in a weighted aperture.
+
+    As `tessphot_lib.aperture.crowding.aperture_light`, which is for whole pixels.
+
+    Parameters
+    ----------
+    weights, own : (n_rows, n_columns) arrays
+        Weight of each pixel; PRF of the target there.
+    flux : float
+        Flux of the target [e-/s].
+    images : (6, n_rows, n_columns) array
+        Light of all stars there, the target's among it, and its derivatives.
+    is_saturated : bool
+        The charge of a saturated star does not follow the PRF: the derivatives are zero.
+    """
+    captured = float(np.sum(weights * own))
+    sums = np.einsum("ijk,jk->i", images, weights)
+    total = max(float(sums[0]), flux * captured)
+    crowdsap = flux * captured / total if total > 0 else np.nan
+    motion = np.zeros(5) if is_saturated else sums[1:].astype(np.float64)
+    return ApertureLight(crowdsap, min(max(captured, 0.0), 1.0), motion)
+
+
+def slopes_in(average: NDArray, weights: NDArray) -> NDArray:
+    """How the light in a weighted aperture changes with motion, by the average image.
+
+    Parameters
+    ----------
+    average, weights : (n_rows, n_columns) arrays
+        Average image [e-/s], with some pixels around the aperture.
+
+    Returns
+    -------
+    (2,) float64 array
+        See `tessphot_lib.aperture.crowding.seen_slopes`.
+    """
+    used = weights > 0
+    return -image_slopes(average)[:, used] @ weights[used]

@@ -1,0 +1,212 @@
+"""Further fluxes of all stars, in circles of some radii, beside those of their methods."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.aperture.circles import (
+    circle_light,
+    circle_weights,
+    is_whole,
+    slopes_in,
+)
+from tessphot_lib.aperture.crowding import KnownLight, light_moved, moved_light_error
+from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
+from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.aperture import ApertureLight
+from tessphot_lib.core.constants import SATURATION_TMAG
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.settings import PhotometrySettings
+from tessphot_lib.io.files.fits_bytes import TableColumn
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.photometry.average_positions import average_places, mean_motion
+from tessphot_lib.photometry.known_stars import KnownStars
+from tessphot_lib.photometry.regions import cadence_slices, regions
+from tessphot_lib.photometry.targets import StarList
+
+SLOPE_REACH = 2  # [pixels] around the largest circle that tell how steep the light at its edge is
+
+
+@dataclass(frozen=True)
+class ExtraFluxes:
+    """Fluxes in circles.
+
+    Attributes
+    ----------
+    radii : (n_radii,) array
+        [pixels]
+    flux, flux_err : (n_stars, n_radii, n_cadences) arrays
+        Background subtracted [e-/s]; NaN where a pixel is missing, or the circle leaves the
+        pixels that there are.
+    crowdsap, flfrcsap : (n_stars, n_radii) arrays
+        See `tessphot_lib.core.aperture.ApertureLight`.
+    """
+
+    radii: NDArray
+    flux: NDArray
+    flux_err: NDArray
+    crowdsap: NDArray
+    flfrcsap: NDArray
+
+    def columns(self, index: int) -> list[tuple[TableColumn, NDArray]]:
+        """Columns of the light curve of one star, with their values."""
+        found = []
+        for number, radius in enumerate(self.radii):
+            name, where = f"FLUX_AP{number + 1}", f"within {radius:g} pixels"
+            flux = TableColumn(name, "D", "e-/s", "E26.17", f"flux {where}")
+            error = TableColumn(f"{name}_ERR", "D", "e-/s", "E26.17", "1-sigma error")
+            found += [(flux, self.flux[index, number]), (error, self.flux_err[index, number])]
+        return found
+
+    def cards(self, index: int) -> dict[str, tuple[Any, str]]:
+        """Header cards of one star."""
+        cards: dict[str, tuple[Any, str]] = {}
+        for number, radius in enumerate(self.radii):
+            key = f"AP{number + 1}"
+            crowdsap, flfrcsap = self.crowdsap[index, number], self.flfrcsap[index, number]
+            cards |= {
+                f"{key}_RAD": (float(radius), f"[pixels] radius of FLUX_AP{number + 1}"),
+                f"{key}_CROW": (float(crowdsap), "target's fraction of the light in it"),
+                f"{key}_FLFR": (float(flfrcsap), "fraction of the target's light in it"),
+            }
+        return cards
+
+
+def measure_extra_apertures(
+    cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
+) -> ExtraFluxes | None:
+    """Sum the pixels in circles around all stars; None if no radii are asked for.
+
+    The circles stand where the stars are in the average image, and do not move; with
+    ``aperture.motion_correction`` the light that the motion of the image carries over their
+    edges is put back, as for other apertures. What they hold does not depend on the tile.
+
+    Parameters
+    ----------
+    cube, targets, tile, settings
+        As of `tessphot_lib.photometry.method.Measure`.
+    """
+    radii = np.array(settings.extra_apertures, dtype=float)
+    if not radii.size:
+        return None
+    shape = len(targets), len(radii)
+    result = ExtraFluxes(
+        radii,
+        *(np.full((*shape, cube.n_cadences), np.nan) for _ in range(2)),
+        *(np.full(shape, np.nan) for _ in range(2)),
+    )
+    row, column = average_places(cube, targets.stars)
+    half = int(np.ceil(radii.max() + 0.5)) + SLOPE_REACH
+    boxes = [_box(cube, r, c, half) for r, c in zip(row, column, strict=True)]
+    for region, members in regions(cube, boxes, tile):
+        circles = {
+            (index, number): circle_weights(boxes[index], row[index], column[index], radius)
+            for index in members
+            for number, radius in enumerate(radii)
+        }
+        circles = {key: one for key, one in circles.items() if is_whole(one, radii[key[1]])}
+        if circles:
+            _sum_circles(cube, region, boxes, circles, result)
+            for key, light in _lights(cube, targets, region, boxes, (row, column), circles):
+                result.crowdsap[key], result.flfrcsap[key] = light.crowdsap, light.flfrcsap
+                if not settings.aperture.motion_correction:
+                    light = replace(light, motion=np.zeros(5))
+                seen = slopes_in(cube.average_image(boxes[key[0]]), circles[key])
+                _put_back(cube, targets, key, light.motion, seen, result)
+    return result
+
+
+def _box(cube: PixelCube, row: float, column: float, half: int) -> Window:
+    """Pixels around a star; one at the edge of the data if it is off them."""
+    window = cube.window
+    row = min(max(round(row), window.row0), window.row1 - 1)
+    column = min(max(round(column), window.column0), window.column1 - 1)
+    box = Window.around(row, column, half, window)
+    assert box is not None
+    return box
+
+
+def _sum_circles(
+    cube: PixelCube,
+    region: Window,
+    boxes: list[Window],
+    circles: dict[tuple[int, int], NDArray],
+    result: ExtraFluxes,
+) -> None:
+    """Fluxes in circles of a region, and their errors."""
+    windows = [boxes[index] for index, _ in circles]
+    matrix = ApertureMatrix.weighted(region, windows, list(circles.values()))
+    stars, numbers = (np.array(one) for one in zip(*circles, strict=True))
+    area = np.pi * result.radii[numbers] ** 2
+    middles = np.array([window.middle for window in windows])
+    for cadences in cadence_slices(cube, region):
+        sums = sum_apertures(
+            cube.read("flux", region, cadences),
+            cube.read("flux_err", region, cadences),
+            cube.background_in(region, cadences),
+            cube.read("pixel_flags", region, cadences),
+            matrix,
+        )
+        of_sky = cube.grid.error_at(cube.background_error[cadences], *middles.T).T * area[:, None]
+        result.flux[stars, numbers, cadences] = sums.flux
+        result.flux_err[stars, numbers, cadences] = np.hypot(sums.flux_err, of_sky)
+
+
+def _lights(
+    cube: PixelCube,
+    targets: StarList,
+    region: Window,
+    boxes: list[Window],
+    places: tuple[NDArray, NDArray],
+    circles: dict[tuple[int, int], NDArray],
+) -> Iterator[tuple[tuple[int, int], ApertureLight]]:
+    """Whose light each circle holds, by the catalog and the PRF."""
+    known = KnownStars.around(cube, targets, region)
+    members = sorted({index for index, _ in circles})
+    tic_id, tmag = (targets.stars[name].to_numpy()[members] for name in ("tic_id", "tmag"))
+    light = KnownLight.expected(
+        targets.prf,
+        region,
+        known.row,
+        known.column,
+        known.tmag,
+        targets=np.searchsorted(known.tic_id, tic_id),
+        stamps=[boxes[index] for index in members],
+    )
+    place = {index: number for number, index in enumerate(members)}
+    for (index, number), weights in circles.items():
+        star = place[index]
+        cut = (slice(None), *boxes[index].slices_in(region))
+        yield (
+            (index, number),
+            circle_light(
+                weights,
+                light.own[star],
+                float(light.flux[star]),
+                light.images[cut],
+                is_saturated=float(tmag[star]) < SATURATION_TMAG,
+            ),
+        )
+
+
+def _put_back(
+    cube: PixelCube,
+    targets: StarList,
+    key: tuple[int, int],
+    motion: NDArray,
+    seen: NDArray,
+    result: ExtraFluxes,
+) -> None:
+    """Put back the light that moved out of one circle, take off what moved in; add the error."""
+    star = targets.stars.iloc[[key[0]]]
+    row, column = (star[name].to_numpy(dtype=float) for name in ("row", "column"))
+    d_row, d_column = displacement(cube.motion - mean_motion(cube), row, column)
+    motion = motion.reshape(1, 5)
+    result.flux[key] -= light_moved(motion, d_row.T, d_column.T)[0]
+    if cube.noise is not None:
+        rms = {"unseen_rms": cube.noise.motion, "seen_rms": cube.noise.motion_seen}
+        error = moved_light_error(motion, cube.motion_error, seen.reshape(1, 2), **rms)[0]
+        result.flux_err[key] = np.hypot(result.flux_err[key], error)
