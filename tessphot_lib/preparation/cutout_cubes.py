@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.aperture.assignment import expected_image
 from tessphot_lib.background.patch_fit import fit_patch_background
+from tessphot_lib.catalog.possible_magnitudes import possible_magnitudes
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE, saturation_flags
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.flags import PixelFlag
@@ -27,6 +28,8 @@ from tessphot_lib.preparation.patch_cubes import (
 from tessphot_lib.quality.missing_pixels import without_missing
 
 log = logging.getLogger(__name__)
+
+IMAGES_FOR_MAGNITUDES = 16  # in whose brightest pixels a magnitude must be possible
 
 
 @dataclass
@@ -72,7 +75,10 @@ class CutoutCubes(PatchCubes):
     def _measure(self, number: int, window: Window, flux: NDArray, excluded: NDArray) -> None:
         """Background of a patch, positions of its stars, its part of the average image."""
         near = self.stars_near(window)
-        starlight = expected_image(window, *(near[name].to_numpy() for name in STAR_COLUMNS))
+        row, column, tmag = (near[name].to_numpy(dtype=float) for name in STAR_COLUMNS)
+        some = flux[:: 1 + len(flux) // IMAGES_FOR_MAGNITUDES]
+        tmag = possible_magnitudes(np.fmax.reduce(some), window, row, column, tmag)
+        starlight = expected_image(window, row, column, tmag)
         model, error, straps = fit_patch_background(flux, window, starlight, self.is_good)
         self.background[:, number], self.background_error[:, number] = model, error
         self.straps[number, : len(straps)] = straps

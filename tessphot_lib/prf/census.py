@@ -35,6 +35,7 @@ OTHER_OFFSET, OTHER_RATIO = (
     0.4,
     2.5,
 )  # [pixels] ... unless they are both as far and so much brighter
+AT_EDGE = 10.0  # times the light that is seen may be that of a star beside missing pixels
 PRF_CORRELATION = 2.0  # errors of the PRF in neighboring pixels are alike, and add up
 CORE_ERROR, FAR_ERROR = 0.5, 0.004  # of the PRF in a pixel, and of all light, that it may err by
 CONFUSION = 0.3  # [e-/s] of a pixel of the average image, from stars too faint for any list
@@ -61,7 +62,7 @@ class Census:
         Whether light close by is another, brighter star's, bool.
     most
         Flux if all that the pixels about the position show over those around were the star's;
-        infinite where not all of these are there.
+        much more where not all of the 3 x 3 pixels are there, infinite where the middle is not.
     is_whole
         Whether all of the 5 x 5 pixels about the position are there, bool.
     n_listed
@@ -172,10 +173,15 @@ def _look_at_pixels(
     is_whole = scipy.ndimage.minimum_filter(np.isfinite(image).astype(int), 5, mode="constant") == 1
     at = window, stars.row, stars.column
     stars.is_whole = values_at(is_whole, *at, outside=False)
+    is_there = scipy.ndimage.minimum_filter(np.isfinite(image).astype(int), 3, mode="constant") == 1
     contrast = np.maximum(values_at(highest - lowest, *at, outside=np.inf), 0.0)
     corner = nearest_pixel(stars.row) - 1, nearest_pixel(stars.column) - 1
     peak = prf_stamps(prf, stars.row, stars.column, *corner, (3, 3)).max(axis=(1, 2))
-    stars.most = np.where(stars.is_whole, contrast / peak, np.inf)
+    # Beside missing pixels the brightest one may be among these: only nonsense is limited.
+    there = values_at(is_there, *at, outside=False)
+    beside = np.isfinite(values_at(image, *at, outside=np.nan))
+    most = contrast / peak
+    stars.most = np.where(there, most, np.where(beside, AT_EDGE * most, np.inf))
 
 
 def _set_others(stars: Census) -> bool:

@@ -22,7 +22,8 @@ ENOUGH_STARS = 10  # clear ones that show what most are off
 ABSENT_FRACTION = 0.3  # of the expected light, that the pixels show at most
 ABSENT_SNR = 10.0  # of the expected light
 SKY_ERROR = 2.0  # [e-/s] of a pixel, that its sky may be off by
-MIN_FRACTION = 1e-3  # of the listed flux that an absent star keeps: fluxes are positive
+IMPOSSIBLE_FRACTION = 0.1  # also where some of the 5 x 5 pixels are missing
+MIN_FLUX = 1.0  # [e-/s] that an absent star keeps: fluxes are positive
 ONE_PIXEL = 0.1  # [pixels] nearer entries of a list cannot be told apart ...
 TWIN_DISTANCE, TWIN_TMAG = 0.75, 1.0  # [pixels], [mag] ... nor these, if they show one star's light
 
@@ -80,12 +81,17 @@ def judge(census: Census, pixel_noise: NDArray, prf_peak: float, *, confusion: f
     ]
     offset = np.hypot(d_row - common[0], d_column - common[1])
     position_off = moved & (offset > POSITION_OFF) & (offset > 5 * POSITION_PER_SNR / snr)
-    is_absent = (census.most < ABSENT_FRACTION * expected) & census.is_whole
-    is_absent &= expected * prf_peak > ABSENT_SNR * np.hypot(pixel_noise, SKY_ERROR)
+    # Far too much light is clear at the edge of the pixels, too.
+    impossible = (census.most < ABSENT_FRACTION * expected) & census.is_whole
+    impossible |= census.most < IMPOSSIBLE_FRACTION * expected
+    impossible &= expected * prf_peak > ABSENT_SNR * np.hypot(pixel_noise, SKY_ERROR)
+    is_some_star = (snr > CLEAR_SNR) & (found > FLUX_OFF_SIGMA * confusion) & ~census.is_other
+    magnitude_off |= impossible & is_some_star
+    is_absent = impossible & ~is_some_star
     magnitude_off &= ~is_absent
     position_off &= ~is_absent
     flux = np.where(magnitude_off, found, given)
-    flux[is_absent] = np.maximum(found, MIN_FRACTION * given)[is_absent]
+    flux[is_absent] = np.maximum(found, MIN_FLUX)[is_absent]
     return Verdict(
         flux,
         np.where(position_off, d_row, 0.0),

@@ -6,6 +6,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from tessphot_lib.catalog.possible_magnitudes import possible_magnitudes
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE, TRAIL_END
 from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
@@ -56,7 +57,11 @@ class StarField:
         *,
         mask_radius_scale: float,
     ) -> "StarField":
-        """Leave out what is full; take the noise from the scatter between the stars."""
+        """Leave out what is full; take the noise from the scatter between the stars.
+
+        Magnitudes that are impossible in this image are replaced.
+        """
+        tmag = possible_magnitudes(image, window, row, column, tmag)
         with np.errstate(invalid="ignore"):
             full = image > BLEED_SHARE * FULL_WELL_RATE
         image = np.where(scipy.ndimage.binary_dilation(full, structure=TRAIL_END), np.nan, image)
