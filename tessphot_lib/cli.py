@@ -24,6 +24,7 @@ from tessphot_lib.report.movie import write_movie
 from tessphot_lib.report.release import release
 from tessphot_lib.report.star_picture import draw_star, picture_format
 from tessphot_lib.steps.lightcurve import run_light_curve
+from tessphot_lib.steps.pixels import run_pixels
 
 WORDS = {
     Status.UNKNOWN: "not measured yet",
@@ -40,10 +41,12 @@ COUNTING = (
     *("photometry.correction.method", "photometry.extra_apertures"),
     *("output.version", "output.origin", "output.hlsp"),
 )
+MAX_SIZE = 500  # [pixels] of the stamp of a target pixel file
 EXAMPLES = """examples:
   tessphot find 261136679                       where is its light curve, or why is there none?
   tessphot show 261136679 --output star.png     how does it look?
   tessphot star 261136679 --method linpsf       measure it again, by another method
+  tessphot pixels 261136679                     its pixels, as a target pixel file
 
 The exit code is 0, 1 if something went wrong (one line says what), 2 for a wrong command."""
 
@@ -100,8 +103,52 @@ def parser() -> argparse.ArgumentParser:
         "--config", type=Path, help="YAML file with settings that differ from the run's"
     )
     star.add_argument("--output", type=Path, default=Path("trials"), help="folder for the result")
+    _add_pixels(commands)
     _add_delivery(commands)
     return top
+
+
+def _add_pixels(commands: Any) -> None:
+    """Add the command that writes target pixel files."""
+    pixels = commands.add_parser(
+        "pixels",
+        help="write the pixels of a star as a target pixel file",
+        description="Write the pixels around a star in all images of the run, their background "
+        "off, as a target pixel file laid out as SPOC's, for lightkurve and other tools.",
+    )
+    pixels.set_defaults(run=_pixels)
+    pixels.add_argument("tic_id", type=int, metavar="TIC", help="number of the star")
+    pixels.add_argument(
+        "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
+    )
+    pixels.add_argument(
+        "--size",
+        type=int,
+        default=11,
+        help="rows and columns (default: 11); more if the aperture needs them",
+    )
+    pixels.add_argument(
+        "--output", type=Path, help="file to write (default: tic<TIC>-<ccd>_tp.fits here)"
+    )
+
+
+def _pixels(options: argparse.Namespace) -> int:
+    """Write the pixels of a star, for each CCD and cadence it was measured on."""
+    if not 1 <= options.size <= MAX_SIZE:
+        raise ConfigError(f"--size {options.size}: not from 1 to {MAX_SIZE} pixels")
+    stars = find_star(_todo(options), options.tic_id)
+    listed = [star for star in stars if star.status is not None]
+    if not listed:
+        raise TessphotError(f"TIC {options.tic_id} has no aperture: {stars[0].remark}")
+    for star in listed:
+        output = options.output or Path(f"tic{star.tic_id}-{star.ccd_id}_tp.fits")
+        if options.output and len(listed) > 1:
+            output = output.with_stem(f"{output.stem}-{star.ccd_id}")
+        folder = _todo(options).parent / str(star.ccd_id)
+        files = CcdFiles.in_folder(folder)
+        run_pixels(files, star.ccd_id, output=output, tic_id=star.tic_id, size=options.size)
+        sys.stdout.write(f"{output}\n")
+    return 0
 
 
 def _add_delivery(commands: Any) -> None:

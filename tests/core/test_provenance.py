@@ -451,7 +451,7 @@ def test_comments_and_docstrings_of_the_library_change_nothing(before, copy, aft
         (["fit_motion"], {"jitter"}),
         (["borrow_quality"], {"ffi_table"}),
         (["spk_kernel.main"], {"spacecraft"}),  # run as a file, by a process of its own
-        (["PixelCube"], READ_PIXELS | {"ccd_report", "report"}),
+        (["PixelCube"], READ_PIXELS | {"ccd_report", "report", "pixels"}),
         (["code_digest", "Library", "cli.main"], set()),
     ],
 )

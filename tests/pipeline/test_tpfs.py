@@ -9,6 +9,7 @@ from astropy.io import fits
 from cutout_run import FAINT_LIMIT, PREPARE, SIMULATION, catalog, finish, light_curves
 from tpf_run import run_stamped
 
+from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.images.tpf_stamps import read_stamp, stamp_pixels
@@ -22,6 +23,7 @@ from tessphot_lib.simulation.stamps import build_stamp_scene
 from tessphot_lib.steps.backgrounds import run_backgrounds
 from tessphot_lib.steps.collect import run_collect
 from tessphot_lib.steps.ffi_table import run_ffi_table
+from tessphot_lib.steps.pixels import run_pixels
 from tessphot_lib.steps.simulate import run_simulate
 from tessphot_lib.steps.simulate_scene import run_simulate_scene
 from tessphot_lib.steps.simulate_tpfs import run_simulate_tpfs
@@ -180,6 +182,36 @@ def test_lightkurve_takes_the_files_for_spoc_ones(sky):
     assert 3 < pixels.pipeline_mask.sum() < 20
     assert np.isfinite(curve.flux.value).all()
     pixels.hdu.close()
+
+
+def test_pixels_of_a_star_come_out_as_they_went_in(sky, stamps, tmp_path):
+    """A target pixel file of the run has the pixels, times and motion of the one it is from."""
+    path = sorted((sky / "tpf").glob("*.fits"))[1]
+    source = read_stamp(path, STAMPS)
+    output = tmp_path / "star_tp.fits"
+    files = CcdFiles.in_folder(stamps)
+    run_pixels(files, STAMPS, output=output, tic_id=source.tic_id, size=9)
+    found = read_stamp(output, STAMPS)
+    assert found.tic_id == source.tic_id
+    assert min(found.window.shape) == 9
+    assert found.window.intersect(source.window) == found.window
+    (ours,), (theirs,) = stamp_pixels(found), stamp_pixels(source)
+    cut = (slice(None), *found.window.slices_in(source.window))
+    assert np.abs((ours.flux - theirs.flux[cut]) / ours.flux_err).max() < 0.2
+    np.testing.assert_allclose(ours.flux_bkg, theirs.flux_bkg[cut], atol=0.01)
+    for axis in ("row", "column"):
+        motion, true = getattr(ours, f"pos_corr_{axis}"), getattr(theirs, f"pos_corr_{axis}")
+        assert np.std(motion - true) < 0.003
+    with fits.open(output) as hdus, fits.open(path) as wanted:
+        off = np.abs(hdus[1].data["TIME"] - wanted[1].data["TIME"]) * 86400
+        assert off.max() < 0.05
+        assert hdus["APERTURE"].header["NPIXSAP"] > 3
+        assert 0 < hdus[1].header["CROWDSAP"] <= 1
+    at = found.wcs.all_world2pix(*source.target, 0)
+    expected = source.wcs.all_world2pix(*source.target, 0)
+    shift = source.window.column0 - found.window.column0, source.window.row0 - found.window.row0
+    for here, there, moved in zip(at, expected, shift, strict=True):
+        assert float(here) == pytest.approx(float(there) + moved, abs=0.05)
 
 
 def copied(sky, folder, n_files=3):

@@ -1,0 +1,125 @@
+"""Step: the pixels of a star of a run -> a target pixel file, as SPOC writes them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.aperture.selection import aperture_flags
+from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.core.aperture import Aperture
+from tessphot_lib.core.ccd_files import CcdFiles
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.sphere import tangent_axes, unit_vector
+from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.io.products.todo_apertures import read_apertures
+from tessphot_lib.io.products.todo_sqlite import read_todo
+from tessphot_lib.io.products.tpf_fits import TargetPixels, write_target_pixels
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog
+from tessphot_lib.times.barycenter import star_time_correction
+
+MISSION_BITS = 0xFFFF  # of QUALITY: those above are this pipeline's own
+
+
+def run_pixels(files: CcdFiles, ccd_id: CcdId, *, output: Path, tic_id: int, size: int) -> None:
+    """Write the pixels around a star, their background off.
+
+    Parameters
+    ----------
+    files : CcdFiles
+        Pixels, catalog and todo list are read.
+    ccd_id : CcdId
+    output : Path
+    tic_id : int
+    size : int
+        Rows and columns of the stamp; it holds the aperture in any case.
+
+    Raises
+    ------
+    InputDataError
+        If the star is not on the todo list, or not on pixels of the run.
+    """
+    stars = read_todo(files.todo, tic_ids=[tic_id])
+    if stars.empty:
+        raise InputDataError(f"{files.todo}: TIC {tic_id} is not on the list of {ccd_id}")
+    priority = int(stars["priority"].iloc[0])
+    aperture = read_apertures(files.todo, [priority])[priority]
+    known, _ = read_catalog(files.catalog)
+    star = known[known["tic_id"] == tic_id].iloc[0].to_dict()
+    with PixelCube(files.pixels) as cube:
+        window = _window(star, aperture, cube.window, size)
+        wide = _widened(aperture, window)
+        stars_around = (known[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
+        scale = float(cube.attributes["mask_radius_scale"])
+        sky = ~star_mask(window, *stars_around, radius_scale=scale)
+        background = cube.background_in(window)
+        flux = cube.read("flux", window)
+        error = cube.background_at(star["row"], star["column"])[1]
+        at = np.array([star["ra"]]), np.array([star["dec"]])
+        timecorr = star_time_correction(cube.observatory_position, *at)[0]
+        moved_row, moved_column = cube.motion_at(star["row"], star["column"])
+        light = aperture.light
+        pixels = TargetPixels(
+            ccd_id=ccd_id,
+            window=window,
+            star=star,
+            time=cube.time - cube.timecorr + timecorr,
+            timecorr=timecorr,
+            cadenceno=cube.cadenceno,
+            quality=cube.quality & MISSION_BITS,
+            flux=flux - background,
+            flux_err=cube.read("flux_err", window),
+            flux_bkg=np.where(np.isfinite(flux), background, np.nan),
+            flux_bkg_err=np.broadcast_to(error[:, None, None], flux.shape),
+            pos_corr_row=moved_row,
+            pos_corr_column=moved_column,
+            aperture=aperture_flags(wide, cube.average_image(window), sky),
+            matrix=_matrix(str(cube.attributes["wcs"]), star),
+            cadence_seconds=float(cube.attributes["cadence_seconds"]),
+            image_header=json.loads(str(cube.attributes["image_header"])),
+            cards={} if light is None else {"CROWDSAP": light.crowdsap, "FLFRCSAP": light.flfrcsap},
+        )
+    write_target_pixels(output, pixels)
+
+
+def _window(star: dict[str, Any], aperture: Aperture, limits: Window, size: int) -> Window:
+    """Pixels around a star, with all of its aperture."""
+    rows, columns = (np.flatnonzero(aperture.mask.any(axis=axis)) for axis in (1, 0))
+    first = aperture.window.row0, aperture.window.column0
+    row0, column0 = (
+        min(round(star[name]) - size // 2, start + int(inside[0]))
+        for name, start, inside in zip(("row", "column"), first, (rows, columns), strict=True)
+    )
+    row1, column1 = (
+        max(round(star[name]) - size // 2 + size, start + int(inside[-1]) + 1)
+        for name, start, inside in zip(("row", "column"), first, (rows, columns), strict=True)
+    )
+    return Window(
+        max(row0, limits.row0),
+        min(row1, limits.row1),
+        max(column0, limits.column0),
+        min(column1, limits.column1),
+    )
+
+
+def _widened(aperture: Aperture, window: Window) -> Aperture:
+    """The same aperture in another stamp, which holds it."""
+    mask = np.zeros(window.shape, dtype=bool)
+    common = aperture.window.intersect(window)
+    if common is not None:
+        mask[common.slices_in(window)] = aperture.mask[common.slices_in(aperture.window)]
+    return Aperture(window, mask)
+
+
+def _matrix(wcs: str, star: dict[str, Any]) -> NDArray:
+    """Degrees to the east and north by pixels along the row and the column, (2, 2)."""
+    steps = np.array([[0.0, 0.0, 0.5, -0.5], [0.5, -0.5, 0.0, 0.0]])
+    row, column = star["row"] + steps[0], star["column"] + steps[1]
+    towards = unit_vector(*pixel_to_sky(ffi_wcs(wcs), row, column))
+    axes = np.stack(tangent_axes(np.array(star["ra"]), np.array(star["dec"])))
+    moved = np.stack([towards[0] - towards[1], towards[2] - towards[3]])
+    return np.degrees(axes @ moved.T)
