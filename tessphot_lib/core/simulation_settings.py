@@ -140,6 +140,54 @@ class SimulationSettings(Settings):
     reflection_center: list[float] | None = setting(
         None, "[row, column] at the start; null: random", minItems=2, maxItems=2
     )
+    reflection_shape: str = setting(
+        "ring",
+        "shape of the reflection",
+        choices={
+            "ring": "a ring with the profile of a Gaussian",
+            "disc": "a soft disc of a third of the height, with the ring as its bright edge",
+            "arc": "a third of the ring",
+            "plate": "an even disc with a hard edge",
+        },
+    )
+    scattered_edge: float = setting(
+        0.0,
+        "fraction of the scattered light missing behind an edge that moves over the CCD",
+        **FRACTION,
+    )
+
+    extended_light: str = setting(
+        "none",
+        "extended light of the sky, the same in all images",
+        choices={
+            "none": "none",
+            "galaxy": "an exponential disk, inclined",
+            "nebula": "a field of clouds",
+            "bright_nebula": "a bright core with filaments",
+            "cluster": "the unresolved core of a star cluster (a King profile)",
+        },
+    )
+    extended_level: float = setting(
+        100.0, "its height; of clouds: their mean", unit="e-/s per pixel", **NOT_NEGATIVE
+    )
+    extended_scale: float = setting(25.0, "its scale length", unit="pixels", exclusiveMinimum=0)
+    extended_center: list[float] | None = setting(
+        None, "[row, column]; null: the middle of the CCD", minItems=2, maxItems=2
+    )
+
+    outbursts: int = setting(
+        0, "stars in the window with an outburst during the run", **NOT_NEGATIVE
+    )
+    outburst_tmag: list[float] = setting(
+        [14.0, 9.0],
+        "their magnitudes in quiescence and at maximum; beyond catalog.faint_limit: unknown stars",
+        unit="Tmag",
+        minItems=2,
+        maxItems=2,
+    )
+    outburst_days: float = setting(
+        3.0, "decay time; the rise takes a fifth of it", unit="d", exclusiveMinimum=0
+    )
 
     motion_rms: float = setting(
         0.017, "pointing jitter and drift, per axis", unit="pixels", **NOT_NEGATIVE

@@ -13,6 +13,10 @@ from tessphot_lib.simulation.schedule import generator, image_kind, scattered_st
 GLOW_START = 2350.0  # [pixels] from the camera's centre, where the glow begins
 GLOW_LENGTH = 620.0  # [pixels] from there to the corner
 FWHM_PER_SIGMA = 2.354820045
+DISC_HEIGHT = 0.35  # of a disc inside its bright edge
+SHADOW_WIDTH = 1.5  # [pixels] scale of the edge of scattered light
+SHADOW_WAY = 400.0  # [pixels] that it moves over in the time between two episodes
+CLOUD_RMS, N_WAVES = 0.4, 24
 STRAP_DISTANCE, STRAP_WIDTH = (20, 50), (2, 7)  # [columns] from start to start; drawn from these
 
 
@@ -24,7 +28,7 @@ def diffuse_light(
     column: NDArray,
     settings: SimulationSettings,
 ) -> NDArray:
-    """Return zodiacal light, glow, scattered light and reflection of one image.
+    """Return zodiacal light, glow, scattered light, reflection, and extended light of one image.
 
     Parameters
     ----------
@@ -43,8 +47,10 @@ def diffuse_light(
     _add_glow(light, ccd_id, row, column, settings)
     strength = scattered_level(ccd_id, index, settings)
     if strength > 0:
-        light += strength * _scattered_shape(ccd_id, elapsed, down, along, settings)
+        shape = _scattered_shape(ccd_id, elapsed, down, along, settings)
+        light += strength * shape * _shadow(ccd_id, index, row, column, settings)
     _add_reflection(light, ccd_id, elapsed, row, column, settings)
+    light += extended_light(ccd_id, row, column, settings)
     if settings.strap_level:
         light *= 1.0 + strap_response(ccd_id, settings)[column]
     return light
@@ -147,8 +153,79 @@ def _add_reflection(
     near_columns = np.abs(column - center_column) <= reach
     if settings.reflection_level == 0 or sigma == 0 or not (near_rows.any() and near_columns.any()):
         return
-    radius = np.hypot(
-        (row[near_rows] - center_row)[:, None], (column[near_columns] - center_column)[None, :]
-    )
-    ring = np.exp(-0.5 * ((radius - settings.reflection_radius) / sigma) ** 2)
-    light[np.ix_(near_rows, near_columns)] += settings.reflection_level * ring
+    d_row = (row[near_rows] - center_row)[:, None]
+    d_column = (column[near_columns] - center_column)[None, :]
+    radius = np.hypot(d_row, d_column)
+    from_edge = radius - settings.reflection_radius
+    shape = np.exp(-0.5 * (from_edge / sigma) ** 2)
+    if settings.reflection_shape == "disc":
+        inside = DISC_HEIGHT * (1 - 0.5 * (radius / settings.reflection_radius) ** 2)
+        shape = np.where(from_edge < 0, np.maximum(shape, inside), shape)
+    elif settings.reflection_shape == "arc":
+        shape = shape * (np.abs(np.arctan2(d_column, d_row)) < np.pi / 3)
+    elif settings.reflection_shape == "plate":
+        shape = (from_edge < 0).astype(float)
+    light[np.ix_(near_rows, near_columns)] += settings.reflection_level * shape
+
+
+def _shadow(
+    ccd_id: CcdId, index: int, row: NDArray, column: NDArray, settings: SimulationSettings
+) -> NDArray | float:
+    """Fraction of the scattered light that passes an edge, which crosses the CCD in an episode."""
+    if settings.scattered_edge == 0:
+        return 1.0
+    rng = generator(settings, ccd_id, "shadow", per_ccd=True)
+    angle = rng.uniform(0, 2 * np.pi)
+    done = (index % settings.scattered_every) / settings.scattered_every
+    at = settings.extended_center or (CENTER, CENTER)
+    distance = np.cos(angle) * (row - at[0])[:, None] + np.sin(angle) * (column - at[1])[None, :]
+    distance = distance - SHADOW_WAY * (done - 0.5)
+    return 1 - settings.scattered_edge / (1 + np.exp(-distance / SHADOW_WIDTH))
+
+
+def extended_light(
+    ccd_id: CcdId, row: NDArray, column: NDArray, settings: SimulationSettings
+) -> NDArray:
+    """Return galaxies, nebulae and unresolved clusters, which never change.
+
+    Parameters
+    ----------
+    row, column : (n_rows,), (n_columns,) arrays
+        Science pixels.
+
+    Returns
+    -------
+    (n_rows, n_columns) float64 array
+        [e-/s per pixel]
+    """
+    light = np.zeros((len(row), len(column)))
+    kind, level, scale = settings.extended_light, settings.extended_level, settings.extended_scale
+    if kind == "none" or level == 0:
+        return light
+    at = settings.extended_center or (CENTER, CENTER)
+    d_row, d_column = (row - at[0])[:, None] / scale, (column - at[1])[None, :] / scale
+    if kind == "galaxy":
+        along, across = 0.8 * d_row + 0.6 * d_column, (0.8 * d_column - 0.6 * d_row) / 0.6
+        return level * np.exp(-np.hypot(along, across))
+    if kind == "cluster":
+        return level / (1 + d_row**2 + d_column**2)
+    clouds = _clouds(ccd_id, d_row, d_column, settings)
+    if kind == "nebula":
+        return level * np.maximum(1 + CLOUD_RMS * clouds, 0.0)
+    core = 1 / (1 + (d_row**2 + d_column**2) / 4)
+    return level * core * np.exp(1.5 * CLOUD_RMS * clouds)
+
+
+def _clouds(
+    ccd_id: CcdId, d_row: NDArray, d_column: NDArray, settings: SimulationSettings
+) -> NDArray:
+    """Field of plane waves with wavelengths of 1 to 8 scales, of unit scatter."""
+    rng = generator(settings, ccd_id, "clouds", per_ccd=True)
+    field = np.zeros(np.broadcast_shapes(d_row.shape, d_column.shape))
+    power = 0.0
+    for length in np.geomspace(1.0, 8.0, N_WAVES):
+        angle, phase = rng.uniform(0, 2 * np.pi, 2)
+        wave = 2 * np.pi / length
+        field += length * np.cos(wave * (np.cos(angle) * d_row + np.sin(angle) * d_column) + phase)
+        power += 0.5 * length**2
+    return field / np.sqrt(power)

@@ -78,8 +78,8 @@ class Renderer:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         stars = scene.stars
-        exact = stars.tmag < scene.settings.variable_limit
         varies = stars.variability != CONSTANT
+        exact = (stars.tmag < scene.settings.variable_limit) | varies
         self._moving = _Layer(scene, stars.select(exact & ~varies), CORE)
         self._varying = _Layer(scene, stars.select(exact & varies), ALL)
         self._faint = _Layer(scene, stars.select(~exact), CORE)

@@ -21,7 +21,13 @@ from tessphot_lib.simulation.motion import displacement, image_motion
 from tessphot_lib.simulation.orbit import spacecraft_position
 from tessphot_lib.simulation.pointing import TanSip, reference_wcs, to_vectors
 from tessphot_lib.simulation.schedule import SECTOR_DAYS, cadence_numbers, image_kind, image_starts
-from tessphot_lib.simulation.stars import Stars, draw_stars, relative_flux, with_showcase
+from tessphot_lib.simulation.stars import (
+    Stars,
+    draw_stars,
+    relative_flux,
+    with_outbursts,
+    with_showcase,
+)
 
 SPEED_OF_LIGHT = 173.1446326846693  # [au/d]
 WING_REACH = 96  # [pixels] farther from a star its light does not matter
@@ -136,6 +142,9 @@ def build_scene(
     stars = draw_stars(ccd_id, settings, faint_limit)
     if settings.showcase:
         stars = with_showcase(stars, ccd_id, window, float(starts[0]))
+    if settings.outbursts:
+        span = float(starts[0]), float(starts[-1])
+        stars = with_outbursts(stars, ccd_id, window, settings, span, faint_limit)
     region = region_of(window, stars, settings)
     return Scene(
         ccd_id=ccd_id,
@@ -154,8 +163,8 @@ def build_scene(
 def background_truth(scene: Scene, index: int, window: Window | None = None) -> NDArray:
     """Return the diffuse light of an image: no star in it, no noise.
 
-    Zodiacal light, glow, scattered light and the reflection; what the image
-    would have been, for those that are all zero or NaN.
+    Zodiacal light, glow, scattered light, the reflection and extended light of the sky;
+    what the image would have been, for those that are all zero or NaN.
 
     Returns
     -------

@@ -27,8 +27,11 @@ COUNT_TMAG = 17.0  # `stars_per_ccd` counts down to here
 N_CLUSTERS = 25
 J2000 = 2451545.0 - BTJD_OFFSET  # [BTJD]
 MAS = np.deg2rad(1 / 3.6e6)
-CONSTANT, TRANSIT, ECLIPSE, PULSATION = range(4)  # `Stars.variability`
-VARIABILITY_NAMES = ("constant", "transit", "eclipse", "pulsation")
+CONSTANT, TRANSIT, ECLIPSE, PULSATION, OUTBURST = range(5)  # `Stars.variability`
+VARIABILITY_NAMES = ("constant", "transit", "eclipse", "pulsation", "outburst")
+RISE = 0.2  # of the decay time, from quiescence to maximum
+
+FIRST_OUTBURST = 9_200_000  # after the identifiers of the other stars
 
 # Row and column as a fraction of the window, Tmag, variability, period [d], amplitude, width [d].
 SHOWCASE = (
@@ -50,7 +53,8 @@ class Stars:
     row, column : float64 array
         Position where nothing has moved, at the sector's epoch [pixels].
     tmag, flux : float64 array
-        Magnitude, and flux without variability in an infinite aperture [e-/s].
+        Magnitude, and flux without variability in an infinite aperture [e-/s]; of a star
+        in outburst the flux at maximum.
     pm_ra, pm_dec : float64 array
         Proper motion [mas/yr].
     teff : float64 array
@@ -58,7 +62,7 @@ class Stars:
     known : bool array
         Whether the catalog knows the star.
     variability : int8 array
-        One of `CONSTANT`, `TRANSIT`, `ECLIPSE`, `PULSATION`.
+        One of `CONSTANT`, `TRANSIT`, `ECLIPSE`, `PULSATION`, `OUTBURST`.
     period, epoch, amplitude, duration : float64 array
         Of the variability: [d], [BTJD, barycentric], relative, [d].
     """
@@ -159,6 +163,49 @@ def with_showcase(stars: Stars, ccd_id: CcdId, window: Window, start: float) -> 
         amplitude=table[5],
         duration=table[6],
     )
+    return _joined(stars, extra)
+
+
+def with_outbursts(
+    stars: Stars,
+    ccd_id: CcdId,
+    window: Window,
+    settings: SimulationSettings,
+    span: tuple[float, float],
+    faint_limit: float,
+) -> Stars:
+    """Return the stars with ``settings.outbursts`` others, anywhere in the window.
+
+    Their outbursts begin between a fifth and three fifths of ``span``, first to last image
+    [BTJD].
+    """
+    n_stars = settings.outbursts
+    rng = generator(settings, ccd_id, "outbursts", per_ccd=True)
+    quiet, peak = settings.outburst_tmag
+    draws = rng.random((3, n_stars))
+    tmag, flux = np.full(n_stars, quiet), tmag_to_flux(np.full(n_stars, peak))
+    margin = min(12.0, min(window.shape) / 4)
+    extra = Stars(
+        tic_id=first_tic_id(ccd_id) + FIRST_OUTBURST + np.arange(n_stars),
+        row=window.row0 + margin + draws[0] * (window.shape[0] - 2 * margin),
+        column=window.column0 + margin + draws[1] * (window.shape[1] - 2 * margin),
+        tmag=tmag,
+        flux=flux,
+        pm_ra=np.zeros(n_stars),
+        pm_dec=np.zeros(n_stars),
+        teff=np.full(n_stars, 8000.0),
+        known=tmag < faint_limit,
+        variability=np.full(n_stars, OUTBURST, dtype=np.int8),
+        period=np.full(n_stars, 1e4),
+        epoch=span[0] + (0.2 + 0.4 * draws[2]) * (span[1] - span[0]),
+        amplitude=1 - tmag_to_flux(tmag) / flux,
+        duration=np.full(n_stars, settings.outburst_days),
+    )
+    return _joined(stars, extra)
+
+
+def _joined(stars: Stars, extra: Stars) -> Stars:
+    """Both, the brightest first."""
     joined = Stars(
         *(
             np.concatenate([getattr(stars, field.name), getattr(extra, field.name)])
@@ -282,8 +329,13 @@ def _relative_flux_at(stars: Stars, time: NDArray) -> NDArray:
     )
     angle = 2 * np.pi * cycle
     pulsation = 1 + stars.amplitude * (np.sin(angle) + 0.3 * np.sin(2 * angle + 1.0))
-    return np.select(
-        [stars.variability == kind for kind in (TRANSIT, ECLIPSE, PULSATION)],
-        [transit, eclipse, pulsation],
-        1.0,
-    )
+    kinds = [stars.variability == kind for kind in (TRANSIT, ECLIPSE, PULSATION, OUTBURST)]
+    return np.select(kinds, [transit, eclipse, pulsation, _outburst(stars, time)], 1.0)
+
+
+def _outburst(stars: Stars, time: NDArray) -> NDArray:
+    """Rise in a straight line, then exponential decay; by the flux at maximum."""
+    elapsed = (time - stars.epoch) / stars.duration
+    rise = np.clip(elapsed / RISE, 0.0, 1.0)
+    height = np.where(elapsed > RISE, np.exp(-np.clip(elapsed - RISE, 0.0, 50.0)), rise)
+    return 1 - stars.amplitude * (1 - height)
