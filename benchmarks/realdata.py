@@ -63,7 +63,8 @@ def prepare(folder: Path, cutouts: Path, stars: Path, prf: Path | None, ccd_id: 
         folder / name for name in ("average_image.fits", "jitter.ecsv", "spacecraft.ecsv")
     )
     run_jitter(blocks, jitter, ccd_id, settings=settings)
-    run_average_image(blocks, catalog, jitter, average, ccd_id, settings=settings)
+    foreign = {"foreign_light": folder / "foreign_light.hdf5"}
+    run_average_image(blocks, catalog, jitter, average, ccd_id, **foreign, settings=settings)
     run_spacecraft([ffis], path, ccd_id.sector, ephemeris=None)
     pixels = folder / "pixels.hdf5"
     run_hdf5(
@@ -71,6 +72,7 @@ def prepare(folder: Path, cutouts: Path, stars: Path, prf: Path | None, ccd_id: 
         ccd_id,
         average_image=average,
         jitter=jitter,
+        **foreign,
         catalog=catalog,
         spacecraft=path,
         output=pixels,

@@ -119,9 +119,11 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     for group, block in zip(groups, blocks, strict=True):
         yield Step.of("backgrounds", group, ffis, catalog, block, ccd_id, **of_ccd)
     yield Step.of("jitter", blocks, jitter, ccd_id, settings=prepare)
-    yield Step.of("average_image", blocks, catalog, jitter, average, ccd_id, settings=prepare)
+    foreign = {"foreign_light": results / "foreign_light.hdf5"}
+    made = blocks, catalog, jitter, average, ccd_id
+    yield Step.of("average_image", *made, **foreign, settings=prepare)
     yield Step.of("spacecraft", [ffis], spacecraft, ccd_id.sector, ephemeris=None)
-    made = {"average_image": average, "jitter": jitter, "spacecraft": spacecraft}
+    made = {"average_image": average, "jitter": jitter, "spacecraft": spacecraft} | foreign
     made |= {"catalog": catalog, "output": files.pixels}
     yield Step.of("hdf5", blocks, ccd_id, **made, settings=prepare)
     made = files.pixels, catalog, files.prf, ccd_id

@@ -70,3 +70,13 @@ def affine_from_points(
     shift = np.column_stack([moved_row - row, moved_column - column])
     solution, *_ = np.linalg.lstsq(design, shift, rcond=None)
     return solution.T.ravel()
+
+
+def against_mean(motion: NDArray, chosen: NDArray) -> NDArray:
+    """Give motions (n_images, 6) against the mean of those of chosen images; NaN do not count.
+
+    ``chosen`` are indices, or (n_images,) bool; without any, all stays as it is.
+    """
+    used = motion[chosen]
+    used = used[np.isfinite(used).all(axis=1)]
+    return motion - used.mean(axis=0) if len(used) else motion

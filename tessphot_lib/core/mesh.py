@@ -36,6 +36,9 @@ class Mesh:
     straps : (n_columns,) float array, or None
         By what fraction each column of the window sees more of the light than its
         neighbors, see `tessphot_lib.background.straps`; None: all alike.
+    static_light : (n_rows, n_columns) array, or None
+        What all backgrounds have over the smooth surface in each pixel of the window, see
+        `tessphot_lib.background.static_light` [e-/s per pixel]; None: nothing.
     """
 
     kind: ClassVar[str] = "mesh"
@@ -45,6 +48,7 @@ class Mesh:
     row_edges: NDArray
     column_edges: NDArray
     straps: NDArray | None = None
+    static_light: NDArray | None = None
 
     @classmethod
     def over(cls, window: Window, box_size: int) -> Self:
@@ -58,7 +62,9 @@ class Mesh:
     @classmethod
     def from_arrays(cls, window: Window, arrays: dict[str, NDArray]) -> Self:
         """Build from what `arrays` returns, as files keep it."""
-        return cls(window, arrays["row_edges"], arrays["column_edges"], arrays.get("straps"))
+        names = "row_edges", "column_edges"
+        more = (arrays.get(name) for name in ("straps", "static_light"))
+        return cls(window, *(arrays[name] for name in names), *more)
 
     @property
     def windows(self) -> list[Window]:
@@ -78,16 +84,29 @@ class Mesh:
         return 1.0 + self.straps[np.clip(index, 0, len(self.straps) - 1)]
 
     def evaluate(self, model: NDArray, region: Window) -> NDArray:
-        """Evaluate models in a region: `evaluate_background`."""
-        return evaluate_background(model, self, region)
+        """Evaluate models in a region: `evaluate_background`, and the static light."""
+        smooth = evaluate_background(model, self, region)
+        if self.static_light is not None:
+            smooth += self.static_light[region.slices_in(self.window)]
+        return smooth
 
     def evaluate_at(self, model: NDArray, row: NDArray, column: NDArray) -> NDArray:
-        """Evaluate models at positions: `evaluate_background_at`."""
-        return evaluate_background_at(model, self, row, column)
+        """Evaluate models at positions: `evaluate_background_at`, and the static light."""
+        smooth = evaluate_background_at(model, self, row, column)
+        if self.static_light is not None:
+            at = np.asarray(row) - self.window.row0, np.asarray(column) - self.window.column0
+            smooth += scipy.ndimage.map_coordinates(self.static_light, at, order=1, mode="nearest")
+        return smooth
 
     def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
         """Errors (n_images, n_cell_rows, n_cell_columns) at positions, (n_images, n)."""
-        return np.abs(evaluate_background_at(error, self, row, column))
+        # Straight lines between the nodes: next to a cell without sky a spline would overshoot.
+        at = []
+        for position, edges in ((row, self.row_edges), (column, self.column_edges)):
+            centers = 0.5 * (edges[:-1] + edges[1:] - 1)
+            at.append(np.interp(position, centers, np.arange(len(centers))))
+        smooth = [scipy.ndimage.map_coordinates(one, at, order=1, mode="nearest") for one in error]
+        return np.array(smooth).reshape(len(error), len(at[0])) * self.response(column)
 
     def part_at(self, row: NDArray, column: NDArray) -> NDArray:
         """Return 0 for positions on a pixel of the window, -1 for others; (n,) int."""
@@ -126,9 +145,10 @@ class Mesh:
         return [slice(None)]
 
     def arrays(self) -> dict[str, NDArray]:
-        """Return ``row_edges``, ``column_edges`` and, if there are any, ``straps``."""
-        edges = {"row_edges": self.row_edges, "column_edges": self.column_edges}
-        return edges if self.straps is None else {**edges, "straps": self.straps}
+        """Return ``row_edges``, ``column_edges`` and, if there are any, the others."""
+        found = {"row_edges": self.row_edges, "column_edges": self.column_edges}
+        more = {"straps": self.straps, "static_light": self.static_light}
+        return found | {name: values for name, values in more.items() if values is not None}
 
 
 def evaluate_background(model: NDArray, mesh: Mesh, region: Window) -> NDArray:

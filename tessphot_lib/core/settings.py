@@ -196,8 +196,9 @@ class BackgroundSettings(Settings):
         1.0, "factor on the radius of the masks over stars", exclusiveMinimum=0
     )
     reflection_limit: float = setting(
-        12.0,
-        "excess above the background treated as a reflection",
+        1.0,
+        "change against the average image, neither sky nor star, that is flagged as foreign "
+        "light; at least 2 sigma of a pixel",
         unit="e-/s per pixel",
         was="anomaly_limit",
         exclusiveMinimum=0,

@@ -24,7 +24,6 @@ from tessphot_lib.io.images.ffi import header_quality
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.motion.star_light import StarMeasures, measure_stars
 from tessphot_lib.motion.star_positions import select_motion_stars
-from tessphot_lib.quality.reflections import find_anomalies
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +43,7 @@ class FieldOfStars:
     sky_rows: NDArray
     motion_stars: dict[str, NDArray]
     wcs: Any
-    anomaly_limit: float
     bad_quality: int
-    max_background: float
     saturation: float = FULL_WELL_RATE
     grid: tuple[NDArray, ...] = field(init=False, repr=False)
 
@@ -105,9 +102,7 @@ def field_of_stars(catalog: Path, window: Window, settings: PrepareSettings) -> 
         sky_rows=sky_rows(mask),
         motion_stars=motion_stars,
         wcs=ffi_wcs(str(about["wcs"])),
-        anomaly_limit=background.reflection_limit,
         bad_quality=settings.bad_quality,
-        max_background=settings.average.max_background,
     )
 
 
@@ -150,8 +145,6 @@ def measure_image(
         at_stars = evaluate_background_at(sky.nodes[np.newaxis], scene.sampler.mesh, *at)[0]
         stars = measure_stars(exposure.flux, scene.window, *at, at_stars)
     level = float(np.median(sky.nodes))
-    rejected = bool(quality & (scene.bad_quality | OWN_BAD_BITS))
-    rejected |= not level < scene.max_background
     return {
         "time": exposure.time,
         "time_start": exposure.time_start,
@@ -160,7 +153,7 @@ def measure_image(
         "exposure_time": exposure.exposure_time,
         "cadenceno": exposure.cadenceno,
         "quality": quality,
-        "is_averaged": not rejected,
+        "is_averaged": not quality & (scene.bad_quality | OWN_BAD_BITS),
         "background_level": level,
         "background": sky.nodes,
         "background_error": sky.error,
@@ -182,14 +175,12 @@ def _header_motion(exposure: Exposure, scene: FieldOfStars) -> NDArray:
     return affine_from_points(row, column, moved_row, moved_column)
 
 
-def flag_pixels(exposure: Exposure, background: NDArray, scene: FieldOfStars) -> NDArray:
+def flag_pixels(exposure: Exposure, scene: FieldOfStars) -> NDArray:
     """Tell what is wrong with the pixels of an image, as far as it shows by itself.
 
     Parameters
     ----------
     exposure : Exposure
-    background : (n_rows, n_columns) array
-        Straps included [e-/s per pixel].
     scene : FieldOfStars
 
     Returns
@@ -198,8 +189,6 @@ def flag_pixels(exposure: Exposure, background: NDArray, scene: FieldOfStars) ->
         Bits of `PixelFlag`.
     """
     flags = saturation_flags(exposure.flux, scene.saturation)
-    anomalies = find_anomalies(exposure.flux, background, scene.mask, limit=scene.anomaly_limit)
-    flags[anomalies] |= np.uint8(PixelFlag.BACKGROUND_ANOMALY)
     columns = np.arange(scene.window.column0, scene.window.column1)
     excluded = excluded_columns(exposure.ccd_id, exposure.cadenceno, columns)
     flags[:, excluded] |= np.uint8(PixelFlag.MANUAL_EXCLUDE)

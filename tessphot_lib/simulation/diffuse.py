@@ -27,6 +27,7 @@ def diffuse_light(
     row: NDArray,
     column: NDArray,
     settings: SimulationSettings,
+    moved: tuple[float, float] = (0.0, 0.0),
 ) -> NDArray:
     """Return zodiacal light, glow, scattered light, reflection, and extended light of one image.
 
@@ -36,6 +37,8 @@ def diffuse_light(
         The image, its number from 0, the time since the first [d].
     row, column : (n_rows,), (n_columns,) arrays
         Science pixels.
+    moved : (float, float)
+        Motion of the image, which extended light follows [pixels].
 
     Returns
     -------
@@ -50,7 +53,7 @@ def diffuse_light(
         shape = _scattered_shape(ccd_id, elapsed, down, along, settings)
         light += strength * shape * _shadow(ccd_id, index, row, column, settings)
     _add_reflection(light, ccd_id, elapsed, row, column, settings)
-    light += extended_light(ccd_id, row, column, settings)
+    light += extended_light(ccd_id, row - moved[0], column - moved[1], settings)
     if settings.strap_level:
         light *= 1.0 + strap_response(ccd_id, settings)[column]
     return light

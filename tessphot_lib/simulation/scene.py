@@ -172,6 +172,8 @@ def background_truth(scene: Scene, index: int, window: Window | None = None) -> 
         [e-/s per pixel], over ``window`` (by default that of the scene).
     """
     window = scene.window if window is None else window
+    middle = np.array([scene.window.middle]).T
+    d_row, d_column = displacement(scene.motion(index), *middle)
     return diffuse.diffuse_light(
         scene.ccd_id,
         scene.image_of(index),
@@ -179,6 +181,7 @@ def background_truth(scene: Scene, index: int, window: Window | None = None) -> 
         np.arange(window.row0, window.row1),
         np.arange(window.column0, window.column1),
         scene.settings,
+        (float(d_row[0]), float(d_column[0])),
     )
 
 

@@ -1,7 +1,8 @@
-"""Step: sums of the blocks of a CCD -> its average image."""
+"""Step: blocks and motion of a CCD -> its average image, and what changed against it."""
 
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,10 @@ from numpy.typing import NDArray
 from tessphot_lib.background.average import average_image
 from tessphot_lib.background.mesh_fit import SkySampler
 from tessphot_lib.background.starlight import starlight_offset
+from tessphot_lib.background.static_light import static_light
 from tessphot_lib.background.straps import fit_straps
 from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.core.affine import against_mean
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
@@ -21,15 +24,39 @@ from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.products.average_fits import write_average_image
 from tessphot_lib.io.products.background_grid import block_grid
 from tessphot_lib.io.products.block_hdf5 import read_all_images, read_identity, read_sums
+from tessphot_lib.io.products.foreign_light_hdf5 import NEW_STAR_COLUMNS, write_foreign_light
 from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.preparation.averaged import averaged_images, light_of_images
+from tessphot_lib.preparation.changes import (
+    Changes,
+    Images,
+    average_images,
+    find_changes,
+    is_quiet,
+    reference_image,
+    reference_images,
+)
 from tessphot_lib.prf.fit import fit_field
 from tessphot_lib.prf.stars import StarField, choose_prf_stars
 
 BRIGHT_LIMIT, FAINT_LIMIT = 7.5, 12.5  # [Tmag] of the stars that show how far light reaches
+TABLE = ("is_averaged", "background", "background_error", "background_level", "column_excess")
 
 log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Average:
+    """The average image, and what belongs to its backgrounds; arrays are empty for none."""
+
+    image: NDArray
+    count: NDArray
+    is_averaged: NDArray
+    offset: NDArray
+    straps: NDArray
+    static: NDArray
+    changes: Changes | None = None
 
 
 def run_average_image(
@@ -39,55 +66,59 @@ def run_average_image(
     output: Path,
     ccd_id: CcdId,
     *,
+    foreign_light: Path,
     settings: PrepareSettings,
 ) -> None:
-    """Average the good images of all blocks of a CCD, those that ``jitter`` flags left out.
+    """Average the good images of a CCD, and compare all images with their median.
 
-    Of ``settings`` the sections ``background`` and ``average`` are used.
+    Of ``settings`` sections ``background`` and ``average`` are used.
+
+    Parameters
+    ----------
+    blocks : list of Path
+        In time order.
+    catalog, jitter : Path
+    output : Path
+        ``average_image.fits``
+    foreign_light : Path
+        Written, too: ``foreign_light.hdf5``; without any where there are only cutouts.
 
     Raises
     ------
     InputDataError
         If none of the images is good.
     """
-    window = read_identity(blocks[0])["window"]
-    box_size = settings.background.box_size
-    grid = block_grid(blocks[0], window, box_size)
-    names = ("is_averaged", "background", "background_error", "column_excess")
-    images = read_all_images(blocks, names)
+    identities = [read_identity(block) for block in blocks]
+    window = identities[0]["window"]
+    grid = block_grid(blocks[0], window, settings.background.box_size)
+    table = read_all_images(blocks, TABLE)
     quality = read_jitter(jitter)["quality"]
-    if len(quality) != len(images["is_averaged"]):
+    if len(quality) != len(table["is_averaged"]):
         raise InputDataError(f"{jitter}: its images are not those of the blocks")
-    averaged = averaged_images(images["is_averaged"], quality)
-    if not averaged.any():
-        raise InputDataError(
-            f"{ccd_id}: all {averaged.size} images are flagged or brighter than "
-            "prepare.average.max_background, none is left for the average image"
-        )
-    removed = images["is_averaged"].astype(bool) & ~averaged
-    sums = _sums(blocks, removed, images["background"], grid, settings.average.max_background)
-    average, count = average_image(sums)
-    offset, straps = np.zeros(0), np.zeros(0)
-    if grid.is_continuous:
-        straps = _straps(images["column_excess"], images["background"], grid)
-        mean_background = images["background"][averaged].mean(axis=0, dtype=float)
-        average = average - grid.evaluate(mean_background, window) * straps
-        error = np.median(images["background_error"][averaged], axis=0)
-        offset = _sky_offset(average, grid, catalog, settings, error)
-        average = average + grid.evaluate(offset, window)
-        log.info("%s: backgrounds are lowered by %.2f e-/s/pixel", ccd_id, np.median(offset))
-    log.info("%s: averaged %d of %d images", ccd_id, averaged.sum(), averaged.size)
+    lengths = [int(one["n_images"]) for one in identities]
+    if isinstance(grid, Mesh):
+        made = _of_images(blocks, lengths, table, grid, catalog, jitter, settings, ccd_id)
+    else:
+        is_averaged = _some(averaged_images(table["is_averaged"], quality), ccd_id)
+        removed = table["is_averaged"].astype(bool) & ~is_averaged
+        models, limit = table["background"], settings.average.max_background
+        image, count = average_image(_sums(blocks, removed, models, grid, limit))
+        made = _Average(image, count, is_averaged, *[np.zeros(0)] * 3)
+    log.info("%s: averaged %d of %d images", ccd_id, made.is_averaged.sum(), made.is_averaged.size)
+    attributes = provenance(settings.as_mapping(), [*blocks, catalog, jitter])
+    _write_changes(foreign_light, made.changes, attributes)
     write_average_image(
         output,
-        average,
-        count,
+        made.image,
+        made.count,
         window,
         ccd_id,
         wcs=str(read_catalog_settings(catalog)["wcs"]),
-        n_images=int(averaged.sum()),
-        offset=offset,
-        straps=straps,
-        attributes=provenance(settings.as_mapping(), [*blocks, catalog, jitter]),
+        n_images=int(made.is_averaged.sum()),
+        offset=made.offset,
+        straps=made.straps,
+        static_light=made.static,
+        attributes=attributes,
     )
 
 
@@ -112,20 +143,115 @@ def _sums(
         first = last
 
 
-def _sky_offset(
-    average: NDArray, mesh: Mesh, catalog: Path, settings: PrepareSettings, error: NDArray
-) -> NDArray:
-    """What the light of stars adds to the backgrounds, as nodes of the mesh; zero if unknown."""
+def _some(is_averaged: NDArray, ccd_id: CcdId) -> NDArray:
+    """Return what it is given, if any is True."""
+    if not is_averaged.any():
+        raise InputDataError(
+            f"{ccd_id}: all {is_averaged.size} images are flagged or brighter than "
+            "prepare.average.max_background, none is left for the average image"
+        )
+    return is_averaged
+
+
+def _of_images(
+    blocks: list[Path],
+    lengths: list[int],
+    table: dict[str, NDArray],
+    mesh: Mesh,
+    catalog: Path,
+    jitter: Path,
+    settings: PrepareSettings,
+    ccd_id: CcdId,
+) -> _Average:
+    """Average full-frame images."""
+    level = table["background_level"]
+    quiet = is_quiet(level, settings.average.max_background)
+    found = read_jitter(jitter)
+    is_averaged = averaged_images(table["is_averaged"].astype(bool) & quiet, found["quality"])
+    is_averaged = _some(is_averaged, ccd_id)
+    straps = _straps(table["column_excess"], table["background"], mesh)
+    chosen = reference_images(is_averaged, level)
+    motion = against_mean(found["motion"], chosen)
+    strapped = replace(mesh, straps=straps if straps.any() else None)
+    images = Images(blocks, lengths, strapped, table["background"], motion)
+    reference = reference_image(images, chosen).astype(float)
+    error = np.median(table["background_error"][is_averaged], axis=0)
+    limit = settings.background.reflection_limit
+    first = find_changes(images, reference, reference, limit=limit, chosen=chosen)
+    better = reference_image(images, chosen, first)
+    reference = np.where(np.isfinite(better), better, reference)
+    # Extended light is in the way of the stars whose PRF is fitted: it is taken off as well as
+    # the generic PRF shows it.
+    generic = _starlight(reference, mesh, catalog, settings, fit=False)
+    static = static_light(reference, generic.light)
+    scene = _starlight(reference - static, mesh, catalog, settings)
+    sampler = SkySampler.from_mask(mesh, scene.mask)
+    offset = starlight_offset(reference - static, scene.light, sampler, error)
+    above = strapped.evaluate(offset, mesh.window)
+    static = static_light(reference + above, scene.light)
+    log.info(
+        "%s: backgrounds are lowered by %.2f e-/s/pixel; %.1f %% of the pixels have extended light",
+        ccd_id,
+        np.median(offset),
+        100 * np.mean(static != 0),
+    )
+    changes = find_changes(images, reference, reference + above - static, limit=limit)
+    image, count = average_images(images, is_averaged, changes)
+    # What was foreign in all of them changes little.
+    image, count = np.where(count > 0, image, reference), np.maximum(count, 1)
+    has_static = bool(static.any())
+    return _Average(
+        image=image + above - static,
+        count=count,
+        is_averaged=is_averaged,
+        offset=offset,
+        straps=straps,
+        static=static if has_static else np.zeros(0),
+        changes=changes,
+    )
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """Light of the catalog's stars [e-/s], and where they are masked."""
+
+    light: NDArray
+    mask: NDArray
+
+
+def _starlight(
+    image: NDArray, mesh: Mesh, catalog: Path, settings: PrepareSettings, *, fit: bool = True
+) -> _Scene:
+    """What the stars of the catalog give, by the PRF of the image or the generic one."""
     stars, _ = read_catalog(catalog, ("row", "column", "tmag"))
     row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
     scale = settings.background.mask_radius_scale
     window = mesh.window
-    field = StarField.of_image(average, window, row, column, tmag, mask_radius_scale=scale)
+    field = StarField.of_image(image, window, row, column, tmag, mask_radius_scale=scale)
     chosen = choose_prf_stars(field, bright_limit=BRIGHT_LIMIT, faint_limit=FAINT_LIMIT)
-    fitted = fit_field(field, chosen)
-    log.info("PRF for the light of stars between stars: %s", fitted.prf.source)
-    mask = star_mask(window, row, column, tmag, radius_scale=scale)
-    return starlight_offset(average, fitted.scene, SkySampler.from_mask(mesh, mask), error)
+    fitted = fit_field(field, chosen if fit else chosen[:0])
+    log.info(
+        "PRF for the light of stars between stars: %s, zero point %.3f, sky %.2f",
+        fitted.prf.source,
+        fitted.prf.zeropoint,
+        fitted.sky,
+    )
+    return _Scene(fitted.scene, star_mask(window, row, column, tmag, radius_scale=scale))
+
+
+def _write_changes(path: Path, changes: Changes | None, attributes: dict[str, str]) -> None:
+    """Write what changed; empty without."""
+    stars = np.array(changes.new_stars if changes else [], dtype=float).reshape(-1, 4).T
+    named = dict(zip(NEW_STAR_COLUMNS, stars, strict=True))
+    none = np.zeros(0)
+    write_foreign_light(
+        path,
+        changes.packed if changes else none,
+        changes.sky if changes else none,
+        changes.error if changes else none,
+        named,
+        attributes,
+    )
 
 
 def _straps(excess: NDArray, backgrounds: NDArray, mesh: Mesh) -> NDArray:

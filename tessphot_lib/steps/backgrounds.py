@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
@@ -21,7 +20,6 @@ from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.images.ffi import read_ffi
 from tessphot_lib.io.images.ffi_table import quality_by_name, start_by_name, unused_images
 from tessphot_lib.io.products.block_hdf5 import CubeBuffer, write_block
-from tessphot_lib.preparation.averaged import NOT_AVERAGED_PIXELS
 from tessphot_lib.preparation.exposure import (
     OWN_BAD_BITS,
     FieldOfStars,
@@ -48,8 +46,6 @@ class Block:
         With a slot for each image that may come.
     columns : dict
         A list for each column of the table of images.
-    flux_sum, flux_count : (n_rows, n_columns) arrays
-        Sum of the averaged images without their backgrounds [e-/s], and how many each pixel got.
     used : int
         Number of images.
     """
@@ -57,13 +53,7 @@ class Block:
     scene: FieldOfStars
     cubes: CubeBuffer
     columns: dict[str, list] = field(default_factory=dict)
-    flux_sum: NDArray = field(init=False)
-    flux_count: NDArray = field(init=False)
     used: int = 0
-
-    def __post_init__(self) -> None:
-        self.flux_sum = np.zeros(self.cubes.window.shape)
-        self.flux_count = np.zeros(self.cubes.window.shape, dtype=np.int32)
 
     def put(self, exposure: Exposure, name: str, known_quality: int) -> dict[str, Any]:
         """Measure the next image and keep it; returns its row of the table."""
@@ -77,23 +67,11 @@ class Block:
         if values["quality"] & int(CadenceFlag.NO_DATA):
             self.cubes.flux[self.used] = np.nan
         if not values["quality"] & OWN_BAD_BITS:
-            # A strap is no reflection.
-            flags = flag_pixels(exposure, sky.image + sky.column_excess, self.scene)
-            self.cubes.pixel_flags[self.used] = flags
-            if values["is_averaged"]:
-                self.add(exposure.flux - sky.image, flags)
+            self.cubes.pixel_flags[self.used] = flag_pixels(exposure, self.scene)
         for key, value in values.items():
             self.columns.setdefault(key, []).append(value)
         self.used += 1
         return values
-
-    def add(self, light: NDArray, flags: NDArray) -> None:
-        """Add the finite pixels of an image, foreign light excepted, to the sum and the count."""
-        finite = np.isfinite(light)
-        if flags.any():
-            finite &= (flags & NOT_AVERAGED_PIXELS) == 0
-        np.add(self.flux_sum, light, out=self.flux_sum, where=finite)
-        self.flux_count += finite
 
     def trim(self) -> None:
         """Drop the slots at the end that no image came to fill."""
@@ -161,8 +139,6 @@ def run_backgrounds(
         cubes,
         ccd_id,
         images={name: np.array(values) for name, values in block.columns.items()},
-        flux_sum=block.flux_sum,
-        flux_count=block.flux_count,
         motion_stars=scene.motion_stars,
         attributes=provenance(settings.as_mapping(), [ffi_table, catalog]),
         common_flags=np.where(scene.mask, int(PixelFlag.NOT_USED_FOR_BACKGROUND), 0),

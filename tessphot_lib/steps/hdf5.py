@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,29 @@ from tessphot_lib.core.constants import HOURS_PER_DAY, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import FlagSettings, PrepareSettings
 from tessphot_lib.core.sphere import unit_vector
-from tessphot_lib.io.products.average_fits import read_average_image, read_sky_offset, read_straps
+from tessphot_lib.io.products.average_fits import (
+    read_average_image,
+    read_sky_offset,
+    read_static_light,
+    read_straps,
+)
 from tessphot_lib.io.products.background_grid import block_grid
 from tessphot_lib.io.products.block_hdf5 import (
     IMAGE_COLUMNS,
     read_all_images,
     read_identity,
 )
+from tessphot_lib.io.products.foreign_light_hdf5 import read_foreign_light
 from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_settings
-from tessphot_lib.preparation.averaged import averaged_images
 from tessphot_lib.preparation.noise import measure_noise
-from tessphot_lib.preparation.pixel_flags import KnownLight, pixel_flags
+from tessphot_lib.preparation.pixel_flags import pixel_flags
 from tessphot_lib.quality.straylight import brightest_level, has_straylight
 from tessphot_lib.times.spacecraft import error_along
 
@@ -47,6 +54,7 @@ def run_hdf5(
     ccd_id: CcdId,
     *,
     average_image: Path,
+    foreign_light: Path,
     jitter: Path,
     catalog: Path,
     spacecraft: Path,
@@ -59,6 +67,8 @@ def run_hdf5(
     ----------
     blocks : list of Path
         In time order, in the folder of ``output`` or below it.
+    average_image, foreign_light : Path
+        What the step `average_image` made.
     spacecraft : Path
         Where TESS was.
     settings : PrepareSettings
@@ -73,19 +83,14 @@ def run_hdf5(
     # The background of target pixel files is not smoothed: SPOC has already taken it off.
     hours = 0.0 if ccd_id.has_stamps else settings.smoothing.hours
     images, motion = _images_and_motion(blocks, jitter)
-    straps = read_straps(average_image)
-    grid = block_grid(blocks[0], window, background.box_size, straps if straps.any() else None)
+    grid = block_grid(blocks[0], window, background.box_size)
+    if isinstance(grid, Mesh):
+        grid = _with_details(grid, average_image)
+        _add_changes(images, foreign_light)
     _finish_backgrounds(images, motion, settings, hours, read_sky_offset(average_image), grid)
     path = read_spacecraft(spacecraft)
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
-    known = KnownLight(
-        grid,
-        images["background"],
-        average,
-        _against_average(images["motion"], images["is_averaged"]),
-        background.reflection_limit,
-    )
     header = json.loads(str(read_catalog_settings(catalog)["image_header"] or "{}"))
     noise, factor = measure_noise(
         blocks,
@@ -101,7 +106,7 @@ def run_hdf5(
     error = images["background_error"]
     error *= factor.reshape(-1, *[1] * (error.ndim - 1)).astype(error.dtype)
     flagged = int((images["quality"] != 0).sum())
-    n_images = len(images["time"])
+    n_images, lengths = len(images["time"]), [one.n_images for one in identities]
     log.info("%s: %d images in %d blocks, %d flagged", ccd_id, n_images, len(blocks), flagged)
     write_pixels(
         output,
@@ -114,9 +119,11 @@ def run_hdf5(
         average_image=average,
         average_count=count,
         grid=grid,
-        pixel_flags=pixel_flags(blocks, [one.n_images for one in identities], known),
+        pixel_flags=pixel_flags(blocks, lengths, grid, foreign_light),
         attributes={
-            **provenance(settings.as_mapping(), [average_image, jitter, catalog, spacecraft]),
+            **provenance(
+                settings.as_mapping(), [average_image, foreign_light, jitter, catalog, spacecraft]
+            ),
             **_constants(images, settings),
             "noise": noise.to_json(),
             **_about_sky_and_times(read_catalog_settings(catalog), path, ccd_id),
@@ -134,6 +141,26 @@ def _read_noise(header: Mapping[str, Any]) -> list[float] | None:
     return found if all(low < one < high for one in found) else None
 
 
+def _with_details(mesh: Mesh, average_image: Path) -> Mesh:
+    """Give a mesh its straps and static light, where there are any."""
+    straps, static = read_straps(average_image), read_static_light(average_image)
+    return replace(
+        mesh,
+        straps=straps if straps.any() else None,
+        static_light=static if static.any() else None,
+    )
+
+
+def _add_changes(images: dict[str, np.ndarray], foreign_light: Path) -> None:
+    """Add to the backgrounds what their images have besides stars; take the errors from there."""
+    found = read_foreign_light(foreign_light)
+    if len(found.sky) != len(images["time"]):
+        raise InputDataError(f"{foreign_light}: its images are not those of the blocks")
+    known = np.isfinite(found.error).all(axis=(1, 2))
+    images["background"][known] += found.sky[known]
+    images["background_error"][known] = found.error[known]
+
+
 def _images_and_motion(
     blocks: list[Path], jitter: Path
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -143,7 +170,6 @@ def _images_and_motion(
     if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
         raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
     images["motion"], images["motion_error"] = motion["motion"], motion["error"]
-    images["is_averaged"] = averaged_images(images["is_averaged"], motion["quality"])
     return images, motion
 
 
@@ -191,12 +217,6 @@ def _finish_backgrounds(
         _smooth(images, hours, settings.bad_quality, grid)
 
 
-def _against_average(motion: np.ndarray, is_averaged: np.ndarray) -> np.ndarray:
-    """Motion of the images against the average image, (n_images, 6)."""
-    used = motion[is_averaged.astype(bool) & np.isfinite(motion).all(axis=1)]
-    return motion - used.mean(axis=0) if len(used) else motion
-
-
 def _about_sky_and_times(
     sky: Mapping[str, Any], path: SpacecraftPath, ccd_id: CcdId
 ) -> dict[str, Any]:
@@ -217,7 +237,7 @@ def _about_sky_and_times(
 
 def _read_all(blocks: list[Path]) -> dict[str, np.ndarray]:
     """Image tables of all blocks, one after the other; checks that time increases."""
-    images = read_all_images(blocks, (*FROM_BLOCKS, "name", "is_averaged"))
+    images = read_all_images(blocks, (*FROM_BLOCKS, "name"))
     backwards = np.flatnonzero(np.diff(images["time"]) <= 0)
     if backwards.size:
         first, second = images["name"][backwards[0] : backwards[0] + 2]

@@ -56,7 +56,8 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD, of_i
     stars = home / "catalog.sqlite"
     average, jitter, path = (home / name for name in ("a.fits", "jitter.ecsv", "spacecraft.ecsv"))
     run_jitter(blocks, jitter, ccd_id, settings=PREPARE)
-    run_average_image(blocks, stars, jitter, average, ccd_id, settings=PREPARE)
+    foreign = {"foreign_light": home / "foreign_light.hdf5"}
+    run_average_image(blocks, stars, jitter, average, ccd_id, **foreign, settings=PREPARE)
     run_spacecraft([home / "ffis.ecsv"], path, ccd_id.sector, ephemeris=None)
     pixels = home / "pixels.hdf5"
     run_hdf5(
@@ -64,6 +65,7 @@ def finish(home, blocks, cutouts=None, faint_limit=FAINT_LIMIT, ccd_id=CCD, of_i
         ccd_id,
         average_image=average,
         jitter=jitter,
+        **foreign,
         catalog=stars,
         spacecraft=path,
         output=pixels,

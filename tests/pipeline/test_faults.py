@@ -40,6 +40,7 @@ def average(ccd):
         ccd / "jitter.ecsv",
         ccd / "new",
         CCD_ID,
+        foreign_light=ccd / "new_too",
         settings=PrepareSettings(),
     )
 
@@ -53,6 +54,7 @@ def hdf5(ccd):
         blocks(ccd),
         CCD_ID,
         average_image=ccd / "average_image.fits",
+        foreign_light=ccd / "foreign_light.hdf5",
         jitter=ccd / "jitter.ecsv",
         catalog=ccd / "catalog.sqlite",
         spacecraft=ccd.parent / "spacecraft_sector14.ecsv",
@@ -115,7 +117,7 @@ def test_block_that_is_not_whole_is_named(ccd, step, damage):
 
 @pytest.mark.parametrize(
     ("step", "dataset"),
-    [(average, "flux_sum"), (hdf5, "pixel_flags"), (photometry, "flux")],
+    [(average, "flux"), (hdf5, "pixel_flags"), (photometry, "flux")],
 )
 def test_damaged_chunk_names_its_block(ccd, step, dataset):
     block = blocks(ccd)[1]

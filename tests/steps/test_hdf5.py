@@ -5,7 +5,7 @@ import pytest
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
-from tessphot_lib.steps.hdf5 import _against_average, _smooth, cadence_seconds
+from tessphot_lib.steps.hdf5 import _smooth, cadence_seconds
 
 MESH = Mesh.over(Window(0, 192, 0, 128), 64)
 
@@ -38,17 +38,6 @@ def test_bad_images_keep_their_own_background_and_error():
     np.testing.assert_allclose(table["background"][5], before[5], rtol=1e-6)
     np.testing.assert_allclose(table["background_error"][5], 0.3, rtol=1e-6)
     np.testing.assert_allclose(table["background"][6], before[[4, 6, 7, 8]].mean(axis=0), atol=1e-4)
-
-
-def test_motion_against_the_average_image_is_that_of_its_images():
-    motion = np.arange(24.0).reshape(4, 6) ** 2
-    motion[2] = np.nan
-    found = _against_average(motion, np.array([1, 1, 1, 0]))
-    np.testing.assert_allclose(
-        found[[0, 1]], [-0.5 * (motion[1] - motion[0])] * 1 + [0.5 * (motion[1] - motion[0])]
-    )
-    np.testing.assert_allclose(found[3], motion[3] - 0.5 * (motion[0] + motion[1]))
-    np.testing.assert_array_equal(_against_average(motion, np.zeros(4)), motion)
 
 
 @pytest.mark.parametrize(

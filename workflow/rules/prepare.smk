@@ -66,7 +66,8 @@ rule average_image:
         catalog="results/{ccd_id}/catalog.sqlite",
         jitter="results/{ccd_id}/jitter.ecsv",
     output:
-        "results/{ccd_id}/average_image.fits",
+        average_image="results/{ccd_id}/average_image.fits",
+        foreign_light="results/{ccd_id}/foreign_light.hdf5",
     log:
         "logs/{ccd_id}/average_image.log",
     benchmark:
@@ -75,12 +76,12 @@ rule average_image:
         "../../environment.yaml"
     resources:
         mem_mb=memory(1000, bytes_per_pixel=200),
-        runtime=growing(30),
+        runtime=growing(60),
     params:
         settings=plan.settings("prepare", "background", "average"),
         code=code_of("average_image"),
     message:
-        "{wildcards.ccd_id}: average image"
+        "{wildcards.ccd_id}: average image, and what changed against it"
     script:
         "../scripts/average_image.py"
 
@@ -137,6 +138,7 @@ rule hdf5:
     input:
         blocks=of_ccd(plan.block_files),
         average_image="results/{ccd_id}/average_image.fits",
+        foreign_light="results/{ccd_id}/foreign_light.hdf5",
         jitter="results/{ccd_id}/jitter.ecsv",
         catalog="results/{ccd_id}/catalog.sqlite",
         # ancient(): a new image of one CCD does not repeat all other CCDs;

@@ -10,7 +10,8 @@ run_average_image(
     [Path(block) for block in snakemake.input.blocks],
     Path(snakemake.input.catalog),
     Path(snakemake.input.jitter),
-    Path(snakemake.output[0]),
+    Path(snakemake.output.average_image),
     CcdId.from_string(snakemake.wildcards.ccd_id),
+    foreign_light=Path(snakemake.output.foreign_light),
     settings=PrepareSettings.from_params(snakemake.params.settings),
 )

@@ -10,6 +10,7 @@ run_hdf5(
     [Path(block) for block in snakemake.input.blocks],
     CcdId.from_string(snakemake.wildcards.ccd_id),
     average_image=Path(snakemake.input.average_image),
+    foreign_light=Path(snakemake.input.foreign_light),
     jitter=Path(snakemake.input.jitter),
     catalog=Path(snakemake.input.catalog),
     spacecraft=Path(snakemake.input.spacecraft),

@@ -24,13 +24,15 @@ def write_average_image(
     n_images: int,
     offset: NDArray,
     straps: NDArray,
+    static_light: NDArray,
     attributes: dict[str, str],
 ) -> None:
     """Write the image.
 
     ``wcs`` is the text of the reference image's WCS in full-image pixels,
     ``offset`` what has to be subtracted from all backgrounds (its nodes; of
-    any shape, empty for none), ``straps`` the response of the columns (empty: all alike).
+    any shape, empty for none), ``straps`` the response of the columns (empty: all alike),
+    ``static_light`` what has to be added to all backgrounds in each pixel (empty: nothing).
     """
     primary = fits.PrimaryHDU()
     for key, value, comment in (
@@ -54,7 +56,14 @@ def write_average_image(
     counts = fits.ImageHDU(count.astype(np.int32), header=header, name="COUNT")
     del counts.header["BUNIT"]
     with complete_file(path) as partial:
-        more = fits.ImageHDU(offset, name="SKYOFFSET"), fits.ImageHDU(straps, name="STRAPS")
+        more = [
+            fits.ImageHDU(values, name=name)
+            for name, values in (
+                ("SKYOFFSET", offset),
+                ("STRAPS", straps),
+                ("STATICLIGHT", static_light.astype(np.float32)),
+            )
+        ]
         hdus = fits.HDUList([primary, image, counts, *more])
         hdus.writeto(partial, checksum=True, overwrite=True)
 
@@ -81,6 +90,11 @@ def read_sky_offset(path: Path) -> NDArray:
 def read_straps(path: Path) -> NDArray:
     """Read the response of the columns to the background, empty where all are alike."""
     return _read_array(path, "STRAPS")
+
+
+def read_static_light(path: Path) -> NDArray:
+    """Read what has to be added to all backgrounds in each pixel, empty for nothing."""
+    return _read_array(path, "STATICLIGHT")
 
 
 def _read_array(path: Path, name: str) -> NDArray:

@@ -204,10 +204,10 @@ def write_block(
     ccd_id: CcdId,
     *,
     images: dict[str, NDArray],
-    flux_sum: NDArray,
-    flux_count: NDArray,
     motion_stars: dict[str, NDArray],
     attributes: dict[str, str],
+    flux_sum: NDArray | None = None,
+    flux_count: NDArray | None = None,
     patches: dict[str, NDArray] | None = None,
     common_flags: NDArray | None = None,
 ) -> None:
@@ -221,11 +221,12 @@ def write_block(
     images : dict
         An array for each of `IMAGE_COLUMNS`, all with ``cubes.n_images``
         entries. May be completed while the pieces of the cubes are made.
-    flux_sum, flux_count : (n_rows, n_columns) arrays
     motion_stars : dict
         ``tic_id``, ``row``, ``column`` of the stars that ``star_row`` is of.
     attributes : dict
         Provenance: written as attributes of the file.
+    flux_sum, flux_count : (n_rows, n_columns) arrays, optional
+        Of cutouts, for the average image.
     patches : dict, optional
         ``windows`` and ``index`` of the patches that the backgrounds are of,
         where the CCD is known in patches only.
@@ -238,12 +239,12 @@ def write_block(
         unmatched = set(IMAGE_COLUMNS) ^ set(images)
         if unmatched:
             raise ValueError(f"images must have exactly IMAGE_COLUMNS: {sorted(unmatched)}")
-        file.create_dataset("flux_sum", data=flux_sum, chunks=_map_chunks(flux_sum), **packed())
+        if flux_sum is not None and flux_count is not None:
+            for name, values in (("flux_sum", flux_sum), ("flux_count", flux_count.astype("i4"))):
+                file.create_dataset(name, data=values, chunks=_map_chunks(values), **packed())
         common = np.zeros(cubes.window.shape) if common_flags is None else common_flags
         common = common.astype(np.uint8)
         file.create_dataset("common_flags", data=common, chunks=_map_chunks(common), **packed())
-        count = flux_count.astype(np.int32)
-        file.create_dataset("flux_count", data=count, chunks=_map_chunks(count), **packed())
         for name in IMAGE_COLUMNS:
             values = np.asarray(images[name])
             if name in SINGLE_PRECISION:

@@ -8,6 +8,7 @@ known, are here. Datasets are described in ``docs/pixels_hdf5.md``.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -16,7 +17,7 @@ import hdf5plugin  # noqa: F401  (registers the filters that the blocks are comp
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.affine import against_mean, displacement, displacement_in
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE
@@ -342,9 +343,17 @@ class PixelCube:
     def background_in(self, region: Window, cadences: slice = slice(None)) -> NDArray:
         """Background in a region, (n_cadences, n_rows, n_columns) float64 [e-/s per pixel].
 
-        NaN in images without one, and off the patches of cutouts.
+        NaN in images without one, and off the patches of cutouts. Static light moves with the
+        stars.
         """
-        return self.grid.evaluate(self.background[cadences], region)
+        level = self.grid.evaluate(self.background[cadences], region)
+        slopes = self._static_slopes()
+        if slopes is not None:
+            pixels = region.slices_in(self.window)
+            for index, motion in enumerate(self._against_average[cadences]):
+                for moved, slope in zip(displacement_in(motion, region), slopes, strict=True):
+                    level[index] -= moved * slope[pixels]
+        return level
 
     def background_at(
         self, row: float | NDArray, column: float | NDArray
@@ -365,7 +374,30 @@ class PixelCube:
         at = np.atleast_1d(row).astype(float), np.atleast_1d(column).astype(float)
         shape = (self.n_cadences, *np.shape(row))
         level = self.grid.evaluate_at(self.background, *at)
+        slopes = self._static_slopes()
+        if slopes is not None:
+            pixel = [
+                np.clip(np.round(position - first).astype(int), 0, size - 1)
+                for position, first, size in zip(
+                    at, (self.window.row0, self.window.column0), self.window.shape, strict=True
+                )
+            ]
+            moved = displacement(self._against_average, *at)
+            for distance, slope in zip(moved, slopes, strict=True):
+                level -= distance * slope[pixel[0], pixel[1]]
         return level.reshape(shape), self.grid.error_at(self.background_error, *at).reshape(shape)
+
+    @cached_property
+    def _against_average(self) -> NDArray:
+        """Motion of the images against the average image, (n_cadences, 6); 0 where unknown."""
+        return np.nan_to_num(against_mean(self.motion, self.is_good()))
+
+    def _static_slopes(self) -> list[NDArray] | None:
+        """Slopes of the static light along rows and columns; None without any."""
+        static = getattr(self.grid, "static_light", None)
+        if static is None or min(static.shape) < 2:
+            return None
+        return list(np.gradient(static))
 
     def motion_at(self, row: float | NDArray, column: float | NDArray) -> tuple[NDArray, NDArray]:
         """Motion of the images at positions, against the reference image.

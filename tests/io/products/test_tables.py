@@ -15,6 +15,7 @@ from tessphot_lib.io.images.ffi_table import read_ffi_table, reference_image, wr
 from tessphot_lib.io.products.average_fits import (
     read_average_image,
     read_sky_offset,
+    read_static_light,
     read_straps,
     write_average_image,
 )
@@ -132,6 +133,7 @@ def test_average_image_is_read_back_and_points_to_its_sky(tmp_path):
         n_images=1280,
         offset=np.arange(6.0).reshape(2, 3),
         straps=np.linspace(-0.01, 0.03, 9),
+        static_light=count / 4,
         attributes={"software": "tessphot 1.2"},
     )
     found_average, found_count, window = read_average_image(path)
@@ -140,6 +142,7 @@ def test_average_image_is_read_back_and_points_to_its_sky(tmp_path):
     assert window == WINDOW
     np.testing.assert_array_equal(read_sky_offset(path), np.arange(6.0).reshape(2, 3))
     np.testing.assert_array_equal(read_straps(path), np.linspace(-0.01, 0.03, 9))
+    np.testing.assert_array_equal(read_static_light(path), count / 4)
     with fits.open(path, checksum=True) as hdus:
         assert hdus[0].header["NIMAGES"] == 1280
         assert hdus[0].header["SECTOR"], hdus[0].header["CAMERA"] == (14, 2)

@@ -1,0 +1,92 @@
+"""Extended light that never changes: nebulae, galaxies, unresolved cores of clusters.
+
+What is finer than the mesh of the background stands in the mean image, between the stars,
+and is part of the sky of each of them.
+"""
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from tessphot_lib.background.changes import pixel_noise
+from tessphot_lib.background.new_stars import find_new_stars, new_starlight
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+
+SCALES = (1.6, 4.0, 10.0)  # [pixels] sigma of the Gaussians over which the light is averaged
+HIDDEN = 0.03  # mean weight of the pixels below which a coarser average counts
+COARSE = 5.0  # [pixels] sigma of the average that shows whether there is extended light
+MODEL_FRACTION = 0.25  # of the starlight between stars, by which it may be wrong
+STAR_FRACTION = 0.3  # of a pixel's starlight may be wrong: so stars do not become sky
+SURE_LIGHT = 1.0  # [e-/s] of starlight that may be wrong without harm
+CELL = 4  # [pixels] in which unknown stars show how well the averages are known
+SEED, GROWN = 7.0, 3.0  # [sigma] of extended light, and as far as it goes
+LEAST = 1.0  # [e-/s per pixel] less does not count
+TAPER = 4.0  # [pixels] over which it ends
+
+
+def static_light(image: NDArray, starlight: NDArray) -> NDArray:
+    """Find the extended light of a mean image.
+
+    Parameters
+    ----------
+    image : (n_rows, n_columns) array
+        Mean image without its smooth sky [e-/s]; NaN pixels do not count.
+    starlight : (n_rows, n_columns) array
+        Light of known stars in it [e-/s].
+
+    Returns
+    -------
+    (n_rows, n_columns) float64 array
+        Zero away from extended light [e-/s].
+    """
+    rest = image - starlight
+    known = np.isfinite(rest)
+    if not known.any():
+        return np.zeros(image.shape)
+    # Stars that the catalog lacks are no extended light.
+    sigma = pixel_noise(rest, known & (starlight < SURE_LIGHT))
+    unknown = find_new_stars(rest, starlight, sigma if sigma > 0 else 1.0)
+    starlight = starlight + new_starlight(rest, unknown)
+    rest = image - starlight
+    stars = np.abs(np.where(known, starlight, 0.0))
+    weight = np.where(known, 1 / (1 + (STAR_FRACTION * stars / SURE_LIGHT) ** 2), 0.0)
+    light = np.where(known, rest, 0.0) * weight
+    # Where stars hide what is near, what is farther away counts, and at last nothing.
+    found = np.zeros(image.shape)
+    for sigma in SCALES[::-1]:
+        mean, share = _average(light, weight, sigma)
+        share /= share + HIDDEN
+        found = share * mean + (1 - share) * found
+    coarse, total = _average(light, weight, COARSE)
+    error = _error_of_coarse(rest, coarse, weight) / np.sqrt(np.maximum(total, 1e-9))
+    doubt = MODEL_FRACTION * _average(stars * weight, weight, COARSE)[0]
+    significance = np.maximum(np.abs(coarse) - doubt, 0.0) / error
+    seen = np.abs(coarse) > LEAST + doubt
+    extended = scipy.ndimage.binary_propagation(
+        (significance > SEED) & seen, np.ones((3, 3), dtype=bool), mask=significance > GROWN
+    )
+    if not extended.any():
+        return np.zeros(image.shape)
+    return found * scipy.ndimage.gaussian_filter(extended.astype(float), TAPER)
+
+
+def _average(light: NDArray, weight: NDArray, sigma: float) -> tuple[NDArray, NDArray]:
+    """Weighted average around each pixel, and the mean weight of a pixel."""
+    total = scipy.ndimage.gaussian_filter(weight, sigma)
+    return scipy.ndimage.gaussian_filter(light, sigma) / np.maximum(total, 1e-9), total
+
+
+def _error_of_coarse(rest: NDArray, coarse: NDArray, weight: NDArray) -> float:
+    """Scatter of the coarse average that unknown stars and noise make: from small cells."""
+    n_rows, n_columns = (size // CELL * CELL for size in rest.shape)
+    shape = n_rows // CELL, CELL, n_columns // CELL, CELL
+    cut = slice(0, n_rows), slice(0, n_columns)
+    total = weight[cut].reshape(shape).sum(axis=(1, 3))
+    off = np.where(weight > 0, rest - coarse, 0.0) * weight
+    mean = off[cut].reshape(shape).sum(axis=(1, 3)) / np.maximum(total, 1e-9)
+    usable = total > 0.5 * CELL**2 * 0.5
+    if not usable.any():
+        return np.inf
+    scatter = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(mean[usable] - np.median(mean[usable])))
+    n_cells = 4 * np.pi * COARSE**2 / CELL**2
+    return max(float(scatter) / np.sqrt(n_cells), 1e-6)

@@ -1,0 +1,333 @@
+"""What changed in the images of a CCD against their median: sky, stars, foreign light.
+
+The images are read in bands of rows, some at a time, so that memory stays small.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.background.changes import (
+    DARK,
+    BinnedResidual,
+    Segments,
+    bin_residual,
+    judge,
+    pixel_noise,
+)
+from tessphot_lib.background.new_stars import find_new_stars, new_starlight
+from tessphot_lib.core.affine import displacement_in
+from tessphot_lib.core.bins import BIN_SIDE, Bins
+from tessphot_lib.core.flags import PixelFlag
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.io.products.block_hdf5 import read_flags, read_flux
+
+BAND_ROWS = 128  # of a block at once, from multiples of it: a multiple of `BIN_SIDE`
+MARGIN = 24  # [pixels] around a band that stars reach over
+MAX_REFERENCE = 64  # images at most, spread evenly, that the reference is the median of
+QUIET = 0.7  # of the images with the least sky are quiet enough
+QUIET_QUANTILE, BRIGHT_FIELD = 0.2, 1.5  # see `is_quiet`
+NOISE_LIMIT = 2.0  # [sigma of a pixel of sky] less light does not harm a star
+NOT_AVERAGED = np.uint8(PixelFlag.MANUAL_EXCLUDE)
+
+assert BAND_ROWS % BIN_SIDE == 0
+
+
+class NewStar(NamedTuple):
+    """A star of an image that the reference lacks: number of the image, position, flux [e-/s]."""
+
+    image: int
+    row: float
+    column: float
+    flux: float
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a CCD as far as they are known before they are compared.
+
+    Attributes
+    ----------
+    blocks : list of Path
+    lengths : list of int
+        Number of images of each.
+    mesh : Mesh
+    backgrounds : (n_images, n_cell_rows, n_cell_columns) array
+        Rough ones; NaN: no image.
+    motion : (n_images, 6) array
+        Against their mean; NaN counts as none.
+    """
+
+    blocks: list[Path]
+    lengths: list[int]
+    mesh: Mesh
+    backgrounds: NDArray
+    motion: NDArray
+
+    @property
+    def window(self) -> Window:
+        """That of all images."""
+        return self.mesh.window
+
+    def in_blocks(self) -> Iterator[tuple[Path, slice]]:
+        """Each block with the numbers of its images."""
+        first = 0
+        for block, length in zip(self.blocks, self.lengths, strict=True):
+            yield block, slice(first, first + length)
+            first += length
+
+    def light(self, block: Path, cadences: slice, region: Window) -> NDArray:
+        """Images of a block without their sky, (n, n_rows, n_columns) float32."""
+        flux = read_flux(block, region.slices_in(self.window))
+        for index, image in enumerate(range(cadences.start, cadences.stop)):
+            flux[index] -= self.mesh.evaluate(self.backgrounds[image][None], region)[0]
+        return flux
+
+
+@dataclass
+class Changes:
+    """What `find_changes` found.
+
+    Attributes
+    ----------
+    bins : Bins
+    sky, error : (n_images, n_cell_rows, n_cell_columns) arrays
+        To be added to the backgrounds; their errors. NaN: the image was not compared.
+    packed : (n_images, n_bin_rows, n_bytes) uint8 array
+        Bins with foreign light, eight in a byte: see `foreign`.
+    new_stars : list of NewStar
+    """
+
+    bins: Bins
+    sky: NDArray
+    error: NDArray
+    packed: NDArray
+    new_stars: list[NewStar] = field(default_factory=list)
+
+    def foreign(self, image: int, rows: slice = slice(None)) -> NDArray:
+        """Bins with foreign light in an image, (n_bin_rows, n_bin_columns) bool."""
+        return unpacked(self.packed[image, rows], self.bins)
+
+
+def is_quiet(level: NDArray, max_background: float) -> NDArray:
+    """Tell which images have little enough sky for the average image, (n_images,) bool.
+
+    That is ``max_background`` [e-/s per pixel], or `BRIGHT_FIELD` times what the quieter
+    images have: light of a bright nebula is in all of them.
+    """
+    known = level[np.isfinite(level)]
+    usual = float(np.quantile(known, QUIET_QUANTILE)) if known.size else 0.0
+    return np.asarray(np.nan_to_num(level, nan=np.inf) < max(max_background, BRIGHT_FIELD * usual))
+
+
+def reference_images(is_averaged: NDArray, level: NDArray) -> NDArray:
+    """Choose the quiet images that the reference is made of, (n,) int; in order of time."""
+    candidates = np.flatnonzero(is_averaged)
+    if candidates.size:
+        quiet = level[candidates] <= np.quantile(level[candidates], QUIET)
+        candidates = candidates[quiet]
+    if candidates.size > MAX_REFERENCE:
+        some = np.linspace(0, candidates.size - 1, MAX_REFERENCE).astype(int)
+        candidates = candidates[some]
+    return candidates
+
+
+def reference_image(images: Images, chosen: NDArray, changes: "Changes | None" = None) -> NDArray:
+    """Take the median of some images without their sky, (n_rows, n_columns) float32 [e-/s].
+
+    With ``changes``, of what an earlier reference showed: foreign light does not count where
+    there is another image, and the sky is better known.
+    """
+    result = np.full(images.window.shape, np.nan, dtype=np.float32)
+    for band in bands(images.window):
+        stack = []
+        for block, cadences in images.in_blocks():
+            here = chosen[(chosen >= cadences.start) & (chosen < cadences.stop)] - cadences.start
+            if not here.size:
+                continue
+            pixels = band.slices_in(images.window)
+            light = read_flux(block, pixels)[here]
+            light[(read_flags(block, pixels)[here] & NOT_AVERAGED) != 0] = np.nan
+            sky = images.backgrounds[here + cadences.start]
+            if changes is not None:
+                sky = sky + changes.sky[here + cadences.start]
+                rows = changes.bins.rows_in(band)
+                for image, number in zip(light, here + cadences.start, strict=True):
+                    image[Bins.over(band).spread(changes.foreign(number, rows))] = np.nan
+            stack.append(light - images.mesh.evaluate(sky, band).astype(np.float32))
+        result[band.slices_in(images.window)] = _median(np.concatenate(stack))
+    return result
+
+
+def find_changes(
+    images: Images,
+    reference: NDArray,
+    starlight: NDArray,
+    *,
+    limit: float,
+    chosen: NDArray | None = None,
+) -> Changes:
+    """Compare images with the reference.
+
+    Parameters
+    ----------
+    images : Images
+    reference : (n_rows, n_columns) array
+        From `reference_image`.
+    starlight : (n_rows, n_columns) array
+        What of it is starlight [e-/s].
+    limit : float
+        ``prepare.background.reflection_limit`` [e-/s per pixel].
+    chosen : (n,) int array, optional
+        Images that are compared; all by default.
+    """
+    wanted = np.isfinite(images.backgrounds).all(axis=(1, 2))
+    if chosen is not None:
+        wanted &= np.isin(np.arange(len(wanted)), chosen)
+    bins = Bins.over(images.window)
+    n_images = len(images.backgrounds)
+    shape = images.backgrounds.shape
+    changes = Changes(
+        bins,
+        np.zeros(shape),
+        np.full(shape, np.nan),
+        np.zeros((n_images, bins.shape[0], -(-bins.shape[1] // 8)), dtype=np.uint8),
+    )
+    for block, cadences in images.in_blocks():
+        if not wanted[cadences].any():
+            continue
+        n_here = cadences.stop - cadences.start
+        binned = np.full((3, n_here, *bins.shape), np.nan, dtype=np.float32)
+        for band in bands(images.window):
+            wide = band.widened(MARGIN, images.window)
+            scene = _BandScene.of(reference, starlight, images.window, wide)
+            light = images.light(block, cadences, wide)
+            for index in range(n_here):
+                number = cadences.start + index
+                if not wanted[number]:
+                    continue
+                found, stars = scene.compare(light[index], images.motion[number])
+                rows = bins.rows_in(band)
+                inside = Bins.over(wide).rows_in(band)
+                for part, values in zip(binned, found, strict=True):
+                    part[index, rows] = values[inside]
+                at = stars.row + wide.row0
+                mine = (at >= band.row0 - 0.5) & (at < band.row1 - 0.5)
+                changes.new_stars += [
+                    NewStar(number, float(row), float(column + wide.column0), float(flux))
+                    for row, column, flux in zip(
+                        at[mine], stars.column[mine], stars.flux[mine], strict=True
+                    )
+                ]
+        for index in range(n_here):
+            number = cadences.start + index
+            if not wanted[number]:
+                continue
+            residual = BinnedResidual(*binned[:, index].astype(float))
+            noise = np.nanmedian(residual.error[np.isfinite(residual.error)]) * BIN_SIDE
+            harmful = max(limit, NOISE_LIMIT * float(noise))
+            judged = judge(residual, bins, images.mesh, images.backgrounds[number], limit=harmful)
+            changes.sky[number], changes.error[number] = judged.sky, judged.error
+            changes.packed[number] = np.packbits(judged.foreign, axis=-1)
+    return changes
+
+
+def average_images(
+    images: Images, is_averaged: NDArray, changes: Changes
+) -> tuple[NDArray, NDArray]:
+    """Average images without their sky; pixels with foreign light do not count.
+
+    Returns
+    -------
+    average : (n_rows, n_columns) float64 array
+        NaN where a pixel has no image [e-/s].
+    count : (n_rows, n_columns) int32 array
+    """
+    window = images.window
+    total, count = np.zeros(window.shape), np.zeros(window.shape, dtype=np.int32)
+    for band in bands(window):
+        pixels = band.slices_in(window)
+        rows = changes.bins.rows_in(band)
+        bins = Bins.over(band)
+        for block, cadences in images.in_blocks():
+            used = np.flatnonzero(is_averaged[cadences])
+            if not used.size:
+                continue
+            flux, flags = read_flux(block, pixels), read_flags(block, pixels)
+            for index in used:
+                number = cadences.start + index
+                sky = images.backgrounds[number] + changes.sky[number]
+                light = flux[index] - images.mesh.evaluate(sky[None], band)[0]
+                good = np.isfinite(light) & ((flags[index] & NOT_AVERAGED) == 0)
+                good &= ~bins.spread(changes.foreign(number, rows))
+                np.add(total[pixels], light, out=total[pixels], where=good)
+                count[pixels] += good
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0), count
+
+
+def unpacked(packed: NDArray, bins: Bins) -> NDArray:
+    """Bins (..., n_bin_rows, n_bin_columns) bool from eight in a byte."""
+    return np.unpackbits(packed, axis=-1, count=bins.shape[1]).astype(bool)
+
+
+def bands(window: Window) -> Iterator[Window]:
+    """Bands of rows, as wide as the window, with borders at multiples of `BAND_ROWS`."""
+    first = window.row0
+    while first < window.row1:
+        last = min((first // BAND_ROWS + 1) * BAND_ROWS, window.row1)
+        yield Window(first, last, window.column0, window.column1)
+        first = last
+
+
+@dataclass(frozen=True)
+class _BandScene:
+    """What an image should show in a band."""
+
+    region: Window
+    bins: Bins
+    reference: NDArray
+    starlight: NDArray
+    slopes: tuple[NDArray, NDArray]
+    segments: Segments
+
+    @classmethod
+    def of(
+        cls, reference: NDArray, starlight: NDArray, window: Window, region: Window
+    ) -> "_BandScene":
+        cut = region.slices_in(window)
+        image, stars = reference[cut].astype(float), starlight[cut]
+        flat = np.zeros(image.shape)
+        slopes = [
+            np.gradient(image, axis=axis) if image.shape[axis] > 1 else flat for axis in (0, 1)
+        ]
+        return cls(
+            region, Bins.over(region), image, stars, (slopes[0], slopes[1]), Segments.of(stars)
+        )
+
+    def compare(self, light: NDArray, motion: NDArray):
+        """Bin what is left of an image, (mean, error, doubt); and its new stars."""
+        d_row, d_column = displacement_in(np.nan_to_num(motion), self.region)
+        # To first order, the reference moved.
+        residual = (
+            light - self.reference + d_row * self.slopes[0] + d_column * self.slopes[1]
+        ).astype(np.float32)
+        sigma = pixel_noise(residual, np.nan_to_num(self.starlight, nan=np.inf) < DARK)
+        stars = find_new_stars(residual, self.starlight, sigma if sigma > 0 else 1.0)
+        extra = new_starlight(residual, stars) if stars.row.size else None
+        binned = bin_residual(residual, self.starlight, self.segments, extra, self.bins)
+        return (binned.mean, binned.error, binned.doubt), stars
+
+
+def _median(stack: NDArray) -> NDArray:
+    """Median of images (n, ...), NaN pixels left out; NaN where there are none."""
+    stack.sort(axis=0)  # NaN last
+    count = np.isfinite(stack).sum(axis=0)
+    low, high = np.maximum(count - 1, 0) // 2, count // 2
+    high = np.minimum(high, len(stack) - 1)
+    picked = [np.take_along_axis(stack, index[None], axis=0)[0] for index in (low, high)]
+    return np.where(count > 0, 0.5 * (picked[0] + picked[1]), np.nan)

@@ -1,0 +1,156 @@
+"""What changed in an image: sky, stars, foreign light; each known, and the others in the way."""
+
+import numpy as np
+import pytest
+
+from tessphot_lib.background.changes import Segments, bin_residual, judge, star_changes
+from tessphot_lib.background.new_stars import find_new_stars, new_starlight
+from tessphot_lib.core.bins import Bins
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.mesh import Mesh
+
+WINDOW = Window(103, 391, 1002, 1262)  # not square, not aligned with cells or bins
+MESH, BINS = Mesh.over(WINDOW, 64), Bins.over(WINDOW)
+ROW, COLUMN = np.indices(WINDOW.shape)
+SIGMA = 0.5
+LIMIT = 1.0
+
+
+def star(row, column, flux, width=0.9):
+    """A star with wings."""
+    distance = np.hypot(ROW - row, COLUMN - column)
+    core = np.exp(-0.5 * (distance / width) ** 2) / (2 * np.pi * width**2)
+    return flux * (0.95 * core + 0.05 * 0.5 * 4 / np.pi / (4 + distance**2) ** 1.5)
+
+
+@pytest.fixture(scope="module")
+def starlight():
+    rng = np.random.default_rng(5)
+    light = np.zeros(WINDOW.shape)
+    for row, column in rng.uniform([0, 0], WINDOW.shape, size=(250, 2)):
+        light += star(row, column, 10 ** rng.uniform(1.5, 4.5))
+    light += star(150.3, 120.6, 3e4)
+    return light
+
+
+def changes_of(starlight, change):
+    """Foreign pixels, nodes of the sky and their errors, of an image with some change."""
+    rng = np.random.default_rng(11)
+    residual = change + rng.normal(0, 1, WINDOW.shape) * np.sqrt(SIGMA**2 + starlight / 1000)
+    new = find_new_stars(residual, starlight, SIGMA)
+    extra = new_starlight(residual, new) if new.row.size else None
+    binned = bin_residual(residual, starlight, Segments.of(starlight), extra, BINS)
+    judged = judge(binned, BINS, MESH, np.full(MESH.shape, 100.0), limit=LIMIT)
+    return BINS.spread(judged.foreign), judged, new
+
+
+def ghosts():
+    radius = np.hypot(ROW - 140, COLUMN - 130)
+    angle = np.arctan2(ROW - 140, COLUMN - 130)
+    ring = 20 * np.exp(-0.5 * ((radius - 40) / 2.5) ** 2)
+    disc = np.where(radius < 40, np.maximum(ring, 8.0), ring)
+    return {
+        "ring": ring,
+        "disc": disc,
+        "arc": np.where(np.abs(angle) < 1, ring, 0.0),
+        "plate": np.where(radius < 15, 6.0, 0.0),
+        "dark": -ring,
+    }
+
+
+@pytest.mark.parametrize("shape", ["ring", "disc", "arc", "plate", "dark"])
+def test_ghost_is_flagged_or_is_in_the_sky(starlight, shape):
+    light = ghosts()[shape]
+    foreign, judged, _ = changes_of(starlight, light)
+    sky = MESH.evaluate(judged.sky[None], WINDOW)[0]
+    lit = np.abs(light) > 2.0
+    told = foreign | (np.abs(sky - light) < 1.0)
+    assert told[lit].mean() > 0.95
+    assert told[~lit].mean() > 0.99
+    assert foreign[np.hypot(ROW - 140, COLUMN - 130) > 110].mean() < 0.005
+
+
+def test_nothing_changed_and_nothing_is_found(starlight):
+    foreign, judged, new = changes_of(starlight, np.zeros(WINDOW.shape))
+    assert not foreign.any()
+    assert new.row.size == 0
+    np.testing.assert_allclose(judged.sky, 0, atol=0.15)
+    assert (judged.error < 0.1).all()
+
+
+def test_sky_follows_smooth_light(starlight):
+    smooth = 5 + 0.03 * ROW + 4 * np.sin(COLUMN / 90)
+    foreign, judged, _ = changes_of(starlight, smooth)
+    sky = MESH.evaluate(judged.sky[None], WINDOW)[0]
+    assert not foreign.any()
+    assert np.std(sky - smooth) < 0.1
+
+
+def test_both_sides_of_an_edge_are_flagged(starlight):
+    """A spline through 64-px cells swings on both sides of a step."""
+    light = np.where(COLUMN > 131, 12.0, 0.0)
+    foreign, judged, _ = changes_of(starlight, light)
+    off = MESH.evaluate(judged.sky[None], WINDOW)[0] - light
+    assert (foreign | (np.abs(off) < 2.0)).mean() > 0.97
+    assert foreign[:, 128:131].mean() > 0.8
+    assert foreign[:, 133:136].mean() > 0.8
+
+
+@pytest.mark.parametrize("factor", [-0.9, -0.2, 0.3, 0.9])
+def test_variable_star_is_no_reflection(starlight, factor):
+    foreign, _, _ = changes_of(starlight, factor * star(150.3, 120.6, 3e4))
+    assert not foreign.any()
+
+
+@pytest.mark.parametrize(("flux", "width"), [(3e3, 0.9), (1e5, 0.9), (1e6, 0.7), (2e4, 1.2)])
+def test_outburst_is_no_reflection_and_is_listed(starlight, flux, width):
+    foreign, _, new = changes_of(starlight, star(200.2, 60.4, flux, width))
+    assert foreign.mean() < 2e-4
+    assert len(new.row) == 1
+    np.testing.assert_allclose([new.row[0], new.column[0]], [200.2, 60.4], atol=0.15)
+    np.testing.assert_allclose(new.flux[0], flux, rtol=0.15)
+
+
+def test_outburst_on_a_ghost_leaves_the_ghost(starlight):
+    light = ghosts()["ring"]
+    foreign, _, new = changes_of(starlight, light + star(140.2, 170.1, 2e4))
+    assert len(new.row) == 1
+    assert foreign[light > 5].mean() > 0.9
+
+
+def test_ghost_has_no_new_stars(starlight):
+    for light in ghosts().values():
+        assert changes_of(starlight, 5 * light)[2].row.size == 0
+
+
+def test_error_is_large_where_foreign_light_hides_the_sky(starlight):
+    """No sky is seen in cells that a bright, uneven reflection fills."""
+    clouds = 40 * (1.5 + np.sin(ROW / 3) * np.sin(COLUMN / 3.3))
+    inside = (np.abs(ROW - 140) < 40) & (np.abs(COLUMN - 130) < 40)
+    foreign, judged, _ = changes_of(starlight, np.where(inside, clouds, 0.0))
+    assert foreign[inside].mean() > 0.9
+    assert judged.error.max() >= LIMIT
+    assert np.median(judged.error) < 0.1
+
+
+def test_missing_pixels_and_empty_images(starlight):
+    change = np.zeros(WINDOW.shape)
+    change[50:80, 60:90] = np.nan
+    foreign, judged, _ = changes_of(starlight, change)
+    assert not foreign.any()
+    assert np.isfinite(judged.sky).all()
+    nothing = np.full(WINDOW.shape, np.nan)
+    binned = bin_residual(nothing, starlight, Segments.of(starlight), None, BINS)
+    judged = judge(binned, BINS, MESH, np.zeros(MESH.shape), limit=LIMIT)
+    assert not judged.foreign.any()
+    assert np.isnan(judged.error).all()
+
+
+def test_change_of_a_star_is_its_slope():
+    light = star(50.0, 60.0, 1e4) + star(54.5, 62.0, 3e3)
+    segments = Segments.of(light)
+    residual = 0.1 * star(50.0, 60.0, 1e4) + 7.0  # on an even ghost
+    change = star_changes(residual, segments, SIGMA)
+    np.testing.assert_allclose(change[48:52, 58:62], 0.1 * light[48:52, 58:62], rtol=0.05)
+    assert (change[200:] == 0).all()
+    assert not star_changes(residual, Segments.of(np.zeros(WINDOW.shape)), SIGMA).any()

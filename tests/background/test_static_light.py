@@ -1,0 +1,59 @@
+"""Extended light of a mean image: found between stars and under them, and nowhere else."""
+
+import numpy as np
+import pytest
+
+from tessphot_lib.background.static_light import static_light
+
+SHAPE = (150, 190)
+ROW, COLUMN = np.indices(SHAPE)
+
+
+def stars(seed, n_stars, faintest=1.5, brightest=4.0):
+    rng = np.random.default_rng(seed)
+    light = np.zeros(SHAPE)
+    for row, column in rng.uniform([0, 0], SHAPE, size=(n_stars, 2)):
+        distance = np.hypot(ROW - row, COLUMN - column)
+        flux = 10 ** rng.uniform(faintest, brightest)
+        light += flux * np.exp(-0.5 * (distance / 0.9) ** 2) / (2 * np.pi * 0.81)
+    return light
+
+
+@pytest.fixture(scope="module")
+def field():
+    """Known stars, and a mean image of them with noise and unknown stars."""
+    known = stars(1, 120)
+    noise = np.random.default_rng(2).normal(0, 0.08, SHAPE)
+    return known, known + noise + stars(3, 400, 0.0, 1.0)
+
+
+def test_there_is_none_in_a_field_of_stars(field):
+    known, image = field
+    assert not static_light(image - np.median(image[known < 1]), known).any()
+    # Nor are stars that the catalog lacks, or has a tenth of a magnitude off.
+    assert not static_light(1.1 * known + stars(5, 3, 3.9, 4.2), known).any()
+
+
+@pytest.mark.parametrize(("scale", "hidden"), [(5.0, 25.0), (12.0, 8.0)])
+def test_galaxy_is_found_under_its_stars(field, scale, hidden):
+    known, image = field
+    galaxy = 200 * np.exp(-0.5 * (np.hypot(ROW - 80, COLUMN - 70) / scale) ** 2)
+    found = static_light(image + galaxy, known)
+    bright = galaxy > 20
+    error = (found - galaxy)[bright]
+    assert np.abs(np.median(error)) < 2.0
+    assert np.sqrt(np.mean((error / 200) ** 2)) < 0.06
+    under = bright & (known > 100)
+    assert under.sum() > 2
+    assert np.abs(np.median((found - galaxy)[under])) < hidden
+    assert np.abs(found[np.hypot(ROW - 80, COLUMN - 70) > 6 * scale + 20]).max(initial=0) < 1.5
+
+
+def test_unknown_pixels_do_not_matter(field):
+    known, image = field
+    galaxy = 200 * np.exp(-0.5 * (np.hypot(ROW - 80, COLUMN - 70) / 12) ** 2)
+    image = np.where((np.abs(ROW - 80) < 2) & (np.abs(COLUMN - 75) < 2), np.nan, image + galaxy)
+    found = static_light(image, known)
+    assert np.isfinite(found).all()
+    assert found[80, 75] == pytest.approx(galaxy[80, 75], rel=0.1)
+    assert not static_light(np.full(SHAPE, np.nan), known).any()
