@@ -146,8 +146,8 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
         written = {"light_curves": results / "lightcurves" / tile, "diagnostics": diagnostics[-1]}
         yield Step.of("photometry", files, ccd_id, tile=tile, **written, **of_tile)
     yield Step.of("collect", [files.todo], diagnostics, run_todo)
-    of_run = {"tic_ids": [], "ffi_tables": [ffis], "pixels": [files.pixels], "config": config}
-    yield Step.of("check", run_todo, summary, results.parent / "run.json", **of_run)
+    of_run = {"tic_ids": [], "ffi_tables": [ffis], "pixels": [files.pixels], "prfs": [files.prf]}
+    yield Step.of("check", run_todo, summary, results.parent / "run.json", **of_run, config=config)
 
 
 def report(folder: Path, ccd_id: CcdId, costs: dict[str, Cost], n_images: int, unit: float) -> None:
