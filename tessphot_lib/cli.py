@@ -1,4 +1,4 @@
-"""The command ``tessphot``: looks at a finished run, and measures single stars of it anew."""
+"""The command ``tessphot``: measures single stars, and looks at finished runs."""
 
 import argparse
 import json
@@ -7,16 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import tessphot_lib
 from tessphot_lib.core.ccd_files import CcdFiles
-from tessphot_lib.core.config_check import schema_problems
-from tessphot_lib.core.config_files import config_schema, default_config
+from tessphot_lib.core.config_files import default_config
 from tessphot_lib.core.errors import ConfigError, InputDataError, TessphotError
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.core.renamed_keys import merged, with_new_names
+from tessphot_lib.core.renamed_keys import with_new_names
 from tessphot_lib.core.settings import METHODS, OutputSettings, PhotometrySettings
+from tessphot_lib.get.command import add_get
+from tessphot_lib.get.configuration import read_settings
 from tessphot_lib.io.products.todo_join import join_todos
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.report.find import FoundStar, find_star
@@ -43,6 +42,7 @@ COUNTING = (
 )
 MAX_SIZE = 500  # [pixels] of the stamp of a target pixel file
 EXAMPLES = """examples:
+  tessphot get 261136679                        its light curves in all sectors, from cutouts
   tessphot find 261136679                       where is its light curve, or why is there none?
   tessphot show 261136679 --output star.png     how does it look?
   tessphot star 261136679 --method linpsf       measure it again, by another method
@@ -65,13 +65,14 @@ def parser() -> argparse.ArgumentParser:
     """Build the parser of the command line."""
     top = argparse.ArgumentParser(
         prog="tessphot",
-        description="Look at the stars of a finished run, and measure single ones anew. "
-        "(A run itself is made with snakemake: see README.md.)",
+        description="Measure single stars, look at the stars of a finished run, and measure "
+        "them again. (Runs of whole CCDs are made with snakemake: see README.md.)",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"tessphot {tessphot_lib.__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
+    add_get(commands)
     find = commands.add_parser("find", help="where the light curve of a star is, or why not")
     show = commands.add_parser("show", help="picture: stamp, light curve, centroids")
     star = commands.add_parser(
@@ -317,22 +318,9 @@ def _settings(run: Path, path: Path | None) -> dict[str, Any]:
     config = _settings_of_run(run)
     if path is None:
         return config
-    try:
-        own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        own = json.loads(json.dumps(own, default=str))  # texts for keys, as in run.json
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(own, dict):
-        raise ConfigError(f"{path}: sections with keys are expected")
-    own, warnings = with_new_names(own, str(path))
+    both, warnings = read_settings(path, config)
     for warning in warnings:
         sys.stderr.write(f"tessphot: {warning}\n")
-    both = merged(config, own)
-    problems = schema_problems(both, config_schema())
-    if problems:
-        raise ConfigError(f"{path}: {problems[0]}")
     without_effect = [key for key in _changed(config, both) if not _counts(key)]
     if run.is_file() and without_effect:
         raise ConfigError(

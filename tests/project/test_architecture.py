@@ -41,7 +41,8 @@ ALLOWED = {
     **ENGINES,
     "steps": {"core", *TOPICS, "io", *ENGINES},
     "plan": {"core", "io"},
-    "cli": {"core", "io", "report", "steps"},
+    "get": {"core", *TOPICS, "io", "report", "steps"},
+    "cli": {"core", "io", "report", "steps", "get"},
     "__main__": {"cli"},
     "__init__": set(),
 }

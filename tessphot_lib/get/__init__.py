@@ -1,0 +1,1 @@
+"""Single stars: from their cutouts to their light curves, in one process."""

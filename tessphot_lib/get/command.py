@@ -1,0 +1,205 @@
+"""``tessphot get``: light curves of stars, each in all its sectors, by one command."""
+
+import argparse
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tessphot_lib.core.config_files import default_config
+from tessphot_lib.core.errors import ConfigError, TessphotError
+from tessphot_lib.core.settings import METHODS
+from tessphot_lib.get.configuration import read_settings
+from tessphot_lib.get.folder import CutoutFolder, StarTable
+from tessphot_lib.get.star import Outcome, get_star
+from tessphot_lib.get.targets import Target, parse_sectors, parse_target, read_targets
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = """examples:
+  tessphot get 261136679                        TIC number; all sectors
+  tessphot get "pi Men" "84.29 -80.46" --sectors 1-13
+  tessphot get "Gaia DR3 4623036865373793408"
+  tessphot get --list stars.csv                 one target per line; - is the standard input
+  tessphot get 261136679 --cutouts folder --stars tic.csv        without the network
+
+Each star gets a folder with one light curve per sector (TASOC format), the joined one
+(tic<TIC>_joined.fits, .ecsv), its picture (.png), and the run they are from (results/)."""
+
+
+def add_get(commands: Any) -> None:
+    """Add the command to the parsers of the command line."""
+    get = commands.add_parser(
+        "get",
+        help="light curves of stars by number, coordinates or name, from cutouts",
+        description="Measure stars in all sectors that saw them, from cutouts of TESScut.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    get.set_defaults(run=run_get)
+    get.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="TIC or Gaia DR3 number, coordinates (84.29 -80.46, 05:37:09.9 -80:28:09), or name",
+    )
+    get.add_argument("--list", type=Path, metavar="FILE", help="list of targets; - is stdin")
+    get.add_argument("--sectors", default="all", help="all (default), 1-13, or 27,28")
+    get.add_argument("--cutouts", type=Path, metavar="FOLDER", help="cutouts that are here already")
+    get.add_argument(
+        "--stars",
+        type=Path,
+        metavar="TABLE",
+        help="stars around the targets, with the TIC's columns",
+    )
+    get.add_argument("--output", type=Path, default=Path("stars"), help="folder (default: stars)")
+    get.add_argument("--method", choices=("auto", *METHODS), help="of photometry (default: auto)")
+    get.add_argument("--tmag", type=float, help="brightness of a target that is not in the TIC")
+    get.add_argument("--config", type=Path, help="YAML file with further settings")
+
+
+def run_get(options: argparse.Namespace) -> int:
+    """Run the command; returns its exit code: 1 if any target failed."""
+    sectors = parse_sectors(options.sectors)
+    config, warnings = default_config(), []
+    if options.config is not None:
+        config, warnings = read_settings(options.config, config)
+    for warning in warnings:
+        sys.stderr.write(f"tessphot: {warning}\n")
+    if options.method:
+        config["photometry"]["method"] = options.method
+    sources = _sources(options, config)
+    targets = _targets(options)
+    n_failed = 0
+    for one in targets:
+        if isinstance(one, ConfigError):
+            failure: str | None = str(one)
+        else:
+            failure = _get(one, sources, options.output, config, sectors)
+        if failure:
+            sys.stderr.write(f"tessphot: {failure}\n")
+            n_failed += 1
+    return int(n_failed > 0)
+
+
+def _get(
+    target: Target, sources: Any, output: Path, config: dict[str, Any], sectors: set[int] | None
+) -> str | None:
+    """Measure one target and say what became of it; returns why that failed, if it did."""
+    folder = output / target.label
+    with _log_in(folder):
+        try:
+            outcome = get_star(target, sources, folder, config=config, sectors=sectors)
+        except (TessphotError, OSError) as error:
+            log.error("error: %s", error)
+            return f"{target}: {error}"
+        except Exception as error:
+            log.exception("unexpected error")
+            reason = f"{type(error).__name__}: {error}"
+            return f"{target}: unexpected error, please report it: {reason} ({folder / 'get.log'})"
+    _tell(target, outcome)
+    return None
+
+
+def _tell(target: Target, outcome: Outcome) -> None:
+    """Say what has been made."""
+    star = outcome.star
+    name = f"TIC {star.tic_id}" if star.is_in_tic else "not in the list of stars"
+    also = "" if str(target) == name else f" ({name})"
+    lines = [f"{target}{also}, Tmag {star.tmag:.2f}"]
+    lines += [
+        f"  sector {row['SECTOR']}, camera {row['CAMERA']}, CCD {row['CCD']}: {row['METHOD']}, "
+        f"{row['N_GOOD']} of {row['N_IMAGES']} images, CDPP {row['CDPP_1H']:.0f} ppm in 1 h, "
+        f"ratio {row['RATIO']:.4f}"
+        for row in outcome.sectors
+    ]
+    lines.append(f"  {outcome.joined}")
+    if outcome.joined is not None:
+        lines.append(f"  {outcome.joined.with_suffix('.png')}")
+    sys.stdout.write("\n".join(lines) + "\n")
+    for problem in outcome.problems:
+        sys.stderr.write(f"tessphot: {target}: {problem}\n")
+
+
+def _targets(options: argparse.Namespace) -> Iterator[Target | ConfigError]:
+    """All targets, those given twice once; what makes no sense as an error."""
+    if not options.targets and options.list is None:
+        raise ConfigError("name a target, or --list FILE; tessphot get --help")
+    seen: set[str] = set()
+    for one in _given(options):
+        if isinstance(one, Target):
+            if one.label in seen:
+                sys.stderr.write(f"tessphot: {one}: given twice, measured once\n")
+                continue
+            seen.add(one.label)
+        yield one
+
+
+def _given(options: argparse.Namespace) -> Iterator[Target | ConfigError]:
+    for text in options.targets:
+        try:
+            yield parse_target(text, options.tmag)
+        except ConfigError as error:
+            yield error
+    if options.list is not None:
+        yield from read_targets(_lines(options.list), str(options.list))
+
+
+def _lines(path: Path) -> Iterable[str]:
+    """Lines of a list, or of the standard input."""
+    if str(path) == "-":
+        return sys.stdin
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--list: {path} cannot be read: {error}") from error
+
+
+class _Sources:
+    """Cutouts and stars from where the options say."""
+
+    def __init__(self, cutouts: CutoutFolder, table: StarTable) -> None:
+        self._cutouts, self._table = cutouts, table
+        self.stars: Path | None = table.path
+
+    def locate(self, target: Target) -> Any:
+        from tessphot_lib.get.sky import target_as_star
+
+        return self._table.find(target_as_star(target))
+
+    def cutouts(self, star: Any, sectors: set[int] | None) -> Any:
+        return self._cutouts.of(star, sectors)
+
+
+def _sources(options: argparse.Namespace, config: dict[str, Any]) -> _Sources:
+    return _Sources(CutoutFolder(options.cutouts), StarTable(options.stars))
+
+
+class _log_in:
+    """Send the log to ``get.log`` in a folder, while a star is measured."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.handler = logging.FileHandler(self.folder / "get.log", mode="w", encoding="utf-8")
+        formatter = logging.Formatter(
+            "%(asctime)s %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%SZ"
+        )
+        formatter.converter = time.gmtime
+        self.handler.setFormatter(formatter)
+        root = logging.getLogger()
+        self.level = root.level
+        root.addHandler(self.handler)
+        root.setLevel(logging.INFO)
+        logging.captureWarnings(True)
+
+    def __exit__(self, *_: object) -> None:
+        logging.captureWarnings(False)
+        root = logging.getLogger()
+        root.removeHandler(self.handler)
+        root.setLevel(self.level)
+        self.handler.close()

@@ -1,0 +1,135 @@
+"""Cutouts and stars that are on the disk: what the offline way has instead of services."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from astropy.io import fits
+
+from tessphot_lib.core.constants import PIXEL_SCALE_DEG
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.sphere import separation
+from tessphot_lib.get.sky import Star, in_list
+from tessphot_lib.io.files.damage import open_fits, told_as_damage
+from tessphot_lib.io.images.cutout_files import find_cutouts
+from tessphot_lib.io.stars.tic import read_tic
+
+# As TESScut names its files: position and size in pixels.
+NAME = re.compile(
+    r"tess-s\d{4}-[1-4]-[1-4]_(-?\d+\.\d+)_(-?\d+\.\d+)_(\d+)x(\d+)_astrocut\.fits(\.gz)?"
+)
+MARGIN = 2.0  # [pixels] a star may lie beyond the edge by the name of a file, which is not exact
+LAST_YEAR = 2030.0  # until which a star's motion is looked at
+
+
+class CutoutFolder:
+    """Cutouts below a folder, by what they show.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    InputDataError
+        If the folder cannot be read, or has no cutout.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        if not folder.is_dir():
+            raise InputDataError(f"--cutouts: there is no folder {str(folder)!r}")
+        self.files = [
+            (ccd_id, Path(file.path))
+            for ccd_id, files in find_cutouts(folder.expanduser()).items()
+            for file in files
+        ]
+        if not self.files:
+            raise InputDataError(
+                f"--cutouts: no cutout in {str(folder)!r}; their names are like "
+                "tess-s0008-3-4_130.75_-53.90_15x15_astrocut.fits"
+            )
+        self._places: dict[Path, tuple[float, float, float]] = {}
+
+    def of(self, star: Star, sectors: set[int] | None) -> dict[CcdId, list[Path]]:
+        """Return the cutouts that may have the pixels of a star, by CCD.
+
+        Parameters
+        ----------
+        star : Star
+        sectors : set of int or None
+            The wanted ones; None: all.
+        """
+        found: dict[CcdId, list[Path]] = {}
+        places = [(star.ra, star.dec), star.at(LAST_YEAR)]
+        for ccd_id, path in self.files:
+            if sectors is not None and ccd_id.sector not in sectors:
+                continue
+            ra, dec, radius = self._place(path)
+            if any(separation(ra, dec, *place) < radius for place in places):
+                found.setdefault(ccd_id, []).append(path)
+        return dict(sorted(found.items()))
+
+    def _place(self, path: Path) -> tuple[float, float, float]:
+        """Middle of a cutout and the radius around it that it reaches [deg]."""
+        if path not in self._places:
+            match = NAME.fullmatch(path.name)
+            if match is None:
+                self._places[path] = _place_by_header(path)
+            else:
+                radius = 0.5 * np.hypot(int(match[3]), int(match[4])) + MARGIN
+                self._places[path] = (
+                    float(match[1]),
+                    float(match[2]),
+                    float(radius * PIXEL_SCALE_DEG),
+                )
+        return self._places[path]
+
+
+class StarTable:
+    """A list of stars in a file, with the TIC's columns.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    InputDataError
+        If it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stars: pd.DataFrame = read_tic(path)
+
+    def find(self, star: Star) -> Star:
+        """Return a star as the list has it; unchanged if it has not.
+
+        Raises
+        ------
+        InputDataError
+            If its number is not in the list.
+        """
+        found = in_list(star, self.stars)
+        if star.tic_id is not None and not np.isfinite(found.ra):
+            raise InputDataError(f"{self.path}: TIC {star.tic_id} is not in the list")
+        return found
+
+
+def _place_by_header(path: Path) -> tuple[float, float, float]:
+    """Where a cutout is, if its name does not say so."""
+    from astropy.wcs import WCS
+
+    with told_as_damage(path), open_fits(path, memmap=False) as hdus:
+        aperture = hdus[2]
+        n_rows, n_columns = aperture.shape
+        keys = ("CTYPE", "CRPIX", "CRVAL", "CDELT", "CUNIT")
+        header = fits.Header(
+            [card for card in aperture.header.cards if card.keyword.startswith((*keys, "PC", "CD"))]
+        )
+        ra, dec = WCS(header).all_pix2world((n_columns - 1) / 2, (n_rows - 1) / 2, 0)
+    radius = (0.5 * np.hypot(n_rows, n_columns) + MARGIN) * PIXEL_SCALE_DEG
+    return float(ra), float(dec), float(radius)

@@ -1,0 +1,111 @@
+"""A joined light curve -> a picture: all its sectors, and each of them by itself."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.flags import ApertureFlag
+from tessphot_lib.io.files.atomic import complete_file
+from tessphot_lib.io.products.lightcurve_fits import read_light_curve
+from tessphot_lib.report.pictures import draw_outlines, new_figure
+from tessphot_lib.report.star_picture import picture_format
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_SECTORS = 24  # that are shown one by one
+COLUMNS = 3
+FAR = 2.0  # in units of the range of most points
+
+
+def draw_joined(
+    curve: Mapping[str, NDArray],
+    sectors: Sequence[Mapping[str, Any]],
+    files: Sequence[Path],
+    title: str,
+    output: Path,
+) -> None:
+    """Draw the joined light curve above, each sector and its stamp below.
+
+    Parameters
+    ----------
+    curve, sectors
+        As `tessphot_lib.io.products.joined_fits.write_joined` takes them.
+    files : sequence of Path
+        The light curve of each sector, for its stamp.
+    title : str
+    output : Path
+        Picture; its suffix tells the format.
+    """
+    shown = list(zip(sectors, files, strict=True))[:MOST_SECTORS]
+    if len(shown) == 1:
+        figure = new_figure(figsize=(13, 4))
+        stamp, axes = figure.subplots(1, 2, width_ratios=[1, 3.5])
+        _draw_stamp(stamp, shown[0][1])
+        _draw_sector(axes, curve, shown[0][0], fontsize=9)
+        axes.set(xlabel="time (BTJD)", ylabel="relative flux")
+    else:
+        n_rows = -(-len(shown) // COLUMNS)
+        figure = new_figure(figsize=(13, 3.5 + 2.4 * n_rows))
+        grid = figure.add_gridspec(n_rows + 1, 4 * COLUMNS, height_ratios=[1.5, *[1] * n_rows])
+        axes = figure.add_subplot(grid[0, :])
+        _draw_series(axes, curve, np.ones(len(curve["TIME"]), dtype=bool))
+        axes.set(xlabel="time (BTJD)", ylabel="relative flux")
+        for index, (row, path) in enumerate(shown):
+            line, first = index // COLUMNS + 1, 4 * (index % COLUMNS)
+            _draw_stamp(figure.add_subplot(grid[line, first]), path)
+            axes = figure.add_subplot(grid[line, first + 1 : first + 4])
+            _draw_sector(axes, curve, row, fontsize=7)
+            axes.tick_params(labelsize=7)
+    figure.suptitle(title)
+    with complete_file(output) as partial:
+        figure.savefig(partial, dpi=110, format=picture_format(output))
+
+
+def _draw_sector(
+    axes: "Axes", curve: Mapping[str, NDArray], row: Mapping[str, Any], fontsize: int
+) -> None:
+    """The light curve of one sector."""
+    of_sector = np.ones(len(curve["TIME"]), dtype=bool)
+    for name in ("SECTOR", "CAMERA", "CCD"):
+        of_sector &= curve[name] == row[name]
+    _draw_series(axes, curve, of_sector)
+    axes.set_title(
+        f"sector {row['SECTOR']}, camera {row['CAMERA']}, CCD {row['CCD']}: {row['METHOD']}, "
+        f"ratio {row['RATIO']:.4f}, CDPP {row['CDPP_1H']:.0f} ppm",
+        fontsize=fontsize,
+    )
+
+
+def _draw_series(axes: "Axes", curve: Mapping[str, NDArray], chosen: NDArray) -> None:
+    """Raw fluxes in gray, corrected ones in black; scaled to these."""
+    time, flux = curve["TIME"][chosen], curve["FLUX"][chosen]
+    good = curve["QUALITY"][chosen] == 0
+    raw = np.where(good, curve["RAW_FLUX"][chosen], np.nan)
+    axes.plot(time, raw, ".", color="0.75", ms=2)
+    axes.plot(time, flux, ".", color="black", ms=2)
+    known = flux[np.isfinite(flux)]
+    if not known.size:
+        axes.text(0.5, 0.5, "no good flux", transform=axes.transAxes, ha="center")
+        return
+    low, high = np.percentile(known, [0.5, 99.5])
+    reach = FAR * (high - low) + 1e-6  # single points farther away do not set the scale
+    low, high = max(known.min(), low - reach), min(known.max(), high + reach)
+    margin = 0.08 * (high - low) + 1e-6
+    axes.set_ylim(low - margin, high + margin)
+
+
+def _draw_stamp(axes: "Axes", path: Path) -> None:
+    """Average image with the aperture."""
+    _, stamp, _ = read_light_curve(path)
+    window, image = stamp.window, stamp.average_image
+    extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
+    scaled = np.arcsinh((image - np.nanmin(image)) / max(np.nanpercentile(image, 60), 1.0))
+    axes.imshow(scaled, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
+    mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
+    draw_outlines(axes, mask.astype(int), window, linewidths=1)
+    axes.tick_params(labelsize=6)
+    axes.locator_params(integer=True, nbins=3)
