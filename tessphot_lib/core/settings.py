@@ -61,8 +61,9 @@ class ServerSettings(Settings):
     )
     archive: str = setting("https://archive.stsci.edu", "lists of images", **SERVER)
     mast: str = setting(
-        "https://mast.stsci.edu", "images, cutouts, coordinates of TIC stars", **SERVER
+        "https://mast.stsci.edu", "images, cutouts, names, coordinates of TIC stars", **SERVER
     )
+    gaia: str = setting("https://gea.esac.esa.int", "stars of Gaia DR3", **SERVER)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -5,14 +5,18 @@ import logging
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tessphot_lib.core.config_files import default_config
 from tessphot_lib.core.errors import ConfigError, TessphotError
-from tessphot_lib.core.settings import METHODS
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import METHODS, MastSettings
 from tessphot_lib.get.configuration import read_settings
 from tessphot_lib.get.folder import CutoutFolder, StarTable
+from tessphot_lib.get.services import Services
+from tessphot_lib.get.sky import Star
 from tessphot_lib.get.star import Outcome, get_star
 from tessphot_lib.get.targets import Target, parse_sectors, parse_target, read_targets
 
@@ -38,7 +42,7 @@ def add_get(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    get.set_defaults(run=run_get)
+    get.set_defaults(run=run_get, size=None)
     get.add_argument(
         "targets",
         nargs="*",
@@ -57,6 +61,9 @@ def add_get(commands: Any) -> None:
     get.add_argument("--output", type=Path, default=Path("stars"), help="folder (default: stars)")
     get.add_argument("--method", choices=("auto", *METHODS), help="of photometry (default: auto)")
     get.add_argument("--tmag", type=float, help="brightness of a target that is not in the TIC")
+    get.add_argument(
+        "--size", type=int, help="rows and columns of downloaded cutouts (default: by brightness)"
+    )
     get.add_argument("--config", type=Path, help="YAML file with further settings")
 
 
@@ -157,24 +164,39 @@ def _lines(path: Path) -> Iterable[str]:
         raise ConfigError(f"--list: {path} cannot be read: {error}") from error
 
 
+@dataclass(frozen=True)
 class _Sources:
-    """Cutouts and stars from where the options say."""
+    """Cutouts and stars from where the options say: what is here, else from services."""
 
-    def __init__(self, cutouts: CutoutFolder, table: StarTable) -> None:
-        self._cutouts, self._table = cutouts, table
-        self.stars: Path | None = table.path
+    locator: StarTable | Services
+    holder: CutoutFolder | Services
+    services: Services
 
-    def locate(self, target: Target) -> Any:
-        from tessphot_lib.get.sky import target_as_star
+    @property
+    def stars(self) -> Path | None:
+        return self.locator.path if isinstance(self.locator, StarTable) else None
 
-        return self._table.find(target_as_star(target))
+    def locate(self, target: Target) -> Star:
+        """By the table; names and numbers of Gaia, which it does not have, by services."""
+        if target.name is not None or target.gaia_id is not None:
+            return self.services.locate(target)
+        return self.locator.locate(target)
 
-    def cutouts(self, star: Any, sectors: set[int] | None) -> Any:
-        return self._cutouts.of(star, sectors)
+    def cutouts(
+        self, star: Star, sectors: set[int] | None
+    ) -> tuple[dict[CcdId, list[Path]], list[str]]:
+        return self.holder.cutouts(star, sectors)
 
 
 def _sources(options: argparse.Namespace, config: dict[str, Any]) -> _Sources:
-    return _Sources(CutoutFolder(options.cutouts), StarTable(options.stars))
+    """Where cutouts and stars come from."""
+    settings = MastSettings.from_mapping(config["input"]["mast"])
+    services = Services(settings, options.output / "cutouts", options.size)
+    return _Sources(
+        locator=StarTable(options.stars) if options.stars else services,
+        holder=CutoutFolder(options.cutouts) if options.cutouts else services,
+        services=services,
+    )
 
 
 class _log_in:

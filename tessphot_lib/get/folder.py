@@ -11,7 +11,8 @@ from tessphot_lib.core.constants import PIXEL_SCALE_DEG
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.sphere import separation
-from tessphot_lib.get.sky import Star, in_list
+from tessphot_lib.get.sky import Star, in_list, target_as_star
+from tessphot_lib.get.targets import Target
 from tessphot_lib.io.files.damage import open_fits, told_as_damage
 from tessphot_lib.io.images.cutout_files import find_cutouts
 from tessphot_lib.io.stars.tic import read_tic
@@ -53,8 +54,10 @@ class CutoutFolder:
             )
         self._places: dict[Path, tuple[float, float, float]] = {}
 
-    def of(self, star: Star, sectors: set[int] | None) -> dict[CcdId, list[Path]]:
-        """Return the cutouts that may have the pixels of a star, by CCD.
+    def cutouts(
+        self, star: Star, sectors: set[int] | None
+    ) -> tuple[dict[CcdId, list[Path]], list[str]]:
+        """Return the cutouts that may have the pixels of a star, by CCD; and what failed.
 
         Parameters
         ----------
@@ -63,14 +66,19 @@ class CutoutFolder:
             The wanted ones; None: all.
         """
         found: dict[CcdId, list[Path]] = {}
+        problems: list[str] = []
         places = [(star.ra, star.dec), star.at(LAST_YEAR)]
         for ccd_id, path in self.files:
             if sectors is not None and ccd_id.sector not in sectors:
                 continue
-            ra, dec, radius = self._place(path)
+            try:
+                ra, dec, radius = self._place(path)
+            except InputDataError as error:
+                problems.append(f"{ccd_id}: {error}")
+                continue
             if any(separation(ra, dec, *place) < radius for place in places):
                 found.setdefault(ccd_id, []).append(path)
-        return dict(sorted(found.items()))
+        return dict(sorted(found.items())), problems
 
     def _place(self, path: Path) -> tuple[float, float, float]:
         """Middle of a cutout and the radius around it that it reaches [deg]."""
@@ -105,7 +113,7 @@ class StarTable:
         self.path = path
         self.stars: pd.DataFrame = read_tic(path)
 
-    def find(self, star: Star) -> Star:
+    def locate(self, target: Target) -> Star:
         """Return a star as the list has it; unchanged if it has not.
 
         Raises
@@ -113,6 +121,7 @@ class StarTable:
         InputDataError
             If its number is not in the list.
         """
+        star = target_as_star(target)
         found = in_list(star, self.stars)
         if star.tic_id is not None and not np.isfinite(found.ra):
             raise InputDataError(f"{self.path}: TIC {star.tic_id} is not in the list")

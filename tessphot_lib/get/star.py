@@ -37,8 +37,10 @@ class Sources(Protocol):
     def locate(self, target: Target) -> Star:
         """Return a star with its position; TessphotError if that cannot be known."""
 
-    def cutouts(self, star: Star, sectors: set[int] | None) -> dict[CcdId, list[Path]]:
-        """Return the cutouts of a star; TessphotError if they cannot be had."""
+    def cutouts(
+        self, star: Star, sectors: set[int] | None
+    ) -> tuple[dict[CcdId, list[Path]], list[str]]:
+        """Return the cutouts of a star, and what failed; TessphotError if all did."""
 
 
 @dataclass
@@ -95,15 +97,17 @@ def get_star(
         `Outcome.problems`.
     """
     star = sources.locate(target)
-    cutouts = sources.cutouts(star, sectors)
+    cutouts, problems = sources.cutouts(star, sectors)
+    if not cutouts and problems:
+        raise InputDataError("; ".join(problems))
     if not cutouts:
         wanted = "any sector" if sectors is None else f"sectors {_ranges(sectors)}"
         raise InputDataError(f"no cutout of {wanted} has it, at {star.ra:.5f} {star.dec:+.5f}")
     run = _StarRun(star, cutouts, sources.stars, folder, config)
-    run.problems += [
-        f"sector {sector}: no cutout"
-        for sector in sorted(set(sectors or ()) - {ccd_id.sector for ccd_id in cutouts})
-    ]
+    run.problems += problems
+    if not problems:
+        without = set(sectors or ()) - {ccd_id.sector for ccd_id in cutouts}
+        run.problems += [f"sector {sector}: no cutout" for sector in sorted(without)]
     run.make()
     light_curves = run.light_curves()
     if not light_curves:

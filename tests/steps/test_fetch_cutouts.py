@@ -79,9 +79,9 @@ def say_stars(_, form):
     asked = json.loads(form["request"][0])
     (wanted,) = asked["params"]["filters"]
     keys = asked["params"]["columns"].split(",")
-    assert keys == ["ID", "ra", "dec", "pmRA", "pmDEC"]
+    assert keys == ["ID", "ra", "dec", "pmRA", "pmDEC", "Tmag"]
     rows = [
-        dict(zip(keys, (int(one), *STARS[int(one)]), strict=True))
+        dict(zip(keys, (int(one), *STARS[int(one)], None), strict=True))
         for one in wanted["values"]
         if int(one) in STARS
     ]

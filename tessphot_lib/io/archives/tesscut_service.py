@@ -32,12 +32,13 @@ N_WORDS = 200  # [characters] of an answer that is not what was asked for
 
 
 class TicStar(NamedTuple):
-    """Where a star of the TIC is and how it moves: ICRS, epoch 2000 [deg], [mas/yr]."""
+    """Where a star of the TIC is and how it moves: ICRS, epoch 2000 [deg], [mas/yr], [mag]."""
 
     ra: float
     dec: float
     pm_ra: float = 0.0  # cos(dec) included; zero where it is not known
     pm_dec: float = 0.0
+    tmag: float = math.nan  # where it is not known
 
 
 def cutout_name(ccd_id: CcdId, ra: float, dec: float, size: int) -> str:
@@ -68,7 +69,7 @@ def tic_stars(web: Web, mast: str, tic_ids: Iterable[int]) -> dict[int, TicStar]
 def ccds_at(web: Web, mast: str, ra: float, dec: float) -> list[CcdId]:
     """Ask which CCDs saw a position [deg], in which sectors."""
     url = f"{mast}/{TESSCUT}/sector?{urlencode({'ra': ra, 'dec': dec})}"
-    answer = _json(web, url)
+    answer = ask_for_json(web, url)
     try:
         return sorted(
             CcdId(int(row["sector"]), int(row["camera"]), int(row["ccd"]))
@@ -138,17 +139,20 @@ def _tic_rows(web: Web, url: str, tic_ids: list[int]) -> dict[int, TicStar]:
         "format": "json",
         "pagesize": len(tic_ids) + 1,
         "params": {
-            "columns": "ID,ra,dec,pmRA,pmDEC",
+            "columns": "ID,ra,dec,pmRA,pmDEC,Tmag",
             "filters": [{"paramName": "ID", "values": [str(tic_id) for tic_id in tic_ids]}],
         },
     }
-    answer = _json(web, url, {"request": json.dumps(request)}, is_ready=_is_executed)
+    answer = ask_for_json(web, url, {"request": json.dumps(request)}, is_ready=is_executed)
     try:
         if answer["status"] != "COMPLETE":
             raise DownloadError(f"{url}: {answer['status']}: {answer.get('msg', 'no message')}")
         return {
             int(row["ID"]): TicStar(
-                float(row["ra"]), float(row["dec"]), *map(_motion, (row["pmRA"], row["pmDEC"]))
+                float(row["ra"]),
+                float(row["dec"]),
+                *map(_motion, (row["pmRA"], row["pmDEC"])),
+                tmag=math.nan if row.get("Tmag") in (None, "") else float(row["Tmag"]),
             )
             for row in answer["data"]
         }
@@ -162,7 +166,7 @@ def _motion(value: float | str | None) -> float:
     return motion if math.isfinite(motion) else 0.0
 
 
-def _is_executed(content: bytes) -> bool:
+def is_executed(content: bytes) -> bool:
     """Tell whether MAST has done with a question."""
     try:
         return json.loads(content)["status"] != "EXECUTING"
@@ -170,13 +174,28 @@ def _is_executed(content: bytes) -> bool:
         return True  # something else that is told as it is
 
 
-def _json(
+def ask_for_json(
     web: Web,
     url: str,
     form: dict[str, str] | None = None,
     is_ready: Callable[[bytes], bool] | None = None,
 ) -> dict:
-    """Ask a service that answers with JSON."""
+    """Ask a service that answers with JSON.
+
+    Parameters
+    ----------
+    web : Web
+    url : str
+    form : dict, optional
+        To be posted.
+    is_ready : callable, optional
+        Whether an answer, as bytes, is the last one; else the same is asked again.
+
+    Raises
+    ------
+    DownloadError
+        If there is no answer, or it is no JSON.
+    """
     content = web.read(url, form=form, is_ready=is_ready)
     try:
         return json.loads(content)
