@@ -38,9 +38,17 @@ from tessphot_lib.steps.tic import run_tic
 from tessphot_lib.steps.todo import run_todo
 from tessphot_lib.steps.trends import run_trends
 
-# What the rules pass of a section (their params), so that products record the same settings.
-CUTOUTS = ("bad_quality", "compression_error", "average", "motion")
-OUTPUT = ("version", "origin")
+# What the rules pass of a section to a step, so that products record the same settings.
+PARAMS = {
+    "tic": ("source", "buffer", "faint_limit"),
+    "catalog": ("buffer", "faint_limit"),
+    "cutouts": ("bad_quality", "compression_error", "average", "motion"),
+    "jitter": ("bad_quality", "flags"),
+    "average_image": ("background", "average"),
+    "todo": ("method", "tiles", "aperture", "auto"),
+    "trends": ("aperture", "correction"),
+    "targets": ("version", "origin", "hlsp"),
+}
 
 
 class Engine:
@@ -110,7 +118,7 @@ class Engine:
         if settings["source"] == "file":
             return Path(settings["file"]).expanduser()
         folder = self.ccd_folder(ccd_id)
-        names = ("source", "buffer", "faint_limit", "cache")
+        names = (*PARAMS["tic"], "cache")
         run_tic(
             folder / "ffis.ecsv",
             folder / "tic.fits",
@@ -143,7 +151,14 @@ class Engine:
             for folder in folders
             for tile in ([""] if tic_ids else self.tiles)
         ]
-        run_collect([folder / "todo.sqlite" for folder in folders], tables, todo)
+        trends = [folder / "trends.hdf5" for folder in folders] if self._has_trends else []
+        run_collect(
+            [folder / "todo.sqlite" for folder in folders],
+            tables,
+            todo,
+            trends=trends,
+            cbvs=self.results / "cbv" if trends else None,
+        )
         run_check(
             todo,
             self.results / "summary.txt",
@@ -152,6 +167,7 @@ class Engine:
             not_measured=[folder / "not_measured.ecsv" for folder in folders],
             ffi_tables=[folder / "ffis.ecsv" for folder in folders],
             pixels=[folder / "pixels.hdf5" for folder in folders],
+            prfs=[folder / "prf.fits" for folder in folders],
             config=self.config,
         )
 
@@ -159,6 +175,10 @@ class Engine:
     def tiles(self) -> list[str]:
         """The tiles that all stars are measured by."""
         return tiles_in(Window(), self.settings.photometry.tiles)
+
+    @property
+    def _has_trends(self) -> bool:
+        return self.settings.photometry.correction.method == "trends"
 
     def _spacecraft(self, sector: int) -> Path:
         return self.results / f"spacecraft_sector{sector}.ecsv"
@@ -171,9 +191,7 @@ class Engine:
             self.star_list(ccd_id),
             folder / "catalog.sqlite",
             ccd_id,
-            settings=CatalogSettings.from_params(
-                _part(self.config["catalog"], ("buffer", "faint_limit"))
-            ),
+            settings=CatalogSettings.from_params(_part(self.config["catalog"], PARAMS["catalog"])),
             window=Window(),
             cutouts=folder / "cutouts.ecsv",
         )
@@ -188,8 +206,8 @@ class Engine:
         )
         blocks[0].parent.mkdir(exist_ok=True)
 
-        def part(*names: str) -> PrepareSettings:
-            return PrepareSettings.from_params(_part(prepare, names))
+        def part(step: str) -> PrepareSettings:
+            return PrepareSettings.from_params(_part(prepare, PARAMS[step]))
 
         run_cutouts(
             folder / "cutouts.ecsv",
@@ -197,10 +215,10 @@ class Engine:
             catalog,
             blocks[0],
             ccd_id,
-            settings=part(*CUTOUTS),
+            settings=part("cutouts"),
         )
-        run_average_image(blocks, catalog, average, ccd_id, settings=part("background"))
-        run_jitter(blocks, jitter, ccd_id, settings=part("bad_quality"))
+        run_jitter(blocks, jitter, ccd_id, settings=part("jitter"))
+        run_average_image(blocks, catalog, jitter, average, ccd_id, settings=part("average_image"))
         run_hdf5(
             blocks,
             ccd_id,
@@ -224,18 +242,16 @@ class Engine:
             prf=files.prf,
             output=files.todo,
             settings=self.settings.todo,
-            photometry=PhotometrySettings.from_params(
-                _part(photometry, ("method", "tiles", "aperture", "auto"))
-            ),
+            photometry=PhotometrySettings.from_params(_part(photometry, PARAMS["todo"])),
             cutouts=folder / "cutouts.ecsv",
             not_measured=folder / "not_measured.ecsv",
         )
         files = CcdFiles.in_folder(folder, trends=None)
-        if photometry["correction"]["method"] == "trends":
-            settings = PhotometrySettings.from_params(_part(photometry, ("aperture", "correction")))
+        if self._has_trends:
+            settings = PhotometrySettings.from_params(_part(photometry, PARAMS["trends"]))
             run_trends(files, ccd_id, output=folder / "trends.hdf5", settings=settings)
             files = CcdFiles.in_folder(folder)
-        output = OutputSettings.from_params(_part(self.config["output"], OUTPUT))
+        output = OutputSettings.from_params(_part(self.config["output"], PARAMS["targets"]))
         options = {"settings": self.settings.photometry, "output_settings": output}
         if tic_ids := self.settings.targets.tic_ids:
             run_targets(files, ccd_id, output=folder / "targets", tic_ids=tic_ids, **options)

@@ -9,7 +9,9 @@ from dataclasses import MISSING, fields
 import pytest
 from paths import PROJECT
 
+import tessphot_lib.get.engine
 from tessphot_lib.core.ccd_files import CcdFiles
+from tessphot_lib.get.engine import PARAMS
 
 SCRIPTS = sorted((PROJECT / "workflow" / "scripts").glob("*.py"))
 RULES = {  # text of each rule, by the name of its script
@@ -89,3 +91,33 @@ def test_stars_are_measured_from_the_files_of_a_ccd():
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_script_is_short(script):
     assert len(script.read_text().splitlines()) <= 25
+
+
+def test_calls_in_one_process_fit_the_stages():
+    """`tessphot_lib.get.engine` calls the same steps; a new argument of one belongs there, too."""
+    engine = tessphot_lib.get.engine
+    calls = [
+        node
+        for node in ast.walk(ast.parse(inspect.getsource(engine)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        if node.func.id.startswith("run_")
+    ]
+    assert len(calls) > 12
+    for call in calls:
+        signature = inspect.signature(getattr(engine, call.func.id))
+        words = {word.arg: word.value for word in call.keywords if word.arg is not None}
+        signature.bind_partial(*call.args, **words)
+        if all(word.arg is not None for word in call.keywords):
+            bound = signature.bind(*call.args, **words).arguments
+            optional = {"began", "threads", "patience", "window"}
+            assert set(signature.parameters) - set(bound) <= optional, call.func.id
+
+
+@pytest.mark.parametrize("step", sorted(PARAMS))
+def test_settings_in_one_process_are_those_of_the_rules(step):
+    rule = RULES[step]
+    passed = [
+        tuple(re.findall(r'"(\w+)"', words))
+        for words in re.findall(r"plan\.settings\((.*?)\)", rule, flags=re.DOTALL)
+    ]
+    assert PARAMS[step] in [names[1:] for names in passed]
