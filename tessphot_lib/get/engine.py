@@ -234,7 +234,16 @@ class Engine:
         """From ``pixels.hdf5`` to light curves."""
         folder, photometry = self.ccd_folder(ccd_id), self.config["photometry"]
         files = CcdFiles.in_folder(folder)
-        run_prf(files.pixels, files.catalog, files.prf, ccd_id, settings=self.settings.prf)
+        checks = {name: folder / f"{name}.ecsv" for name in ("list_check", "unlisted")}
+        run_prf(
+            files.pixels,
+            files.catalog,
+            files.prf,
+            ccd_id,
+            list_check=checks["list_check"],
+            unlisted=checks["unlisted"],
+            settings=self.settings.prf,
+        )
         run_todo(
             ccd_id,
             pixels=files.pixels,
@@ -243,6 +252,8 @@ class Engine:
             output=files.todo,
             settings=self.settings.todo,
             photometry=PhotometrySettings.from_params(_part(photometry, PARAMS["todo"])),
+            list_check=checks["list_check"],
+            unlisted=checks["unlisted"],
             cutouts=folder / "cutouts.ecsv",
             not_measured=folder / "not_measured.ecsv",
         )

@@ -21,6 +21,7 @@ from tessphot_lib.get.join import join
 from tessphot_lib.get.sky import Star, in_list, with_own_number, write_list
 from tessphot_lib.get.targets import Target
 from tessphot_lib.io.files.json_files import write_json
+from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.stars.tic import read_tic
 from tessphot_lib.report.find import find_star
 
@@ -198,6 +199,7 @@ class _StarRun:
         self._made(ccd_id).unlink(missing_ok=True)
         engine = self._engine()
         engine.list_images(ccd_id)
+        read_ffi_table(engine.ccd_folder(ccd_id) / "ffis.ecsv")  # raises what is wrong with all
         path = engine.star_list(ccd_id)
         known = read_tic(path)
         found = in_list(self.star, known)
