@@ -218,11 +218,21 @@ class Engine:
             settings=part("cutouts"),
         )
         run_jitter(blocks, jitter, ccd_id, settings=part("jitter"))
-        run_average_image(blocks, catalog, jitter, average, ccd_id, settings=part("average_image"))
+        foreign_light = folder / "foreign_light.hdf5"
+        run_average_image(
+            blocks,
+            catalog,
+            jitter,
+            average,
+            ccd_id,
+            foreign_light=foreign_light,
+            settings=part("average_image"),
+        )
         run_hdf5(
             blocks,
             ccd_id,
             average_image=average,
+            foreign_light=foreign_light,
             jitter=jitter,
             catalog=catalog,
             spacecraft=self._spacecraft(ccd_id.sector),
