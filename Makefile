@@ -10,7 +10,7 @@ DEMO := demo-run
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo test test-faults test-same test-slurm fuzz lint config benchmark clean
+.PHONY: help demo docs test test-faults test-same test-slurm fuzz lint config benchmark clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -26,6 +26,13 @@ demo: $(VENV)/installed ## run the pipeline on a small simulated sector, in demo
 	@find $(DEMO)/results/pictures -name '*.png' | sort
 	@echo "Report, to open in a browser:"
 	@echo $(DEMO)/results/report/index.html
+
+docs: $(VENV)/installed-for-docs $(DEMO)/results/report/index.html ## build the documentation in site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo site/index.html
+
+$(DEMO)/results/report/index.html:
+	@$(MAKE) --no-print-directory demo
 
 test: $(VENV)/installed-for-development ## run all tests
 	@$(BIN)/python -m pytest --quiet --numprocesses $(CORES)
@@ -61,7 +68,7 @@ benchmark: $(VENV)/installed-for-development ## measure speed, memory and qualit
 	@$(BIN)/python benchmarks/run.py
 
 clean: ## remove the demo and the files that tools leave behind (.venv stays)
-	rm -rf $(DEMO) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake
+	rm -rf $(DEMO) site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake
 	find tessphot_lib tests workflow -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment is created again when its Python no longer works, and updated when
@@ -76,6 +83,11 @@ $(VENV)/installed-for-development: pyproject.toml
 	@$(MAKE) --no-print-directory environment
 	@echo "installing the packages listed in pyproject.toml (once; takes some minutes)"
 	@$(PIP) install --editable '.[test,lint,parquet,pointings,slurm,cluster]'
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-for-docs: pyproject.toml
+	@$(MAKE) --no-print-directory environment
+	@$(PIP) install --editable '.[docs]'
 	@touch $@ $(VENV)/installed
 
 .PHONY: environment
