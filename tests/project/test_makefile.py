@@ -30,6 +30,7 @@ def test_help_names_the_targets():
     targets = (
         "help",
         "demo",
+        "docs",
         "test",
         "test-faults",
         "test-same",
