@@ -1,6 +1,7 @@
 """Error bars and zero points on real cutouts.
 
     python benchmarks/errors.py
+    python benchmarks/errors.py --light-curves <results/ccd/lightcurves>
 
 runs all steps over the cutouts in ../shared/realdata, CCD by CCD, and compares the stated errors
 of the light curves with their scatter (second differences: what a star does in an hour is no
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from realdata import PROJECT, measure, prepare
+from realdata import PROJECT, measure, prepare, scatter
 
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
@@ -86,7 +87,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="kept: a second call only measures")
     parser.add_argument("--only", nargs="*", help="CCDs, such as s0008-cam3-ccd4")
     parser.add_argument("--list", action="store_true", help="each star, too")
+    parser.add_argument("--light-curves", type=Path, help="folder of those of any run, instead")
     arguments = parser.parse_args()
+    if arguments.light_curves:
+        paths = sorted(arguments.light_curves.rglob("*.fits.gz"))
+        stars = pd.DataFrame([scatter(path) for path in paths])
+        for method, some in stars.groupby("method"):
+            print(f"\n{method}\n\n{by_magnitude(some)}")
+        return
     if not arguments.data.is_dir():
         print(f"{arguments.data}: not there, nothing is measured")
         return

@@ -149,8 +149,33 @@ def light_moved(motion: NDArray, d_row: NDArray, d_column: NDArray) -> NDArray:
     )
 
 
+def unexplained_slopes(average: NDArray, known: NDArray, mask: NDArray) -> NDArray:
+    """How light that no known star gives changes in an aperture when the image moves.
+
+    Parameters
+    ----------
+    average, known : (n_rows, n_columns) arrays
+        Average image, and light of the known stars, or of those that the correction for motion
+        takes into account [e-/s]; better with two pixels around the aperture.
+    mask : (n_rows, n_columns) bool array
+        The aperture.
+
+    Returns
+    -------
+    (2,) float64 array
+        Change of the sum [e-/s/pixel] when the image moves towards higher rows or columns.
+    """
+    # Both by differences of pixels, whose own error then cancels.
+    return -image_slopes(average - known)[:, mask].sum(axis=1)
+
+
 def moved_light_error(
-    motion: NDArray, motion_error: NDArray, seen: NDArray, *, unseen_rms: float, seen_rms: float
+    motion: NDArray,
+    unexplained: NDArray,
+    motion_error: NDArray,
+    *,
+    unseen_rms: float = 0.0,
+    seen_rms: float = 0.0,
 ) -> NDArray:
     """Error of `light_moved`.
 
@@ -159,13 +184,10 @@ def moved_light_error(
 
     Parameters
     ----------
-    motion : (n_stars, 5) array
-        See `ApertureLight`; from the known stars.
+    motion, unexplained : (n_stars, 5), (n_stars, 2) arrays
+        See `ApertureLight`.
     motion_error : (n_cadences,) array
         Of the measured motion, per axis [pixels]; an unknown error counts as none.
-    seen : (n_stars, 2) array
-        The first two derivatives as the average image has them [e-/s/pixel], from
-        `seen_slopes`.
     unseen_rms, seen_rms : float
         From image to image, per axis: motion that was not measured, and that was [pixels].
 
@@ -174,26 +196,9 @@ def moved_light_error(
     (n_stars, n_cadences) array
         [e-/s]
     """
-    steepest = np.hypot(motion[:, 0], motion[:, 1])
+    first = motion[:, :2]
     constant = np.hypot(
-        unseen_rms * np.hypot(*seen.T), seen_rms * np.hypot(*(seen - motion[:, :2]).T)
+        unseen_rms * np.hypot(*(first + unexplained).T), seen_rms * np.hypot(*unexplained.T)
     )
+    steepest = np.hypot(*first.T)
     return np.hypot(steepest[:, None] * np.nan_to_num(motion_error), constant[:, None])
-
-
-def seen_slopes(average: NDArray, mask: NDArray) -> NDArray:
-    """How the light in an aperture changes with motion by row and column, from the average image.
-
-    Parameters
-    ----------
-    average : (n_rows, n_columns) array
-        [e-/s]
-    mask : (n_rows, n_columns) bool array
-        The aperture; better with two pixels around it.
-
-    Returns
-    -------
-    (2,) float64 array
-        Change of the sum [e-/s/pixel] when the image moves towards higher rows or columns.
-    """
-    return -image_slopes(average)[:, mask].sum(axis=1)

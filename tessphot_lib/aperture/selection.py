@@ -12,12 +12,14 @@ those with the best signal to noise among them are the optimal apertures of Kepl
 Arrays cover the window of the CCD; positions are science pixels.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.aperture.assignment import claim_bleeds, pixel_owners
-from tessphot_lib.aperture.crowding import KnownLight, aperture_light
+from tessphot_lib.aperture.crowding import KnownLight, aperture_light, unexplained_slopes
 from tessphot_lib.aperture.sizes import size_limits, stamp_window
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE
 from tessphot_lib.core.aperture import Aperture
@@ -27,6 +29,7 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.sky_noise import sky_noise
 
 MIN_CORE = 1  # [pixels] half side of the smallest aperture, 3 x 3 pixels
+SLOPE_REACH = 2  # [pixels] around an aperture that tell how steep the light at its edge is
 NEIGHBORS = np.ones((3, 3), dtype=bool)
 OPTIMAL_TMAG = 7.0  # brighter stars keep all their significant pixels: their noise is not photons
 UNKNOWN_SHARE = 1.5  # of the known stars' light; 2.5 times as much is a magnitude
@@ -130,14 +133,22 @@ def find_apertures(
         if known_light:
             images = known_light.images[(slice(None), *cut)]
             has_unknown_light = _has_unknown_light(average_image[cut][mask], images[0][mask])
+            is_saturated = bool(tmag[star] < SATURATION_TMAG)
+            held = float(average_image[cut][mask].sum())
             light = aperture_light(
                 mask,
                 known_light.own[index],
                 known_light.flux[index],
                 images,
-                held=float(average_image[cut][mask].sum()),
-                is_saturated=bool(tmag[star] < SATURATION_TMAG),
+                held=held,
+                is_saturated=is_saturated,
             )
+            # What the correction for motion takes into account.
+            expected = float(images[0][mask].sum())
+            there = np.clip(held / expected, 0.0, 1.0) if expected > 0 else 1.0
+            explained = 0.0 if is_saturated else there * known_light.images[0]
+            unexplained = _unexplained(average_image, explained, window, stamp, mask)
+            light = replace(light, unexplained=unexplained)
         cut_flux = float(average_image[cut][at_edge].sum())
         apertures.append(
             Aperture(
@@ -151,6 +162,18 @@ def find_apertures(
             )
         )
     return apertures
+
+
+def _unexplained(
+    average: NDArray, explained: NDArray | float, window: Window, stamp: Window, mask: NDArray
+) -> NDArray:
+    """How light that is not explained changes with motion in the pixels of a stamp's mask."""
+    around = stamp.widened(SLOPE_REACH, window)
+    wide = np.zeros(around.shape, dtype=bool)
+    wide[stamp.slices_in(around)] = mask
+    cut = around.slices_in(window)
+    known = np.broadcast_to(explained, average.shape)[cut]
+    return unexplained_slopes(average[cut], known, wide)
 
 
 def _has_unknown_light(found: NDArray, expected: NDArray) -> bool:

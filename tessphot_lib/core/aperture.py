@@ -1,6 +1,6 @@
 """The pixels that a star is measured with, and what is known of the light in them."""
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Self
 
 import numpy as np
@@ -25,6 +25,9 @@ class ApertureLight:
         How the light in the aperture changes when the image moves: derivatives
         by row and column [e-/s/pixel], and by row twice, row and column,
         column twice [e-/s/pixel**2].
+    unexplained : (2,) float64 array
+        What the average image has more than the known stars of the first two of these
+        derivatives [e-/s/pixel].
 
     Notes
     -----
@@ -36,6 +39,7 @@ class ApertureLight:
     crowdsap: float
     flfrcsap: float
     motion: NDArray
+    unexplained: NDArray = field(default_factory=lambda: np.zeros(2))
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.crowding import light_moved, moved_light_error, seen_slopes
+from tessphot_lib.aperture.crowding import light_moved, moved_light_error
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.aperture import Aperture
@@ -22,8 +22,6 @@ from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
 
 log = logging.getLogger(__name__)
-
-SLOPE_REACH = 2  # [pixels] around an aperture that tell how steep the light at its edge is
 
 
 def measure_apertures(
@@ -81,25 +79,21 @@ def _correct_for_motion(
     cube: PixelCube, targets: StarList, fluxes: StarFluxes, *, is_corrected: bool
 ) -> None:
     """Put back the light that moved out of the apertures, take off what moved in; add errors."""
-    motion = np.array([one.light.motion for one in targets.apertures]).reshape(-1, 5)
-    motion = motion if is_corrected else np.zeros_like(motion)
-    row, column = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
-    d_row, d_column = displacement(cube.motion - mean_motion(cube), row, column)
-    fluxes.flux[...] -= light_moved(motion, d_row.T, d_column.T)
-    if cube.noise is None:
-        return
-    seen = np.array([_seen_slopes(cube, one) for one in targets.apertures]).reshape(-1, 2)
-    rms = {"unseen_rms": cube.noise.motion, "seen_rms": cube.noise.motion_seen}
-    error = moved_light_error(motion, cube.motion_error, seen, **rms)
+    motion, unexplained = (
+        np.array([getattr(one.light, name) for one in targets.apertures]).reshape(-1, size)
+        for name, size in (("motion", 5), ("unexplained", 2))
+    )
+    if is_corrected:
+        row, column = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+        d_row, d_column = displacement(cube.motion - mean_motion(cube), row, column)
+        fluxes.flux[...] -= light_moved(motion, d_row.T, d_column.T)
+    else:
+        motion, unexplained = np.zeros_like(motion), unexplained + motion[:, :2]
+    rms = {}
+    if cube.noise is not None:
+        rms = {"unseen_rms": cube.noise.motion, "seen_rms": cube.noise.motion_seen}
+    error = moved_light_error(motion, unexplained, cube.motion_error, **rms)
     fluxes.flux_err[...] = np.hypot(fluxes.flux_err, error)
-
-
-def _seen_slopes(cube: PixelCube, aperture: Aperture) -> NDArray:
-    """How the light in an aperture changes with motion, by the average image."""
-    around = aperture.window.widened(SLOPE_REACH, cube.window)
-    mask = np.zeros(around.shape, dtype=bool)
-    mask[aperture.window.slices_in(around)] = aperture.mask
-    return seen_slopes(cube.average_image(around), mask)
 
 
 def _notes(targets: StarList, index: int) -> StarNotes:

@@ -8,7 +8,7 @@ from tessphot_lib.aperture.crowding import (
     aperture_light,
     light_moved,
     moved_light_error,
-    seen_slopes,
+    unexplained_slopes,
 )
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.prf.scene import scene_image
@@ -126,29 +126,30 @@ def test_light_that_the_image_does_not_hold_does_not_move():
 
 
 def test_error_of_moved_light():
-    motion = np.array([[3.0, 4.0, 0, 0, 0], [0.0, 0, 9, 9, 9]])
-    none = {"unseen_rms": 0.0, "seen_rms": 0.0}
-    known = moved_light_error(motion, np.array([0.01, np.nan]), motion[:, :2], **none)
+    motion, nothing = np.array([[3.0, 4.0, 0, 0, 0], [0.0, 0, 9, 9, 9]]), np.zeros((2, 2))
+    known = moved_light_error(motion, nothing, np.array([0.01, np.nan]))
     np.testing.assert_allclose(known, [[0.05, 0], [0, 0]])
-    # The image is steeper than the known stars are: 3, 4 against 6, 8 and 0, 0 against 5, 12.
-    seen, rms = np.array([[6.0, 8.0], [5.0, 12.0]]), {"unseen_rms": 0.02, "seen_rms": 0.1}
-    found = moved_light_error(motion, np.array([0.01, np.nan]), seen, **rms)
+    # Other light doubles the slopes of the first and is all of those of the second.
+    more, rms = np.array([[3.0, 4.0], [5.0, 12.0]]), {"unseen_rms": 0.02, "seen_rms": 0.1}
+    found = moved_light_error(motion, more, np.array([0.01, np.nan]), **rms)
     constant = np.hypot([0.2, 0.26], [0.5, 1.3])
     np.testing.assert_allclose(found[:, 1], constant)
     np.testing.assert_allclose(found[:, 0], np.hypot(constant, [0.05, 0]))
 
 
-def test_slopes_of_an_aperture_are_what_a_shifted_image_changes():
+def test_unexplained_light_moves_as_a_shifted_image_does():
     rows, columns = np.indices((14, 17))
 
-    def image(down, along):
-        return 900 * np.exp(-((rows - 6.3 - down) ** 2) / 2.4 - (columns - 9.1 - along) ** 2 / 3.1)
+    def image(down, along, flux):
+        return flux * np.exp(-((rows - 6.3 - down) ** 2) / 2.4 - (columns - 9.1 - along) ** 2 / 3.1)
 
     mask = np.zeros(rows.shape, dtype=bool)
     mask[6:9, 7:10] = True  # the star is not in the middle of it
-    found = seen_slopes(image(0, 0), mask)
+    known = 3.0 * columns + image(0, 0, 300.0)
+    found = unexplained_slopes(known + image(0, 0, 900.0), known, mask)
     change = [
-        (image(1e-3, 0) - image(-1e-3, 0))[mask].sum() / 2e-3,
-        (image(0, 1e-3) - image(0, -1e-3))[mask].sum() / 2e-3,
+        (image(1e-3, 0, 900) - image(-1e-3, 0, 900))[mask].sum() / 2e-3,
+        (image(0, 1e-3, 900) - image(0, -1e-3, 900))[mask].sum() / 2e-3,
     ]
     np.testing.assert_allclose(found, change, rtol=0.05)
+    np.testing.assert_array_equal(unexplained_slopes(known, known, mask), 0)

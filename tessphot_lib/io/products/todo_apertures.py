@@ -5,6 +5,7 @@ from pathlib import Path
 from sqlite3 import Connection
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tessphot_lib.core.aperture import Aperture, ApertureLight
 from tessphot_lib.core.geometry import Window
@@ -13,7 +14,8 @@ from tessphot_lib.io.files.sqlite_tables import among, read_database, select
 from tessphot_lib.io.products.todo_tables import APERTURES
 
 BY_RULES = 1  # bit of column flags: the rules of photometry.auto chose the method
-UNKNOWN = ApertureLight(np.nan, np.nan, np.zeros(5))
+N_MOTION = 5  # derivatives by motion
+UNKNOWN = ApertureLight(np.nan, np.nan, np.zeros(N_MOTION))
 
 
 def read_apertures(path: Path, priorities: Iterable[int] | None = None) -> dict[int, Aperture]:
@@ -33,9 +35,7 @@ def read_apertures(path: Path, priorities: Iterable[int] | None = None) -> dict[
         apertures[priority] = Aperture(
             window=Window(row0, row0 + height, column0, column0 + width),
             mask=bits.astype(bool).reshape(height, width),
-            light=ApertureLight(
-                float(crowdsap), float(flfrcsap), np.frombuffer(motion, dtype="<f8")
-            ),
+            light=ApertureLight(float(crowdsap), float(flfrcsap), *_derivatives(motion)),
             is_minimum=MINIMUM_APERTURE in (errors or ""),
             is_limited=LIMITED_APERTURE in (errors or ""),
             has_unknown_light=UNKNOWN_LIGHT in (errors or ""),
@@ -43,6 +43,12 @@ def read_apertures(path: Path, priorities: Iterable[int] | None = None) -> dict[
             warnings=errors,
         )
     return apertures
+
+
+def _derivatives(blob: bytes) -> tuple[NDArray, NDArray]:
+    """``motion`` and ``unexplained`` of an `ApertureLight`; lists of before lack the second."""
+    values = np.frombuffer(blob, dtype="<f8")
+    return values[:N_MOTION], values[N_MOTION:] if len(values) > N_MOTION else np.zeros(2)
 
 
 def insert_apertures(connection: Connection, apertures: Mapping[int, Aperture]) -> None:
@@ -61,7 +67,7 @@ def insert_apertures(connection: Connection, apertures: Mapping[int, Aperture]) 
                 aperture.warnings,
                 float(light.crowdsap),
                 float(light.flfrcsap),
-                np.asarray(light.motion, dtype="<f8").tobytes(),
+                np.concatenate([light.motion, light.unexplained]).astype("<f8").tobytes(),
             )
         )
     connection.executemany("INSERT INTO apertures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)

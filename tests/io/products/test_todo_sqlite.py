@@ -190,7 +190,7 @@ def random_aperture(seed):
     return Aperture(
         window,
         rng.random((height, width)) < 0.4,
-        light=ApertureLight(rng.random(), rng.random(), rng.random(5)),
+        light=ApertureLight(rng.random(), rng.random(), rng.random(5), rng.random(2)),
         is_minimum=bool(seed % 2),
         is_automatic=seed > 2,
         warnings="Using minimum aperture." if seed % 2 else None,
@@ -202,6 +202,7 @@ def same_aperture(a, b):
     equal = [
         np.array_equal(a.mask, b.mask),
         np.array_equal(a.light.motion, b.light.motion),
+        np.array_equal(a.light.unexplained, b.light.unexplained),
         (a.light.crowdsap, a.light.flfrcsap) == (b.light.crowdsap, b.light.flfrcsap),
         replace(a, mask=b.mask, light=b.light) == b,
     ]
