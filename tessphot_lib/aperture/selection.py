@@ -145,9 +145,14 @@ def find_apertures(
             )
             # What the correction for motion takes into account.
             expected = float(images[0][mask].sum())
-            there = np.clip(held / expected, 0.0, 1.0) if expected > 0 else 1.0
-            explained = 0.0 if is_saturated else there * known_light.images[0]
-            unexplained = _unexplained(average_image, explained, window, stamp, mask)
+            there = float(np.clip(held / expected, 0.0, 1.0)) if expected > 0 else 1.0
+            around = stamp.widened(SLOPE_REACH, window)
+            wide = around.slices_in(window)
+            unexplained = unexplained_slopes(
+                average_image[wide],
+                (0.0 if is_saturated else there) * known_light.images[0][wide],
+                _placed(mask, stamp, around),
+            )
             light = replace(light, unexplained=unexplained)
         cut_flux = float(average_image[cut][at_edge].sum())
         apertures.append(
@@ -164,16 +169,11 @@ def find_apertures(
     return apertures
 
 
-def _unexplained(
-    average: NDArray, explained: NDArray | float, window: Window, stamp: Window, mask: NDArray
-) -> NDArray:
-    """How light that is not explained changes with motion in the pixels of a stamp's mask."""
-    around = stamp.widened(SLOPE_REACH, window)
+def _placed(mask: NDArray, stamp: Window, around: Window) -> NDArray:
+    """The mask of a stamp in a window around it."""
     wide = np.zeros(around.shape, dtype=bool)
     wide[stamp.slices_in(around)] = mask
-    cut = around.slices_in(window)
-    known = np.broadcast_to(explained, average.shape)[cut]
-    return unexplained_slopes(average[cut], known, wide)
+    return wide
 
 
 def _has_unknown_light(found: NDArray, expected: NDArray) -> bool:

@@ -20,6 +20,7 @@ NOT_A_KNOT_NODES = 4  # with fewer nodes the spline between them has natural end
 REACH = 64  # [pixels] beyond which wings are not counted
 SPLINE_REACH = 2  # cubic B-splines reach as far [spacings]
 AT_ONCE = 4_000_000  # numbers in the largest array that is made at once
+MIDDLE = (3.0, 7.0)  # [pixels] radii between which the middle of a PRF goes over to the rest
 SAMPLES_ERROR = 0.003  # of a star's light in a pixel, that PRFs from files may be wrong
 DERIVATIVES = ((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))  # orders by row and column
 
@@ -244,17 +245,42 @@ def evenly_normalized(prf: Prf) -> Prf:
     """Scale the core so that a star's light sums to 1 at all nodes and all phases of the pixels.
 
     Splines that lie a whole number of pixels apart see the same phase: the sum
-    over pixels is the same at all phases if it is so for each of these sets.
+    over pixels is the same at all phases if it is so for each of these sets. The
+    bright middle and what is around it are made even each by itself: the sum of
+    many faint pixels is not known well enough at each phase to be made up for by
+    the middle, whose light would seem to change when a star moves.
     """
     n_phases = round(1 / prf.spacing)
     core = prf.coefficients.sum(axis=(2, 3)) * prf.spacing**2
     wanted = (1 - (total_light(prf) - core)) / (prf.spacing * n_phases) ** 2
-    coefficients = prf.coefficients.copy()
-    for row in range(n_phases):
-        for column in range(n_phases):
-            part = coefficients[:, :, row::n_phases, column::n_phases]
-            part *= (wanted / part.sum(axis=(2, 3)))[:, :, None, None]
+    middle = _middle(prf)
+    inner, outer = prf.coefficients * middle, prf.coefficients * (1 - middle)
+    steps = [slice(first, None, n_phases) for first in range(n_phases)]
+    phases = [(slice(None), slice(None), row, column) for row in steps for column in steps]
+    mean_inner, mean_outer = (
+        np.mean([part[one].sum(axis=(2, 3)) for one in phases], axis=0) for part in (inner, outer)
+    )
+    scale = wanted / (mean_inner + mean_outer)
+    coefficients = np.empty_like(prf.coefficients)
+    for one in phases:
+        factor = scale * mean_inner / inner[one].sum(axis=(2, 3))
+        lacking = scale * mean_outer - outer[one].sum(axis=(2, 3))
+        size = np.abs(outer[one])  # faint pixels may be negative, and their sum zero
+        share = size / np.maximum(size.sum(axis=(2, 3), keepdims=True), 1e-300)
+        coefficients[one] = inner[one] * factor[:, :, None, None] + outer[one]
+        coefficients[one] += lacking[:, :, None, None] * share
     return replace(prf, coefficients=coefficients)
+
+
+def _middle(prf: Prf) -> NDArray:
+    """Weight of the splines in the middle of a PRF, (n, n).
+
+    It falls smoothly, so that no phase of the pixels is cut otherwise than others.
+    """
+    offset = prf.spacing * (np.arange(prf.coefficients.shape[2]) - prf.coefficients.shape[2] // 2)
+    inner, outer = MIDDLE
+    beyond = (np.hypot(offset[:, None], offset) - inner) / (outer - inner)
+    return 0.5 + 0.5 * np.cos(np.pi * np.clip(beyond, 0, 1))
 
 
 def _pieces(t: NDArray, derivative: int) -> tuple[NDArray, ...]:
