@@ -9,7 +9,7 @@ from tessphot_lib.plan.cluster_jobs import cancel_recorded_jobs, cancel_slurm_jo
 from tessphot_lib.plan.run import SUMMARY, Plan
 from tessphot_lib.plan.unfinished import forget_made, note_wanted
 
-BEGAN = Path(".snakemake/tessphot/began")  # its time is that of the start of the last run
+BEGAN = Path(".snakemake/tessphot/began")  # when each run started [s since 1970], a line each
 LOGS = Path("logs")
 RESULTS = Path("results")
 DEPTH = 3  # [folders] below results/ in which jobs write files under temporary names
@@ -58,7 +58,8 @@ class Session:
             If jobs that are left cannot be cancelled.
         """
         BEGAN.parent.mkdir(parents=True, exist_ok=True)
-        BEGAN.write_text("")
+        with BEGAN.open("a", encoding="utf-8") as file:
+            file.write(f"{self.started:.3f}\n")
         jobs = cancel_slurm_jobs(Path())
         jobs += cancel_recorded_jobs(Path(), status_command, cancel_command)
         note_wanted(path for path in wanted if RESULTS in Path(path).parents)

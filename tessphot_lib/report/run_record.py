@@ -1,5 +1,6 @@
 """``run.json``: what ran when, on what, with which settings, and how much came out."""
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -13,11 +14,14 @@ from tessphot_lib.core.flags import is_bad_for_all_stars
 from tessphot_lib.core.provenance import software_version
 from tessphot_lib.io.files.json_files import write_json
 from tessphot_lib.io.images.ffi_table import read_ffi_table
+from tessphot_lib.io.products.diagnostics_ecsv import DIAGNOSTICS_NAME
 from tessphot_lib.io.products.pixels_hdf5 import read_image_quality
 from tessphot_lib.io.products.todo_tables import ccd_of_row
 
 PACKAGES = ("astropy", "h5py", "hdf5plugin", "isal", "numpy", "pandas", "scipy", "snakemake")
-TIMES = ("began", "ended")  # all that differs between equal runs on equal software
+# All that differs between equal runs on equal software.
+TIMES = ("began", "ended", "commands")
+CLOCK_ERROR = 2.0  # [s] by which the times of files may be behind the clock
 
 
 def write_run_record(
@@ -42,18 +46,21 @@ def write_run_record(
     config : mapping
         The whole configuration, defaults included.
     began : Path or None
-        A file that was written when the run was started: its time counts. If it
-        is not there, ``began`` is null.
+        A file with the starts of all commands in this folder. Those that made a cube or
+        measured a star which is still there count, each until it made the last of these; what
+        was made before the first known start has none.
 
     Raises
     ------
     InputDataError
         If a table or a cube cannot be read.
     """
+    commands = _commands(began, path.parent, pixels)
     record = {
         "software": f"tessphot {software_version()}",
-        "began": _iso(began.stat().st_mtime) if began is not None and began.exists() else None,
-        "ended": _iso(datetime.now(UTC).timestamp()),
+        "began": commands[0]["began"] if commands else None,
+        "ended": commands[-1]["ended"] if commands else None,
+        "commands": commands,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "packages": {name: _version(name) for name in PACKAGES},
@@ -61,6 +68,29 @@ def write_run_record(
         "settings": dict(config),
     }
     write_json(path, record, indent=2)
+
+
+def _commands(
+    began: Path | None, results: Path, pixels: Sequence[Path]
+) -> list[dict[str, str | None]]:
+    """Start and end of each command to which cubes and measured stars of these CCDs go back."""
+    starts = []
+    if began is not None and began.exists():
+        lines = began.read_text(encoding="utf-8").split()
+        starts = sorted(float(line) for line in lines)
+    made: dict[float, float] = {}
+    folders = [results / cube.parent.name for cube in pixels]
+    tables = [path for folder in folders for path in (folder / "diagnostics").glob("*.ecsv")]
+    tables += [folder / "targets" / DIAGNOSTICS_NAME for folder in folders]
+    for path in (*pixels, *tables):
+        if path.exists():
+            time = path.stat().st_mtime
+            start = max((one for one in starts if one <= time + CLOCK_ERROR), default=-math.inf)
+            made[start] = max(time, made.get(start, time))
+    return [
+        {"began": _iso(start) if math.isfinite(start) else None, "ended": _iso(end)}
+        for start, end in sorted(made.items())
+    ]
 
 
 def _counts(

@@ -1,30 +1,45 @@
 """What is said at the end of a run."""
 
+import posixpath
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.star_warnings import UNKNOWN_LIGHT
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
-from tessphot_lib.io.products.todo_sqlite import Status, read_excluded_stars
-from tessphot_lib.io.products.todo_tables import ccd_of_row
+from tessphot_lib.io.products.todo_sqlite import Status, read_excluded_stars, read_info
+from tessphot_lib.io.products.todo_tables import LEFT_OUT, ccd_names
 
 SUMMARY_TMAG = (8, 10, 12, 14)  # magnitudes whose precision is told, each +- 0.5
 MAX_NAMED = 10
-CCD_COLUMNS = ["sector", "camera", "ccd", "datasource", "cadence_seconds"]
+CURVE = "light curve"
 
 
-def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
+def summary(
+    stars: pd.DataFrame,
+    todo: Path,
+    tic_ids: list[int],
+    *,
+    every: pd.DataFrame | None = None,
+    ccds: Collection[str] | None = None,
+) -> str:
     """Tell in a few lines how a run ended.
 
     Parameters
     ----------
     stars : DataFrame
-        Todo list and diagnostics joined.
+        Todo list and diagnostics joined, of the stars of the run.
     todo : Path
+        Of the folder, which may hold more.
     tic_ids : list of int
         Stars that were asked for; those that are on no list are named.
+    every : DataFrame, optional
+        The same as ``stars`` of all stars in the folder.
+    ccds : collection of str, optional
+        CCDs of the run.
     """
     counts = stars["status"].value_counts()
     words = {
@@ -33,9 +48,13 @@ def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
         Status.SKIPPED: "left to a brighter neighbor",
         Status.ERROR: "failed",
     }
-    lines = [f"{len(stars)} stars:"]
+    lines = [f"{_count(stars)}:"]
     lines += [f"  {int(counts.get(int(status), 0)):8d} {name}" for status, name in words.items()]
     excluded = read_excluded_stars(todo)
+    if ccds is not None:
+        own = {str(CcdId.from_string(name).of_images) for name in ccds}
+        of_images = excluded.assign(datasource="ffi", cadence_seconds=0)
+        excluded = excluded[ccd_names(of_images).isin(own)]
     unlisted = set(tic_ids) - set(stars["tic_id"])
     out = sorted(unlisted & set(excluded["tic_id"]))
     if out:
@@ -60,26 +79,44 @@ def summary(stars: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
     lines.append(f"todo list:     {todo}")
     if len(example):
         lines.append(f"a light curve: {todo.parent / example['lightcurve'].iloc[0]}")
-    stale = _folders_of_other_tiles(todo.parent, stars) if not tic_ids else []
-    if stale:
-        lines.append(f"not of this run, left by other tiles (delete them): {_shorten(stale)}")
+    if every is not None:
+        lines += _folder_lines(todo, stars, every)
     failures = stars[stars["status"] == int(Status.ERROR)]
     for reason, count in failures["errors"].value_counts().head(5).items():
         lines.append(f"{count} failed: {reason}")
     return "\n".join(lines) + "\n"
 
 
-def _folders_of_other_tiles(folder: Path, stars: pd.DataFrame) -> list[str]:
-    """Folders with light curves that an earlier run with other tiles has left."""
-    own = {
-        f"{ccd_of_row(star)}/lightcurves/{star['tile']}"
-        for star in stars[[*CCD_COLUMNS, "tile"]].drop_duplicates().to_dict("records")
-    }
-    return [
-        str(tile)
-        for tile in sorted(folder.glob("*/lightcurves/*"))
-        if tile.relative_to(folder).as_posix() not in own and any(tile.glob("*.fits.gz"))
+def _folder_lines(todo: Path, stars: pd.DataFrame, every: pd.DataFrame) -> list[str]:
+    """What there is by sector and CCD: of this run, of others, and on no list."""
+    lines = [f"  {name}: {_count(some)}" for name, some in stars.groupby(ccd_names(stars))]
+    if len(every) > len(stars):
+        lines.append(f"in this folder, with those of other runs: {_count(every)}")
+        lines += [f"  {name}: {_count(some)}" for name, some in every.groupby(ccd_names(every))]
+    for key, reason in read_info(todo).items():
+        if key.startswith(LEFT_OUT):
+            lines.append(f"not in the list of this folder: {key.removeprefix(LEFT_OUT)}: {reason}")
+    listed = {posixpath.dirname(path) for path in every["lightcurve"].dropna()}
+    unlisted = [
+        str(folder)
+        for pattern in ("*/lightcurves/*", "*/targets")
+        for folder in sorted(todo.parent.glob(pattern))
+        if folder.relative_to(todo.parent).as_posix() not in listed
+        and any(folder.glob("*.fits.gz"))
     ]
+    if unlisted:
+        lines.append(
+            "light curves that the list of this folder does not have, left by runs with other "
+            f"tiles or replaced by others: {_shorten(unlisted)}"
+        )
+    return lines
+
+
+def _count(stars: pd.DataFrame) -> str:
+    """Numbers of stars and of light curves."""
+    n_curves = int(stars["lightcurve"].notna().sum())
+    texts = [f"{n} {what}{'s' * (n != 1)}" for n, what in ((len(stars), "star"), (n_curves, CURVE))]
+    return ", ".join(texts)
 
 
 def not_measured_lines(path: Path) -> str:

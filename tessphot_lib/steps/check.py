@@ -1,7 +1,7 @@
 """Last step: the todo list of the run -> a summary, and an error if the code failed on a star."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.star_warnings import UNEXPECTED
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
-from tessphot_lib.io.products.todo_tables import ccd_of_row
+from tessphot_lib.io.products.todo_tables import ccd_names, ccd_of_row
 from tessphot_lib.report.ccd_lines import ccd_lines
 from tessphot_lib.report.run_record import write_run_record
 from tessphot_lib.report.summary import MAX_NAMED, not_measured_lines, summary
@@ -31,6 +31,7 @@ def run_check(
     prfs: Sequence[Path] = (),
     config: Mapping[str, Any],
     began: Path | None = None,
+    ccds: Collection[str] | None = None,
 ) -> None:
     """Write the summary and the record of a run.
 
@@ -48,26 +49,35 @@ def run_check(
         ``prf.fits`` of each CCD, in the order of ``pixels``.
     ffi_tables, pixels, config, began
         See `tessphot_lib.report.run_record.write_run_record`.
+    ccds : collection of str, optional
+        CCDs of the run; others in the folder are only counted. Default: all.
 
     Raises
     ------
     TessphotError
         If an unexpected error hit any star: names the stars and their logs.
     """
-    stars = read_todo(todo).merge(
+    every = read_todo(todo).merge(
         read_diagnostics(todo), on="priority", how="left", suffixes=("", "_measured")
     )
+    stars = _of_run(every, ccds, tic_ids)
     failed = stars[stars["errors"].fillna("").str.startswith(UNEXPECTED)]
     if len(failed):
         raise TessphotError(_name_failures(failed, todo, tic_ids))
-    if tic_ids:
-        stars = stars[stars["tic_id"].isin(tic_ids)]
-    text = summary(stars, todo, tic_ids) + "".join(map(not_measured_lines, not_measured))
+    text = summary(stars, todo, tic_ids, every=every, ccds=ccds) + "".join(
+        map(not_measured_lines, not_measured)
+    )
     text += ccd_lines(pixels, prfs)
     of_run = {"ffi_tables": ffi_tables, "pixels": pixels, "config": config, "began": began}
     write_run_record(output_record, stars, **of_run)
     with complete_file(output_summary) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def _of_run(every: pd.DataFrame, ccds: Collection[str] | None, tic_ids: list[int]) -> pd.DataFrame:
+    """Those stars of a folder that a run was to measure."""
+    stars = every if ccds is None else every[ccd_names(every).isin(ccds)]
+    return stars[stars["tic_id"].isin(tic_ids)] if tic_ids else stars
 
 
 def _name_failures(failed: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:

@@ -340,7 +340,12 @@ def test_statuses_sum_up(todo, small_run):
         assert (status, status_of_brighter) == (5, 1)
         assert brighter < tmag
     summary = (small_run.results / "summary.txt").read_text()
-    assert summary.startswith(f"{sum(counts.values())} stars:\n{counts[1]:10d} measured\n")
+    assert summary.startswith(
+        f"{sum(counts.values())} stars, {len(small_run.light_curves)} "
+        f"light curves:\n{counts[1]:10d} measured\n"
+    )
+    assert f"\n  {CCD}: {sum(counts.values())} stars, {len(small_run.light_curves)} " in summary
+    assert "other runs" not in summary
 
 
 def test_measured_stars_have_all_numbers_that_tasoc_computes(todo):

@@ -2,6 +2,7 @@
 
 import gzip
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -170,15 +171,24 @@ def test_one_star_is_the_same_by_its_path_and_by_its_number(small_run, tmp_path)
     for tic_id, path in zip(chosen, paths, strict=True):
         assert_same_light_curve(run.folder / path, small_run.light_curves[tic_id])
 
-    assert run.finish() == {"targets": 1, "collect": 1, "check": 1}
+    ends = {"collect": 1, "check": 1, "ccd_report": 1, "report": 1}
+    assert run.finish() == {"targets": 1} | ends
     found = by_tic_id(run.ccd / "targets")
     assert set(found) == set(chosen)
     for tic_id, path in found.items():
         assert_same_light_curve(path, small_run.light_curves[tic_id])
     summary = (run.results / "summary.txt").read_text()
-    assert summary.startswith("2 stars:\n         2 measured\n")
+    assert summary.startswith("2 stars, 2 light curves:\n         2 measured\n")
     assert "1 on no CCD of this run, fainter than todo.faint_limit" in summary
     assert "ARTIFACT in the TIC: 4242\n" in summary
+
+    # The list of the folder still has all other stars, and both commands are on record.
+    assert listed(run.results / "todo.sqlite") == listed(small_run.results / "todo.sqlite")
+    n_stars = len(listed(small_run.results / "todo.sqlite"))
+    n_curves = len(small_run.light_curves)
+    assert f"runs: {n_stars} stars, {n_curves} light curves\n  {CCD}: {n_stars} " in summary
+    of_all, of_some = json.loads((run.results / "run.json").read_text())["commands"]
+    assert of_all["ended"] < of_some["began"] <= of_some["ended"]
 
 
 def test_star_that_is_not_on_the_list_is_one_line(small_run, tmp_path):

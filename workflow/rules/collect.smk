@@ -52,6 +52,7 @@ rule check:
     params:
         tic_ids=config["targets"]["tic_ids"],
         began=str(BEGAN),
+        ccds=list(map(str, plan.ccds)),
         code=code_of("check"),
     message:
         "final check: unexpected errors, summary of the run"

@@ -15,4 +15,5 @@ run_check(
     prfs=[Path(path) for path in snakemake.input.prfs],
     config=snakemake.config,  # no param: what matters has made other steps run again
     began=Path(snakemake.params.began),
+    ccds=snakemake.params.ccds,
 )

@@ -22,6 +22,8 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 from typing import Any
 
+import pandas as pd
+
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.settings import METHODS
 from tessphot_lib.io.files.sqlite_tables import SqlColumn
@@ -50,6 +52,13 @@ def ccd_of_row(row: Mapping[str, Any]) -> CcdId:
     is_tpf = str(row["datasource"]).startswith("tpf")
     cadence = int(row["cadence_seconds"]) if is_tpf else 0
     return CcdId(int(row["sector"]), int(row["camera"]), int(row["ccd"]), cadence)
+
+
+def ccd_names(stars: pd.DataFrame) -> pd.Series:
+    """Name of the CCD of each row of ``todolist``, see `ccd_of_row`."""
+    columns = ["sector", "camera", "ccd", "datasource", "cadence_seconds"]
+    names = [str(ccd_of_row(row)) for row in stars[columns].to_dict("records")]
+    return pd.Series(names, stars.index, dtype=object)
 
 
 def _texts(names: Iterable[str]) -> str:
@@ -170,6 +179,7 @@ INDICES = (
     "CREATE UNIQUE INDEX lightcurve_idx ON diagnostics (lightcurve)",
     "CREATE INDEX skipped_idx ON photometry_skipped (priority)",
 )
+LEFT_OUT = "left out: "  # begins keys of ``todo_info`` that say which list cannot be read, and why
 TABLES = {
     "todolist": TODOLIST,
     "diagnostics": DIAGNOSTICS,
