@@ -25,8 +25,9 @@ CONFIG, SCHEMA, README = (
     "config/README.md",
 )
 CONFIG_HEAD = """\
-# Every setting with its default. Do not edit: copy what you want to change into a file of
-# your own and name that with --configfile; keys that it leaves out keep the values below.
+# Every setting with its default. Copy what you want to change into a file of your own and name
+# that with --configfile: keys that it leaves out keep the values below. (A copy that snakedeploy
+# made, or the config of a module, is such a file.)
 # Relative paths start at the folder of the run. More about each setting: config/README.md.
 # (Written by `make config` from tessphot_lib/core/settings.py.)
 """

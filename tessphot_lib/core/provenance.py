@@ -46,17 +46,16 @@ def code_digest(module: str, root: Path | None = None) -> str:
     return library.digest(module, ENTRY)[:DIGEST_LENGTH]
 
 
-def rule_digest(step: str, scripts: Path) -> str:
+def rule_digest(step: str, script: Path) -> str:
     """Digest the code of a step and the script of its rule, which has the same name.
 
     Parameters
     ----------
     step : str
         Such as ``backgrounds``.
-    scripts : Path
-        Folder of the scripts.
+    script : Path
     """
-    return f"{code_digest(f'{PACKAGE}.steps.{step}')}-{script_digest(scripts / f'{step}.py')}"
+    return f"{code_digest(f'{PACKAGE}.steps.{step}')}-{script_digest(script)}"
 
 
 @cache

@@ -331,6 +331,20 @@ class Plan:
         block_size = self.config["prepare"]["block_size"]
         return memory(base, self.window, block_size, bytes_per_pixel, bytes_per_block_pixel)
 
+    def refuse_prefix(self, prefix: str | None) -> None:
+        """Refuse a module's ``prefix`` for downloads: their lists are looked for without it.
+
+        Raises
+        ------
+        ConfigError
+            If images are to be downloaded by a module with a prefix.
+        """
+        if prefix and self.lists_to_fetch:
+            raise ConfigError(
+                f"input.source: {self.config['input']['source']!r} does not go with the prefix "
+                f"{prefix!r} of a module; download in a run of its own, or leave out the prefix"
+            )
+
     def keep_listings(self) -> None:
         """Keep what was found, for the processes of jobs."""
         for source in self.sources:

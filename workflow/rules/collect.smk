@@ -1,10 +1,6 @@
 # The end of a run: the merged todo list with all results, and the final check.
 
 
-localrules:
-    check,
-
-
 rule collect:
     input:
         todos=plan.of_each_ccd("todo.sqlite"),
@@ -44,6 +40,7 @@ rule check:
         "logs/check.log",
     benchmark:
         "benchmarks/check.tsv"
+    localrule: True
     conda:
         "../../environment.yaml"
     resources:

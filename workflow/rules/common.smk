@@ -5,8 +5,20 @@ import sys
 
 from snakemake.common.configfile import load_configfile
 
-# The scripts import tessphot_lib, which lies beside workflow/, installed or not.
-PROJECT = Path(workflow.basedir).parent
+# The scripts import tessphot_lib, which lies beside workflow/, installed or not. (The main
+# Snakefile may lie elsewhere and use this as a module; from a URL the package must be installed.)
+HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+PROJECT = HERE.parent.parent
+IS_MODULE = not workflow.modifier.is_main_snakefile()
+
+
+def of_project(name):
+    """Return the path of a file of this project, which may have to be fetched."""
+    if HERE.is_dir():
+        return PROJECT / name
+    return Path(workflow.source_path(f"../../{name}"))
+
+
 sys.path.insert(0, str(PROJECT))
 os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
@@ -32,14 +44,23 @@ def or_stop(decide, *arguments, **options):
         sys.exit(1)
 
 
-schema = Path(workflow.basedir) / "schemas" / "config.schema.yaml"
-files = [PROJECT / "config" / "config.yaml", *workflow.overwrite_configfiles]
-given = [(str(file), load_configfile(file)) for file in files]
-given.append(("--config", workflow.config_settings.config))
+schema = of_project("workflow/schemas/config.schema.yaml")
+defaults = of_project("config/config.yaml")
+given = [(str(defaults), load_configfile(defaults))]
+if IS_MODULE:
+    given.append(("config of the module", dict(config)))
+else:
+    given += [(str(file), load_configfile(file)) for file in workflow.overwrite_configfiles]
+    given.append(("--config", workflow.config_settings.config))
 checked, warnings = or_stop(read_config, given, schema, is_main=workflow.is_main_process)
-output = output_folder(workflow.overwrite_workdir)
-config.clear()
-config.update(with_paths_from(checked, Path.cwd()) if output else checked)
+output = None if IS_MODULE else output_folder(workflow.overwrite_workdir)
+if IS_MODULE:
+    # Absolute, so that the prefix of a module is not put before it; and not changed, since it
+    # belongs to the workflow that uses this one.
+    config = with_paths_from(checked, Path.cwd())
+else:
+    config.clear()
+    config.update(with_paths_from(checked, Path.cwd()) if output else checked)
 
 
 if output:
@@ -51,6 +72,9 @@ look_behind_ancient(lost_files() if workflow.is_main_process else ())
 plan = or_stop(Plan, config, is_main=workflow.is_main_process)
 config["photometry"]["tiles"] = plan.grid
 session = Session(plan)
+if IS_MODULE and workflow.is_main_process:
+    or_stop(plan.refuse_prefix, workflow.modifier.path_modifier.prefix)
+    plan.keep_listings()  # the start of a run is not said to a module
 memory = plan.memory
 for warning in [*warnings, *plan.warnings] if workflow.is_main_process else []:
     logger.warning(warning)
@@ -101,8 +125,8 @@ def ffi_tables_of_sector(wildcards):
 
 def code_of(*steps):
     """A digest of the code behind steps and their scripts, so that jobs run again with it."""
-    scripts = PROJECT / "workflow" / "scripts"
-    return lambda wildcards: " ".join(rule_digest(step, scripts) for step in steps)
+    scripts = [of_project(f"workflow/scripts/{step}.py") for step in steps]
+    return lambda wildcards: " ".join(map(rule_digest, steps, scripts))
 
 
 def kept_or_temporary(path):

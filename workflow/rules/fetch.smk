@@ -4,14 +4,6 @@
 
 
 # Local, since the nodes of a cluster often have no network access.
-localrules:
-    fetch_script,
-    list_images,
-    fetch_headers,
-    fetch_list,
-    fetch,
-
-
 rule fetch_script:
     output:
         "results/tesscurl_sector_{sector}_ffic.sh",
@@ -19,6 +11,7 @@ rule fetch_script:
         "logs/fetch_script_{sector}.log",
     benchmark:
         "benchmarks/fetch_script_{sector}.tsv"
+    localrule: True
     conda:
         "../../environment.yaml"
     resources:
@@ -40,6 +33,7 @@ rule list_images:
         "logs/{ccd_id}/fetch_list.log",
     benchmark:
         "benchmarks/{ccd_id}/fetch_list.tsv"
+    localrule: True
     conda:
         "../../environment.yaml"
     resources:
@@ -63,6 +57,7 @@ rule fetch_headers:
         "logs/{ccd_id}/fetch_headers.log",
     benchmark:
         "benchmarks/{ccd_id}/fetch_headers.tsv"
+    localrule: True
     conda:
         "../../environment.yaml"
     resources:

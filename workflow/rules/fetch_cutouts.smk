@@ -1,10 +1,6 @@
 # Download of cutouts of the targets from TESScut: snakemake ... -- fetch_cutouts
 
 
-localrules:
-    fetch_cutouts,
-
-
 rule fetch_cutouts:
     output:
         plan.source.list_path,
@@ -12,6 +8,7 @@ rule fetch_cutouts:
         "logs/fetch_cutouts.log",
     benchmark:
         "benchmarks/fetch_cutouts.tsv"
+    localrule: True
     conda:
         "../../environment.yaml"
     resources:

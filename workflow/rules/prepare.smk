@@ -2,10 +2,6 @@
 
 
 # Local, since the nodes of a cluster often have no network access.
-localrules:
-    tic,
-
-
 rule tic:
     input:
         # ancient(): a new image does not repeat the download.
@@ -17,6 +13,7 @@ rule tic:
         "logs/{ccd_id}/tic.log",
     benchmark:
         "benchmarks/{ccd_id}/tic.tsv"
+    localrule: True
     conda:
         "../../environment.yaml"
     resources:
