@@ -40,6 +40,14 @@ def test_other_views_of_the_plan(snakemake, flag):
     assert status == 0, output
 
 
+@pytest.mark.parametrize("profile", ["default", "slurm", "cluster-generic"])
+def test_dates_of_scripts_make_nothing_run_again(profile):
+    """A second clone has new dates; the digests in the params cover the scripts."""
+    path = PROJECT / "workflow" / "profiles" / profile / "config.yaml"
+    triggers = yaml.safe_load(path.read_text())["rerun-triggers"]
+    assert set(triggers) == {"mtime", "params", "input", "software-env"}
+
+
 @pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
 @pytest.mark.parametrize("source", ["file", "mast", "pointing", "simulated"])
 def test_groups_of_the_profiles_fit_every_source(snakemake, images, sector14, profile, source):
