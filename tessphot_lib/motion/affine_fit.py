@@ -13,7 +13,7 @@ MIN_STARS = 8  # for an affine fit; from 3 on a translation is fitted
 
 def fit_motion(
     measured_row: NDArray, measured_column: NDArray, row: NDArray, column: NDArray
-) -> tuple[NDArray, NDArray, NDArray]:
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Fit one affine motion per image to the positions of the stars.
 
     Parameters
@@ -33,6 +33,8 @@ def fit_motion(
         1-sigma error of the translation per coordinate [pixels].
     n_used : (n_images,) int array
         Stars that the fit used.
+    scatter : (n_stars,) float64 array
+        What the weight of each star in the fits is from [pixels]; infinite without weight.
     """
     n_images = len(measured_row)
     motion, error = np.full((n_images, 6), np.nan), np.full(n_images, np.nan)
@@ -40,14 +42,16 @@ def fit_motion(
     often = (
         np.isfinite(measured_row).sum(axis=0) > 0.5 * np.isfinite(measured_row).any(axis=1).sum()
     )
+    of_all = np.full(len(row), np.inf)
     if not often.any():
-        return motion, error, n_used
+        return motion, error, n_used, of_all
     design = affine_design(row[often], column[often])
     displacement = []
     for measured in (measured_row[:, often], measured_column[:, often]):
         displacement.append(measured - np.nanmedian(measured, axis=0))
     scatter = np.ones(int(often.sum()))
     for _ in range(2):  # the second time with each star's own scatter as its weight
+        of_all[often] = scatter
         residual_sum, residual_count = np.zeros(len(scatter)), np.zeros(len(scatter))
         for index in range(n_images):
             fit = _fit_one(design, displacement[0][index], displacement[1][index], scatter)
@@ -57,7 +61,7 @@ def fit_motion(
         rms = np.sqrt(residual_sum / np.maximum(residual_count, 1))
         scatter = scatter * np.where(residual_count > 0, np.maximum(rms, 1e-3), np.inf)
         scatter = np.maximum(scatter, 0.2 * np.median(scatter))
-    return motion, error, n_used
+    return motion, error, n_used, of_all
 
 
 def _fit_one(

@@ -15,7 +15,7 @@ from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.settings import ApertureSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import NO_PIXELS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.photometry.average_positions import mean_motion
+from tessphot_lib.photometry.average_positions import mean_motion, motion_of_stars
 from tessphot_lib.photometry.failures import notes_of
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, regions
@@ -85,7 +85,9 @@ def _correct_for_motion(
     )
     if is_corrected:
         row, column = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
-        d_row, d_column = displacement(cube.motion - mean_motion(cube), row, column)
+        d_row, d_column = motion_of_stars(cube, targets.stars)
+        mean_row, mean_column = displacement(mean_motion(cube)[None], row, column)
+        d_row, d_column = d_row - mean_row, d_column - mean_column
         fluxes.flux[...] -= light_moved(motion, d_row.T, d_column.T)
     else:
         motion, unexplained = np.zeros_like(motion), unexplained + motion[:, :2]

@@ -17,6 +17,27 @@ def mean_motion(cube: PixelCube) -> NDArray:
     return motion.mean(axis=0) if len(motion) else np.zeros(6)
 
 
+def motion_of_stars(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDArray]:
+    """Motion of the images at stars, without what each of them contributes to it.
+
+    A blend that varies shifts, and so does a motion that it is in: corrected by that, it
+    would lose its own variation.
+
+    Returns
+    -------
+    d_row, d_column : (n_cadences, n_stars) float64 arrays
+        Against the reference image [pixels]; NaN in images whose motion is not known.
+    """
+    at = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    d_row, d_column = displacement(cube.motion, *at)
+    if cube.own_motion:
+        ids = stars["tic_id"].to_numpy(), cube.own_motion["tic_id"]
+        _, here, there = np.intersect1d(*ids, return_indices=True)
+        d_row[:, here] -= cube.own_motion["d_row"][:, there]
+        d_column[:, here] -= cube.own_motion["d_column"][:, there]
+    return d_row, d_column
+
+
 def average_places(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDArray]:
     """Rows and columns of catalog stars in the average image [science pixels]."""
     row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))

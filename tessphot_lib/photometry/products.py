@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from tessphot_lib.aperture.selection import aperture_flags, edge_flux
 from tessphot_lib.catalog.star_mask import star_mask
-from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
@@ -29,6 +28,7 @@ from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.lightcurves.correction import PPM, relative_flux
 from tessphot_lib.lightcurves.metrics import CDPP_HOURS, cdpp, light_curve_diagnostics, savgol_cdpp
+from tessphot_lib.photometry.average_positions import motion_of_stars
 from tessphot_lib.photometry.choice import choice_cards
 from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.extra_apertures import ExtraFluxes
@@ -234,9 +234,7 @@ class StarFrame:
             stars["ra"].to_numpy(dtype=float),
             stars["dec"].to_numpy(dtype=float),
         )
-        pos_row, pos_column = displacement(
-            cube.motion, stars["row"].to_numpy(dtype=float), stars["column"].to_numpy(dtype=float)
-        )
+        pos_row, pos_column = motion_of_stars(cube, stars)
         return cls(cube.time - cube.timecorr + timecorr, timecorr, pos_row.T, pos_column.T)
 
 

@@ -31,12 +31,14 @@ from tessphot_lib.io.products.block_hdf5 import (
     IMAGE_COLUMNS,
     read_all_images,
     read_identity,
+    read_motion_stars,
 )
 from tessphot_lib.io.products.foreign_light_hdf5 import read_foreign_light
 from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_settings
+from tessphot_lib.motion.own_influence import own_influence
 from tessphot_lib.preparation.noise import measure_noise
 from tessphot_lib.preparation.pixel_flags import pixel_flags
 from tessphot_lib.quality.straylight import brightest_level, has_straylight
@@ -44,6 +46,7 @@ from tessphot_lib.times.spacecraft import error_along
 
 log = logging.getLogger(__name__)
 
+MAX_STARS = 200  # that measure the motion: of more, no single one matters
 FROM_BLOCKS = [name for name in PER_IMAGE if name in IMAGE_COLUMNS]
 READ_NOISE_RANGE = 3.0, 30.0  # [e-] what it may be
 SKY_ATTRIBUTES = ("wcs", "centre_ra", "centre_dec", "image_header", "ticver")  # of the catalog
@@ -119,6 +122,7 @@ def run_hdf5(
         average_image=average,
         average_count=count,
         grid=grid,
+        own_motion=_own_motion(blocks, motion),
         pixel_flags=pixel_flags(blocks, lengths, grid, foreign_light),
         attributes={
             **provenance(
@@ -171,6 +175,27 @@ def _images_and_motion(
         raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
     images["motion"], images["motion_error"] = motion["motion"], motion["error"]
     return images, motion
+
+
+def _own_motion(blocks: list[Path], motion: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:
+    """What each of a few motion stars contributes to the motion; None of many, where it is small.
+
+    The motion from headers has nothing of the stars.
+    """
+    stars = read_motion_stars(blocks[0])
+    if not 0 < len(stars["tic_id"]) <= MAX_STARS:
+        return None
+    measured = read_all_images(blocks, ("star_row", "star_column"))
+    of_stars = np.where((motion["source"] == "stars")[:, None], motion["motion"], np.nan)
+    d_row, d_column = own_influence(
+        measured["star_row"],
+        measured["star_column"],
+        stars["row"],
+        stars["column"],
+        motion=of_stars,
+        scatter=motion["star_scatter"],
+    )
+    return {"tic_id": stars["tic_id"], "d_row": d_row, "d_column": d_column}
 
 
 def _constants(images: dict[str, np.ndarray], settings: PrepareSettings) -> dict[str, int | float]:

@@ -60,7 +60,7 @@ def run_jitter(
     images = read_all_images(blocks, ("time", "cadenceno", "quality", "header_motion"))
     stars = read_motion_stars(blocks[0])
     displaced = tuple(_of_stars(blocks, axis, stars[axis]) for axis in ("row", "column"))
-    motion, error, n_used = fit_motion(*displaced, stars["row"], stars["column"])
+    motion, error, n_used, scatter = fit_motion(*displaced, stars["row"], stars["column"])
     is_known = np.isfinite(motion).all(axis=1) | np.isfinite(images["header_motion"]).all(axis=1)
     looks = _compare(blocks, images["time"], displaced, is_known, settings.flags)
     quality = images["quality"] | looks.quality
@@ -108,6 +108,7 @@ def run_jitter(
         light=1 + looks.light.lasting,
         sharpness=1 + looks.sharpness.lasting,
         quality=found,
+        star_scatter=scatter,
         attributes=provenance(settings.as_mapping(), blocks),
     )
 

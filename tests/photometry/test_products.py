@@ -25,6 +25,7 @@ def cube(position):
         timecorr=timecorr,
         observatory_position=np.tile(position, (3, 1)),
         motion=MOTION,
+        own_motion={},
     )
 
 
@@ -84,3 +85,13 @@ def test_stray_light_is_judged_by_the_sky_in_one_pixel():
     fluxes.background[0] = 12 * np.array([0.06, 0.06, 0.06, 0.6, 0.6])
     quality = quality_of(images, SimpleNamespace(apertures=apertures), fluxes)
     assert not (quality[0] & int(LightCurveFlag.STRAYLIGHT)).any()
+
+
+def test_a_star_is_not_corrected_by_the_motion_that_it_makes_itself():
+    images = cube(np.zeros(3))
+    own = np.array([[0.03, 0.0], [-0.02, 0.0], [0.0, 0.0]])
+    images.own_motion = {"tic_id": np.array([77, 5]), "d_row": own, "d_column": -own}
+    table = stars((0, 0, 0, 0, 1023.5, 1023.5), (0, 0, 0, 0, 1023.5, 1023.5))
+    frame = StarFrame.of(images, table.assign(tic_id=[8, 77]))
+    np.testing.assert_allclose(frame.pos_row[0] - frame.pos_row[1], [0.03, -0.02, np.nan])
+    np.testing.assert_allclose(frame.pos_column[0] - frame.pos_column[1], [-0.03, 0.02, np.nan])

@@ -30,6 +30,7 @@ def write_jitter(
     light: NDArray,
     sharpness: NDArray,
     quality: NDArray,
+    star_scatter: NDArray,
     attributes: Mapping[str, str] | None = None,
 ) -> None:
     """Write one row per image.
@@ -52,12 +53,17 @@ def write_jitter(
         the whole sector; NaN where no star was measured.
     quality : (n,) int array
         `tessphot_lib.core.flags.CadenceFlag` bits that follow from motion and stars.
+    star_scatter : (n_stars,) array
+        Of the motion stars about the motion, that their weights are from [pixels]; infinite
+        without weight.
     attributes : mapping, optional
         Of `tessphot_lib.core.provenance.provenance`, for the head of the table.
     """
     from astropy.table import Table
 
-    meta = {"ccd": str(ccd_id), "reference": "row, column at u = v = 0: 1023.5"}
+    meta: dict[str, object] = {"ccd": str(ccd_id), "reference": "row, column at u = v = 0: 1023.5"}
+    # Texts, since infinity is no number everywhere.
+    meta["star_scatter"] = [f"{value:.6g}" for value in star_scatter]
     table = Table(meta=meta | dict(attributes or {}))
     table["time"], table["time"].unit = time, "d"
     table["cadenceno"] = cadenceno
@@ -77,6 +83,7 @@ def read_jitter(path: Path) -> dict[str, NDArray]:
     table = read_ecsv(path)
     try:
         result = {name: np.asarray(table[name]) for name in COLUMNS}
+        result["star_scatter"] = np.array([float(one) for one in table.meta["star_scatter"]])
         result["motion"] = np.column_stack([np.asarray(table[name]) for name in TERMS])
     except (OSError, ValueError, KeyError) as err:
         raise InputDataError(f"{path}: cannot be read: {err}") from err

@@ -78,6 +78,7 @@ def write_pixels(
     average_count: NDArray,
     grid: BackgroundGrid,
     attributes: dict[str, str | int | float],
+    own_motion: dict[str, NDArray] | None = None,
     pixel_flags: Iterable[tuple[slice, Window, NDArray]] | None = None,
 ) -> None:
     """Join the blocks of a CCD.
@@ -99,6 +100,9 @@ def write_pixels(
         What the backgrounds are of.
     attributes : dict
         Provenance and constants of the CCD.
+    own_motion : dict, optional
+        ``tic_id``, ``d_row`` and ``d_column`` of the stars that measured the motion, see
+        `tessphot_lib.motion.own_influence`; none if left out.
     pixel_flags : iterable of (cadences, region, flags), optional
         Bits of `PixelFlag` of all images, piece by piece; those of the blocks if left out.
     """
@@ -125,6 +129,8 @@ def write_pixels(
         file.create_dataset("common_flags", data=common, **packed())
         for name in PER_IMAGE:
             file.create_dataset(name, data=images[name])
+        for name, values in (own_motion or {}).items():
+            file.create_dataset(f"own_motion/{name}", data=values)
         file.create_dataset("image_name", data=np.asarray(names).astype(h5py.string_dtype()))
         file.create_dataset("average_image", data=average_image, compression="gzip")
         file.create_dataset("average_count", data=average_count, compression="gzip")
@@ -247,6 +253,9 @@ class PixelCube:
         What the backgrounds are of: cells of a mesh, or patches, for cutouts.
     noise : NoiseModel or None
         Whose errors ``read("flux_err")`` gives; None in files that hold none: the images'.
+    own_motion : dict
+        ``tic_id`` (n_stars,), ``d_row`` and ``d_column`` (n_cadences, n_stars) of what each of
+        a few motion stars contributes to the motion at itself [pixels]; empty for many.
     image_name, time, time_start, time_stop, timecorr, exposure_time, cadenceno, quality,
     background, background_error, background_level, motion, motion_error,
     observatory_position : arrays
@@ -448,6 +457,8 @@ class PixelCube:
         self.motion: NDArray[np.float64] = self._part("motion")
         self.motion_error: NDArray[np.float64] = self._part("motion_error")
         self.observatory_position: NDArray[np.float64] = self._part("observatory_position")
+        own = self._file.get("own_motion", {})
+        self.own_motion: dict[str, NDArray] = {name: own[name][()] for name in own}
         self.n_cadences = len(self.time)
         self.image_name: NDArray[np.object_] = self._file["image_name"].asstr()[()]
         grid = Mesh if Mesh.kind in self._file else Patches

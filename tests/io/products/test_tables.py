@@ -80,6 +80,7 @@ def test_motion_is_read_back(tmp_path):
         "light": np.array([1.0, np.nan, 0.93]),
         "sharpness": np.array([1.0, np.nan, 0.97]),
         "quality": np.array([0, 1048576, 4194304]),
+        "star_scatter": np.array([0.00123456, np.inf]),
     }
     made_by = {"software": "tessphot 1", "settings": '{"a": [1, null]}'}
     write_jitter(tmp_path / "jitter.ecsv", CCD, attributes=made_by, **written)

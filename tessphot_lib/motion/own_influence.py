@@ -1,0 +1,81 @@
+"""What a star itself adds to the motion that its light is corrected for.
+
+With few stars one of them moves the fitted motion: a blend whose members vary shifts, and a
+correction by that motion takes off the variation itself. The fit without one star follows from
+that with all of them (leave-one-out residuals of linear least squares; Allen 1974,
+Technometrics 16, 125).
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.affine import affine_design, displacement
+from tessphot_lib.motion.affine_fit import CLIP, MIN_STARS
+
+MAX_LEVERAGE = 0.9  # a star that decides alone is not taken off: nothing would be left
+MIN_OFF = 1e-4  # [pixels]
+
+
+def own_influence(
+    measured_row: NDArray,
+    measured_column: NDArray,
+    row: NDArray,
+    column: NDArray,
+    *,
+    motion: NDArray,
+    scatter: NDArray,
+) -> tuple[NDArray, NDArray]:
+    """Displacement at each star that is there because the star itself was in the fit.
+
+    Parameters
+    ----------
+    measured_row, measured_column : (n_images, n_stars) arrays
+        As of `tessphot_lib.motion.affine_fit.fit_motion`.
+    row, column : (n_stars,) arrays
+        [science pixels]
+    motion : (n_images, 6) array
+        Fitted motion, against whatever reference; NaN where the stars gave none.
+    scatter : (n_stars,) array
+        That the weights of the stars in the fit are from, of `fit_motion`.
+
+    Returns
+    -------
+    d_row, d_column : (n_images, n_stars) float64 arrays
+        To be subtracted from the motion at the star [pixels]; its median over the images is
+        zero. 0 where the star was not used, or the motion is unknown.
+    """
+    design = affine_design(row, column)
+    predicted = displacement(motion, row, column)
+    residual = []
+    for measured, moved in zip((measured_row, measured_column), predicted, strict=True):
+        off = measured - moved
+        residual.append(off - _median(off))
+    off = np.hypot(*residual)
+    usual = np.maximum(_median(off), MIN_OFF)
+    with np.errstate(invalid="ignore"):
+        used = np.isfinite(off) & (off < CLIP * usual) & np.isfinite(scatter)
+    weight = used / scatter**2
+    leverage = _leverage(design, weight, used.sum(axis=1))
+    factor = leverage / (1 - np.minimum(leverage, MAX_LEVERAGE))
+    influence = []
+    for values in residual:
+        own = np.where(used, factor * values, 0.0)
+        influence.append(own - np.where(used, np.median(own, axis=0), 0.0))
+    return influence[0], influence[1]
+
+
+def _leverage(design: NDArray, weight: NDArray, n_used: NDArray) -> NDArray:
+    """Part of each star in the fit at its own position, (n_images, n_stars); 0 without a fit."""
+    leverage = np.zeros(weight.shape)
+    for n_terms, images in ((1, n_used < MIN_STARS), (3, n_used >= MIN_STARS)):
+        terms = design[:, :n_terms]
+        normal = np.einsum("ts,sa,sb->tab", weight[images], terms, terms)
+        inverse = np.linalg.pinv(normal, hermitian=True)
+        leverage[images] = weight[images] * np.einsum("sa,tab,sb->ts", terms, inverse, terms)
+    return leverage
+
+
+def _median(values: NDArray) -> NDArray:
+    """Median of the finite values of each column; NaN where there is none."""
+    known = np.isfinite(values).any(axis=0)
+    return np.where(known, np.nanmedian(np.where(known, values, 0.0), axis=0), np.nan)
