@@ -231,7 +231,7 @@ class FlagSettings(Settings):
         exclusiveMinimum=0,
     )
     offset_limit: float = setting(
-        0.4,
+        0.3,
         "displacement from the median of the sector above which an image is flagged",
         unit="pixels",
         exclusiveMinimum=0,

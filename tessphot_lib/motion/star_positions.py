@@ -23,6 +23,7 @@ MAX_DISPLACEMENT = 2.0  # [pixels] from where the catalog says; further is anoth
 ISOLATION_RADIUS = 4.0  # [pixels]
 ISOLATION_TMAG = 2.0  # [mag] neighbors this much fainter are harmless
 ENOUGH_STARS = 8  # if there are fewer, fainter ones are taken, too
+TWIN_DISTANCE = 1.5  # [pixels] within which two stars have one position
 FAINTER = 2.0  # [mag]
 GRID = 16  # stars are spread over GRID x GRID cells of the CCD
 
@@ -99,6 +100,27 @@ def bright_enough(candidates: NDArray, tmag: NDArray, faint_limit: float) -> NDA
     candidates = candidates[np.argsort(tmag[candidates], kind="stable")]
     n_bright = int(np.count_nonzero(tmag[candidates] <= faint_limit))
     return candidates[: max(n_bright, ENOUGH_STARS)]
+
+
+def without_twins(candidates: NDArray, row: NDArray, column: NDArray, tmag: NDArray) -> NDArray:
+    """Drop stars that cannot be told from a brighter candidate: none is to count twice.
+
+    Parameters
+    ----------
+    candidates : (n_candidates,) int array
+    row, column, tmag : (n_stars,) arrays
+
+    Returns
+    -------
+    (n,) int array
+        In order of brightness.
+    """
+    kept: list[int] = []
+    for star in candidates[np.argsort(tmag[candidates], kind="stable")]:
+        distance = np.hypot(row[kept] - row[star], column[kept] - column[star])
+        if not (distance < TWIN_DISTANCE).any():
+            kept.append(int(star))
+    return np.array(kept, dtype=int)
 
 
 def measure_positions(

@@ -20,7 +20,12 @@ from tessphot_lib.core.patches import N_TERMS, Patches
 from tessphot_lib.core.settings import MotionSettings
 from tessphot_lib.io.products.block_hdf5 import CHUNK_SIDE, MAX_CHUNK_CADENCES, CubePiece
 from tessphot_lib.motion.star_light import StarMeasures, measure_star_stamps
-from tessphot_lib.motion.star_positions import FAINTER, HALF_STAMP, bright_enough
+from tessphot_lib.motion.star_positions import (
+    FAINTER,
+    HALF_STAMP,
+    bright_enough,
+    without_twins,
+)
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -123,7 +128,7 @@ class PatchCubes:
             usable &= self.patches.part_at(row + d_row, column + d_column) == part
         faintest = self.motion.faint_limit + FAINTER
         usable &= (tmag >= self.motion.bright_limit) & (tmag <= faintest)
-        candidates = np.flatnonzero(usable)
+        candidates = without_twins(np.flatnonzero(usable), row, column, tmag)
         alone = is_isolated(row, column, tmag, candidates, **BLEND)
         if alone.sum() >= MIN_STARS:
             candidates = candidates[alone]

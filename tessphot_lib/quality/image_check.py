@@ -6,7 +6,7 @@ itself in the images around, and in all images; what counts is the weighted medi
 the stars. One star alone shows by its sharpness and its position, not by its light.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ USUALLY = 0.7  # of the images, in which a star must be found, to be missed else
 MOST_MISSED = 0.5  # of these stars, without which an image is without stars
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): error of a median in units of that of the mean
 LEAST_SCATTER = 1e-4  # relative, or [pixels], of a star: none is better
+MANY_STARS = 10  # whose disagreement says how well the median is known
 MIN_AROUND = 8  # images, at least, that the usual value around an image is from
 
 
@@ -33,9 +34,12 @@ class SharedChange:
     change : array
         Against the images around, as a fraction (or in pixels); NaN without stars.
     error : array
-        1-sigma error of it.
+        1-sigma error of it, as the stars agree.
     lasting : array
         Change against the whole sector.
+    noise : array
+        1-sigma error by what the stars usually scatter. Stars need not agree on how much
+        they lose by a large displacement.
     n_stars : int array
         Stars that were compared.
     """
@@ -43,13 +47,14 @@ class SharedChange:
     change: NDArray
     error: NDArray
     lasting: NDArray
+    noise: NDArray
     n_stars: NDArray
 
     def exceeds(self, limit: float, lasting: float) -> NDArray:
         """Tell which images changed by more than a limit, and clearly so, (n_images,) bool."""
         with np.errstate(invalid="ignore"):
             clear = np.maximum(limit, SIGNIFICANT * self.error)
-            long_clear = np.maximum(lasting, SIGNIFICANT * self.error)
+            long_clear = np.maximum(lasting, SIGNIFICANT * self.noise)
             return (np.abs(self.change) > clear) | (np.abs(self.lasting) > long_clear)
 
 
@@ -84,22 +89,23 @@ def shared_change(
     values, usual = np.asarray(values[:, useful], dtype=float), usual[useful]
     unit = usual if relative else np.ones_like(usual)
     off = (values - usual) / unit
-    first, _ = _common(off, by_many)
+    first, *_ = _common(off, by_many)
     with np.errstate(invalid="ignore"):
         around = _around(np.where(np.abs(first)[:, None] > outlying, np.nan, off), time)
-    change, error = _common(off - around, by_many)
-    slow, _ = _common(np.where(np.isfinite(off), around, np.nan), by_many)
+    change, error, noise = _common(off - around, by_many)
+    slow, *_ = _common(np.where(np.isfinite(off), around, np.nan), by_many)
     typical = _median(np.abs(change - _median(change[:, None]))[:, None])
     usual_error = MAD_TO_SIGMA * float(np.nan_to_num(typical)[0])
     n_stars = np.isfinite(off).sum(axis=1)
-    return SharedChange(change, np.maximum(error, usual_error), change + slow, n_stars)
+    error, noise = np.maximum(error, usual_error), np.maximum(noise, usual_error)
+    return SharedChange(change, error, change + slow, noise, n_stars)
 
 
-def _common(off: NDArray, by_many: bool) -> tuple[NDArray, NDArray]:
-    """Weighted median over the stars in each image, and its error, (n_images,) each."""
-    change, error = np.full(len(off), np.nan), np.full(len(off), np.nan)
+def _common(off: NDArray, by_many: bool) -> tuple[NDArray, NDArray, NDArray]:
+    """Weighted median over the stars in each image, its error and noise, (n_images,) each."""
+    change, error, noise = (np.full(len(off), np.nan) for _ in range(3))
     if not np.isfinite(off).any():
-        return change, error
+        return change, error, noise
     scatter = np.maximum(MAD_TO_SIGMA * _median(np.abs(off)), LEAST_SCATTER)
     if by_many:
         scatter = np.maximum(scatter, np.nanmedian(scatter))
@@ -107,10 +113,12 @@ def _common(off: NDArray, by_many: bool) -> tuple[NDArray, NDArray]:
         known = np.isfinite(off[index])
         values, weight = off[index][known], 1 / scatter[known] ** 2
         change[index] = _weighted_median(values, weight)
+        noise[index] = MEDIAN_ERROR / np.sqrt(weight.sum())
         disagree = np.abs(values - change[index]) * np.sqrt(weight)
-        spread = max(1.0, MAD_TO_SIGMA * float(np.median(disagree)))
-        error[index] = MEDIAN_ERROR * spread / np.sqrt(weight.sum())
-    return change, error
+        spread = MAD_TO_SIGMA * float(np.median(disagree))
+        counts = by_many or len(values) >= MANY_STARS
+        error[index] = noise[index] * max(1.0, spread if counts else 0.0)
+    return change, error, noise
 
 
 def lacks_stars(is_found: NDArray, is_measured: NDArray) -> NDArray:
@@ -158,11 +166,12 @@ def is_unlike(
     -------
     (n_images,) bool array
     """
-    dim = light.exceeds(light_limit, LASTING * light_limit)
+    # Stars that disagree vary by themselves.
+    dim = replace(light, noise=light.error).exceeds(light_limit, LASTING * light_limit)
     dim &= light.n_stars >= MIN_STARS_FOR_LIGHT
     result = dim | sharpness.exceeds(sharpness_limit, LASTING * sharpness_limit)
     off = np.hypot(shift[0].lasting, shift[1].lasting)
-    error = np.hypot(shift[0].error, shift[1].error)
+    error = np.hypot(shift[0].noise, shift[1].noise)
     with np.errstate(invalid="ignore"):
         return result | (off > np.maximum(shift_limit, SIGNIFICANT * error))
 

@@ -7,7 +7,11 @@ from scipy.special import erf
 from tessphot_lib.core.affine import affine_from_points, displacement, displacement_in
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.motion.affine_fit import fit_motion, relative_to
-from tessphot_lib.motion.star_positions import measure_positions, select_motion_stars
+from tessphot_lib.motion.star_positions import (
+    measure_positions,
+    select_motion_stars,
+    without_twins,
+)
 
 WINDOW = Window(600, 1000, 100, 700)
 PSF_SIGMA = 0.75  # [pixels] FWHM 1.8
@@ -328,3 +332,12 @@ def test_displacement_of_a_region_is_that_of_its_pixels():
     expected = displacement(motion[None], row.ravel(), column.ravel())
     np.testing.assert_allclose(d_row.ravel(), expected[0][0], rtol=1e-12)
     np.testing.assert_allclose(d_column.ravel(), expected[1][0], rtol=1e-12)
+
+
+def test_of_stars_at_one_position_the_brightest_counts():
+    row, column = np.array([10.0, 10.5, 11.4, 40.0, 40.0]), np.array([5.0, 5.5, 6.4, 9.0, 9.0])
+    tmag = np.array([11.0, 10.0, 12.0, 9.0, 9.0])
+    # The third is within reach of the second, the first too.
+    assert without_twins(np.array([0, 1, 2, 3, 4]), row, column, tmag).tolist() == [3, 1]
+    assert without_twins(np.array([0, 2]), row, column, tmag).tolist() == [0, 2]
+    assert without_twins(np.zeros(0, dtype=int), row, column, tmag).shape == (0,)
