@@ -95,6 +95,9 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         help="picture, .png, .pdf or .svg (default: tic<TIC>-<ccd>.png here)",
     )
+    show.add_argument(
+        "--periodogram", action="store_true", help="with the amplitude spectrum of FLUX_CORR"
+    )
     star.add_argument(
         "--method",
         choices=("auto", *METHODS),
@@ -251,7 +254,8 @@ def _show(options: argparse.Namespace) -> int:
         if options.output and len(drawn) > 1:
             output = output.with_stem(f"{output.stem}-{star.ccd_id}")
         catalog = _todo(options).parent / str(star.ccd_id) / "catalog.sqlite"
-        draw_star(star.light_curve, catalog, output)
+        spectrum = {"with_spectrum": options.periodogram}
+        draw_star(star.light_curve, catalog, output, remark=star.remark, **spectrum)
         sys.stdout.write(f"{output}\n")
     return 0
 

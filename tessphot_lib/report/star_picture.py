@@ -1,5 +1,6 @@
 """A light-curve file -> a picture: stamp with aperture and neighbors, light curve, centroids."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +14,25 @@ from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
 from tessphot_lib.report.pictures import draw_outlines, new_figure
+from tessphot_lib.report.point_flags import main_reason, reasons
+from tessphot_lib.report.spectrum import amplitude_spectrum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NEIGHBOR_TMAG = 5.0  # [mag] neighbors this much fainter are not shown
 FORMATS = ("png", "pdf", "svg")
+MAX_REASONS = 6  # that the legend names
 
 
-def draw_star(light_curve: Path, catalog: Path, output: Path) -> None:
+def draw_star(
+    light_curve: Path,
+    catalog: Path,
+    output: Path,
+    *,
+    remark: str = "",
+    with_spectrum: bool = False,
+) -> None:
     """Draw one star.
 
     Parameters
@@ -32,6 +43,10 @@ def draw_star(light_curve: Path, catalog: Path, output: Path) -> None:
         Of its CCD, for the neighbors.
     output : Path
         Picture; its suffix tells the format, see `picture_format`.
+    remark : str
+        What the todo list says of the star, such as a warning; shown under the title.
+    with_spectrum : bool
+        Whether the amplitude spectrum of FLUX_CORR is drawn, too.
 
     Raises
     ------
@@ -40,10 +55,10 @@ def draw_star(light_curve: Path, catalog: Path, output: Path) -> None:
     """
     file_format = picture_format(output)
     curve, stamp, header = read_light_curve(light_curve)
-    figure = new_figure(figsize=(13, 7.5))
-    axes = figure.subplot_mosaic(
-        [["stamp", "corr"], ["stamp", "raw"], ["facts", "centroid"]], width_ratios=[1, 2.2]
-    )
+    rows = [["stamp", "corr"], ["stamp", "raw"], ["facts", "centroid"]]
+    rows += [["facts", "spectrum"]] if with_spectrum else []
+    figure = new_figure(figsize=(13, 2.5 * len(rows)))
+    axes = figure.subplot_mosaic(rows, width_ratios=[1, 2.2])
     _draw_stamp(axes["stamp"], curve, stamp, catalog)
     good = curve.quality == 0
     _draw_series(axes["corr"], curve, curve.flux_corr, good, "FLUX_CORR (ppm)")
@@ -59,10 +74,13 @@ def draw_star(light_curve: Path, catalog: Path, output: Path) -> None:
     for name in ("corr", "raw"):
         axes[name].sharex(axes["centroid"])
         axes[name].tick_params(labelbottom=False)
+    if with_spectrum:
+        _draw_spectrum(axes["spectrum"], curve)
     axes["facts"].axis("off")
     axes["facts"].text(0, 1, _facts(header, curve), va="top", family="monospace", fontsize=9)
     sector = f"sector {header['SECTOR']}, camera {header['CAMERA']}, CCD {header['CCD']}"
-    figure.suptitle(f"TIC {curve.tic_id}, Tmag {header['TESSMAG']:.2f}: {sector}")
+    title = f"TIC {curve.tic_id}, Tmag {header['TESSMAG']:.2f}: {sector}"
+    figure.suptitle(f"{title}\n{remark}" if remark else title)
     with complete_file(output) as partial:
         figure.savefig(partial, dpi=120, format=file_format)
 
@@ -91,6 +109,8 @@ def _draw_stamp(axes: "Axes", curve: LightCurve, stamp: Stamp, catalog: Path) ->
     image = stamp.average_image
     shown = np.arcsinh((image - np.nanmin(image)) / max(np.nanpercentile(image, 60), 1.0))
     extent = (edges[2], edges[3], edges[0], edges[1])
+    axes.set_facecolor("0.9")
+    axes.patch.set(hatch="xxx", edgecolor="0.6")  # shows where pixels are missing
     axes.imshow(shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
     mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
     draw_outlines(axes, mask.astype(int), window, linewidths=1.5)
@@ -116,7 +136,14 @@ def _draw_series(
 ) -> None:
     """One column of the light curve, with the scale of its good points."""
     flagged = ~good & np.isfinite(values)
-    axes.plot(curve.time[flagged], values[flagged], "x", color="0.75", ms=3)
+    why = np.array([main_reason(text) for text in reasons(curve)], dtype=object)
+    common = Counter(why[flagged]).most_common()
+    for n, (reason, _) in enumerate(common):
+        chosen = flagged & (why == reason)
+        color, name = f"C{n + 1}", reason if n < MAX_REASONS else None
+        axes.plot(curve.time[chosen], values[chosen], "x", color=color, ms=4, label=name)
+    if common:
+        axes.legend(loc="best", fontsize=7, title="flagged", title_fontsize=7, framealpha=0.6)
     axes.plot(curve.time[good], values[good], ".", color="black", ms=3)
     known = values[good & np.isfinite(values)]
     if known.size:
@@ -126,6 +153,15 @@ def _draw_series(
     else:
         axes.text(0.5, 0.5, "not filled", transform=axes.transAxes, ha="center")
     axes.set_ylabel(label)
+
+
+def _draw_spectrum(axes: "Axes", curve: LightCurve) -> None:
+    """Amplitude spectrum of the good points."""
+    frequency, amplitude = amplitude_spectrum(curve.time, curve.flux_corr, curve.quality == 0)
+    axes.plot(frequency, amplitude, color="black", lw=0.8)
+    if not len(frequency):
+        axes.text(0.5, 0.5, "too few good points", transform=axes.transAxes, ha="center")
+    axes.set(xlabel="frequency (1/d)", ylabel="amplitude (ppm)")
 
 
 def _facts(header: dict, curve: LightCurve) -> str:

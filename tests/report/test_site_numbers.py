@@ -12,8 +12,8 @@ from tessphot_lib.report.site.ccd import cropped, flags_of_images
 from tessphot_lib.report.site.figures import shades
 from tessphot_lib.report.site.floor import expected_noise
 from tessphot_lib.report.site.run import costs_by_rule
-from tessphot_lib.report.site.star import amplitude_spectrum
 from tessphot_lib.report.site.stars import stars_with_pages, table_html, with_links
+from tessphot_lib.report.spectrum import amplitude_spectrum
 
 QUIET = {"sky": 100.0, "read_noise": 10.0, "exposure_time": 1425.6, "cadence_seconds": 1800.0}
 

@@ -4,29 +4,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.timeseries import LombScargle
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, UIElement
 from bokeh.palettes import gray
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
-from tessphot_lib.core.flags import (
-    DESCRIPTIONS,
-    ApertureFlag,
-    CadenceFlag,
-    LightCurveFlag,
-)
+from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
 from tessphot_lib.report.outlines import outlines
+from tessphot_lib.report.point_flags import flag_counts, reasons
 from tessphot_lib.report.site.figures import shades
 from tessphot_lib.report.site.page import PLOT_STYLE, write_page
+from tessphot_lib.report.spectrum import amplitude_spectrum
 
-MIN_POINTS = 10  # for a periodogram
 NEIGHBOR_TMAG = 5.0  # [mag] neighbors this much fainter are not shown
-FLAG_KINDS = (LightCurveFlag, CadenceFlag)
 
 
 def write_star_page(
@@ -66,7 +60,7 @@ def write_star_page(
         tic_id=curve.tic_id,
         tmag=f"{header['TESSMAG']:.2f}",
         numbers=_numbers(curve, header),
-        flagged=_flag_counts(curve),
+        flagged=flag_counts(curve),
         title=title,
         **star,
     )
@@ -96,35 +90,10 @@ def _numbers(curve: LightCurve, header: dict[str, Any]) -> list[tuple[str, str]]
     return rows
 
 
-def _flag_counts(curve: LightCurve) -> list[tuple[str, int]]:
-    """How many points have which flag."""
-    counts = []
-    for kind, values in zip(FLAG_KINDS, (curve.quality, curve.pixel_quality), strict=True):
-        for flag in kind:
-            n_points = int(((values & int(flag)) != 0).sum())
-            if n_points:
-                counts.append((DESCRIPTIONS[kind][flag], n_points))
-    return counts
-
-
-def _reasons(curve: LightCurve) -> list[str]:
-    """What is said of each point."""
-    texts = []
-    for quality, pixel_quality in zip(curve.quality, curve.pixel_quality, strict=True):
-        named = [
-            DESCRIPTIONS[kind][flag]
-            for kind, value in zip(FLAG_KINDS, (quality, pixel_quality), strict=True)
-            for flag in kind
-            if value & flag
-        ]
-        texts.append(", ".join(named) or "good")
-    return texts
-
-
 def _series(curve: LightCurve) -> UIElement:
     """Corrected and raw flux, background and centroid over time, zoomed together."""
     good = curve.quality == 0
-    reasons = np.array(_reasons(curve), dtype=object)
+    why = np.array(reasons(curve), dtype=object)
     rows = (
         ("FLUX_CORR", "ppm", {"corrected flux": curve.flux_corr}, 280),
         ("FLUX_RAW", "e-/s", {"flux": curve.flux}, 220),
@@ -141,7 +110,7 @@ def _series(curve: LightCurve) -> UIElement:
                 (good, name, {"color": color}),
             ):
                 known = is_shown & np.isfinite(values) & np.isfinite(curve.time)
-                data = {"x": curve.time[known], "y": values[known], "why": list(reasons[known])}
+                data = {"x": curve.time[known], "y": values[known], "why": list(why[known])}
                 source = ColumnDataSource(data)
                 plot.scatter("x", "y", source=source, size=3, legend_label=label, **look)
         plot.add_tools(HoverTool(tooltips=[("BTJD", "@x{0.0000}"), ("", "@why")], limit=1))
@@ -229,29 +198,3 @@ def _periodogram(curve: LightCurve) -> UIElement:
         plot.title.text = f"{title}: too few good points"
     plot.line(frequency, amplitude, color="#1d2733")
     return plot
-
-
-def amplitude_spectrum(time: NDArray, values: NDArray, good: NDArray) -> tuple[NDArray, NDArray]:
-    """Lomb-Scargle amplitudes, twice oversampled, from one cycle per length to Nyquist's frequency.
-
-    Parameters
-    ----------
-    time, values : (n,) arrays
-        [d], any unit; NaN values do not count.
-    good : (n,) bool array
-
-    Returns
-    -------
-    frequency, amplitude : (m,) float64 arrays
-        [1/d], unit of ``values``; empty with fewer than `MIN_POINTS` points.
-    """
-    known = good & np.isfinite(values) & np.isfinite(time)
-    at, values = time[known], values[known]
-    if len(at) < MIN_POINTS or np.ptp(at) <= 0:
-        return np.empty(0), np.empty(0)
-    length, step = np.ptp(at), np.median(np.diff(np.sort(at)))
-    frequency = np.arange(1 / length, 0.5 / step, 0.5 / length)
-    power = LombScargle(at, values - values.mean(), normalization="psd").power(
-        frequency, method="fast"
-    )
-    return frequency, np.sqrt(np.clip(4 * power / len(at), 0, None))
