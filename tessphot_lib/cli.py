@@ -16,6 +16,8 @@ from tessphot_lib.core.renamed_keys import with_new_names
 from tessphot_lib.core.settings import METHODS, OutputSettings, PhotometrySettings
 from tessphot_lib.get.command import add_get
 from tessphot_lib.get.configuration import read_settings
+from tessphot_lib.get.demo import add_demo
+from tessphot_lib.get.workflow import add_snakefile
 from tessphot_lib.io.products.todo_join import join_todos
 from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.report.find import FoundStar, find_star
@@ -42,6 +44,7 @@ COUNTING = (
 )
 MAX_SIZE = 500  # [pixels] of the stamp of a target pixel file
 EXAMPLES = """examples:
+  tessphot demo                                 a simulated star, in seconds
   tessphot get 261136679                        its light curves in all sectors, from cutouts
   tessphot find 261136679                       where is its light curve, or why is there none?
   tessphot show 261136679 --output star.png     how does it look?
@@ -73,6 +76,8 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"tessphot {tessphot_lib.__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     add_get(commands)
+    add_demo(commands)
+    add_snakefile(commands)
     find = commands.add_parser("find", help="where the light curve of a star is, or why not")
     show = commands.add_parser("show", help="picture: stamp, light curve, centroids")
     star = commands.add_parser(

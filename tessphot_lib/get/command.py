@@ -17,7 +17,7 @@ from tessphot_lib.get.configuration import read_settings
 from tessphot_lib.get.folder import CutoutFolder, StarTable
 from tessphot_lib.get.services import Services
 from tessphot_lib.get.sky import Star
-from tessphot_lib.get.star import Outcome, get_star
+from tessphot_lib.get.star import Outcome, Sources, get_star
 from tessphot_lib.get.targets import Target, parse_sectors, parse_target, read_targets
 
 log = logging.getLogger(__name__)
@@ -84,17 +84,34 @@ def run_get(options: argparse.Namespace) -> int:
         if isinstance(one, ConfigError):
             failure: str | None = str(one)
         else:
-            failure = _get(one, sources, options.output, config, sectors)
+            failure = measure_target(one, sources, options.output, config, sectors)
         if failure:
             sys.stderr.write(f"tessphot: {failure}\n")
             n_failed += 1
     return int(n_failed > 0)
 
 
-def _get(
-    target: Target, sources: Any, output: Path, config: dict[str, Any], sectors: set[int] | None
+def measure_target(
+    target: Target, sources: Sources, output: Path, config: dict[str, Any], sectors: set[int] | None
 ) -> str | None:
-    """Measure one target and say what became of it; returns why that failed, if it did."""
+    """Measure one target and say what became of it.
+
+    Parameters
+    ----------
+    target : Target
+    sources : Sources
+    output : Path
+        Gets a folder for the target.
+    config : dict
+        A complete configuration.
+    sectors : set of int or None
+        The wanted ones; None: all.
+
+    Returns
+    -------
+    str or None
+        Why it failed, in one line; None if there is a light curve.
+    """
     folder = output / target.label
     with _log_in(folder):
         try:
@@ -164,8 +181,22 @@ def _lines(path: Path) -> Iterable[str]:
         raise ConfigError(f"--list: {path} cannot be read: {error}") from error
 
 
+class LocalSources:
+    """Cutouts and stars that are all here.
+
+    Parameters
+    ----------
+    cutouts : CutoutFolder
+    table : StarTable
+    """
+
+    def __init__(self, cutouts: CutoutFolder, table: StarTable) -> None:
+        self.cutouts, self.locate = cutouts.cutouts, table.locate
+        self.stars: Path | None = table.path
+
+
 @dataclass(frozen=True)
-class _Sources:
+class _MixedSources:
     """Cutouts and stars from where the options say: what is here, else from services."""
 
     locator: StarTable | Services
@@ -188,11 +219,11 @@ class _Sources:
         return self.holder.cutouts(star, sectors)
 
 
-def _sources(options: argparse.Namespace, config: dict[str, Any]) -> _Sources:
+def _sources(options: argparse.Namespace, config: dict[str, Any]) -> Sources:
     """Where cutouts and stars come from."""
     settings = MastSettings.from_mapping(config["input"]["mast"])
     services = Services(settings, options.output / "cutouts", options.size)
-    return _Sources(
+    return _MixedSources(
         locator=StarTable(options.stars) if options.stars else services,
         holder=CutoutFolder(options.cutouts) if options.cutouts else services,
         services=services,

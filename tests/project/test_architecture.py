@@ -48,6 +48,7 @@ ALLOWED = {
 }
 # The only modules that may know that there is a simulation.
 KNOW_THE_SIMULATION = {
+    "steps/simulate_cutouts.py",
     *("plan/sources.py", "steps/simulate.py", "steps/simulate_scene.py"),
     "steps/simulate_tpfs.py",
 }
