@@ -153,9 +153,14 @@ def _pieces(grid: BackgroundGrid) -> list[Window]:
     for part in grid.windows:
         for row in range(_aligned(part.row0, whole.row0), part.row1, CHUNK_SIDE):
             for column in range(_aligned(part.column0, whole.column0), part.column1, CHUNK_SIDE):
-                piece = Window(row, row + CHUNK_SIDE, column, column + CHUNK_SIDE).intersect(part)
-                if piece is not None:
-                    by_output[int(output_of(piece)[0])].append(piece)
+                # A chunk may begin before the part, and end beyond the CCD.
+                piece = Window(
+                    max(row, part.row0),
+                    min(row + CHUNK_SIDE, part.row1),
+                    max(column, part.column0),
+                    min(column + CHUNK_SIDE, part.column1),
+                )
+                by_output[int(output_of(piece)[0])].append(piece)
     chosen = []
     for pieces in by_output:
         if not pieces:

@@ -9,8 +9,9 @@ from pixel_cube import CCD
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.core.patches import Patches
 from tessphot_lib.io.products.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, write_block
-from tessphot_lib.preparation.noise import measure_noise
+from tessphot_lib.preparation.noise import _pieces, measure_noise
 
 # On outputs A and B; its borders are no multiples of anything.
 WINDOW = Window(203, 273, 480, 552)
@@ -166,3 +167,13 @@ def test_whose_errors_count_can_be_chosen(tmp_path, choice, source):
     stated = {"images": lambda sigma: 2 * sigma, "pixels": lambda sigma: sigma}[choice]
     model, _ = Sector(tmp_path, stated=stated).measure(choice=choice)
     assert model.source == source
+
+
+def test_pieces_of_stamps_on_the_edge_of_the_ccd():
+    """Chunks are counted from the first stamp, and end beyond the CCD; pieces are on stamps."""
+    windows = [Window(2, 13, 5, 16), Window(2037, 2048, 2035, 2046), Window(1000, 1011, 700, 711)]
+    patches = Patches.of(windows)
+    found = _pieces(patches)
+    assert {piece for window in windows for piece in found if window.intersect(piece) == piece}
+    assert all(any(one.intersect(piece) == piece for one in windows) for piece in found)
+    assert sum(one.shape[0] * one.shape[1] for one in found) > 100
