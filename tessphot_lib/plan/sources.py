@@ -11,6 +11,7 @@ Imported whenever the workflow is read: nothing heavier than numpy.
 import hashlib
 import json
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,8 +21,9 @@ from typing import Any, ClassVar
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.simulation_settings import SimulationSettings
-from tessphot_lib.io.images.cutout_files import find_cutouts
+from tessphot_lib.io.images.cutout_files import CUTOUT_NAME, find_cutouts
 from tessphot_lib.io.images.ffi_files import (
+    FFI_NAME,
     FfiFile,
     find_ffis,
     group_in_blocks,
@@ -33,7 +35,8 @@ from tessphot_lib.io.images.ffi_files import (
     write_listing,
 )
 from tessphot_lib.io.images.ffi_list import as_files, read_ffi_list
-from tessphot_lib.io.images.tpf_files import find_stamps
+from tessphot_lib.io.images.foreign import foreign_files, foreign_lines, missed_images
+from tessphot_lib.io.images.tpf_files import TPF_NAME, find_stamps
 from tessphot_lib.plan.stars import STAR_SERVICES, stars_before_images
 from tessphot_lib.simulation.schedule import ffi_names
 
@@ -171,6 +174,11 @@ class FolderSource(Source):
     def folder_key(self) -> str:
         """Where the name of the folder comes from, for messages."""
 
+    @property
+    @abstractmethod
+    def pattern(self) -> re.Pattern[str]:
+        """Pattern of the names of the images."""
+
     @abstractmethod
     def search(self) -> dict[CcdId, list[FfiFile]]:
         """Return all images in the folder, by CCD."""
@@ -193,15 +201,15 @@ class FolderSource(Source):
             return list(asked)
         with_images = [ccd_id for ccd_id in asked if ccd_id in found]
         without = [ccd_id for ccd_id in asked if ccd_id not in found]
+        foreign = foreign_files(self.folder, self.pattern)
         if not with_images:
-            raise ConfigError(
-                f"{self.folder_key}: no image of {name_some(asked)} in '{self.folder}'"
-                + (
-                    f"; there are images of {name_some(list(found))}"
-                    if found
-                    else ", nor of any CCD"
-                )
-            )
+            text = f"{self.folder_key}: no image of {name_some(asked)} in '{self.folder}'"
+            text += f"; there are images of {name_some(list(found))}" if found else ""
+            text += "" if found or foreign else ", nor anything else that is known"
+            raise ConfigError("\n".join([text, *(f"  there: {x}" for x in foreign_lines(foreign))]))
+        self.warnings += [
+            f"left out, in '{self.folder}': {line}" for line in missed_images(foreign, with_images)
+        ]
         if without:
             self.warnings.append(f"left out, no images in '{self.folder}': {name_some(without)}")
         self.found = found
@@ -230,6 +238,7 @@ class FfiFolder(FolderSource):
     """Full-frame images in ``input.ffi_dir``."""
 
     rules = ("images.smk",)
+    pattern = FFI_NAME
 
     @property
     def folder(self) -> Path:
@@ -266,6 +275,7 @@ class TessCut(FolderSource):
     has_cutouts = True
     fetches = "the cutouts (rule fetch_cutouts)"
     folder_key = "input.cutout_dir"
+    pattern = CUTOUT_NAME
 
     @property
     def folder(self) -> Path:
@@ -427,6 +437,7 @@ class TpfFolder(FolderSource):
     rules = ("stamps.smk",)
     has_cutouts = True
     folder_key = "input.tpf_dir"
+    pattern = TPF_NAME
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)

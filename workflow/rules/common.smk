@@ -7,7 +7,7 @@ from snakemake.common.configfile import load_configfile
 
 # The scripts import tessphot_lib, which lies beside workflow/, installed or not. (The main
 # Snakefile may lie elsewhere and use this as a module; from a URL the package must be installed.)
-HERE = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+HERE = Path(str(workflow.current_basedir))
 PROJECT = HERE.parent.parent
 IS_MODULE = not workflow.modifier.is_main_snakefile()
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.clock import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIME
 from tessphot_lib.core.constants import (
+    BTJD_OFFSET,
     FIRST_SCIENCE_COLUMN,
     SCIENCE_COLUMNS,
     SCIENCE_ROWS,
@@ -37,6 +38,9 @@ TICA = "tica"  # in the names of images that another pipeline calibrates: in oth
 NO_CADENCE = -1  # number of rows that have no image
 # Old cutouts have starts and stops rounded to float32, in steps of 11 s or 21 s, and their means.
 ROUNDED_TIME = 2.0**-14  # [d] of which their times are multiples
+FRAME_SECONDS = 2.0  # [s] of the detectors; NUM_FRM of them make an image
+CADENCE_STEP = 10  # [s] cadences are multiples of it
+MAX_OFF_CLOCK = 0.25  # [cadences] by which TSTART may be off the clock of the images
 SAME_CLOCK = 5.0  # [s] by which the header's TSTART, or names, may differ from a steady clock
 
 
@@ -94,6 +98,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
     """
     with told_as_damage(path), open_fits(path, memmap=False) as hdus:
         _check_table(path, hdus)
+        _refuse_tica(path, hdus)
         header = _merged(hdus)
         _check(path, header, hdus[1].columns.names, ccd_id)
         table = hdus[1].data
@@ -171,6 +176,17 @@ def _check_table(path: Path, hdus: fits.HDUList) -> None:
     for name in ("FLUX", "FLUX_ERR"):
         if name in hdus[1].columns.names and hdus[1].data[name].ndim != 3:
             raise InputDataError(f"{path}: column {name} does not hold images")
+
+
+def _refuse_tica(path: Path, hdus: fits.HDUList) -> None:
+    """Refuse cutouts of other images, before what else they lack is looked at."""
+    names = hdus[1].data["FFI_FILE"] if "FFI_FILE" in hdus[1].columns.names else []
+    tica = next((str(name) for name in names if TICA in str(name).lower()), None)
+    if tica is not None:
+        raise InputDataError(
+            f"{path}: column FFI_FILE names images of TICA ({tica}), "
+            "not the mission's calibrated ones"
+        )
 
 
 def _check(path: Path, header: fits.Header, columns: list[str], ccd_id: CcdId) -> None:
@@ -274,11 +290,6 @@ def _check_wcs(
 def _stamps(path: Path, name: NDArray, ccd_id: CcdId) -> list[str | None]:
     """Time stamp in the name of each image, None where there is none; checks the CCD in it."""
     found = [STAMP.match(text) for text in name]
-    if not any(found) and any(TICA in text.lower() for text in name):
-        raise InputDataError(
-            f"{path}: column FFI_FILE names images of TICA ({name[0]}), "
-            "not the mission's calibrated ones"
-        )
     if not any(found):
         raise InputDataError(f"{path}: column FFI_FILE does not name full-frame images")
     for match in filter(None, found):
@@ -300,18 +311,21 @@ def _clock(
     usable = _usable(raw["TIME"], stamps)
     if not usable.any():
         raise InputDataError(f"{path}: column TIME has no times")
-    steps, cadence = _steps(path, [one for one, use in zip(stamps, usable, strict=True) if use])
+    cadence = _cadence(path, header, [one for one in stamps if one])
+    steps = _steps(path, [one for one, use in zip(stamps, usable, strict=True) if use], cadence)
     at_telescope = (raw["TIME"] - raw["TIMECORR"])[usable]
     if np.all(raw["TIME"][usable] % ROUNDED_TIME == 0):
         days = np.array([name_btjd(one) for one in np.array(stamps)[usable]])
-        at_telescope = _restored(path, at_telescope, days, steps, header)
+        at_telescope = _restored(path, at_telescope, days, steps, header, cadence)
     time, cadenceno = np.full(len(usable), np.nan), np.full(len(usable), NO_CADENCE)
     time[usable] = at_telescope + raw["TIMECORR"][usable]
     if (numbers[usable] > 0).all():
         cadenceno[usable] = numbers[usable]
     else:
-        lost = name_btjd(stamps[np.argmax(usable)]) - name_btjd(next(filter(None, stamps)))
-        before = round(lost * SECONDS_PER_DAY / cadence)
+        before = _cut_before(path, header, at_telescope[0], raw["TIMECORR"][usable][0], cadence)
+        if before is None:
+            lost = name_btjd(stamps[np.argmax(usable)]) - name_btjd(next(filter(None, stamps)))
+            before = round(lost * SECONDS_PER_DAY / cadence)
         cadenceno[usable] = steps + _first_number(path, header, at_telescope[0], before, cadence)
     return time, cadenceno
 
@@ -326,14 +340,55 @@ def _usable(time: NDArray, stamps: list[str | None]) -> NDArray:
     return usable
 
 
-def _steps(path: Path, stamps: list[str]) -> tuple[NDArray, int]:
-    """Number of each image counted in cadences from the first, and the cadence [s]."""
+def _cadence(path: Path, header: fits.Header, stamps: list[str]) -> int:
+    """Time between images [s]: by TIMEDEL or NUM_FRM, which few rows do not show, or by names."""
+    seconds = SECONDS_PER_DAY * _number(path, header, "TIMEDEL", 0.0)
+    seconds = seconds or FRAME_SECONDS * _number(path, header, "NUM_FRM", 0.0)
+    rounded = round(seconds / CADENCE_STEP) * CADENCE_STEP
+    return rounded if rounded > 0 else cadence_of(stamps)
+
+
+def _cut_before(
+    path: Path, header: fits.Header, first: float, timecorr: float, cadence: int
+) -> int | None:
+    """Number of images of the sector before the first one of a cutout, which may be cut in time.
+
+    ``first`` is its time at the telescope [d], ``timecorr`` its correction [d]. The header's
+    TSTART is that of the whole sector: barycentric or, in old cutouts, at the telescope. None if
+    there is none that fits either way.
+    """
+    if "TSTART" not in header:
+        return None
+    start, step = _number(path, header, "TSTART"), cadence / SECONDS_PER_DAY
+    ra, dec = (_number(path, header, key, np.nan) for key in ("RA_OBJ", "DEC_OBJ"))
+    drift = 0.0
+    if np.isfinite(ra) and np.isfinite(dec):
+        drift = _earth_correction(start, ra, dec) - _earth_correction(first, ra, dec)
+    counts = [(first - start + shift) / step - 0.5 for shift in (timecorr + drift, 0.0)]
+    number = min(counts, key=lambda count: abs(count - round(count)) > MAX_OFF_CLOCK)
+    is_possible = abs(number - round(number)) <= MAX_OFF_CLOCK and round(number) >= 0
+    return round(number) if is_possible else None
+
+
+def _earth_correction(time: float, ra: float, dec: float) -> float:
+    """Barycentric correction for the Earth [d], good to the second: where TESS is matters less."""
+    import erfa
+
+    position = erfa.epv00(BTJD_OFFSET, time)[1]["p"]
+    alpha, delta = np.radians([ra, dec])
+    towards = np.array(
+        [np.cos(alpha) * np.cos(delta), np.sin(alpha) * np.cos(delta), np.sin(delta)]
+    )
+    return float(position @ towards * erfa.AULT / SECONDS_PER_DAY)
+
+
+def _steps(path: Path, stamps: list[str], cadence: int) -> NDArray:
+    """Number of each image counted in cadences from the first."""
     days = np.array([name_btjd(stamp) for stamp in stamps])
-    cadence = cadence_of(stamps)
     steps = np.round((days - days[0]) * SECONDS_PER_DAY / cadence).astype(np.int64)
     if np.any(np.diff(steps) <= 0):
         raise InputDataError(f"{path}: column FFI_FILE is not in order of time")
-    return steps, cadence
+    return steps
 
 
 def _first_number(
@@ -352,22 +407,35 @@ def _first_number(
 
 
 def _restored(
-    path: Path, time: NDArray, days: NDArray, steps: NDArray, header: fits.Header
+    path: Path, time: NDArray, days: NDArray, steps: NDArray, header: fits.Header, cadence: int
 ) -> NDArray:
     """Rounded times at the telescope [d], put back on the clock, which is steady in a sector.
 
     If it was set anew in between, by the times in the names of the images (``days``), which are
     good to a second, these count.
     """
+    exact = _by_the_sector(path, time, steps, header, cadence)
     if len(time) < 3:
-        return time
+        return time if exact is None else exact
     if np.ptp(days - np.polyval(np.polyfit(steps, days, 1), steps)) * SECONDS_PER_DAY > SAME_CLOCK:
         return days + np.median(time - days)
+    if exact is not None:
+        return exact
     slope, start = np.polyfit(steps, time, 1)
-    if "TSTART" in header and "TSTOP" in header:
-        first, last = _number(path, header, "TSTART"), _number(path, header, "TSTOP")
-        length = (last - first) / (steps[-1] - steps[0] + 1)
-        exact = first + (steps - steps[0] + 0.5) * length
-        if np.abs(np.median(exact - time)) * SECONDS_PER_DAY < SAME_CLOCK:
-            return exact
     return start + slope * steps
+
+
+def _by_the_sector(
+    path: Path, time: NDArray, steps: NDArray, header: fits.Header, cadence: int
+) -> NDArray | None:
+    """Times on the clock between the start and the stop of the sector, if these fit them [d]."""
+    if "TSTART" not in header or "TSTOP" not in header:
+        return None
+    first, last = _number(path, header, "TSTART"), _number(path, header, "TSTOP")
+    n_images = round((last - first) * SECONDS_PER_DAY / cadence)
+    if n_images < 1:
+        return None
+    length = (last - first) / n_images
+    before = round((time[0] - first) / length - 0.5)
+    exact = first + (before + steps - steps[0] + 0.5) * length
+    return exact if np.abs(np.median(exact - time)) * SECONDS_PER_DAY < SAME_CLOCK else None

@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from cutout_files import blank_images, write_cutout
+from paths import REALDATA
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
@@ -24,6 +25,7 @@ from tessphot_lib.steps.cutout_table import run_cutout_table
 CCD = CcdId(14, 3, 4)
 WINDOW = [100, 109, 200, 212]
 STARTS = ("TSTART", "TSTOP")
+S0008 = "tesscut_s0008_cam3_ccd4"
 
 
 @pytest.fixture(scope="module")
@@ -393,3 +395,27 @@ def test_found_by_name_in_all_folders(tmp_path, images):
 )
 def test_target_in_name(name, target):
     np.testing.assert_array_equal(target_in_name(name), target)
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not REALDATA.is_dir(), reason="real TESS data are not beside the project")
+@pytest.mark.parametrize(
+    ("name", "ccd_id", "off"),
+    [  # of 1155, 968 and 10 images; with TSTART barycentric, at the telescope, and 200 s apart
+        ("tesscut_more/tess-s0019-1-3_65.489205_28.443210_10x10_astrocut.fits.gz", (19, 1, 3), 3.0),
+        (f"{S0008}/tess-s0008-3-4_128.754968_-52.233730_8x8_astrocut.fits.gz", (8, 3, 4), 1e-3),
+        ("sparse20/tess-s0036-4-3_82.187000_-65.448690_20x20_astrocut.fits.gz", (36, 4, 3), 1e-3),
+    ],
+)
+def test_cutout_that_was_cut_in_time(tmp_path, name, ccd_id, off):
+    """Its header still is that of the whole sector."""
+    whole = read_cutout(REALDATA / name, CcdId(*ccd_id))
+    half = len(whole.time) // 2
+    for count in (1, 2, 5):
+        rows = slice(half, half + count)
+        with fits.open(REALDATA / name) as hdus:
+            hdus[1].data = hdus[1].data[rows]
+            hdus.writeto(tmp_path / "cut.fits", overwrite=True)
+        cut = read_cutout(tmp_path / "cut.fits", CcdId(*ccd_id))
+        assert cut.cadenceno.tolist() == whole.cadenceno[rows].tolist()
+        np.testing.assert_allclose(86400 * (cut.time - whole.time[rows]), 0, atol=off)

@@ -1,0 +1,54 @@
+"""Files of other kinds in a folder of images: said what they are, and none missed in silence."""
+
+import pytest
+
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.images.cutout_files import CUTOUT_NAME
+from tessphot_lib.io.images.ffi_files import FFI_NAME
+from tessphot_lib.io.images.foreign import foreign_files, foreign_lines, missed_images
+
+FFI = "tess2019199201929-s0014-3-2-0150-s_ff"
+CUTOUT = "tess-s0014-3-2_280.1_35.2_15x15_astrocut"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "is_missed"),
+    [
+        (f"{FFI}ir.fits", "uncalibrated images (ffir)", False),
+        ("hlsp_tica_tess_ffi_s0027-o1-00116470-cam1-ccd1_tess_v01_img.fits", "TICA", False),
+        (f"{FFI}ic.fits.bz2", "another suffix or compression", True),
+        (f"{FFI}ic.fits.fz", "another suffix or compression", True),
+        (f"{FFI}ic.FITS", "another suffix or compression", True),
+        (f"{FFI}ic.fit", "another suffix or compression", True),
+        (f"{FFI}ic (1).fits", "with other names", True),
+        (f"copy_of_{FFI}ic.fits", "with other names", True),
+        (f"{CUTOUT}.fits", "cutouts of TESScut", False),
+        (f"{CUTOUT}.fits.bz2", "cutouts with another suffix", True),
+        ("tess-s0014-3-2-cube.fits", "cubes of TESScut", False),
+        ("tess2019198215352-s0014-0000000000000007-0150-s_tp.fits", "target pixel files", False),
+        ("tess2019198215352-s0014-0000000000000007-0150-s_lc.fits", "light curves", False),
+        ("sector14.tar.gz", "archives", False),
+        ("astrocut_1.zip", "archives", False),
+        (f"{FFI}ic.fits.part", "another suffix or compression", True),
+        ("tesscurl_sector_14_ffic.sh", "download scripts", False),
+        ("hlsp_qlp_tess_ffi_s0014-0000000000000007_tess_v01_llc.fits", "other programs", False),
+        ("mine.fits", "other FITS files", False),
+    ],
+)
+def test_kind_of_a_file(tmp_path, name, kind, is_missed):
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / name).touch()
+    (tmp_path / f"{FFI}ic.fits.gz").touch()
+    (tmp_path / "notes.txt").touch()
+    found = foreign_files(tmp_path, FFI_NAME)
+    (line,) = foreign_lines(found)
+    assert line.startswith("1 ") and kind in line and f"({name}): " in line
+    assert bool(list(missed_images(found, [CcdId(14, 3, 2)]))) == is_missed
+    assert list(missed_images(found, [CcdId(14, 3, 3)])) == []
+
+
+def test_images_among_cutouts(tmp_path):
+    for name in (f"{CUTOUT}.fits", f"{FFI}ic.fits", f"{FFI}ic.fits.gz"):
+        (tmp_path / name).touch()
+    (line,) = foreign_lines(foreign_files(tmp_path, CUTOUT_NAME))
+    assert line.startswith(f"2 full-frame images ({FFI}ic.fits, ...): set input.source: ffi")
