@@ -29,6 +29,7 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import rule_digest
 from tessphot_lib.plan.ancient import look_behind_ancient
 from tessphot_lib.plan.folders import output_folder, with_paths_from
+from tessphot_lib.plan.outlook import outlook
 from tessphot_lib.plan.resources import cutout_memory, growing
 from tessphot_lib.plan.run import PICTURES, RECORD, REPORT, SUMMARY, Plan, asked_ccds, read_config
 from tessphot_lib.plan.session import BEGAN, Session
@@ -76,8 +77,11 @@ if IS_MODULE and workflow.is_main_process:
     or_stop(plan.refuse_prefix, workflow.modifier.path_modifier.prefix)
     plan.keep_listings()  # the start of a run is not said to a module
 memory = plan.memory
-for warning in [*warnings, *plan.warnings] if workflow.is_main_process else []:
+notes, needs = outlook(plan) if workflow.is_main_process else ([], [])
+for warning in [*warnings, *plan.warnings, *needs] if workflow.is_main_process else []:
     logger.warning(warning)
+for note in notes:
+    logger.info(note)
 
 
 def any_of(ccd_ids):

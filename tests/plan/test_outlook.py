@@ -1,0 +1,64 @@
+"""What is said before a run, from known numbers of images."""
+
+from collections import namedtuple
+from types import SimpleNamespace
+
+import pytest
+
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.plan import outlook as module
+from tessphot_lib.plan.outlook import outlook
+
+Usage = namedtuple("Usage", "total used free")
+CCDS = [CcdId(14, 1, 2), CcdId(14, 4, 1)]
+
+
+def plan_of(n_images, window=None, **more):
+    """Blocks of 40 images on each CCD."""
+    images = list(range(n_images))
+    blocks = {f"b{n:07d}": images[40 * n : 40 * n + 40] for n in range(-(-n_images // 40))}
+    source = SimpleNamespace(has_cutouts=False, blocks_of=lambda ccd_id: blocks)
+    given = {"source": source, "ccds": CCDS, "window": window or Window(), "first_products": []}
+    return SimpleNamespace(**(given | more))
+
+
+@pytest.fixture(autouse=True)
+def free(monkeypatch):
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: Usage(0, 0, 20e9))
+
+
+def test_images_disk_and_time_are_named(tmp_path):
+    notes, warnings = outlook(plan_of(1300), tmp_path)
+    assert notes == [
+        "2600 images of 2 CCDs to read: about 17.7 GB of pixels in results/ (20 GB are free), "
+        "0.2 core hours until the stars are listed"
+    ]
+    assert warnings == []
+
+
+def test_too_little_disk_is_a_warning(tmp_path):
+    _, (warning,) = outlook(plan_of(1600), tmp_path)
+    assert warning == (
+        "results/: about 22 GB are needed for the pixels, and only 20 GB are free on this disk"
+    )
+
+
+def test_blocks_that_are_there_need_nothing(tmp_path):
+    folder = tmp_path / "results" / str(CCDS[0]) / "blocks"
+    folder.mkdir(parents=True)
+    for n in range(10):
+        (folder / f"b{n:07d}.hdf5").touch()
+    (note,), _ = outlook(plan_of(1300), tmp_path)
+    assert note.startswith("2200 images of 2 CCDs")
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        plan_of(50, window=Window(100, 300, 200, 500)),
+        plan_of(1300, first_products=["results/list"]),
+        plan_of(1300, source=SimpleNamespace(has_cutouts=True)),
+    ],
+)
+def test_small_runs_and_those_without_images_need_no_word(plan, tmp_path):
+    assert outlook(plan, tmp_path) == ([], [])
