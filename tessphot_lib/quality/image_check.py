@@ -21,6 +21,8 @@ USUALLY = 0.7  # of the images, in which a star must be found, to be missed else
 MOST_MISSED = 0.5  # of these stars, without which an image is without stars
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): error of a median in units of that of the mean
 LEAST_SCATTER = 1e-4  # relative, or [pixels], of a star: none is better
+DENSEST = 0.45  # of the images, at most half, show what is usual
+NEAR = 4.0  # times half the range that these take: within it others count, too
 MANY_STARS = 10  # whose disagreement says how well the median is known
 MIN_AROUND = 8  # images, at least, that the usual value around an image is from
 
@@ -89,28 +91,37 @@ def shared_change(
     values, usual = np.asarray(values[:, useful], dtype=float), usual[useful]
     unit = usual if relative else np.ones_like(usual)
     off = (values - usual) / unit
-    first, *_ = _common(off, by_many)
+    # Between two halves of a sector with two pointings there may be no image at the median:
+    # what is usual is where most images are.
+    first, *_ = _common(off, _scatter(off, by_many), by_many)
     with np.errstate(invalid="ignore"):
-        around = _around(np.where(np.abs(first)[:, None] > outlying, np.nan, off), time)
-    change, error, noise = _common(off - around, by_many)
-    slow, *_ = _common(np.where(np.isfinite(off), around, np.nan), by_many)
-    typical = _median(np.abs(change - _median(change[:, None]))[:, None])
+        is_calm = ~(np.abs(first - _densest(first)) > outlying)
+    off = off - np.nan_to_num(_median(off[is_calm]))
+    around = _around(np.where(is_calm[:, None], off, np.nan), time)
+    scatter = _scatter((off - around)[is_calm], by_many)
+    change, error, noise = _common(off - around, scatter, by_many)
+    slow, *_ = _common(np.where(np.isfinite(off), around, np.nan), scatter, by_many)
+    calm = change[is_calm, None]
+    typical = _median(np.abs(calm - _median(calm)))
     usual_error = MAD_TO_SIGMA * float(np.nan_to_num(typical)[0])
     n_stars = np.isfinite(off).sum(axis=1)
     error, noise = np.maximum(error, usual_error), np.maximum(noise, usual_error)
     return SharedChange(change, error, change + slow, noise, n_stars)
 
 
-def _common(off: NDArray, by_many: bool) -> tuple[NDArray, NDArray, NDArray]:
+def _scatter(off: NDArray, by_many: bool) -> NDArray:
+    """Usual scatter of each star about zero; of no star less than that of the median star."""
+    scatter = np.maximum(MAD_TO_SIGMA * _median(np.abs(off)), LEAST_SCATTER)
+    known = np.isfinite(scatter)
+    return np.maximum(scatter, np.median(scatter[known])) if by_many and known.any() else scatter
+
+
+def _common(off: NDArray, scatter: NDArray, by_many: bool) -> tuple[NDArray, NDArray, NDArray]:
     """Weighted median over the stars in each image, its error and noise, (n_images,) each."""
     change, error, noise = (np.full(len(off), np.nan) for _ in range(3))
-    if not np.isfinite(off).any():
-        return change, error, noise
-    scatter = np.maximum(MAD_TO_SIGMA * _median(np.abs(off)), LEAST_SCATTER)
-    if by_many:
-        scatter = np.maximum(scatter, np.nanmedian(scatter))
-    for index in np.flatnonzero(np.isfinite(off).any(axis=1)):
-        known = np.isfinite(off[index])
+    with_scatter = np.isfinite(off) & np.isfinite(scatter)
+    for index in np.flatnonzero(with_scatter.any(axis=1)):
+        known = with_scatter[index]
         values, weight = off[index][known], 1 / scatter[known] ** 2
         change[index] = _weighted_median(values, weight)
         noise[index] = MEDIAN_ERROR / np.sqrt(weight.sum())
@@ -193,6 +204,19 @@ def _around(off: NDArray, time: NDArray) -> NDArray:
         if known.any():
             around[:, star] = np.interp(time, middle[known], of_star[known])
     return around
+
+
+def _densest(values: NDArray) -> float:
+    """Median of the values about the densest part of a distribution; NaN without any."""
+    known = np.sort(values[np.isfinite(values)])
+    if not known.size:
+        return np.nan
+    n_dense = max(1, int(DENSEST * known.size))
+    width = known[n_dense - 1 :] - known[: known.size - n_dense + 1]
+    first = int(np.argmin(width))
+    middle, half = known[first] + 0.5 * width[first], 0.5 * width[first]
+    near = np.abs(known - middle) <= max(NEAR * half, float(np.spacing(abs(middle))))
+    return float(np.median(known[near]))
 
 
 def _median(values: NDArray) -> NDArray:

@@ -74,6 +74,15 @@ def test_another_pointing_for_days(n_stars):
     assert flagged(light, sharpness, row, column) == list(range(150, N_IMAGES))
 
 
+@pytest.mark.parametrize("first", [100, 120, 140])
+def test_a_step_in_the_middle_flags_one_of_the_halves(first):
+    light, sharpness, row, column = measures()
+    row[first:] += 1.5
+    found = flagged(light, sharpness, row, column)
+    expected = list(range(first, N_IMAGES)) if first >= 120 else list(range(first))
+    assert found in (expected, list(range(120)))
+
+
 def test_slow_drift_and_slow_dimming_are_no_reason():
     light, sharpness, row, column = measures()
     days = (TIME - TIME[0])[:, None]
