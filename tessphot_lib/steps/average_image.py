@@ -28,6 +28,7 @@ from tessphot_lib.io.products.foreign_light_hdf5 import NEW_STAR_COLUMNS, write_
 from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.preparation.averaged import averaged_images, light_of_images
+from tessphot_lib.preparation.catalog_check import check_catalog
 from tessphot_lib.preparation.changes import (
     Changes,
     Images,
@@ -104,6 +105,10 @@ def run_average_image(
         models, limit = table["background"], settings.average.max_background
         image, count = average_image(_sums(blocks, removed, models, grid, limit))
         made = _Average(image, count, is_averaged, *[np.zeros(0)] * 3)
+    if isinstance(grid, Mesh):
+        stars, about = read_catalog(catalog, ("row", "column", "tmag"))
+        reference = str(about["reference_image"])
+        check_catalog(made.image, window, stars, catalog=catalog, reference=reference)
     log.info("%s: averaged %d of %d images", ccd_id, made.is_averaged.sum(), made.is_averaged.size)
     attributes = provenance(settings.as_mapping(), [*blocks, catalog, jitter])
     _write_changes(foreign_light, made.changes, attributes)
