@@ -104,7 +104,9 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     corrected = photometry.correction.method == "trends"
     trends = results / "trends.hdf5"
     checks = {name: results / f"{name}.ecsv" for name in ("list_check", "unlisted")}
-    files = CcdFiles.in_folder(results, trends=trends if corrected else None, **checks)
+    moving = results / "moving.ecsv"
+    correcting = {"trends": trends if corrected else None, "moving": moving}
+    files = CcdFiles.in_folder(results, **correcting, **checks)
     spacecraft = results.parent / f"spacecraft_sector{ccd_id.sector}.ecsv"
     run_todo, summary = results.parent / "todo.sqlite", results.parent / "summary.txt"
 
@@ -128,6 +130,7 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     yield Step.of("hdf5", blocks, ccd_id, **made, settings=prepare)
     made = files.pixels, catalog, files.prf, ccd_id
     yield Step.of("prf", *made, **checks, settings=chosen.prf)
+    yield Step.of("moving", files.pixels, files.prf, moving, ccd_id, settings=chosen.moving)
     made = {"pixels": files.pixels, "catalog": catalog, "prf": files.prf, "output": files.todo}
     made |= checks
     of_todo = {"settings": chosen.todo, "photometry": photometry}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-OPTIONAL = ("trends", "list_check", "unlisted")
+OPTIONAL = ("trends", "list_check", "unlisted", "moving")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +23,7 @@ class CcdFiles:
     prf: Path = field(metadata={"name": "prf.fits"})
     list_check: Path | None = field(default=None, metadata={"name": "list_check.ecsv"})
     unlisted: Path | None = field(default=None, metadata={"name": "unlisted.ecsv"})
+    moving: Path | None = field(default=None, metadata={"name": "moving.ecsv"})
     trends: Path | None = field(default=None, metadata={"name": "trends.hdf5"})
 
     @classmethod
@@ -40,7 +41,8 @@ class CcdFiles:
             Such as ``results/s0014-cam1-ccd1``.
         **elsewhere : Path or None
             Files that lie elsewhere, or shall not count, by field. Without it ``trends``,
-            ``list_check`` and ``unlisted`` are those of the folder, None where there is none.
+            ``list_check``, ``unlisted`` and ``moving`` are those of the folder, None where
+            there is none.
         """
         paths: dict[str, Any] = {name: folder / file for name, file in cls.names().items()}
         for name in OPTIONAL:

@@ -69,6 +69,7 @@ class LightCurveFlag(IntFlag):
     BACKGROUND_ANOMALY = 256
     STRAYLIGHT = 131072
     MISSING_PIXELS = 262144
+    MOVING_OBJECT = 524288
 
 
 class ApertureFlag(IntFlag):
@@ -130,6 +131,7 @@ DESCRIPTIONS: dict[type[IntFlag], dict[IntFlag, str]] = {
         LightCurveFlag.INTERPOLATED: "interpolated",
         LightCurveFlag.BACKGROUND_ANOMALY: "background anomaly in the stamp",
         LightCurveFlag.STRAYLIGHT: "background at the star far above its quiet level (tessphot)",
+        LightCurveFlag.MOVING_OBJECT: "light of an asteroid or a comet in the aperture (tessphot)",
         LightCurveFlag.MISSING_PIXELS: "a pixel of the star is missing (tessphot)",
     },
     ApertureFlag: {

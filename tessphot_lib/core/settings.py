@@ -558,6 +558,18 @@ class HlspSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class MovingSettings(Settings):
+    """``moving``: asteroids and comets, whose light disturbs stars."""
+
+    find: bool = setting(True, "look for objects that move from image to image")
+    ephemerides: str | None = setting(
+        None,
+        "table of positions of known objects: name, time or jd, ra, dec, tmag or vmag",
+        **PATH_OR_NULL,
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class OutputSettings(Settings):
     """``output``: the light curves, and pictures."""
 
@@ -604,6 +616,7 @@ class Configuration(Settings):
     times: TimeSettings = section(TimeSettings)
     todo: TodoSettings = section(TodoSettings)
     targets: TargetSettings = section(TargetSettings)
+    moving: MovingSettings = section(MovingSettings)
     photometry: PhotometrySettings = section(PhotometrySettings)
     simulation: SimulationSettings = section(
         SimulationSettings, "only used with input.source: simulated"

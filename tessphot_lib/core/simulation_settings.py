@@ -84,6 +84,16 @@ class SimulationSettings(Settings):
         0.0, "error of the magnitudes in the list", unit="mag", **NOT_NEGATIVE
     )
 
+    asteroids: int = setting(
+        0, "moving objects that cross the images during the run", unit="objects", **NOT_NEGATIVE
+    )
+    asteroid_tmag: list[float] = setting(
+        [11.0, 16.0], "[brightest, faintest]", unit="Tmag", minItems=2, maxItems=2
+    )
+    asteroid_speed: list[float] = setting(
+        [0.5, 3.0], "[slowest, fastest]", unit="pixels/h", minItems=2, maxItems=2
+    )
+
     tpf_stars: int = setting(
         20, "stars with target pixel files: the brightest that are not saturated", **NOT_NEGATIVE
     )

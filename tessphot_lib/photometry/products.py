@@ -34,6 +34,7 @@ from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.extra_apertures import ExtraFluxes
 from tessphot_lib.photometry.failures import attempt
 from tessphot_lib.photometry.methods import method_cards
+from tessphot_lib.photometry.moving_objects import disturbed_points
 from tessphot_lib.photometry.regions import tile_region
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.quality.light_curve_flags import star_pixel_quality, star_quality
@@ -303,7 +304,7 @@ def quality_of(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> NDArra
     """QUALITY of all stars in all images, (n_stars, n_cadences) int32."""
     size = np.array([max(int(one.mask.sum()), 1) for one in targets.apertures], dtype=float)
     flags = json.loads(str(cube.attributes["settings"]))["flags"]
-    return star_quality(
+    quality = star_quality(
         cube.quality.astype(np.int32),
         fluxes.pixel_flags,
         fluxes.flux,
@@ -311,6 +312,12 @@ def quality_of(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> NDArra
         bad_quality=int(cube.attributes["bad_quality"]),
         straylight_factor=float(flags["straylight_factor"]),
     )
+    if len(targets.moving):
+        disturbed = disturbed_points(
+            targets.moving, targets.apertures, fluxes.flux_err, cube.cadenceno, targets.prf
+        )
+        quality[disturbed] |= int(LightCurveFlag.MOVING_OBJECT)
+    return quality
 
 
 def sky_lookup(

@@ -183,7 +183,8 @@ def _cells_to_fit(ccd: _Ccd, saturated: NDArray) -> Iterator[tuple[Window, Windo
         suspicious = _suspicious(ccd, box, saturated)
         for row in range(box.row0, box.row1, CELL):
             for column in range(box.column0, box.column1, CELL):
-                cell = Window(row, row + CELL, column, column + CELL).intersect(box)
+                last = min(row + CELL, box.row1), min(column + CELL, box.column1)
+                cell = Window(row, last[0], column, last[1])
                 if suspicious[cell.slices_in(box)].any():
                     yield cell, cell.widened(MARGIN).intersect(box)
 

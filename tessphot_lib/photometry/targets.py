@@ -1,7 +1,7 @@
 """The stars that are measured together, with what the todo list and the catalog know of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -10,6 +10,7 @@ from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import StarNotes
 from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.io.products.moving_ecsv import read_moving
 from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_tables import Status
@@ -37,12 +38,15 @@ class StarList:
         that it lacks.
     prf : Prf
         Of the CCD.
+    moving : DataFrame
+        Asteroids and comets on the CCD, see `tessphot_lib.io.products.moving_ecsv`.
     """
 
     stars: pd.DataFrame
     apertures: list[Aperture]
     neighbors: pd.DataFrame
     prf: Prf
+    moving: pd.DataFrame = field(default_factory=lambda: read_moving(None))
 
     def __len__(self) -> int:
         return len(self.stars)
@@ -54,6 +58,7 @@ class StarList:
             [self.apertures[index] for index in members],
             self.neighbors,
             self.prf,
+            self.moving,
         )
 
     def as_measured(self, notes: Sequence[StarNotes]) -> "StarList":
@@ -109,7 +114,7 @@ def star_list(
     columns = ["tic_id", "ra", "dec", "ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "teff"]
     joined = stars.merge(neighbors[columns], on="tic_id", how="left", validate="one_to_one")
     table = joined.reset_index(drop=True)
-    return StarList(table, chosen, neighbors, read_prf(files.prf))
+    return StarList(table, chosen, neighbors, read_prf(files.prf), read_moving(files.moving))
 
 
 def _around(stamps: list[Window]) -> tuple[float, float, float, float]:

@@ -71,6 +71,9 @@ def _missing_files(config: Mapping[str, Any]) -> Iterator[str]:
     ephemeris = config["times"]["ephemeris"]
     if ephemeris is not None and not Path(ephemeris).expanduser().is_file():
         yield f"times.ephemeris: there is no file {ephemeris!r}"
+    objects = config["moving"]["ephemerides"]
+    if objects is not None and not Path(objects).expanduser().is_file():
+        yield f"moving.ephemerides: there is no file {objects!r}"
     folder = config["prf"]["folder"]
     if config["prf"]["source"] == "spoc" and folder is None:
         yield "prf.folder: must name a folder, since prf.source is 'spoc'"

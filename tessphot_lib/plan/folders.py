@@ -21,6 +21,7 @@ PATHS = (  # keys that name a file or folder; todo.exclude and todo.methods wher
     ("catalog", "cache"),
     ("prf", "folder"),
     ("times", "ephemeris"),
+    ("moving", "ephemerides"),
     ("todo", "exclude"),
     ("todo", "methods"),
 )

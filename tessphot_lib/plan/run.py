@@ -312,6 +312,17 @@ class Plan:
         named = self.config["times"]["ephemeris"]
         return [str(Path(named).expanduser())] if named else []
 
+    def moving_file(self, ccd_id: CcdId) -> str | list[str]:
+        """Return the moving objects of a CCD, where any are looked for or predicted."""
+        settings = self.config["moving"]
+        is_wanted = settings["find"] or settings["ephemerides"]
+        return f"results/{ccd_id}/moving.ecsv" if is_wanted else []
+
+    def object_ephemerides(self) -> list[str]:
+        """Return the table of the positions of moving objects, if the configuration names one."""
+        named = self.config["moving"]["ephemerides"]
+        return [str(Path(named).expanduser())] if named else []
+
     def star_list_files(self) -> list[str]:
         """Return the files of ``todo.exclude`` and ``todo.methods``, if there are any."""
         return [str(path) for path in list_files(self.config["todo"])]

@@ -17,18 +17,22 @@ from numpy.typing import NDArray
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.stamps import stamp_pixels
 from tessphot_lib.simulation import detector, prf
+from tessphot_lib.simulation.asteroids import draw_asteroids
 from tessphot_lib.simulation.motion import displacement, largest_displacement
 from tessphot_lib.simulation.scene import (
     WING_REACH,
     Scene,
     background_truth,
     noise_truth,
+    prf_truth,
     star_light,
 )
 from tessphot_lib.simulation.schedule import is_chosen
 from tessphot_lib.simulation.stars import CONSTANT, Stars
 
 BLUR = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # (row, column) sides that a blurred image is from
+ASTEROID_HALF = 20  # [pixels] of their stamps
+ASTEROID_TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)  # of an exposure, at which they are drawn
 TAYLOR_LIMIT = 0.16  # [pixels] an expansion about larger motion would be inexact
 HALF_WIDTHS = np.array([2, 3, 4, 5, 6, 8, 10, 13, 16, 20, 26, 32, 40, 52, 64, 80, 100, 130])
 CHUNK_PIXELS = 500_000  # of stamps that are in memory at a time
@@ -87,6 +91,8 @@ class Renderer:
         self._moving_pixels = self._moving.pixels()
         self._varying_pixels = self._varying.pixels()
         self._expansion: NDArray | None = None
+        days = scene.elapsed(scene.n_images - 1)
+        self._asteroids = draw_asteroids(scene.ccd_id, scene.settings, scene.window, days)
 
     def render(self, index: int) -> RenderedImage:
         """Return one image, the same whatever was rendered before."""
@@ -108,7 +114,28 @@ class Renderer:
         scene = self.scene
         light = background_truth(scene, index, scene.region)
         light += self.starlight(index)
+        if len(self._asteroids.flux):
+            light += self.asteroid_light(index)
         return detector.bleed(light, detector.full_well_rate(scene.settings))
+
+    def asteroid_light(self, index: int) -> NDArray:
+        """Return the light of moving objects over ``scene.region`` [e-/s]."""
+        scene, light = self.scene, np.zeros(self.scene.region.shape)
+        side = (2 * ASTEROID_HALF + 1,) * 2
+        for part in ASTEROID_TIMES:
+            elapsed = scene.elapsed(index) + part * scene.exposure_days
+            rows, columns = self._asteroids.at(elapsed)
+            for row, column, flux in zip(rows, columns, self._asteroids.flux, strict=True):
+                if not scene.region.widened(ASTEROID_HALF).contains(row, column):
+                    continue
+                moved = scene.motion(index) @ [1.0, 0.0, 0.0]
+                stamp, corner = prf_truth(scene, row + moved[0], column + moved[1], side)
+                box = Window(corner[0], corner[0] + side[0], corner[1], corner[1] + side[1])
+                inside = box.intersect(scene.region)
+                if inside.row1 > inside.row0 and inside.column1 > inside.column0:
+                    shown = stamp[inside.slices_in(box)]
+                    light[inside.slices_in(scene.region)] += flux / len(ASTEROID_TIMES) * shown
+        return light
 
     def starlight(self, index: int) -> NDArray:
         """Return the light of all stars over ``scene.region``, before bleeding [e-/s]."""

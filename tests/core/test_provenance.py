@@ -354,7 +354,7 @@ def test_version_begins_with_the_release():
 LIBRARY = PROJECT / "tessphot_lib"
 STEPS = sorted(path.stem for path in (LIBRARY / "steps").glob("*.py") if path.stem[0] != "_")
 OF_STARS = {"photometry", "lightcurve", "targets"}
-READ_PIXELS = OF_STARS | {"prf", "todo", "trends"}
+READ_PIXELS = OF_STARS | {"prf", "moving", "todo", "trends"}
 
 
 def all_digests(library):

@@ -10,7 +10,7 @@ from tessphot_lib.io.images.ffi_table import read_ffi_table
 END = {"collect": 1, "check": 1, "pictures": 1}
 TILES = {"tile_photometry": 2} | END
 FROM_TODO = {"ccd_todo": 1, "trends": 1} | TILES
-FROM_PIXELS = {"hdf5": 1, "prf": 1} | FROM_TODO
+FROM_PIXELS = {"hdf5": 1, "prf": 1, "moving": 1} | FROM_TODO
 FROM_BLOCKS = {"backgrounds": 3, "average_image": 1, "jitter": 1} | FROM_PIXELS
 
 
@@ -22,7 +22,7 @@ FROM_BLOCKS = {"backgrounds": 3, "average_image": 1, "jitter": 1} | FROM_PIXELS
         ("prepare", {"block_size": 10, "smoothing": {"hours": 3.0}}, FROM_PIXELS),
         ("prepare", {"block_size": 10, "background": {"box_size": 32}}, FROM_BLOCKS),
         ("catalog", {"buffer": 0.1}, {"ccd_catalog": 1} | FROM_BLOCKS),
-        ("prf", {"n_stars": 200}, {"prf": 1} | FROM_TODO),
+        ("prf", {"n_stars": 200}, {"prf": 1, "moving": 1} | FROM_TODO),
         ("output", {"version": 2}, TILES),
     ],
 )
@@ -73,6 +73,6 @@ def test_another_image_reruns_its_block_and_what_follows(small_run, tmp_path):
     assert after[0] == before[0]
     assert after[1] > before[1]
     assert len(read_ffi_table(run.ccd / "ffis.ecsv")) == 10
-    again = {"prf": 1} | FROM_TODO | {"tile_photometry": 1}
+    again = {"prf": 1, "moving": 1} | FROM_TODO | {"tile_photometry": 1}
     del again["pictures"]
     assert run.plan() == again

@@ -14,7 +14,14 @@ from tessphot_lib.io.files.ecsv import read_ecsv
 
 BLOCKS = [f"b000807{number}.hdf5" for number in (1, 2, 3)]
 OF_THE_LIST = ["list_check.ecsv", "unlisted.ecsv"]
-FOR_STARS = ["pixels.hdf5", "catalog.sqlite", "todo.sqlite", "prf.fits", *OF_THE_LIST]
+FOR_STARS = [
+    "pixels.hdf5",
+    "catalog.sqlite",
+    "todo.sqlite",
+    "prf.fits",
+    *OF_THE_LIST,
+    "moving.ecsv",
+]
 # By the path below the folder of the CCD: the settings that are in it, and the inputs (None:
 # its rows tell them).
 PRODUCTS = {
@@ -36,6 +43,7 @@ PRODUCTS = {
     ),
     "prf.fits": ({"prf"}, ["pixels.hdf5", "catalog.sqlite"]),
     **{name: ({"prf"}, ["pixels.hdf5", "catalog.sqlite", "prf.fits"]) for name in OF_THE_LIST},
+    "moving.ecsv": ({"moving"}, ["pixels.hdf5", "prf.fits"]),
     "todo.sqlite": (
         {"todo", "photometry"},
         ["pixels.hdf5", "catalog.sqlite", "prf.fits", *OF_THE_LIST],

@@ -28,6 +28,7 @@ AFTER_THE_BLOCKS = (
     "jitter",
     "hdf5",
     "prf",
+    "moving",
     "ccd_todo",
     "collect",
     "check",

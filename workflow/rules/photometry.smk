@@ -29,6 +29,32 @@ rule prf:
         "../scripts/prf.py"
 
 
+rule moving:
+    input:
+        pixels="results/{ccd_id}/pixels.hdf5",
+        blocks=of_ccd(plan.block_files),
+        prf="results/{ccd_id}/prf.fits",
+        ephemerides=plan.object_ephemerides(),
+    output:
+        "results/{ccd_id}/moving.ecsv",
+    log:
+        "logs/{ccd_id}/moving.log",
+    benchmark:
+        "benchmarks/{ccd_id}/moving.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=growing(3000),
+        runtime=growing(120),
+    params:
+        settings=config["moving"],
+        code=code_of("moving"),
+    message:
+        "{wildcards.ccd_id}: asteroids and comets"
+    script:
+        "../scripts/moving.py"
+
+
 rule ccd_todo:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
@@ -71,6 +97,7 @@ rule trends:
         prf="results/{ccd_id}/prf.fits",
         list_check="results/{ccd_id}/list_check.ecsv",
         unlisted="results/{ccd_id}/unlisted.ecsv",
+        moving=of_ccd(plan.moving_file),
     output:
         "results/{ccd_id}/trends.hdf5",
     log:
@@ -100,6 +127,7 @@ rule tile_photometry:
         prf="results/{ccd_id}/prf.fits",
         list_check="results/{ccd_id}/list_check.ecsv",
         unlisted="results/{ccd_id}/unlisted.ecsv",
+        moving=of_ccd(plan.moving_file),
         trends=of_ccd(plan.trends_file),
     output:
         light_curves=directory("results/{ccd_id}/lightcurves/{tile}"),
@@ -133,6 +161,7 @@ rule lightcurve:
         prf="results/{ccd_id}/prf.fits",
         list_check="results/{ccd_id}/list_check.ecsv",
         unlisted="results/{ccd_id}/unlisted.ecsv",
+        moving=of_ccd(plan.moving_file),
         trends=of_ccd(plan.trends_file),
     output:
         "results/{ccd_id}/stars/tic{tic_id}.fits.gz",
@@ -164,6 +193,7 @@ rule targets:
         prf="results/{ccd_id}/prf.fits",
         list_check="results/{ccd_id}/list_check.ecsv",
         unlisted="results/{ccd_id}/unlisted.ecsv",
+        moving=of_ccd(plan.moving_file),
         trends=of_ccd(plan.trends_file),
     output:
         directory("results/{ccd_id}/targets"),

@@ -1,0 +1,17 @@
+from pathlib import Path
+
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.logs import log_to
+from tessphot_lib.core.settings import MovingSettings
+from tessphot_lib.steps.moving import run_moving
+
+log_to(snakemake.log[0])
+ephemerides = snakemake.input.get("ephemerides")
+run_moving(
+    Path(snakemake.input.pixels),
+    Path(snakemake.input.prf),
+    Path(snakemake.output[0]),
+    CcdId.from_string(snakemake.wildcards.ccd_id),
+    settings=MovingSettings.from_params(snakemake.params.settings),
+    ephemerides=Path(str(ephemerides)) if ephemerides else None,
+)
