@@ -53,6 +53,26 @@ class CutoutSettings(Settings):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class TpfSettings(Settings):
+    """``input.tpfs``: target pixel files that are downloaded from MAST."""
+
+    targets: list[int] = setting(
+        [],
+        "TIC numbers; empty: nothing is downloaded",
+        items={"minimum": 1, "maximum": 99_999_999_999},
+        uniqueItems=True,
+    )
+    cadences: list[int] = setting(
+        [120],
+        "which files to download",
+        unit="s",
+        items={"enum": [20, 120]},
+        minItems=1,
+        uniqueItems=True,
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class ServerSettings(Settings):
     """``input.mast.servers``: addresses, other ones for mirrors and tests."""
 
@@ -141,6 +161,7 @@ class InputSettings(Settings):
         "folder of target pixel files; images get quality bits from them, too",
         **PATH_OR_NULL,
     )
+    tpfs: TpfSettings = section(TpfSettings, "target pixel files to download from MAST to tpf_dir")
     on_bad_image: str = setting(
         "error",
         choices={

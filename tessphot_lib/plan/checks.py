@@ -66,7 +66,8 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
 def _missing_files(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is not there of the files and folders that are named."""
     tpf_dir = config["input"]["tpf_dir"]
-    if tpf_dir is not None and not Path(tpf_dir).expanduser().is_dir():
+    is_made = bool(config["input"]["tpfs"]["targets"]) and "tpf" in config["input"]["datasources"]
+    if tpf_dir is not None and not is_made and not Path(tpf_dir).expanduser().is_dir():
         yield f"input.tpf_dir: there is no folder {tpf_dir!r}"
     ephemeris = config["times"]["ephemeris"]
     if ephemeris is not None and not Path(ephemeris).expanduser().is_file():

@@ -127,7 +127,7 @@ class Plan:
         self.source = self.sources[0]
         asked = asked_ccds(config)
         found = [(source, source.find(asked, is_main=is_main)) for source in self.sources]
-        self.ccds = [ccd_id for _, ccd_ids in found for ccd_id in ccd_ids]
+        self.ccds = list(dict.fromkeys(ccd_id for _, ccd_ids in found for ccd_id in ccd_ids))
         self.lists_to_fetch = [
             path for source, ccd_ids in found for path in source.lists_to_fetch(ccd_ids)
         ]

@@ -434,8 +434,9 @@ class Simulated(Source):
 class TpfFolder(FolderSource):
     """Target pixel files in ``input.tpf_dir``: a CCD once for each of their cadences."""
 
-    rules = ("stamps.smk",)
+    rules = ("fetch_tpfs.smk", "stamps.smk")
     has_cutouts = True
+    fetches = "the target pixel files (rule fetch_tpfs)"
     folder_key = "input.tpf_dir"
     pattern = TPF_NAME
 
@@ -462,6 +463,8 @@ class TpfFolder(FolderSource):
     def find(self, asked: Sequence[CcdId], *, is_main: bool) -> list[CcdId]:
         """Search the folder, or in the process of a job what was kept of that."""
         self._is_main, self._asked = is_main, asked
+        if self.lists_to_fetch(asked):
+            return list(asked)
         if not is_main:
             known = listed_ccds(self.listing) if self.listing.is_dir() else []
             return [one for one in sorted(known) if one.of_images in set(asked)]
@@ -486,6 +489,18 @@ class TpfFolder(FolderSource):
     def is_waiting(self) -> bool:
         """Nothing is waited for."""
         return False
+
+    def lists_to_fetch(self, ccd_ids: Sequence[CcdId]) -> list[str]:
+        """Return the list of the downloaded files, as long as it is not there."""
+        is_wanted = bool(self.config["input"]["tpfs"]["targets"])
+        return [self.list_path] if is_wanted and not Path(self.list_path).exists() else []
+
+    @property
+    def list_path(self) -> str:
+        """What `fetch_tpfs` writes: another file when other ones are wanted."""
+        wanted = [self.config["input"]["tpfs"], self.config["sectors"]]
+        digest = hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+        return f"results/tpfs_{digest[:8]}.csv"
 
     def _group(self, files: list[FfiFile]) -> Blocks:
         return {"stamps": [file.path for file in files]}

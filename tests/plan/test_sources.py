@@ -1,12 +1,13 @@
 """Where images are or will be, by source: folders, lists, names that follow from the settings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.plan.sources import LISTING, SOURCES, FfiFolder, ffi_folder, name_some
+from tessphot_lib.plan.sources import LISTING, SOURCES, FfiFolder, ffi_folder, name_some, stamps_of
 
 HERE, OTHER, EMPTY = CcdId(14, 3, 2), CcdId(14, 3, 4), CcdId(14, 1, 1)
 DAYS = (199, 200, 202)  # of 2019, which begin at BTJD 1682.5, 1683.5 and 1685.5
@@ -287,3 +288,53 @@ def test_many_ccds_are_counted():
     ccd_ids = [CcdId(1, 1, ccd) for ccd in (1, 2, 3, 4)]
     assert name_some(ccd_ids[:2]) == "s0001-cam1-ccd1, s0001-cam1-ccd2"
     assert name_some([*ccd_ids, HERE, OTHER]).endswith(", s0001-cam1-ccd4 and 2 more")
+
+
+# Target pixel files
+
+
+def write_header(path, ccd_id):
+    cards = [f"{key:<8}= {getattr(ccd_id, key.lower()):20d}" for key in ("SECTOR", "CAMERA", "CCD")]
+    text = "".join(card.ljust(80) for card in ["SIMPLE  =                    T", *cards, "END"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.ljust(2880).encode())
+
+
+def test_target_pixel_files_by_ccd_and_cadence(config, tmp_path):
+    name = "tess2019198215352-s0014-{:016d}-0150-{}.fits"
+    write_header(tmp_path / "tpf" / name.format(5, "s_tp"), HERE)
+    write_header(tmp_path / "tpf" / "below" / name.format(5, "a_fast-tp"), HERE)
+    write_header(tmp_path / "tpf" / name.format(6, "s_tp"), OTHER)
+    config["input"] |= {"datasources": ["tpf"], "tpf_dir": "../tpf"}
+    source = stamps_of(config)
+    slow, fast = (replace(HERE, cadence=cadence) for cadence in (120, 20))
+    assert source.find([HERE], is_main=True) == [fast, slow]
+    assert source.images_of(slow) == [f"../tpf/{name.format(5, 's_tp')}"]
+    source.keep_listing()
+    job = stamps_of(config)
+    assert job.find([HERE], is_main=False) == [fast, slow]
+    assert job.images_of(fast) == source.images_of(fast)
+    with pytest.raises(ConfigError, match=r"input\.tpf_dir: no target pixel file of s0014-cam1"):
+        stamps_of(config).find([EMPTY], is_main=True)
+    broken = tmp_path / "tpf" / name.format(9, "s_tp")
+    broken.write_text("damaged")
+    with pytest.raises(ConfigError, match=f"the header of .*{broken.name} does not say which CCD"):
+        stamps_of(config).find([HERE], is_main=True)
+    config["input"]["on_bad_image"] = "skip"
+    source = stamps_of(config)
+    assert source.find([HERE], is_main=True) == [fast, slow]
+    assert len(source.warnings) == 1
+
+
+def test_target_pixel_files_that_are_to_be_fetched(config):
+    config["input"] |= {"datasources": ["tpf"], "tpf_dir": "../tpf"}
+    config["input"]["tpfs"]["targets"] = [5]
+    source = stamps_of(config)
+    assert source.find([HERE], is_main=True) == [HERE]
+    assert source.lists_to_fetch([HERE]) == [source.list_path]
+    config["input"]["tpfs"]["targets"] = []
+    assert stamps_of(config).lists_to_fetch([HERE]) == []
+    config["input"]["tpf_dir"] = None
+    assert list(stamps_of(config).problems()) == [
+        "input.tpf_dir: must name a folder, since input.datasources has 'tpf'"
+    ]

@@ -6,7 +6,7 @@ by s3fs without an account. Own servers: a shell script per sector with a line
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +18,13 @@ BUCKET = "stpubdata"
 FFI_FOLDER = "tess/public/ffi"
 SCRIPT = "missions/tess/download_scripts/sector/tesscurl_sector_{sector}_ffic.sh"
 SCRIPT_LINE = re.compile(r"-o\s+(?P<name>\S+_ffic\.fits)\s+(?P<url>https?://\S+)")
+TPF_SCRIPTS = {
+    120: "missions/tess/download_scripts/sector/tesscurl_sector_{sector}_tp.sh",
+    20: "missions/tess/download_scripts/sector/tesscurl_sector_{sector}_fast-tp.sh",
+}
+TPF_LINE = re.compile(
+    r"-o\s+(?P<name>tess\d{13}-s\d{4}-(?P<tic>\d{16})-\S+_(?:fast-)?tp\.fits)\s+(?P<url>https?://\S+)"
+)
 AMAZON = "amazonaws.com"
 SILENCE = 60  # [s] how long the bucket may be silent
 
@@ -45,6 +52,38 @@ def read_script(path: Path, ccd_id: CcdId, *, mast: str) -> list[ListedFfi]:
             there = address._replace(scheme="", netloc="").geturl()
             listed.append(ListedFfi(match["name"], mast.rstrip("/") + there, None))
     return one_per_time(listed, ccd_id)
+
+
+def tpf_script_url(archive: str, sector: int, cadence: int) -> str:
+    """Return the address of the script that lists the target pixel files of a sector."""
+    return f"{archive.rstrip('/')}/{TPF_SCRIPTS[cadence].format(sector=sector)}"
+
+
+def read_tpf_script(path: Path, tic_ids: Iterable[int], *, mast: str) -> dict[int, ListedFfi]:
+    """Find the target pixel files of some stars in the script of a sector and cadence.
+
+    Parameters
+    ----------
+    path : Path
+    tic_ids : iterable of int
+    mast : str
+        The server that takes the place of the one named in the script.
+
+    Returns
+    -------
+    dict of int to ListedFfi
+        By TIC number; of several files of a star the last by name. Stars without one are missing.
+    """
+    wanted, found = set(tic_ids), {}
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file:
+            match = TPF_LINE.search(line)
+            if match is None or (tic_id := int(match["tic"])) not in wanted:
+                continue
+            there = urlsplit(match["url"])._replace(scheme="", netloc="").geturl()
+            one = ListedFfi(match["name"], mast.rstrip("/") + there, None)
+            found[tic_id] = max(found.get(tic_id, one), one)
+    return found
 
 
 def list_bucket(ccd_id: CcdId, *, cloud: str, retries: int) -> list[ListedFfi]:
