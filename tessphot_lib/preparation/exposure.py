@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tessphot_lib.background.mesh_fit import SkySampler, fit_background
 from tessphot_lib.background.straps import column_excess, sky_rows, strap_excess
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE, saturation_flags
-from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.catalog.sky_mask import sky_mask
 from tessphot_lib.core.affine import affine_from_points
 from tessphot_lib.core.exposure import Exposure
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag
@@ -72,7 +72,7 @@ def field_of_stars(catalog: Path, window: Window, settings: PrepareSettings) -> 
     stars, about = read_catalog(catalog, ("tic_id", "row", "column", "tmag"))
     background, motion = settings.background, settings.motion
     row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
-    mask = star_mask(window, row, column, tmag, radius_scale=background.mask_radius_scale)
+    mask = sky_mask(window, row, column, tmag, radius_scale=background.mask_radius_scale)
     mesh = Mesh.over(window, background.box_size)
     sampler = SkySampler.from_mask(mesh, mask)
     chosen = select_motion_stars(

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.catalog.possible_magnitudes import possible_magnitudes
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE, TRAIL_END
-from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.catalog.sky_mask import sky_mask
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.isolation import is_isolated
@@ -65,7 +65,7 @@ class StarField:
         with np.errstate(invalid="ignore"):
             full = image > BLEED_SHARE * FULL_WELL_RATE
         image = np.where(scipy.ndimage.binary_dilation(full, structure=TRAIL_END), np.nan, image)
-        mask = star_mask(window, row, column, tmag, radius_scale=mask_radius_scale)
+        mask = sky_mask(window, row, column, tmag, radius_scale=mask_radius_scale)
         _, noise = sky_noise(image, ~mask)
         return cls(image, noise, window, row, column, tmag)
 

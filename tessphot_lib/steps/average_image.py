@@ -13,7 +13,7 @@ from tessphot_lib.background.mesh_fit import SkySampler
 from tessphot_lib.background.starlight import starlight_offset
 from tessphot_lib.background.static_light import static_light
 from tessphot_lib.background.straps import fit_straps
-from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.catalog.sky_mask import sky_mask
 from tessphot_lib.core.affine import against_mean
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.errors import InputDataError
@@ -241,7 +241,7 @@ def _starlight(
         fitted.prf.zeropoint,
         fitted.sky,
     )
-    return _Scene(fitted.scene, star_mask(window, row, column, tmag, radius_scale=scale))
+    return _Scene(fitted.scene, sky_mask(window, row, column, tmag, radius_scale=scale))
 
 
 def _write_changes(path: Path, changes: Changes | None, attributes: dict[str, str]) -> None:

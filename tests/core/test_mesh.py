@@ -2,6 +2,8 @@
 
 from itertools import pairwise
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,32 @@ def test_nodes_are_in_the_middle_of_the_pixels_of_their_cells():
     np.testing.assert_allclose(
         evaluate_background(model, mesh, region), plane(at_row, at_column), rtol=1e-12
     )
+
+
+def test_errors_between_cells_do_not_overshoot():
+    """A cell without sky has a large error; those beside it keep theirs."""
+    mesh = Mesh.over(Window(0, 320, 0, 256), 64)
+    error = np.full((2, *mesh.shape), 0.1)
+    error[1, 2, 1] = 50.0
+    row, column = np.array([159.5, 31.5, 159.5, 200.0]), np.array([95.5, 95.5, 159.5, 223.5])
+    found = mesh.error_at(error, row, column)
+    np.testing.assert_allclose(found[0], 0.1)
+    np.testing.assert_allclose(found[1], [50.0, 0.1, 0.1, 0.1])
+    between = mesh.error_at(error, np.array([159.5]), np.array([127.5]))
+    np.testing.assert_allclose(between[1], 25.05)
+
+
+def test_static_light_is_added_in_pixels_and_at_positions():
+    window = Window(10, 74, 20, 84)
+    static = np.random.default_rng(1).normal(size=window.shape)
+    plain, mesh = Mesh.over(window, 32), replace(Mesh.over(window, 32), static_light=static)
+    model = np.full((3, 2, 2), 7.0)
+    region = Window(30, 40, 25, 60)
+    added = mesh.evaluate(model, region) - plain.evaluate(model, region)
+    np.testing.assert_allclose(added, np.broadcast_to(static[20:30, 5:40], added.shape))
+    at = mesh.evaluate_at(model, np.array([33.0, 34.5]), np.array([30.0, 31.0]))
+    expected = [static[23, 10], 0.5 * (static[24, 11] + static[25, 11])]
+    np.testing.assert_allclose(at, 7.0 + np.broadcast_to(expected, at.shape))
+    again = Mesh.from_arrays(window, mesh.arrays())
+    np.testing.assert_array_equal(again.static_light, static)
+    assert "static_light" not in plain.arrays()

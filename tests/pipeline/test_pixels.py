@@ -9,7 +9,7 @@ from paths import PROJECT
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag, describe
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.mesh import evaluate_background, evaluate_background_at
+from tessphot_lib.core.mesh import evaluate_background
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 
 DOCUMENT = PROJECT / "docs" / "pixels_hdf5.md"
@@ -74,8 +74,8 @@ def test_background_is_that_of_the_nodes(cube):
     assert level.shape == error.shape == (cube.n_cadences, 2)
     np.testing.assert_allclose(level[:, 0], expected[:, 1, 1], rtol=1e-6)
     np.testing.assert_allclose(level[:, 1], expected[:, 14, 12], rtol=1e-6)
-    stated = evaluate_background_at(cube.background_error, cube.grid, row, column)
-    np.testing.assert_array_equal(error, np.abs(stated))
+    stated = cube.grid.error_at(cube.background_error, row, column)
+    np.testing.assert_array_equal(error, stated)
     one, _ = cube.background_at(1764.0, 242.0)
     np.testing.assert_allclose(one, level[:, 1], rtol=1e-12)
 
