@@ -21,6 +21,7 @@ SURE_LIGHT = 1.0  # [e-/s] of starlight that may be wrong without harm
 CELL = 4  # [pixels] in which unknown stars show how well the averages are known
 SEED, GROWN = 7.0, 3.0  # [sigma] of extended light, and as far as it goes
 LEAST = 1.0  # [e-/s per pixel] less does not count
+AROUND, SURROUNDED = 25, 0.7  # [pixels] of the pixels about a bright star that have such light
 TAPER = 4.0  # [pixels] over which it ends
 
 
@@ -59,7 +60,7 @@ def static_light(image: NDArray, starlight: NDArray) -> NDArray:
         found = share * mean + (1 - share) * found
     coarse, total = _average(light, weight, COARSE)
     error = _error_of_coarse(rest, coarse, weight) / np.sqrt(np.maximum(total, 1e-9))
-    doubt = MODEL_FRACTION * _average(stars * weight, weight, COARSE)[0]
+    doubt = MODEL_FRACTION * scipy.ndimage.gaussian_filter(stars, COARSE)
     significance = np.maximum(np.abs(coarse) - doubt, 0.0) / error
     seen = np.abs(coarse) > LEAST + doubt
     extended = scipy.ndimage.binary_propagation(
@@ -67,6 +68,10 @@ def static_light(image: NDArray, starlight: NDArray) -> NDArray:
     )
     if not extended.any():
         return np.zeros(image.shape)
+    # A bright star shows nothing of what it stands on; those around it do.
+    blind = (np.abs(coarse) < LEAST + doubt) & (doubt > LEAST) & ~extended
+    around = [scipy.ndimage.uniform_filter(one.astype(float), AROUND) for one in (extended, ~blind)]
+    extended |= blind & (around[0] > SURROUNDED * around[1]) & (around[1] > 0)
     return found * scipy.ndimage.gaussian_filter(extended.astype(float), TAPER)
 
 

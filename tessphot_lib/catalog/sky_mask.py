@@ -1,10 +1,11 @@
 """Pixels that show the sky, also in a crowd, where masks over all stars would leave none.
 
-Masks follow the crowding, cell by cell: where too little is left, all of them shrink; where
-stars stand so close that this does not help, the darkest pixels are left. What wings
-leave in them is taken off once the average image is known
-(`tessphot_lib.background.starlight`).
+Masks follow the crowding, cell by cell: where too little is left, the pixels with the least
+light of known stars are the sky. What wings leave in them is taken off once the average
+image is known (`tessphot_lib.background.starlight`).
 """
+
+from itertools import pairwise
 
 import numpy as np
 import scipy
@@ -14,8 +15,7 @@ from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 
-SHRUNK = (0.8, 0.65, 0.5)  # factors on the radii of masks, tried one after the other
-MIN_SKY = 0.12  # of a cell that is to be left
+MIN_SKY = 0.04  # of a cell that is to be left: some 160 pixels
 CELL = 64  # [pixels] side of the cells, aligned with the CCD
 CORE_SIGMA = 1.1  # [pixels] of a Gaussian: light of a star that is near
 WING_SIGMA, WING_FRACTION = 3.5, 0.15  # and farther away
@@ -36,18 +36,11 @@ def sky_mask(
     Returns
     -------
     (n_rows, n_columns) bool array
-        That of `star_mask` in cells in which it leaves `MIN_SKY` of the pixels; in others
-        as much less as is needed.
+        That of `star_mask` in cells in which it leaves `MIN_SKY` of the pixels; all but the
+        darkest in others.
     """
     mask = star_mask(window, row, column, tmag, radius_scale=radius_scale)
     crowded = [cell for cell in _cells(window) if _sky(mask[cell]) < MIN_SKY]
-    for factor in SHRUNK:
-        if not crowded:
-            return mask
-        smaller = star_mask(window, row, column, tmag, radius_scale=factor * radius_scale)
-        for cell in crowded:
-            mask[cell] = smaller[cell]
-        crowded = [cell for cell in crowded if _sky(mask[cell]) < MIN_SKY]
     if crowded:
         light = _light(window, row, column, tmag)
         for cell in crowded:
@@ -66,8 +59,8 @@ def _cells(window: Window) -> list[tuple[slice, slice]]:
     )
     return [
         (slice(row0, row1), slice(column0, column1))
-        for row0, row1 in zip(rows[:-1], rows[1:], strict=True)
-        for column0, column1 in zip(columns[:-1], columns[1:], strict=True)
+        for row0, row1 in pairwise(rows)
+        for column0, column1 in pairwise(columns)
     ]
 
 

@@ -34,6 +34,13 @@ def test_there_is_none_in_a_field_of_stars(field):
     assert not static_light(1.1 * known + stars(5, 3, 3.9, 4.2), known).any()
 
 
+def test_wings_that_the_prf_has_wrong_are_no_extended_light(field):
+    known, image = field
+    distance = np.hypot(ROW - 60, COLUMN - 90)
+    wings = 3e5 * (1 + distance**2) ** -1.5
+    assert not static_light(image + 1.2 * wings, known + wings).any()
+
+
 @pytest.mark.parametrize(("scale", "hidden"), [(5.0, 25.0), (12.0, 8.0)])
 def test_galaxy_is_found_under_its_stars(field, scale, hidden):
     known, image = field

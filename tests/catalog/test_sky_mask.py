@@ -18,7 +18,7 @@ def stars(n_stars, seed=1, columns=(1000, 1190)):
     return row, column, np.maximum(tmag, 8.0)
 
 
-def test_sparse_field_has_the_masks_of_its_stars():
+def test_field_with_sky_has_the_masks_of_its_stars():
     catalog = stars(400)
     np.testing.assert_array_equal(sky_mask(WINDOW, *catalog), star_mask(WINDOW, *catalog))
 
@@ -27,7 +27,6 @@ def test_sparse_field_has_the_masks_of_its_stars():
 def test_crowd_leaves_some_sky_in_every_cell_and_it_is_dark(n_stars):
     row, column, tmag = stars(n_stars)
     mask = sky_mask(WINDOW, row, column, tmag)
-    assert (mask <= star_mask(WINDOW, row, column, tmag)).all()
     for rows in (slice(0, 28), slice(28, 92), slice(92, 156), slice(156, 200)):
         for columns in (slice(0, 14), slice(14, 78), slice(78, 142), slice(142, 170)):
             assert 1 - mask[rows, columns].mean() > 0.9 * MIN_SKY

@@ -1,8 +1,7 @@
 """The mesh of the background: cells that cover a window, evaluation anywhere in it."""
 
-from itertools import pairwise
-
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
