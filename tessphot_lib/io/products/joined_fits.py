@@ -89,7 +89,7 @@ def write_joined(
         ("TESSMAG", star["tmag"], "[mag] TESS magnitude"),
         ("NSECTORS", len({row["SECTOR"] for row in sectors}), "sectors"),
     ]
-    primary = fits.PrimaryHDU(header=fits.Header(cards))
+    primary = fits.PrimaryHDU(header=fits.Header([one for one in cards if one[1] is not None]))
     time_cards = [
         ("TIMEREF", "SOLARSYSTEM", "barycentric correction applied to times"),
         ("TIMESYS", "TDB", "time system is Barycentric Dynamical Time"),
@@ -100,10 +100,12 @@ def write_joined(
     rows = {name: np.array([row[name] for row in sectors]) for name in SECTOR_COLUMNS}
     hdus = [primary, _table("LIGHTCURVE", COLUMNS, curve), _table("SECTORS", SECTOR_COLUMNS, rows)]
     hdus[1].header.extend(time_cards)
-    for hdu in hdus:
+    whole = fits.HDUList(hdus)
+    whole.update_extend()  # before the sums: writing would change the header after them
+    for hdu in whole:
         hdu.add_checksum(when="of this HDU")
     with complete_file(path) as partial:
-        fits.HDUList(hdus).writeto(partial)
+        whole.writeto(partial)
     _write_text(path.with_suffix(".ecsv"), curve, sectors, star)
 
 
