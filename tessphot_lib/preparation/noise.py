@@ -63,8 +63,8 @@ def measure_noise(
     read_noise: Sequence[float] | None,
     is_good: NDArray,
     choice: str,
-) -> tuple[NoiseModel, NDArray]:
-    """Find the noise model of a CCD, and what the errors of its backgrounds are worth.
+) -> tuple[NoiseModel, NDArray, float]:
+    """Find the noise model of a CCD, and what the errors of backgrounds and motion are worth.
 
     Parameters
     ----------
@@ -92,6 +92,9 @@ def measure_noise(
     model : NoiseModel
     factor : (n_images,) array
         For the errors of the backgrounds of each image; 1 where nothing is known.
+    motion_factor : float
+        For the errors of the motion, at most 1: they are no larger than the changes of the
+        motion from image to image.
     """
     expected = NoiseModel.expected(length, read_noise)
     middle = _middle_images(images["time"], is_good)
@@ -104,10 +107,13 @@ def measure_noise(
             _look_at(piece, middle, *pixels, images, average, grid, expected, seen)
     fitted = fit_noise(PixelScatter.joined(seen.pixels), expected)
     broken = seen.n_broken / max(seen.n_errors, 1)
+    motion_scatter = _motion_scatter(images, middle, grid.window)
+    stated_error = np.nan_to_num(median_of_known(images["motion_error"][middle]))
+    motion_error = min(stated_error, motion_scatter)
     model = replace(
         _chosen(fitted, expected, broken, choice),
         broken=broken,
-        motion_seen=_measured_motion(images, middle, grid.window),
+        motion_seen=max(motion_scatter**2 - motion_error**2, 0.0) ** 0.5,
     )
     log.info(
         "%s: noise of pixels by %s: %.4f + %.3g F; stated / measured %.2f (sky), %.2f (bright); "
@@ -115,7 +121,8 @@ def measure_noise(
         *(ccd_id, model.source, float(np.mean(model.read)), model.photon),
         *(model.faint, model.bright, 100 * broken),
     )
-    return model, _background_factors(images, is_good, seen)
+    motion_factor = motion_error / stated_error if stated_error > 0 and motion_error > 0 else 1.0
+    return model, _background_factors(images, is_good, seen), motion_factor
 
 
 def _chosen(
@@ -259,15 +266,17 @@ def _medians(values: NDArray) -> NDArray:
     return result
 
 
-def _measured_motion(images: dict[str, NDArray], middle: NDArray, window: Window) -> float:
-    """The measured motion from image to image, its errors taken off, per axis [pixels]."""
+def _motion_scatter(images: dict[str, NDArray], middle: NDArray, window: Window) -> float:
+    """By how much the measured motion changes from image to image, per axis [pixels]; 0: unknown.
+
+    Its errors are in it, which thus are no larger.
+    """
     if middle.size < MIN_IMAGES:
         return 0.0
     moved = _second_difference(images["motion"], middle)
     axes = displacement(moved, *np.array(window.middle).reshape(2, 1))
-    variance = np.mean([scatter_variance(one)[0] for one in axes])
-    error = np.nan_to_num(median_of_known(images["motion_error"][middle]))
-    return float(np.sqrt(max(variance - error**2, 0.0))) if np.isfinite(variance) else 0.0
+    variance = float(np.mean([scatter_variance(one)[0] for one in axes]))
+    return variance**0.5 if np.isfinite(variance) else 0.0
 
 
 def _second_difference(values: NDArray, middle: NDArray) -> NDArray:

@@ -95,7 +95,7 @@ def run_hdf5(
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
     header = json.loads(str(read_catalog_settings(catalog)["image_header"] or "{}"))
-    noise, factor = measure_noise(
+    noise, factor, motion_factor = measure_noise(
         blocks,
         images,
         average,
@@ -107,6 +107,7 @@ def run_hdf5(
         choice=settings.flux_errors,
     )
     error = images["background_error"]
+    images["motion_error"] = images["motion_error"] * motion_factor
     error *= factor.reshape(-1, *[1] * (error.ndim - 1)).astype(error.dtype)
     flagged = int((images["quality"] != 0).sum())
     n_images, lengths = len(images["time"]), [one.n_images for one in identities]

@@ -87,7 +87,7 @@ class Sector:
 
 def test_right_errors_are_believed(tmp_path):
     sector = Sector(tmp_path)
-    model, factor = sector.measure()
+    model, factor, _ = sector.measure()
     assert model.source == "images"
     assert (model.faint, model.bright) == (pytest.approx(1, abs=0.02), pytest.approx(1, abs=0.03))
     assert model.broken == 0
@@ -110,7 +110,7 @@ def test_right_errors_are_believed(tmp_path):
 )
 def test_wrong_errors_are_replaced_by_the_scatter(tmp_path, stated):
     sector = Sector(tmp_path, stated=stated)
-    model, _ = sector.measure()
+    model, _, _ = sector.measure()
     assert model.source == "pixels"
     np.testing.assert_allclose(sector.ratio(model), 1, atol=0.03)
     truth = float(np.median(stated(sector.sigma) / sector.sigma))
@@ -120,19 +120,20 @@ def test_wrong_errors_are_replaced_by_the_scatter(tmp_path, stated):
 
 def test_motion_that_is_not_measured_is_told_from_noise(tmp_path):
     sector = Sector(tmp_path, jitter=0.004)
-    known, _ = sector.measure()
+    known, _, factor = sector.measure()
+    assert factor == 1
     assert known.motion < 0.0015
     assert known.motion_seen == pytest.approx(0.004, rel=0.3)
     np.testing.assert_allclose(sector.ratio(known), 1, atol=0.04)
     sector.images["motion"] = np.full((N_IMAGES, 6), np.nan)
-    unknown, _ = sector.measure()
+    unknown, _, _ = sector.measure()
     assert unknown.motion == pytest.approx(0.004, rel=0.35)
     assert unknown.motion_seen == 0
     np.testing.assert_allclose(sector.ratio(unknown), 1, atol=0.05)
 
 
 def test_errors_of_backgrounds_are_what_sky_pixels_share(tmp_path):
-    _, factor = Sector(tmp_path, shared=0.2).measure()
+    _, factor, _ = Sector(tmp_path, shared=0.2).measure()
     np.testing.assert_allclose(factor, 4.0, rtol=0.25)  # 0.2 e-/s where 0.05 is stated
 
 
@@ -150,14 +151,14 @@ def test_few_images_say_nothing(tmp_path):
     sector = Sector(tmp_path)
     few = np.zeros(N_IMAGES, dtype=bool)
     few[4:12] = True
-    model, factor = sector.measure(is_good=few)
+    model, factor, _ = sector.measure(is_good=few)
     assert (model.source, model.n_pixels) == ("images", 0)
     np.testing.assert_array_equal(factor, 1)
 
 
 def test_few_images_with_errors_of_zero_get_photon_and_read_noise(tmp_path):
     sector = Sector(tmp_path, stated=np.zeros_like)
-    model, _ = sector.measure(is_good=np.zeros(N_IMAGES, dtype=bool))
+    model, _, _ = sector.measure(is_good=np.zeros(N_IMAGES, dtype=bool))
     assert (model.source, model.broken) == ("formula", 1.0)
     assert model.read == NoiseModel.expected(1800.0).read
 
@@ -165,7 +166,7 @@ def test_few_images_with_errors_of_zero_get_photon_and_read_noise(tmp_path):
 @pytest.mark.parametrize(("choice", "source"), [("images", "images"), ("pixels", "pixels")])
 def test_whose_errors_count_can_be_chosen(tmp_path, choice, source):
     stated = {"images": lambda sigma: 2 * sigma, "pixels": lambda sigma: sigma}[choice]
-    model, _ = Sector(tmp_path, stated=stated).measure(choice=choice)
+    model, _, _ = Sector(tmp_path, stated=stated).measure(choice=choice)
     assert model.source == source
 
 
@@ -177,3 +178,11 @@ def test_pieces_of_stamps_on_the_edge_of_the_ccd():
     assert {piece for window in windows for piece in found if window.intersect(piece) == piece}
     assert all(any(one.intersect(piece) == piece for one in windows) for piece in found)
     assert sum(one.shape[0] * one.shape[1] for one in found) > 100
+
+
+def test_errors_of_the_motion_are_no_larger_than_its_changes(tmp_path):
+    sector = Sector(tmp_path, jitter=5e-4)
+    sector.images["motion_error"] = np.full(N_IMAGES, 2e-3)
+    model, _, factor = sector.measure()
+    assert factor == pytest.approx(0.25, rel=0.3)
+    assert model.motion_seen == 0
