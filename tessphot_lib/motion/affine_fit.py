@@ -7,6 +7,7 @@ from tessphot_lib.core.affine import affine_design, displacement
 
 AROUND = 0.5  # [d] images within a quarter of a day on each side tell where one should be
 CLIP = 4.0  # [sigma] stars off the fit by more are left out
+MIN_SIDE = 8  # images on one side that show where an image should be
 CLEAR = 4.0  # [sigma] that a displacement must stand out
 MIN_STARS = 8  # for an affine fit; from 3 on a translation is fitted
 
@@ -117,7 +118,7 @@ def is_displaced(
         Where there are pixels [science pixels].
     limit : float
         [pixels] that the median of these positions may be off the running median over
-        `AROUND` days, if that is clear.
+        `AROUND` days, or over the half of them on one side, if that is clear.
 
     Returns
     -------
@@ -128,9 +129,15 @@ def is_displaced(
     moved = np.stack(displacement(motion[known], row, column))
     clear = np.maximum(limit, CLEAR * np.nan_to_num(error[known]))
     for position, index in enumerate(known):
-        near = np.abs(time[known] - time[index]) <= 0.5 * AROUND
-        offset = moved[:, position] - np.median(moved[:, near], axis=1)
-        result[index] = np.median(np.hypot(*offset)) > clear[position]
+        since = time[known] - time[index]
+        near = np.abs(since) <= 0.5 * AROUND
+        # At a step of the pointing the images of one side are where this one is.
+        sides = [near & (since <= 0), near & (since >= 0)]
+        offset = [
+            np.median(np.hypot(*(moved[:, position] - np.median(moved[:, some], axis=1))))
+            for some in (near, *(side for side in sides if side.sum() >= MIN_SIDE))
+        ]
+        result[index] = min(offset) > clear[position]
     return result
 
 

@@ -57,6 +57,13 @@ def test_motion_is_judged_where_the_pixels_are():
     assert not displaced(motion, place=three).any()
 
 
+def test_a_step_is_not_the_fault_of_the_images_beside_it():
+    motion = drift()
+    motion[20:40, 0] += 1.5
+    motion[30, 3] += 0.3
+    assert np.flatnonzero(displaced(motion)).tolist() == [30]
+
+
 def test_what_is_not_clear_is_no_jump():
     motion = np.zeros((80, 6))
     motion[[7, 50], 0] = 0.2
