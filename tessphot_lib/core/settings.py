@@ -264,7 +264,7 @@ class FlagSettings(Settings):
         exclusiveMinimum=0,
     )
     sharpness_limit: float = setting(
-        0.02,
+        0.012,
         "the same for the fraction of their light in the cores of the stars",
         exclusiveMinimum=0,
     )
