@@ -438,7 +438,12 @@ class LinpsfSettings(MethodSettings):
     summary: ClassVar[str] = "PRF fit of the fluxes"
     fits_neighbors: ClassVar[bool] = True
 
-    free_limit: float = setting(16.0, "fainter stars keep their mean flux in single images", **TMAG)
+    free_limit: float = setting(
+        16.0,
+        "fainter stars keep their mean flux in single images, but for those 1.2 to 4 pixels from a "
+        "star a magnitude brighter than this",
+        **TMAG,
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -54,6 +54,8 @@ CELL = 64  # [pixels] side of the regions that are fitted together
 MARGIN = 10  # [pixels] around them that is fitted, too
 FREE_MARGIN = 4  # [pixels] beyond, where stars are free, too
 CORE_MARGIN = 10  # [pixels] beyond, where stars still give light from their cores
+DISTURBING = (1.2, 4.0)  # [pixels] from a star, where faint neighbors are free, too ...
+DISTURBING_SHARE, DISTURBED_TMAG = 0.01, 1.0  # ... with so much of its flux; it is so much brighter
 BOX_HALF = 2  # [pixels] 5 x 5 pixels whose flags and background are a star's
 FULL_SHARE = 0.8  # of a full well in the average image: fuller pixels are not used
 AROUND_FULL = np.ones((7, 3), dtype=bool)  # pixels beside them may hold their charge
@@ -161,6 +163,7 @@ def _prepare(
     design = _fit_average(cube, prf, region, stars, near, wings, noise, error, places)
     free = np.isin(near, stars.near(region, FREE_MARGIN)) & (stars.tmag[near] <= free_limit)
     free |= np.isin(stars.tic_id[near], targets.stars["tic_id"].iloc[members])
+    free |= np.isin(near, _disturbing(stars, free_limit)) & np.isin(near, stars.near(region, 0))
     fixed = scene_derivatives(prf, region, *stars.at(near[~free]), with_wings=False)
     fixed[0] += wings
     unexplained = _unexplained(cube, region, design, stars.flux[near], wings)
@@ -197,6 +200,24 @@ def _motion_error(cube: PixelCube, fit: GroupFit, unexplained: NDArray) -> NDArr
         error += (cube.noise.motion * (modelled + not_modelled)) ** 2
         error += (cube.noise.motion_seen * not_modelled) ** 2
     return np.sqrt(error)[:, None]
+
+
+def _disturbing(stars: KnownStars, free_limit: float) -> NDArray:
+    """Indices of faint stars whose variations would be taken for those of a star close by.
+
+    Free, they cost that star at most some 4 % of its noise; closer ones much more.
+    """
+    at = np.column_stack([stars.row, stars.column])
+    faint = np.flatnonzero(stars.tmag > free_limit)
+    bright = np.flatnonzero(stars.tmag <= free_limit - DISTURBED_TMAG)
+    if not faint.size or not bright.size:
+        return faint[:0]
+    pairs = scipy.spatial.cKDTree(at[faint]).sparse_distance_matrix(
+        scipy.spatial.cKDTree(at[bright]), DISTURBING[1], output_type="ndarray"
+    )
+    share = stars.flux[faint[pairs["i"]]] / stars.flux[bright[pairs["j"]]]
+    matters = (pairs["v"] > DISTURBING[0]) & (share > DISTURBING_SHARE)
+    return np.unique(faint[pairs["i"][matters]])
 
 
 def _usable_noise(cube: PixelCube, region: Window, cell: Window) -> NDArray:
