@@ -239,8 +239,19 @@ class Judgement:
     foreign: NDArray
 
 
+def bin_sampler(bins: Bins, mesh: Mesh) -> SkySampler:
+    """Choose the bins of the cells of a mesh: all of them."""
+    return SkySampler.from_mask(bins.cells(mesh), np.zeros(bins.shape, dtype=bool))
+
+
 def judge(
-    binned: BinnedResidual, bins: Bins, mesh: Mesh, background: NDArray, *, limit: float
+    binned: BinnedResidual,
+    bins: Bins,
+    mesh: Mesh,
+    background: NDArray,
+    *,
+    limit: float,
+    sampler: SkySampler | None = None,
 ) -> Judgement:
     """Divide what is left of an image into sky and foreign light.
 
@@ -254,9 +265,11 @@ def judge(
         Nodes of the background that was taken off the image.
     limit : float
         Change from which light is foreign [e-/s per pixel].
+    sampler : SkySampler, optional
+        From `bin_sampler`: the same for all images.
     """
-    cells = bins.cells(mesh)
-    sampler = SkySampler.from_mask(cells, np.zeros(bins.shape, dtype=bool))
+    sampler = sampler or bin_sampler(bins, mesh)
+    cells = sampler.mesh
     finite = np.isfinite(binned.error)
     foreign = np.zeros(bins.shape, dtype=bool)
     if not finite.any():

@@ -16,6 +16,7 @@ from tessphot_lib.background.changes import (
     BinnedResidual,
     Segments,
     bin_residual,
+    bin_sampler,
     judge,
     pixel_noise,
 )
@@ -198,6 +199,7 @@ def find_changes(
         np.full(shape, np.nan),
         np.zeros((n_images, bins.shape[0], -(-bins.shape[1] // 8)), dtype=np.uint8),
     )
+    sampler = bin_sampler(bins, images.mesh)
     for block, cadences in images.in_blocks():
         if not wanted[cadences].any():
             continue
@@ -231,7 +233,14 @@ def find_changes(
             residual = BinnedResidual(*binned[:, index].astype(float))
             noise = np.nanmedian(residual.error[np.isfinite(residual.error)]) * BIN_SIDE
             harmful = max(limit, NOISE_LIMIT * float(noise))
-            judged = judge(residual, bins, images.mesh, images.backgrounds[number], limit=harmful)
+            judged = judge(
+                residual,
+                bins,
+                images.mesh,
+                images.backgrounds[number],
+                limit=harmful,
+                sampler=sampler,
+            )
             changes.sky[number], changes.error[number] = judged.sky, judged.error
             changes.packed[number] = np.packbits(judged.foreign, axis=-1)
     return changes
@@ -300,7 +309,7 @@ class _BandScene:
         cls, reference: NDArray, starlight: NDArray, window: Window, region: Window
     ) -> "_BandScene":
         cut = region.slices_in(window)
-        image, stars = reference[cut].astype(float), starlight[cut]
+        image, stars = reference[cut].astype(float), starlight[cut].astype(np.float32)
         flat = np.zeros(image.shape)
         slopes = [
             np.gradient(image, axis=axis) if image.shape[axis] > 1 else flat for axis in (0, 1)
