@@ -25,6 +25,9 @@ NEXT = """
 This is simulated. For real stars, with the network:
   tessphot get 261136679
 The picture: {picture}
+In Python (docs/example.ipynb):
+  import tessphot_lib
+  run = tessphot_lib.Run("{folder}")
 """
 
 
@@ -64,5 +67,5 @@ def run_demo(options: argparse.Namespace) -> int:
         sys.stderr.write(f"tessphot: {failure}\n")
         return 1
     picture = folder / target.label / f"tic{STAR}_joined.png"
-    sys.stdout.write(NEXT.format(picture=picture))
+    sys.stdout.write(NEXT.format(picture=picture, folder=folder / target.label))
     return 0

@@ -1,0 +1,1 @@
+"""Runs and their stars in Python and in notebooks."""

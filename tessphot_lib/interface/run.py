@@ -1,0 +1,110 @@
+"""A finished run: its CCDs and stars."""
+
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.interface.star import Star
+from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
+
+COLUMNS = ["tic_id", "tmag", "sector", "camera", "ccd", "row", "column", "method", "status"]
+MEASURED = ["mean_flux", "cdpp_1h", "contamination", "errors", "lightcurve"]
+
+
+class Run:
+    """A finished run, of Snakemake or of ``tessphot get``.
+
+    Parameters
+    ----------
+    folder : path
+        ``results``, or the folder that it is in.
+
+    Attributes
+    ----------
+    stars : DataFrame
+        All stars on the todo list, one row per star and CCD: number, magnitude, position,
+        method, status (1 measured, 3 with a warning, 2 failed, 5 left to a brighter neighbor),
+        mean flux [e-/s], noise [ppm], warnings, and the path of the light curve.
+    ccds : list of CcdId
+
+    Raises
+    ------
+    InputDataError
+        If there is no finished run.
+
+    Examples
+    --------
+    >>> run = Run("results")                              # doctest: +SKIP
+    >>> star = run.star(261136679)                        # doctest: +SKIP
+    >>> star.measure(aperture=2.5).flux                   # doctest: +SKIP
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        folder = Path(folder).expanduser()
+        if not (folder / "todo.sqlite").is_file() and (folder / "results").is_dir():
+            folder = folder / "results"
+        if not (folder / "todo.sqlite").is_file():
+            raise InputDataError(f"{folder}: no finished run: todo.sqlite is not there")
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        """Say what it holds."""
+        n_curves = int(self.stars["lightcurve"].notna().sum())
+        names = ", ".join(map(str, self.ccds[:4])) + (", ..." if len(self.ccds) > 4 else "")
+        return f"<Run {self.folder}: {len(self.stars)} stars, {n_curves} light curves, {names}>"
+
+    def __len__(self) -> int:
+        """Number of rows of `stars`."""
+        return len(self.stars)
+
+    @cached_property
+    def stars(self) -> pd.DataFrame:
+        """All stars on the todo list; see the class."""
+        todo = self.folder / "todo.sqlite"
+        measured = read_diagnostics(todo)[["priority", *MEASURED]]
+        table = read_todo(todo).merge(measured, on="priority", how="left")
+        table = table[COLUMNS + MEASURED]
+        paths = [
+            str(self.folder / name) if isinstance(name, str) and name else None
+            for name in table["lightcurve"]
+        ]
+        return table.assign(lightcurve=pd.Series(paths, dtype=object))
+
+    @cached_property
+    def ccds(self) -> list[CcdId]:
+        """The CCDs of the run, in order."""
+        rows = self.stars[["sector", "camera", "ccd"]].drop_duplicates()
+        return sorted(CcdId(*map(int, row)) for row in rows.itertuples(index=False))
+
+    def star(self, tic_id: int, sector: int | None = None) -> Star:
+        """Return a star.
+
+        Parameters
+        ----------
+        tic_id : int
+        sector : int, optional
+            Needed only where the run has it in several.
+
+        Raises
+        ------
+        InputDataError
+            If the run does not have it, or has it on several CCDs.
+        """
+        rows = self.stars[self.stars["tic_id"] == tic_id]
+        if sector is not None:
+            rows = rows[rows["sector"] == sector]
+        if rows.empty:
+            where = "" if sector is None else f" in sector {sector}"
+            raise InputDataError(f"{self.folder}: TIC {tic_id} is not on the list{where}")
+        if len(rows) > 1:
+            sectors = ", ".join(map(str, rows["sector"]))
+            raise InputDataError(f"TIC {tic_id} is there in sectors {sectors}: name one")
+        row = rows.iloc[0].to_dict()
+        ccd_id = CcdId(*(int(row[name]) for name in ("sector", "camera", "ccd")))
+        folder = self.folder / str(ccd_id)
+        own = read_todo(folder / "todo.sqlite", tic_ids=[tic_id])
+        path = Path(row["lightcurve"]) if row["lightcurve"] else None
+        return Star(folder, row | {"ccd_priority": own["priority"].iloc[0]}, path)
