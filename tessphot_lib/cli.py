@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -91,7 +93,14 @@ def parser() -> argparse.ArgumentParser:
     _add_movie(commands.add_parser("movie", help="film of the images of a CCD"))
     for command, run in ((find, _find), (show, _show), (star, _star)):
         command.set_defaults(run=run)
-        command.add_argument("tic_id", type=int, metavar="TIC", help="number of the star")
+        if command is find:
+            command.add_argument(
+                "tic_ids", type=_tic_number, nargs="+", metavar="TIC", help="numbers of stars"
+            )
+        else:
+            command.add_argument(
+                "tic_id", type=_tic_number, metavar="TIC", help="number of the star"
+            )
         command.add_argument(
             "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
         )
@@ -233,15 +242,40 @@ def _movie(options: argparse.Namespace) -> int:
 
 
 def _find(options: argparse.Namespace) -> int:
-    """Tell where a star is."""
-    for star in find_star(_todo(options), options.tic_id):
-        where = "" if star.light_curve is None else f"\n  {star.light_curve}"
-        remark = f" ({star.remark})" if star.remark else ""
-        sys.stdout.write(
-            f"TIC {star.tic_id}, Tmag {star.tmag:.2f}, {star.ccd_id}: "
-            f"{WORDS[star.status]}{remark}{where}\n"
-        )
-    return 0
+    """Tell where stars are; one that is not found leaves the others."""
+    n_failed = 0
+    for tic_id in dict.fromkeys(options.tic_ids):
+        try:
+            found = find_star(_todo(options), tic_id)
+        except TessphotError as error:
+            sys.stderr.write(f"tessphot: error: {error}\n")
+            n_failed += 1
+            continue
+        for star in found:
+            sys.stdout.write(_about(star))
+    return int(n_failed > 0)
+
+
+def _about(star: FoundStar) -> str:
+    """What is known of a star, in two or three lines."""
+    remark = f" ({star.remark})" if star.remark else ""
+    lines = [
+        f"TIC {star.tic_id}, Tmag {star.tmag:.2f}, {star.ccd_id}: {WORDS[star.status]}{remark}"
+    ]
+    facts = [] if math.isnan(star.row) else [f"row {star.row:.1f}, column {star.column:.1f}"]
+    facts += [star.method] if star.method else []
+    facts += [] if math.isnan(star.cdpp_1h) else [f"CDPP {star.cdpp_1h:.0f} ppm in 1 h"]
+    lines += ["  " + ", ".join(facts)] if facts else []
+    lines += [f"  {star.light_curve}"] if star.light_curve is not None else []
+    return "\n".join(lines) + "\n"
+
+
+def _tic_number(text: str) -> int:
+    """Read 261136679 or "TIC 261136679"."""
+    match = re.fullmatch(r"(?:TIC[ _-]*)?(\d+)", text.strip(), flags=re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 261136679 or 'TIC 261136679'")
+    return int(match[1])
 
 
 def _show(options: argparse.Namespace) -> int:

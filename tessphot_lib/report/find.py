@@ -1,5 +1,6 @@
 """A star of a finished run: where its light curve is, or why there is none."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,12 @@ class FoundStar:
     light_curve : Path or None
     remark : str
         Why there is a warning, or no light curve; empty: nothing to say.
+    row, column : float
+        Where it is [science pixels]; NaN of an excluded star.
+    method : str
+        Of photometry; empty where it is not known.
+    cdpp_1h : float
+        Noise of means over 1 h [ppm]; NaN where it has not been measured.
     """
 
     tic_id: int
@@ -41,6 +48,10 @@ class FoundStar:
     status: Status | None
     light_curve: Path | None
     remark: str
+    row: float = math.nan
+    column: float = math.nan
+    method: str = ""
+    cdpp_1h: float = math.nan
 
 
 def find_star(todo: Path, tic_id: int) -> list[FoundStar]:
@@ -108,13 +119,25 @@ def _reason(not_measured: Path, tic_id: int) -> str:
 def _found(todo: Path, star: dict, diagnostics: pd.DataFrame) -> FoundStar:
     """Put together what is known of a star."""
     status = Status(0 if pd.isna(star["status"]) else int(star["status"]))
-    path, remark = None, ""
+    path, remark, noise = None, "", math.nan
     if star["priority"] in diagnostics.index:
         row = diagnostics.loc[star["priority"]]
         path = todo.parent / row["lightcurve"] if row["lightcurve"] else None
         remark = row["errors"] or ""
+        noise = math.nan if pd.isna(row["cdpp_1h"]) else float(row["cdpp_1h"])
     if status == Status.SKIPPED:
         skipped = read_skipped(todo).set_index("priority")["skipped_by"]
         brighter = read_todo(todo, priorities=[int(skipped[star["priority"]])])
         remark = f"lies in the aperture of the brighter TIC {brighter['tic_id'].iloc[0]}"
-    return FoundStar(star["tic_id"], star["tmag"], ccd_of_row(star), status, path, remark)
+    return FoundStar(
+        star["tic_id"],
+        star["tmag"],
+        ccd_of_row(star),
+        status,
+        path,
+        remark,
+        row=float(star["row"]),
+        column=float(star["column"]),
+        method=star["method"] if isinstance(star["method"], str) else "",
+        cdpp_1h=noise,
+    )

@@ -1,6 +1,7 @@
 """The command tessphot on a finished run."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -26,6 +27,17 @@ def test_find_names_the_light_curve(small_run, capsys):
     assert told.startswith(f"TIC {tic_id}, Tmag ")
     assert "s0014-cam3-ccd4: measured" in told
     assert str(small_run.light_curves[tic_id]) in told
+
+
+def test_find_takes_several_stars_in_any_writing(small_run, capsys):
+    tic_ids = [SHOWCASE["transit"], SHOWCASE["eclipse"]]
+    names = [f"TIC {tic_ids[0]}", "5", f"tic{tic_ids[1]}", str(tic_ids[0])]
+    assert main(["find", *names, "--directory", str(small_run.results.parent)]) == 1
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert [line.split(",")[0] for line in lines[::3]] == [f"TIC {one}" for one in tic_ids]
+    assert re.fullmatch(r"  row [\d.]+, column [\d.]+, \w+, CDPP \d+ ppm in 1 h", lines[1])
+    assert told.err.count("\n") == 1
 
 
 def test_find_tells_why_there_is_none(small_run, capsys):
