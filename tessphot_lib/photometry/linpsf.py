@@ -121,7 +121,7 @@ def measure_fits(
         inside = [groups[number] for number in numbers]
         boxes = [index for group in inside for index in group.members]
         matrix = ApertureMatrix.over(
-            whole, [Aperture.whole(_box(targets, index, cube.window)) for index in boxes]
+            whole, [_pixels_around(cube, _box(targets, index, cube.window)) for index in boxes]
         )
         for cadences in cadence_slices(cube, whole):
             flux, flux_err = (cube.read(name, whole, cadences) for name in ("flux", "flux_err"))
@@ -332,6 +332,12 @@ def _box(targets: StarList, index: int, window: Window) -> Window:
     row = min(max(row, window.row0), window.row1 - 1)
     column = min(max(column, window.column0), window.column1 - 1)
     return Window.around(row, column, BOX_HALF, window)
+
+
+def _pixels_around(cube: PixelCube, box: Window) -> Aperture:
+    """Those of the pixels of a box that there are: it may reach beyond a patch."""
+    there = np.isfinite(cube.average_image(box))
+    return Aperture(box, there) if there.any() else Aperture.whole(box)
 
 
 def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes:
