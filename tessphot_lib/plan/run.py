@@ -373,7 +373,7 @@ class Plan:
     def _find_tpfs(self) -> dict[CcdId, list[str]]:
         """Target pixel files of the CCDs; only the main process searches for them."""
         folder = self.config["input"]["tpf_dir"]
-        if folder is None:
+        if folder is None or self.lists_to_fetch or not self.image_ccds:
             return {}
         if not self.is_main:
             return read_tpf_listing(TPF_LISTING)

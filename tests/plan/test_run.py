@@ -238,3 +238,13 @@ def test_images_have_tiles_of_the_usual_size(config):
     config["input"]["window"] = None
     config["photometry"]["tiles"] = None
     assert len(Plan(config).tiles) == 64
+
+
+def test_target_pixel_files_that_are_not_there_yet(config, tmp_path):
+    """Nothing is searched for in a folder that a download is going to make."""
+    config["input"] |= {"datasources": ["tpf"], "tpf_dir": "../tpf"}
+    config["input"]["tpfs"] = {"targets": [5], "cadences": [120]}
+    plan = Plan(config)
+    assert plan.products == [plan.stamps.list_path]
+    assert plan.tpfs == {}
+    assert "this run only fetches the target pixel files" in plan.warnings[0]
