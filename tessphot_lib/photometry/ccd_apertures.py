@@ -25,6 +25,7 @@ from tessphot_lib.prf.scene import scene_image
 MARGIN = 32  # [pixels] around a patch that its apertures are looked for in
 NEIGHBOR_REACH = 100  # [pixels] around it from where stars may give it light
 MAX_SKY_OF_PART = 200  # pixels of each part that count for the sky of all
+MOTION_SECONDS = 1800.0  # [s] an aperture that is best for shorter ones is too small for hours
 MOTION_LEFT = 0.1  # of the light that motion carries over an edge, after its correction
 
 
@@ -146,7 +147,7 @@ def _apertures(
         threshold=settings.threshold,
         min_pixels=settings.min_pixels,
         max_radius=settings.max_radius,
-        noise=typical_noise(cube, region) if settings.kind == "optimal" else None,
+        noise=_noise(cube, region) if settings.kind == "optimal" else None,
         motion_rms=motion_rms,
         sky_elsewhere=elsewhere,
         known_light=light,
@@ -176,6 +177,18 @@ def _with_unlisted_light(
         part = float(of_sources[cut][aperture.mask].sum())
         found.append(replace(aperture, unlisted_fraction=part / total if total > 0 else 0.0))
     return found
+
+
+def _noise(cube: PixelCube, region: Window) -> NDArray:
+    """Errors of pixels that apertures are chosen by, (n_rows, n_columns) [e-/s].
+
+    Those of an image; of the short cadences of target pixel files those of `MOTION_SECONDS`,
+    for which the motion, and what its correction leaves, stays much the same.
+    """
+    noise = typical_noise(cube, region)
+    if cube.ccd_id.has_stamps:
+        noise = noise * np.sqrt(min(cube.ccd_id.cadence / MOTION_SECONDS, 1.0))
+    return noise
 
 
 def _sky_of_parts(cube: PixelCube, row: NDArray, column: NDArray, tmag: NDArray) -> NDArray | None:
