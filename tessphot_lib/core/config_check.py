@@ -13,7 +13,7 @@ import jsonschema
 import yaml
 
 from tessphot_lib.core.errors import ConfigError
-from tessphot_lib.core.settings import FITTING_METHODS
+from tessphot_lib.core.settings import FITTING_METHODS, FREE_LIMIT
 
 FITTING = {"auto", *FITTING_METHODS}  # values of photometry.method by which stars may be fitted
 TYPE_NAMES = {
@@ -25,6 +25,19 @@ TYPE_NAMES = {
     "object": "a section of keys",
     "null": "null",
 }
+
+
+def follow_other_settings(config: dict[str, Any]) -> None:
+    """Fill in settings that are null, and follow from others; in the mapping itself.
+
+    ``photometry.linpsf.free_limit`` is never brighter than the stars to be measured.
+    """
+    try:
+        linpsf, faint_limit = config["photometry"]["linpsf"], config["todo"]["faint_limit"]
+        if linpsf["free_limit"] is None:
+            linpsf["free_limit"] = max(FREE_LIMIT, float(faint_limit))
+    except (KeyError, TypeError, ValueError):
+        return  # a mistake that `schema_problems` names
 
 
 def check_fits(config: Mapping[str, Any], listed: Collection[str]) -> None:

@@ -431,6 +431,9 @@ class ApertureSettings(MethodSettings):
     )
 
 
+FREE_LIMIT = 16.0  # [mag] where photometry.linpsf.free_limit is null
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class LinpsfSettings(MethodSettings):
     """``photometry.linpsf``: PRF fits."""
@@ -438,12 +441,17 @@ class LinpsfSettings(MethodSettings):
     summary: ClassVar[str] = "PRF fit of the fluxes"
     fits_neighbors: ClassVar[bool] = True
 
-    free_limit: float = setting(
-        16.0,
+    free_limit: float | None = setting(
+        None,
         "fainter stars keep their mean flux in single images, but for those 1.2 to 4 pixels from a "
-        "star a magnitude brighter than this",
+        "star a magnitude brighter than this; null: 16, or todo.faint_limit where that is fainter",
         **TMAG,
     )
+
+
+def free_limit_of(settings: LinpsfSettings) -> float:
+    """``free_limit``, which a whole configuration fills in, or its default [mag]."""
+    return FREE_LIMIT if settings.free_limit is None else settings.free_limit
 
 
 @dataclass(frozen=True, slots=True, repr=False)

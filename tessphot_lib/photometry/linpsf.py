@@ -27,7 +27,12 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
-from tessphot_lib.core.settings import LinpsfSettings, PhotometrySettings, PsfSettings
+from tessphot_lib.core.settings import (
+    LinpsfSettings,
+    PhotometrySettings,
+    PsfSettings,
+    free_limit_of,
+)
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_PIXELS, SATURATED_FIT
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -89,13 +94,13 @@ def measure_linpsf(
     cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
 ) -> StarFluxes:
     """Fit the fluxes of stars at their places; see `tessphot_lib.photometry.method`."""
-    limit = settings.linpsf.free_limit
+    limit = free_limit_of(settings.linpsf)
     return measure_fits(cube, targets, tile, limit, None)
 
 
 def linpsf_cards(settings: PhotometrySettings) -> Cards:
     """Header cards of the settings."""
-    limit = float(settings.linpsf.free_limit)
+    limit = free_limit_of(settings.linpsf)
     return {"PSF_FREE": (limit, "[mag] fainter stars keep their mean flux")}
 
 

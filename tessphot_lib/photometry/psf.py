@@ -2,7 +2,7 @@
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes
-from tessphot_lib.core.settings import PhotometrySettings, PsfSettings
+from tessphot_lib.core.settings import PhotometrySettings, PsfSettings, free_limit_of
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.linpsf import linpsf_cards, measure_fits
 from tessphot_lib.photometry.method import Method
@@ -13,7 +13,7 @@ def measure_psf(
     cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
 ) -> StarFluxes:
     """Fit fluxes and positions of stars; see `tessphot_lib.photometry.method`."""
-    return measure_fits(cube, targets, tile, settings.linpsf.free_limit, settings.psf)
+    return measure_fits(cube, targets, tile, free_limit_of(settings.linpsf), settings.psf)
 
 
 def _cards(settings: PhotometrySettings) -> Cards:

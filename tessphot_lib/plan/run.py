@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tessphot_lib.core.config_check import check_fits, read_values
+from tessphot_lib.core.config_check import check_fits, follow_other_settings, read_values
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.renamed_keys import combined
@@ -66,6 +66,7 @@ def read_config(
     schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
     merged, warnings = combined(given)
     config = read_values(merged, schema)  # --config gives texts where numbers are meant
+    follow_other_settings(config)
     if is_main:
         try:
             check_config(config, schema)

@@ -14,6 +14,7 @@ LOGS = Path("logs")
 RESULTS = Path("results")
 DEPTH = 3  # [folders] below results/ in which jobs write files under temporary names
 MOST_ERRORS = 10  # that are said again
+STOPPED = "on user request"  # what Snakemake's log says of Ctrl-C
 
 
 class Session:
@@ -76,8 +77,16 @@ class Session:
             return ["Now the images are known: the same command again does the rest."]
         return [Path(SUMMARY).read_text().rstrip()] if Path(SUMMARY).exists() else []
 
-    def fail(self) -> list[str]:
-        """Return again what went wrong: the lines scroll away under Snakemake's own."""
+    def fail(self, log: str | None = None) -> list[str]:
+        """Return again what went wrong: the lines scroll away under Snakemake's own.
+
+        Parameters
+        ----------
+        log : str, optional
+            Snakemake's own log of the run, which says whether the user has stopped it.
+        """
+        if log and Path(log).exists() and STOPPED in Path(log).read_text(errors="replace"):
+            return ["Interrupted. The same command goes on from there."]
         logs = [path for path in LOGS.rglob("*.log") if path.stat().st_mtime > self.started]
         lines = [line for path in logs for line in path.read_text(errors="replace").splitlines()]
         errors = dict.fromkeys(line.split(" error: ", 1)[1] for line in lines if " error: " in line)

@@ -122,7 +122,7 @@ def write_truth(path: Path, scene: Scene) -> None:
     """Write what is true about a scene; ``path`` appears complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    with h5py.File(partial, "w") as file:
+    with h5py.File(partial, "w", locking=False) as file:
         file.attrs["ccd_id"] = str(scene.ccd_id)
         file.attrs["window"] = scene.window.as_list()
         file.attrs["faint_limit"] = scene.faint_limit
@@ -143,7 +143,7 @@ def read_scene(path: Path) -> Scene:
         If the stars in the file are not those of the scene, because it was
         made by another version of the simulation.
     """
-    with h5py.File(path, "r") as file:
+    with h5py.File(path, "r", locking=False) as file:
         settings = SimulationSettings.from_mapping(json.loads(file.attrs["settings"]))
         scene = build_scene(
             CcdId.from_string(file.attrs["ccd_id"]),

@@ -248,3 +248,11 @@ def test_target_pixel_files_that_are_not_there_yet(config, tmp_path):
     assert plan.products == [plan.stamps.list_path]
     assert plan.tpfs == {}
     assert "this run only fetches the target pixel files" in plan.warnings[0]
+
+
+def test_limit_of_the_fits_follows_that_of_the_stars(config):
+    for faint_limit, expected in ((15.0, 16.0), (17.0, 17.0)):
+        mine = {"todo": {"faint_limit": faint_limit}}
+        given = [("config.yaml", copy.deepcopy(config)), ("mine.yaml", mine)]
+        read, _ = read_config(given, SCHEMA, is_main=True)
+        assert read["photometry"]["linpsf"]["free_limit"] == expected

@@ -54,6 +54,7 @@ def say_ccds(query, _):
     ra = float(query["ra"])
     ccds = [(8, 3, 4), (35, 3, 4)] if ra < 200 else [(35, 1, 1)]
     ccds += [(8, 3, 3)] if ra == 140 else []
+    ccds += [(1751, 0, 0)]  # nobody asks for it, and there is no camera 0
     keys = ("sector", "camera", "ccd")
     rows = [dict(zip(keys, map(str, one), strict=True)) | {"sectorName": "x"} for one in ccds]
     return json.dumps({"results": rows}).encode()
@@ -64,7 +65,11 @@ def say_cutouts(query, _):
     assert (query["units"], query["x"]) == ("px", query["y"])
     size = int(query["x"])
     rows = json.loads(say_ccds(query, None))["results"]
-    found = [CcdId(*(int(row[key]) for key in ("sector", "camera", "ccd"))) for row in rows]
+    found = [
+        CcdId(*(int(row[key]) for key in ("sector", "camera", "ccd")))
+        for row in rows
+        if row["ccd"] != "0"
+    ]
     return packed(
         (
             f"tess-s{one.sector:04d}-{one.camera}-{one.ccd}_{ra:f}_{dec:f}_{size}x{size}_x.fits",

@@ -20,6 +20,8 @@ def of_project(name):
 
 
 sys.path.insert(0, str(PROJECT))
+# Files are complete before they have their names; locks fail on some network file systems.
+os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 os.environ.update(
     PYTHONPATH=os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
 )

@@ -8,6 +8,7 @@ questions a second are answered by 503, which is tried again, too.
 """
 
 import json
+import logging
 import math
 import re
 import zipfile
@@ -17,11 +18,13 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from tessphot_lib.core.errors import DownloadError, InputDataError
+from tessphot_lib.core.errors import ConfigError, DownloadError, InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.archives.download import Web
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.fits_checksum import verify_fits
+
+log = logging.getLogger(__name__)
 
 TESSCUT = "tesscut/api/v0.1"
 TIC_SERVICE = "Mast.Catalogs.Filtered.Tic.Rows"
@@ -71,12 +74,12 @@ def ccds_at(web: Web, mast: str, ra: float, dec: float) -> list[CcdId]:
     url = f"{mast}/{TESSCUT}/sector?{urlencode({'ra': ra, 'dec': dec})}"
     answer = ask_for_json(web, url)
     try:
-        return sorted(
-            CcdId(int(row["sector"]), int(row["camera"]), int(row["ccd"]))
-            for row in answer["results"]
-        )
+        rows = [
+            [int(row[name]) for name in ("sector", "camera", "ccd")] for row in answer["results"]
+        ]
     except (KeyError, TypeError, ValueError) as error:
         raise DownloadError(f"{url}: the answer is none of TESScut: {error!r}") from None
+    return sorted(filter(None, (_possible_ccd(*row) for row in rows)))
 
 
 def fetch_cutouts(
@@ -123,13 +126,22 @@ def fetch_cutouts(
         with zipfile.ZipFile(packed) as archive:
             for member in archive.namelist():
                 match = MEMBER.fullmatch(member)
-                ccd_id = CcdId(*map(int, match.groups())) if match else None
+                ccd_id = _possible_ccd(*map(int, match.groups())) if match else None
                 if ccd_id in missing:
                     _unpack(url, archive.read(member), paths[ccd_id])
                     missing.remove(ccd_id)
     finally:
         packed.unlink()
     return [None if ccd_id in missing else path for ccd_id, path in paths.items()]
+
+
+def _possible_ccd(sector: int, camera: int, ccd: int) -> CcdId | None:
+    """Return the CCD; None if there is none, as where the service knows no camera (0)."""
+    try:
+        return CcdId(sector, camera, ccd)
+    except ConfigError:
+        log.warning("TESScut names sector %d, camera %d, CCD %d: left out", sector, camera, ccd)
+        return None
 
 
 def _tic_rows(web: Web, url: str, tic_ids: list[int]) -> dict[int, TicStar]:

@@ -142,7 +142,7 @@ def new_database(path: Path) -> Iterator[sqlite3.Connection]:
     with (
         complete_file(path) as partial,
         _told_of(path, OutputError),
-        closing(sqlite3.connect(partial)) as connection,
+        closing(sqlite3.connect(_uri(partial, "rwc", "nolock"), uri=True)) as connection,
     ):
         connection.execute("PRAGMA journal_mode = OFF")  # a file that fails is thrown away
         connection.execute("PRAGMA synchronous = OFF")
@@ -154,12 +154,20 @@ def new_database(path: Path) -> Iterator[sqlite3.Connection]:
 @contextmanager
 def read_database(path: Path) -> Iterator[sqlite3.Connection]:
     """Give a connection that can only read."""
-    with _told_of(path), closing(sqlite3.connect(_uri(path, "ro"), uri=True)) as connection:
+    with (
+        _told_of(path),
+        closing(sqlite3.connect(_uri(path, "ro", "immutable"), uri=True)) as connection,
+    ):
         yield connection
 
 
-def _uri(path: Path, mode: str) -> str:
-    return f"{Path(path).absolute().as_uri()}?mode={mode}"
+def _uri(path: Path, mode: str, without_locks: str) -> str:
+    """URI of a file without locks, which some network file systems do not have.
+
+    Only complete files are read, which are replaced but never changed, and a new one has a name
+    of its own.
+    """
+    return f"{Path(path).absolute().as_uri()}?mode={mode}&{without_locks}=1"
 
 
 @contextmanager

@@ -234,7 +234,7 @@ def write_block(
         Bits of `PixelFlag` that the pixels have in all images; none if left out.
     """
     digest = blake2b(digest_size=16)
-    with complete_file(path) as partial, h5py.File(partial, "w") as file:
+    with complete_file(path) as partial, h5py.File(partial, "w", locking=False) as file:
         _write_cubes(file, cubes, digest)
         unmatched = set(IMAGE_COLUMNS) ^ set(images)
         if unmatched:
@@ -362,7 +362,7 @@ def open_block(path: Path) -> Iterator[h5py.File]:
         damaged where the ``with`` block reads.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             check_format_version(file, path, FORMAT_VERSION, unnamed=1)  # the first named none
             yield file
     except (OSError, KeyError, RuntimeError) as err:

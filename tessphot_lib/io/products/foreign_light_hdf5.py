@@ -38,7 +38,7 @@ def write_foreign_light(
     attributes: dict[str, str],
 ) -> None:
     """Write what was found in all images; the file appears complete or not at all."""
-    with complete_file(path) as partial, h5py.File(partial, "w") as file:
+    with complete_file(path) as partial, h5py.File(partial, "w", locking=False) as file:
         chunks = (1, *foreign.shape[1:]) if foreign.size else None
         file.create_dataset("foreign", data=foreign, chunks=chunks, **packed())
         file.create_dataset("sky", data=sky.astype(np.float32))
@@ -70,7 +70,7 @@ class _opened:
 
     def __enter__(self) -> h5py.File:
         try:
-            self.file = h5py.File(self.path, "r")
+            self.file = h5py.File(self.path, "r", locking=False)
         except OSError as err:
             raise InputDataError(f"{self.path}: cannot be read: {err}") from err
         return self.file

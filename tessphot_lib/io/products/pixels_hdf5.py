@@ -110,7 +110,7 @@ def write_pixels(
     for name in PER_IMAGE:
         if len(images[name]) != n_images:
             raise ValueError(f"{name} has {len(images[name])} entries, the blocks {n_images}")
-    with complete_file(path) as partial, h5py.File(partial, "w") as file:
+    with complete_file(path) as partial, h5py.File(partial, "w", locking=False) as file:
         for cube in ("flux", "flux_err"):
             layout = h5py.VirtualLayout((n_images, *window.shape), "f4")
             first = 0
@@ -204,7 +204,7 @@ def read_image_quality(path: Path) -> tuple[NDArray, int]:
         If the file cannot be read, or has another format version.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             check_format_version(file, path, FORMAT_VERSION)
             return file["quality"][()], int(file.attrs["bad_quality"])
     except (OSError, KeyError) as err:
@@ -220,7 +220,7 @@ def read_noise(path: Path) -> tuple[CcdId, NoiseModel | None]:
         If the file cannot be read, or has another format version.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             check_format_version(file, path, FORMAT_VERSION)
             text = file.attrs.get("noise")
             noise = NoiseModel.from_json(str(text)) if text else None
@@ -271,7 +271,7 @@ class PixelCube:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         try:
-            self._file = h5py.File(self.path, "r")
+            self._file = h5py.File(self.path, "r", locking=False)
         except OSError as err:
             raise InputDataError(f"{path}: cannot be read: {err}") from err
         try:

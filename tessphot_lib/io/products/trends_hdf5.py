@@ -37,7 +37,7 @@ def write_trends(
 
     ``time`` (n_cadences,) is barycentric for the center of the CCD [BTJD].
     """
-    with complete_file(path) as partial, h5py.File(partial, "w") as file:
+    with complete_file(path) as partial, h5py.File(partial, "w", locking=False) as file:
         for name in ARRAYS:
             file.create_dataset(name, data=arrays[name])
         file.create_dataset("cadenceno", data=cadenceno)
@@ -81,7 +81,7 @@ def read_trends_file(path: Path) -> tuple[dict[str, NDArray], dict[str, Any]]:
         If the file cannot be read, or lacks any.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(path, "r", locking=False) as file:
             arrays = {name: file[name][()] for name in (*ARRAYS, "cadenceno", "time")}
             attributes = {name: file.attrs[name] for name in file.attrs}
             missing = {"ccd", "cadence_seconds", "remark"} - set(attributes)
