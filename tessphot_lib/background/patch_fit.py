@@ -25,6 +25,7 @@ DARK_LIGHT = 1.0  # [e-/s] of expected starlight that does no harm
 FIRST_QUANTILE = 0.25  # quantile that gives the first guess of the level of an image
 STAR_NOISE = 0.02  # of a pixel's starlight is taken as its noise from jitter and variability
 CLIP = 5.0  # [sigma]
+NEGATIVE_SKY = 5.0  # [e-/s] below 0: more than the expected starlight may be off by
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): error of a median in units of that of the mean
 MIN_PIXELS = 6
 MEDIAN_IMAGES = 2048  # at most, spread evenly, that the median of each pixel is taken from
@@ -203,7 +204,9 @@ def _sky_level(image: NDArray, starlight: NDArray, noise: float) -> float:
     fraction = min(FAINT_FRACTION / dark.mean(), 0.5)
     level = np.quantile((image - starlight)[dark], fraction) - scipy.special.ndtri(fraction) * noise
     of_all = np.quantile(image, FAINT_FRACTION) - scipy.special.ndtri(FAINT_FRACTION) * noise
-    return float(min(level, of_all))
+    found = float(min(level, of_all))
+    # Under a star that lights all pixels the sky cannot be seen; it is not negative, though.
+    return 0.0 if found < -NEGATIVE_SKY else found
 
 
 def _degree(window: Window) -> int:
