@@ -1,10 +1,11 @@
 """Further fluxes of all stars, in circles of some radii, beside those of their methods."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from tessphot_lib.aperture.circles import (
@@ -22,7 +23,11 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.settings import PhotometrySettings
 from tessphot_lib.io.files.fits_bytes import TableColumn
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.photometry.average_positions import average_places, mean_motion
+from tessphot_lib.photometry.average_positions import (
+    average_places,
+    mean_motion,
+    motion_of_stars,
+)
 from tessphot_lib.photometry.known_stars import KnownStars
 from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
@@ -99,6 +104,7 @@ def measure_extra_apertures(
         *(np.full(shape, np.nan) for _ in range(2)),
     )
     row, column = average_places(cube, targets.stars)
+    moved = _displacements(cube, targets.stars)
     half = int(np.ceil(radii.max() + 0.5)) + SLOPE_REACH
     boxes = [_box(cube, r, c, half) for r, c in zip(row, column, strict=True)]
     for region, members in regions(cube, boxes, tile):
@@ -112,10 +118,9 @@ def measure_extra_apertures(
             _sum_circles(cube, region, boxes, circles, result)
             for key, light in _lights(cube, targets, region, boxes, (row, column), circles):
                 result.crowdsap[key], result.flfrcsap[key] = light.crowdsap, light.flfrcsap
-                if not settings.aperture.motion_correction:
-                    light = replace(light, motion=np.zeros(5))
                 seen = slopes_in(cube.average_image(boxes[key[0]]), circles[key])
-                _put_back(cube, targets, key, light.motion, seen, result)
+                motion = light.motion if settings.aperture.motion_correction else np.zeros(5)
+                _put_back(cube, key, moved, motion, seen, result)
     return result
 
 
@@ -194,19 +199,31 @@ def _lights(
 
 def _put_back(
     cube: PixelCube,
-    targets: StarList,
     key: tuple[int, int],
+    moved: tuple[NDArray, NDArray],
     motion: NDArray,
     seen: NDArray,
     result: ExtraFluxes,
 ) -> None:
-    """Put back the light that moved out of one circle, take off what moved in; add the error."""
-    star = targets.stars.iloc[[key[0]]]
-    row, column = (star[name].to_numpy(dtype=float) for name in ("row", "column"))
-    d_row, d_column = displacement(cube.motion - mean_motion(cube), row, column)
+    """Put back the light that moved out of one circle, take off what moved in; add the error.
+
+    ``moved`` are the displacements of all stars from the average image, by row and column,
+    (n_cadences, n_stars) each; ``seen`` how the light changes with motion by that image.
+    """
+    d_row, d_column = (one[:, [key[0]]].T for one in moved)
     motion = motion.reshape(1, 5)
-    result.flux[key] -= light_moved(motion, d_row.T, d_column.T)[0]
+    result.flux[key] -= light_moved(motion, d_row, d_column)[0]
+    rms = {}
     if cube.noise is not None:
         rms = {"unseen_rms": cube.noise.motion, "seen_rms": cube.noise.motion_seen}
-        error = moved_light_error(motion, cube.motion_error, seen.reshape(1, 2), **rms)[0]
-        result.flux_err[key] = np.hypot(result.flux_err[key], error)
+    unexplained = seen.reshape(1, 2) - motion[:, :2]
+    error = moved_light_error(motion, unexplained, cube.motion_error, **rms)[0]
+    result.flux_err[key] = np.hypot(result.flux_err[key], error)
+
+
+def _displacements(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDArray]:
+    """Motion of all stars against the average image, (n_cadences, n_stars) each [pixels]."""
+    row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    mean_row, mean_column = displacement(mean_motion(cube)[None], row, column)
+    d_row, d_column = motion_of_stars(cube, stars)
+    return d_row - mean_row, d_column - mean_column

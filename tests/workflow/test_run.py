@@ -70,7 +70,7 @@ def test_run_from_start_to_end(finished, plan, tmp_path, snakemake, sector14, pr
     # What the steps were called with is in the logs.
     log = (run / "logs" / CCD / "photometry_r0c1.log").read_text()
     assert f"PosixPath('results/{CCD}/pixels.hdf5')" in log
-    assert "CcdId(sector=14, camera=1, ccd=1)" in log
+    assert "CcdId(sector=14, camera=1, ccd=1" in log
     assert "'tile': 'r0c1'" in log
     assert "'output_settings': OutputSettings(version=1, origin='TASOC/Aarhus', hlsp=" in log
     catalog = (run / "logs" / CCD / "catalog.log").read_text()
