@@ -53,6 +53,7 @@ def find_apertures(
     motion_rms: float = 0.0,
     sky_elsewhere: NDArray | None = None,
     known_light: KnownLight | None = None,
+    ever_full: NDArray | None = None,
 ) -> list[Aperture]:
     """Find the aperture of each star that is to be measured.
 
@@ -88,6 +89,8 @@ def find_apertures(
     known_light : KnownLight, optional
         Light of the known stars in the window and of the measured ones in their
         stamps (`stamp_window`); with it apertures know whose light they hold.
+    ever_full : (n_rows, n_columns) bool array, optional
+        Pixels that are full in some images, as of saturated stars while they are brightest.
 
     Returns
     -------
@@ -101,6 +104,8 @@ def find_apertures(
     with np.errstate(invalid="ignore"):
         significant = average_image > level + threshold * scatter
         full = average_image > BLEED_SHARE * FULL_WELL_RATE
+    if ever_full is not None:
+        full = full | ever_full
     claim_bleeds(owner, full, window, row, column, tmag)
     finite = np.isfinite(average_image)
     apertures = []

@@ -13,6 +13,7 @@ SMALLEST_SIZE = np.array([30, 29, 27, 26, 23, 21, 16, 12, 9, 6, 5])
 LARGEST_TMAG = np.array([2.0, 3.5, 4.8, 6.8, 7.6, 8.4, 9.1, 10.0, 11.0, 12.0, 13.3, 14.5, 16.0])
 LARGEST_SIZE = np.array([3200, 1400, 900, 470, 260, 200, 170, 130, 100, 86, 67, 54, 50])
 MAX_STAMP_HALF = 1024  # [pixels]
+BRIGHTENING, MAX_RESERVE = 1.0, 24  # [mag] by which a saturated star may brighten, [pixels]
 # Half sizes of a stamp by Tmag (rows, columns), as TASOC has them, halved.
 STAMP_TMAG = np.array([0.0, 1.05, 2.1, 3.2, 4.2, 5.3, 6.3, 8.0, 10.0])
 STAMP_HALF_ROWS = np.array([416, 172, 74, 34, 18, 12, 9, 8, 7])
@@ -43,6 +44,8 @@ def stamp_window(
     half_columns = np.interp(tmag, STAMP_TMAG, STAMP_HALF_COLUMNS)
     radius = float(reach(tmag, max_radius))
     bleed = float(bleed_half_length(tmag)) if tmag < SATURATION_TMAG else 0.0
+    if bleed:  # the stamp also holds the trail of a brighter star
+        bleed = min(float(bleed_half_length(tmag - BRIGHTENING)), bleed + MAX_RESERVE)
     half_rows = int(min(max(half_rows, np.ceil(radius), np.ceil(bleed)), MAX_STAMP_HALF))
     half_columns = int(max(half_columns, np.ceil(radius)))
     centre_row, centre_column = round(float(row)), round(float(column))

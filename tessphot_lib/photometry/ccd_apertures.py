@@ -12,6 +12,8 @@ from tessphot_lib.aperture.selection import find_apertures
 from tessphot_lib.aperture.sizes import stamp_window
 from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.aperture import Aperture
+from tessphot_lib.core.constants import SATURATION_TMAG
+from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
@@ -19,6 +21,7 @@ from tessphot_lib.core.settings import ApertureSettings
 from tessphot_lib.core.stamps import values_at
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import average_places
+from tessphot_lib.photometry.regions import cadence_slices
 from tessphot_lib.photometry.typical_noise import typical_noise
 from tessphot_lib.prf.scene import scene_image
 
@@ -26,6 +29,7 @@ MARGIN = 32  # [pixels] around a patch that its apertures are looked for in
 NEIGHBOR_REACH = 100  # [pixels] around it from where stars may give it light
 MAX_SKY_OF_PART = 200  # pixels of each part that count for the sky of all
 MOTION_SECONDS = 1800.0  # [s] an aperture that is best for shorter ones is too small for hours
+MIN_FULL_IMAGES = 3  # in which a pixel is full, for it to belong to its star
 MOTION_LEFT = 0.1  # of the light that motion carries over an edge, after its correction
 
 
@@ -151,9 +155,36 @@ def _apertures(
         motion_rms=motion_rms,
         sky_elsewhere=elsewhere,
         known_light=light,
+        ever_full=_ever_full(cube, region, *known, settings.max_radius),
     )
     found = _with_unlisted_light(found, light, prf, region, stars, near)
     return dict(zip(stars.measured.tolist(), found, strict=True))
+
+
+def _ever_full(
+    cube: PixelCube,
+    region: Window,
+    row: NDArray,
+    column: NDArray,
+    tmag: NDArray,
+    max_radius: float,
+) -> NDArray:
+    """Pixels about saturated stars that are full in some good images, bool.
+
+    A variable star bleeds farther while it is brighter than in the average image.
+    """
+    full = np.zeros(region.shape, dtype=bool)
+    good = cube.is_good()
+    with np.errstate(invalid="ignore"):
+        bright = np.flatnonzero((tmag < SATURATION_TMAG) & region.contains(row, column))
+    for star in bright:
+        stamp = stamp_window(row[star], column[star], tmag[star], region, max_radius)
+        count = np.zeros(stamp.shape, dtype=int)
+        for cadences in cadence_slices(cube, stamp):
+            flags = cube.read("pixel_flags", stamp, cadences)[good[cadences]]
+            count += np.count_nonzero(flags & int(PixelFlag.SATURATED), axis=0)
+        full[stamp.slices_in(region)] |= count >= MIN_FULL_IMAGES
+    return full
 
 
 def _with_unlisted_light(

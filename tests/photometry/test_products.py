@@ -78,12 +78,12 @@ def test_stray_light_is_judged_by_the_sky_in_one_pixel():
     images = SimpleNamespace(
         quality=np.zeros(5, dtype=int), attributes={"settings": settings, "bad_quality": 32}
     )
-    quality = quality_of(images, SimpleNamespace(apertures=apertures), fluxes)
+    quality = quality_of(images, SimpleNamespace(apertures=apertures, moving=[]), fluxes)
     is_bright = quality & int(LightCurveFlag.STRAYLIGHT) != 0
     assert is_bright.tolist() == [[False, False, False, True, False]] * 2
     # A dark sky is not judged by itself: 0.6 e-/s are not much, for being ten times as much.
     fluxes.background[0] = 12 * np.array([0.06, 0.06, 0.06, 0.6, 0.6])
-    quality = quality_of(images, SimpleNamespace(apertures=apertures), fluxes)
+    quality = quality_of(images, SimpleNamespace(apertures=apertures, moving=[]), fluxes)
     assert not (quality[0] & int(LightCurveFlag.STRAYLIGHT)).any()
 
 

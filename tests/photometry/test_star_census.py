@@ -6,8 +6,10 @@ import pytest
 from pixel_cube import CCD, open_cube
 
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE
+from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
+from tessphot_lib.core.settings import ApertureSettings
 from tessphot_lib.io.products.star_checks_ecsv import (
     read_list_check,
     read_unlisted,
@@ -15,6 +17,7 @@ from tessphot_lib.io.products.star_checks_ecsv import (
     write_unlisted,
 )
 from tessphot_lib.photometry.believed_stars import StarChecks
+from tessphot_lib.photometry.ccd_apertures import ccd_apertures
 from tessphot_lib.photometry.star_census import take_star_census
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
@@ -201,3 +204,23 @@ def test_checks_are_read_back(tmp_path):
     write_unlisted(tmp_path / "u.ecsv", UNLISTED, CCD, {})
     pd.testing.assert_frame_equal(read_list_check(tmp_path / "c.ecsv"), CHECKS)
     pd.testing.assert_frame_equal(read_unlisted(tmp_path / "u.ecsv"), UNLISTED)
+
+
+def test_a_saturated_variable_has_the_pixels_that_it_fills_while_it_is_bright(tmp_path):
+    """4 images of 20 with a trail twice as long as in the average."""
+    known = catalog((7, 690.0, 1270.0, 5.0))
+    flux = np.full((20, *WINDOW.shape), 1.0, dtype=np.float32)
+    flux += average((690.0, 1270.0, 9.0), noise=0.0)
+    flags = np.zeros(flux.shape, dtype=np.uint8)
+    for index in range(20):
+        half = 20 if index in (5, 6, 7, 8) else 9
+        trail = (index, slice(50 - half, 51 + half), 60)
+        flux[trail], flags[trail] = 1.1 * FULL_WELL_RATE, int(PixelFlag.SATURATED)
+    flux[12, 10:90, 60], flags[12, 10:90, 60] = FULL_WELL_RATE, int(PixelFlag.SATURATED)  # one only
+    middle = np.median(flux, axis=0)
+    with open_cube(tmp_path, WINDOW, flux, average_image=middle, pixel_flags=flags) as cube:
+        apertures, _ = ccd_apertures(cube, known, PRF, ApertureSettings(), faint_limit=10.0)
+    rows = np.flatnonzero(apertures[0].mask.any(axis=1)) + apertures[0].window.row0
+    assert rows[0] <= 690 - 20
+    assert rows[-1] >= 690 + 20
+    assert rows[-1] < 690 + 35
