@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 MOTION_GRID = 4  # cells of the CCD on a side, from each of which ...
 MOTION_STARS = 16  # ... the brightest stars tell the motion
+BACKGROUND_ERROR = 0.1  # [e-/s per pixel] that SPOC's background leaves over, a guess
 CELL = 512.0  # [pixels]
 TOLD_EVERY = 50  # patches
 
@@ -82,7 +83,8 @@ class StampCubes(PatchCubes):
         for cadences, light, flux_err, background in self._chunks(number, window):
             model = fit_terms(background.reshape(len(background), -1), terms).astype(self.dtype)
             self.background[cadences, number] = model
-            self.background_error[cadences, number] = np.where(np.isfinite(model[:, 0]), 0, np.nan)
+            error = np.where(np.isfinite(model[:, 0]), BACKGROUND_ERROR, np.nan)
+            self.background_error[cadences, number] = error
             self.add_to_average(number, light[self.is_averaged_in(cadences, model[:, 0])])
             for star, room in rooms:
                 stamp = star_stamp(star.row, star.column, window)

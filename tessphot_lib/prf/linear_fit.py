@@ -320,7 +320,7 @@ def fit_images(
             along[fit.moving] += unknowns[n_stars + 1 + n_moving :]
         model = fit.design.light(flux, down, along) + unknowns[n_stars]
         residual = np.where(missing, 0.0, remaining - model)
-        to_prior = fit.covariance @ (unknowns / fit.prior_sigma[:, None] ** 2)
+        to_prior = fit.covariance @ (unknowns / np.maximum(fit.prior_sigma, 1e-12)[:, None] ** 2)
         unknowns = unknowns + fit.gain @ residual - to_prior
     flux = fit.mean_flux[:, None] + unknowns[:n_stars]
     gain = fit.gain[:n_stars]

@@ -1,17 +1,19 @@
 """Target pixel files through all steps: the same stars as in the images of the same sky."""
 
 import shutil
+import sqlite3
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
-from cutout_run import FAINT_LIMIT, PREPARE, SIMULATION, catalog, finish, light_curves
+from cutout_run import FAINT_LIMIT, PHOTOMETRY, PREPARE, SIMULATION, catalog, finish, light_curves
 from tpf_run import run_stamped
 
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import CorrectionSettings, OutputSettings
 from tessphot_lib.io.images.tpf_stamps import read_stamp, stamp_pixels
 from tessphot_lib.io.products.diagnostics_ecsv import read_diagnostics_table
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -23,6 +25,7 @@ from tessphot_lib.simulation.stamps import build_stamp_scene
 from tessphot_lib.steps.backgrounds import run_backgrounds
 from tessphot_lib.steps.collect import run_collect
 from tessphot_lib.steps.ffi_table import run_ffi_table
+from tessphot_lib.steps.photometry import run_photometry
 from tessphot_lib.steps.pixels import run_pixels
 from tessphot_lib.steps.simulate import run_simulate
 from tessphot_lib.steps.simulate_scene import run_simulate_scene
@@ -139,6 +142,29 @@ def test_todo_list_says_whose_pixels_they_are(sky, stamps):
     assert {int(name.removeprefix("tpf:")) for name in others.values()} <= own
     for name in (path.name for path in (stamps / "lightcurves").rglob("*.gz")):
         assert "-c0120-" in name
+
+
+def test_fits_of_the_prf_give_fluxes(stamps, tmp_path):
+    todo = tmp_path / "todo.sqlite"
+    shutil.copy(stamps / "todo.sqlite", todo)
+    with sqlite3.connect(todo) as connection:
+        connection.execute("UPDATE todolist SET method = 'linpsf'")
+    connection.close()
+    run_photometry(
+        CcdFiles.in_folder(stamps, todo=todo),
+        STAMPS,
+        light_curves=tmp_path / "lightcurves" / "r0c0",
+        diagnostics=tmp_path / "r0c0.ecsv",
+        tile="r0c0",
+        settings=replace(PHOTOMETRY, correction=CorrectionSettings(method="none")),
+        output_settings=OutputSettings(),
+        threads=1,
+    )
+    fitted, summed = corrected(tmp_path), corrected(stamps)
+    bright = [tic_id for tic_id, curve in light_curves(stamps).items() if curve["tmag"] < 12.5]
+    ratio = np.array([fitted[tic_id] / summed[tic_id] for tic_id in bright if tic_id in fitted])
+    assert len(ratio) >= 6
+    assert np.abs(np.median(ratio) - 1) < 0.05  # a PRF from the few stars of a small window
 
 
 def test_times_of_a_star_are_those_of_its_file(sky, stamps):
