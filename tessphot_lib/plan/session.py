@@ -77,15 +77,16 @@ class Session:
             return ["Now the images are known: the same command again does the rest."]
         return [Path(SUMMARY).read_text().rstrip()] if Path(SUMMARY).exists() else []
 
-    def fail(self, log: str | None = None) -> list[str]:
+    def fail(self, run_logs: Iterable[str] = ()) -> list[str]:
         """Return again what went wrong: the lines scroll away under Snakemake's own.
 
         Parameters
         ----------
-        log : str, optional
-            Snakemake's own log of the run, which says whether the user has stopped it.
+        run_logs : iterable of str, optional
+            Snakemake's own logs of the run, which say whether the user has stopped it.
         """
-        if log and Path(log).exists() and STOPPED in Path(log).read_text(errors="replace"):
+        own = [path for path in map(Path, run_logs) if path.exists()]
+        if any(STOPPED in path.read_text(errors="replace") for path in own):
             return ["Interrupted. The same command goes on from there."]
         logs = [path for path in LOGS.rglob("*.log") if path.stat().st_mtime > self.started]
         lines = [line for path in logs for line in path.read_text(errors="replace").splitlines()]

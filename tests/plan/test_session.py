@@ -130,10 +130,10 @@ def test_after_the_lists_the_same_command_goes_on(config):
 def test_stopped_run_is_not_said_to_have_failed(session, tmp_path):
     log = tmp_path / "snakemake.log"
     log.write_text("Terminating processes on user request, this might take some time.\n")
-    (said,) = session.fail(str(log))
+    (said,) = session.fail([str(log)])
     assert said == "Interrupted. The same command goes on from there."
     log.write_text("Exiting because a job execution failed.\n")
-    assert "Something failed" in session.fail(str(log))[-1]
+    assert "Something failed" in session.fail([str(log)])[-1]
 
 
 def test_what_went_wrong_is_said_again(session):
