@@ -153,9 +153,10 @@ def savgol_cdpp(time: NDArray, flux: NDArray, good: NDArray) -> float:
     when, values = time[use], flux[use] / np.median(flux[use])
     step = float(np.median(np.diff(when)))
     length = max(1, round(CDPP_HOURS["cdpp_6h"] * HOUR / step))
-    if len(when) < 2 * length:
+    width = 2 * round(0.5 * SAVGOL_DAYS / step - 0.5) + 1
+    if len(when) < 2 * length or width <= SAVGOL_ORDER:
         return np.nan
-    flat = values / _savgol_trend(when, values, 2 * round(0.5 * SAVGOL_DAYS / step - 0.5) + 1)
+    flat = values / _savgol_trend(when, values, width)
     kept = flat
     for _ in range(N_CLIPS):
         kept = kept[np.abs(kept - np.median(kept)) <= SAVGOL_OUTLIER * np.std(kept)]

@@ -224,3 +224,10 @@ def test_cdpp_by_savitzky_and_golay_of_nothing_is_unknown(flux):
 def test_cdpp_by_savitzky_and_golay_of_a_constant_is_zero():
     time = 2000.0 + np.arange(400) / 48
     assert savgol_cdpp(time, np.full(400, 5.0), np.ones(400, dtype=bool)) < 1e-6
+
+
+@pytest.mark.parametrize("step", [0.9, 1.5, 4.0])
+def test_images_days_apart_have_no_cdpp_by_savitzky_and_golay(step):
+    time = 2000.0 + step * np.arange(10)
+    flux = 1000 + np.random.default_rng(1).normal(0, 1, 10)
+    assert np.isnan(savgol_cdpp(time, flux, np.ones(10, dtype=bool)))
