@@ -152,9 +152,9 @@ def savgol_cdpp(time: NDArray, flux: NDArray, good: NDArray) -> float:
         return np.nan
     when, values = time[use], flux[use] / np.median(flux[use])
     step = float(np.median(np.diff(when)))
-    length = max(1, round(CDPP_HOURS["cdpp_6h"] * HOUR / step))
+    length = round(CDPP_HOURS["cdpp_6h"] * HOUR / step)
     width = 2 * round(0.5 * SAVGOL_DAYS / step - 0.5) + 1
-    if len(when) < 2 * length or width <= SAVGOL_ORDER:
+    if length < 1 or len(when) < 2 * length or width <= SAVGOL_ORDER:
         return np.nan
     flat = values / _savgol_trend(when, values, width)
     kept = flat
