@@ -1,5 +1,7 @@
 """What is wrong with the points of a light curve, in words."""
 
+import numpy as np
+
 from tessphot_lib.core.flags import DESCRIPTIONS, CadenceFlag, LightCurveFlag
 from tessphot_lib.core.lightcurve import LightCurve
 
@@ -20,16 +22,18 @@ def flag_counts(curve: LightCurve) -> list[tuple[str, int]]:
 
 def reasons(curve: LightCurve) -> list[str]:
     """Say of each point what is wrong with it, as ``good``, or a list of descriptions."""
+    both = np.stack([curve.quality, curve.pixel_quality], axis=1)
+    values, which = np.unique(both, axis=0, return_inverse=True)
     texts = []
-    for quality, pixel_quality in zip(curve.quality, curve.pixel_quality, strict=True):
+    for pair in values.tolist():
         named = [
             DESCRIPTIONS[kind][flag]
-            for kind, value in zip(FLAG_KINDS, (quality, pixel_quality), strict=True)
+            for kind, value in zip(FLAG_KINDS, pair, strict=True)
             for flag in kind
             if value & flag
         ]
         texts.append(", ".join(named) or "good")
-    return texts
+    return [texts[n] for n in which.ravel()]
 
 
 def main_reason(text: str) -> str:

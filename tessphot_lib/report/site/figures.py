@@ -188,6 +188,8 @@ def flags_figure(time: NDArray, flagged: Mapping[str, NDArray]) -> UIElement:
         at = time[is_flagged]
         data = {"x": at, "y": [name] * len(at)}
         plot.scatter(source=ColumnDataSource(data), marker="dash", angle=np.pi / 2, size=10)
+    if not flagged:
+        plot.scatter([], [])  # a plot without any marks causes a warning
     if len(time):
         plot.x_range.start, plot.x_range.end = float(np.nanmin(time)), float(np.nanmax(time))
     return plot
