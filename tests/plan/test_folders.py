@@ -62,7 +62,9 @@ def test_no_path_of_the_schema_is_forgotten():
         (section, key)
         for section, part in schema["properties"].items()
         for key, value in part.get("properties", {}).items()
-        if key.endswith(("_dir", "folder", "file", "cache", "ephemeris", "exclude", "methods"))
+        if key.endswith(
+            ("_dir", "folder", "file", "cache", "ephemeris", "ephemerides", "exclude", "methods")
+        )
         and "string" in value.get("type", ())
     }
     assert known == set(PATHS)
