@@ -50,7 +50,8 @@ def real_stars(real_run):
             {
                 "tmag": tmag,
                 "n_good": int(good.sum()),
-                "zero_point": tmag + 2.5 * np.log10(np.median(flux)),
+                # A fit beside a far brighter star may end below zero.
+                "zero_point": tmag + 2.5 * np.log10(max(np.median(flux), 1e-9)),
                 "excess": noise / np.median(table["FLUX_RAW_ERR"][good]),
                 "is_isolated": off < 0.7 and np.nanmax(average[in_aperture]) == np.nanmax(average),
             }
