@@ -6,6 +6,7 @@ import math
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tessphot_lib.get.demo import add_demo
 from tessphot_lib.get.workflow import add_snakefile
 from tessphot_lib.io.products.todo_join import join_todos
 from tessphot_lib.io.products.todo_sqlite import Status
+from tessphot_lib.report.comparison import comparison_table, draw_comparison
 from tessphot_lib.report.find import FoundStar, find_star
 from tessphot_lib.report.movie import write_movie
 from tessphot_lib.report.release import release
@@ -116,6 +118,13 @@ def parser() -> argparse.ArgumentParser:
         "--method",
         choices=("auto", *METHODS),
         help="auto: by the rules of photometry.auto (default: that of the todo list)",
+    )
+    star.add_argument(
+        "--compare",
+        nargs="+",
+        choices=METHODS,
+        metavar="METHOD",
+        help=f"measure it by each of these ({', '.join(METHODS)}): table, and picture beside them",
     )
     star.add_argument(
         "--config", type=Path, help="YAML file with settings that differ from the run's"
@@ -306,15 +315,35 @@ def _star(options: argparse.Namespace) -> int:
     if not listed:
         raise TessphotError(f"TIC {options.tic_id} has no aperture: {stars[0].remark}")
     config = _settings(options.directory / "results" / "run.json", options.config)
+    if options.compare and options.method:
+        raise ConfigError("--method and --compare: only one of them")
     for star in listed:
-        sys.stdout.write(f"{_measure(options, star, config)}\n")
+        made = [
+            _measure(options, star, config, method)
+            for method in options.compare or [options.method]
+        ]
+        sys.stdout.writelines(f"{path}\n" for path in made)
+        if options.compare:
+            picture = _unused(options.output / f"tic{star.tic_id}-{star.ccd_id}-compare.png")
+            draw_comparison(made, picture)
+            sys.stdout.write(f"{picture}\n{comparison_table(made)}\n")
     return 0
 
 
-def _measure(options: argparse.Namespace, star: FoundStar, config: Mapping[str, Any]) -> Path:
+def _unused(path: Path) -> Path:
+    """Name of a file that is not there yet: a trial replaces no other one."""
+    stem, dot, suffix = path.name.partition(".")
+    numbered = (path.with_name(f"{stem}-{n}{dot}{suffix}") for n in count(2))
+    return path if not path.exists() else next(name for name in numbered if not name.exists())
+
+
+def _measure(
+    options: argparse.Namespace, star: FoundStar, config: Mapping[str, Any], method: str | None
+) -> Path:
     """Measure a star on one CCD; return the path of its light curve."""
     folder = _todo(options).parent / str(star.ccd_id)
-    output = options.output / f"tic{star.tic_id}-{star.ccd_id}-{options.method or 'todo'}.fits.gz"
+    name = f"tic{star.tic_id}-{star.ccd_id}-{method or 'todo'}.fits.gz"
+    output = _unused(options.output / name)
     run_light_curve(
         CcdFiles.in_folder(folder),
         star.ccd_id,
@@ -322,7 +351,7 @@ def _measure(options: argparse.Namespace, star: FoundStar, config: Mapping[str, 
         tic_id=star.tic_id,
         settings=PhotometrySettings.from_mapping(config["photometry"]),
         output_settings=OutputSettings.from_mapping(config["output"]),
-        method=options.method,
+        method=method,
     )
     return output
 

@@ -269,12 +269,14 @@ def test_star_takes_the_settings_of_the_run(small_run, tmp_path, capsys):
     config = tmp_path / "mine.yaml"
     config.write_text("photometry: {correction: {method: motion}}\n")
     assert main([*star, "--config", str(config)]) == 0
+    measured = measured.with_name(measured.name.replace("todo", "todo-2"))
     header = fits.getheader(measured)
     assert (header["CORRWHY"], header["VERSION"]) == ("too few images", 7)
     assert np.isfinite(fits.getdata(measured, 1)["FLUX_CORR"]).any()
     assert capsys.readouterr().err == ""
     record.unlink()
     assert main(star) == 0
+    measured = measured.with_name(measured.name.replace("todo-2", "todo-3"))
     assert fits.getheader(measured)["VERSION"] == 1
     assert "run.json is not there, the defaults count" in capsys.readouterr().err
     record.write_text("[]")
@@ -317,3 +319,24 @@ def test_as_a_module(tmp_path):
     )
     assert failed.returncode == 1
     assert failed.stderr.count("\n") == 1
+
+
+def test_methods_are_compared_and_no_trial_replaces_another(small_run, tmp_path, capsys):
+    star = ["star", str(SHOWCASE["faint pulsation"]), "--directory", str(small_run.folder)]
+    star += ["--output", str(tmp_path), "--compare", "aperture", "linpsf"]
+    assert main(star) == 0
+    said = capsys.readouterr().out.splitlines()
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert len(first) == 3
+    rows = [line.split() for line in said[-2:]]
+    assert [row[0] for row in rows] == ["aperture", "linpsf"]
+    # The aperture holds less than all of the light, which the fit gives.
+    aperture, linpsf = (float(row[1]) for row in rows)
+    assert 0.6 * linpsf < aperture < 1.02 * linpsf
+    (picture,) = tmp_path.glob("*-compare.png")
+    assert image.imread(picture).shape[2] == 4
+    assert main(star) == 0
+    assert len(list(tmp_path.iterdir())) == 6
+    assert {name: (tmp_path / name).read_bytes() for name in first} == first
+    assert main([*star, "--method", "psf"]) == 1
+    assert "only one of them" in capsys.readouterr().err

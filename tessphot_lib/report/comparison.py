@@ -1,0 +1,76 @@
+"""Light curves of one star by several methods, side by side: a table and a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.flags import ApertureFlag
+from tessphot_lib.core.lightcurve import LightCurve
+from tessphot_lib.io.files.atomic import complete_file
+from tessphot_lib.io.products.lightcurve_fits import read_light_curve
+from tessphot_lib.report.pictures import new_figure
+
+HEADER = "method      flux (e-/s)  CDPP 1 h (ppm)  CDPP 6 h (ppm)  points  pixels  CROWDSAP"
+GAP = 8.0  # times the scatter between light curves in the picture
+
+
+def comparison_table(light_curves: Sequence[Path]) -> str:
+    """Compare light curves of one star.
+
+    Parameters
+    ----------
+    light_curves : sequence of Path
+        FITS files.
+
+    Returns
+    -------
+    str
+        A line for each: median flux, noise, good points, pixels in the aperture, and the
+        star's fraction of the light there; ``-`` where a file does not say.
+    """
+    lines = [HEADER]
+    for path in light_curves:
+        curve, stamp, header = read_light_curve(path)
+        n_pixels = int(((stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0).sum())
+        lines.append(
+            f"{header['PHOTMET']:<10} {_median(_good(curve)):12.1f} "
+            f"{_number(header.get('CDPP1_0'), 15, 1)} {_number(header.get('CDPP6_0'), 15, 1)} "
+            f"{int((curve.quality == 0).sum()):7d} {n_pixels:7d} "
+            f"{_number(header.get('CROWDSAP'), 9, 3)}"
+        )
+    return "\n".join(lines)
+
+
+def draw_comparison(light_curves: Sequence[Path], output: Path) -> None:
+    """Draw the good points of light curves above each other, relative to their medians."""
+    figure = new_figure(figsize=(12, 2 + 1.6 * len(light_curves)))
+    axes = figure.subplots()
+    offset = 0.0
+    title = ""
+    for path in light_curves:
+        curve, _, header = read_light_curve(path)
+        good = curve.quality == 0
+        relative = 1e6 * (curve.flux / _median(_good(curve)) - 1)
+        spread = float(np.nanpercentile(np.abs(relative[good]), 90)) if good.any() else 0.0
+        offset -= GAP / 4 * spread
+        axes.plot(curve.time[good], relative[good] + offset, ".", ms=3, label=header["PHOTMET"])
+        offset -= GAP / 4 * spread
+        title = f"TIC {curve.tic_id}, Tmag {header['TESSMAG']:.2f}: sector {header['SECTOR']}"
+    axes.set(xlabel="time (BTJD)", ylabel="FLUX_RAW (ppm, shifted)", title=title)
+    axes.legend(loc="upper right", fontsize=8)
+    with complete_file(output) as partial:
+        figure.savefig(partial, dpi=120, format="png")
+
+
+def _good(curve: LightCurve) -> NDArray:
+    return curve.flux[(curve.quality == 0) & np.isfinite(curve.flux)]
+
+
+def _median(values: NDArray) -> float:
+    return float(np.median(values)) if values.size else np.nan
+
+
+def _number(value: float | None, width: int, digits: int) -> str:
+    return f"{'-':>{width}}" if value is None else f"{value:{width}.{digits}f}"
