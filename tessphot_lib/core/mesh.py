@@ -10,6 +10,7 @@ window; those at the edge of a window are narrower.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Self
 
 import numpy as np
@@ -20,6 +21,7 @@ from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.geometry import Window
 
 NOT_A_KNOT_CELLS = 4  # with fewer the spline's ends are natural
+MAX_MATRICES = 64  # that are kept: at most 0.5 MB each
 
 
 @dataclass(frozen=True)
@@ -224,18 +226,31 @@ def interpolation_matrix(edges: NDArray, position: NDArray) -> NDArray:
     Returns
     -------
     (n, n_cells) float64 array
+        Not to be written to: equal arguments give the same array.
     """
+    numbers = (np.ascontiguousarray(one, dtype=float).tobytes() for one in (edges, position))
+    return _interpolation_matrix(*numbers)
+
+
+@lru_cache(maxsize=MAX_MATRICES)
+def _interpolation_matrix(edges_bytes: bytes, position_bytes: bytes) -> NDArray:
+    """Make the matrix, from the bytes of float64 arrays: many images have the same."""
+    edges, position = np.frombuffer(edges_bytes), np.frombuffer(position_bytes)
     centres = 0.5 * (edges[:-1] + edges[1:] - 1)
-    position = np.asarray(position, dtype=float)
     n_cells = len(centres)
     if n_cells == 1:
-        return np.ones((len(position), 1))
+        return _read_only(np.ones((len(position), 1)))
     # Not natural: the corner glow is steepest at the edge, where its curvature is not zero.
     ends = "not-a-knot" if n_cells >= NOT_A_KNOT_CELLS else "natural"
     spline = scipy.interpolate.CubicSpline(centres, np.eye(n_cells), bc_type=ends, axis=0)
     inside = np.clip(position, centres[0], centres[-1])
     beyond = (position - inside)[:, np.newaxis]
-    return spline(inside) + beyond * spline(inside, 1)
+    return _read_only(spline(inside) + beyond * spline(inside, 1))
+
+
+def _read_only(matrix: NDArray) -> NDArray:
+    matrix.flags.writeable = False
+    return matrix
 
 
 def _edges(first: int, last: int, box_size: int) -> NDArray:

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.mesh import Mesh, evaluate_background, evaluate_background_at
+from tessphot_lib.core.mesh import (
+    Mesh,
+    evaluate_background,
+    evaluate_background_at,
+    interpolation_matrix,
+)
 
 # Not square, and not aligned with the cells of 64 pixels.
 WINDOW = Window(100, 390, 1000, 1477)
@@ -103,3 +108,13 @@ def test_static_light_is_added_in_pixels_and_at_positions():
     again = Mesh.from_arrays(window, mesh.arrays())
     np.testing.assert_array_equal(again.static_light, static)
     assert "static_light" not in plain.arrays()
+
+
+def test_matrices_are_kept_by_value_and_cannot_be_changed():
+    edges, position = np.array([3, 9, 14, 30]), np.array([4.0, 11.5])
+    first = interpolation_matrix(edges, position)
+    assert interpolation_matrix(edges.copy(), position.astype(np.float32)) is first
+    position[1] = 12.0
+    assert not np.array_equal(interpolation_matrix(edges, position), first)
+    with pytest.raises(ValueError, match="read-only"):
+        first[0, 0] = 1.0
