@@ -84,7 +84,8 @@ def for_star(
     for section, key in (("catalog", "faint_limit"), ("todo", "faint_limit")):
         config[section][key] = max(config[section][key], limit)
     fits = config["photometry"]["linpsf"]
-    fits["free_limit"] = max(fits["free_limit"], config["todo"]["faint_limit"])
+    if fits["free_limit"] is not None:  # null follows todo.faint_limit by itself
+        fits["free_limit"] = max(fits["free_limit"], config["todo"]["faint_limit"])
     return config
 
 
