@@ -116,8 +116,8 @@ def test_killed_jobs_are_tried_again(tmp_path, cluster, small_run):
         assert retried.startswith("COMPLETED")
     assert [job.split()[1] for job in blocks] == ["100M", "1000M"]
     assert [job.split()[1] for job in lists] == ["1500M", "2250M"]
-    # Besides: catalog, spacecraft, what is made of a CCD, tiles, collect.
-    assert len(ended) == 4 + 5
+    # Besides: catalog, spacecraft, what is made of a CCD, tiles, collect, two of the report.
+    assert len(ended) == 4 + 7
     assert_same_light_curves(run, small_run)
     assert run.plan() == {}
     assert (run.results / "summary.txt").read_text() in said
@@ -144,7 +144,7 @@ def test_snakemake_killed_and_started_again(tmp_path, cluster, small_run, profil
     ]
     cancelled = [number for number in left if number in line.split(": ")[1].split(", ")]
     ended = run.jobs("all")
-    assert len(cancelled) >= 2
+    assert cancelled  # at least the one that waited; others may have ended in the meantime
     assert all(ended[number].startswith("CANCELLED") for number in cancelled)
     assert all(ended[number].startswith("COMPLETED") for number in set(left) - set(cancelled))
     # Their second copies were sent when they had ended.
