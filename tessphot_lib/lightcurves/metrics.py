@@ -105,13 +105,10 @@ def cdpp(time: NDArray, flux: NDArray, good: NDArray) -> dict[str, float]:
     .. [1] Baugh 1971, Proc. 25th Annual Frequency Control Symposium, 222.
     """
     result = dict.fromkeys(CDPP_HOURS, np.nan)
-    use = good & np.isfinite(flux) & np.isfinite(time)
-    if use.sum() < 3:
+    when, values = _relative(time, flux, good)
+    if not len(when):
         return result
-    median = np.median(flux[use])
-    if not median > 0:
-        return result
-    relative, counts, step = _on_grid(time[use], flux[use] / median - 1)
+    relative, counts, step = _on_grid(when, values - 1)
     for name, hours in CDPP_HOURS.items():
         length = max(1, round(hours * HOUR / step))
         second = _second_differences(relative, counts, length)
@@ -147,10 +144,9 @@ def savgol_cdpp(time: NDArray, flux: NDArray, good: NDArray) -> float:
     ----------
     .. [1] Gilliland et al. 2011, ApJS 197, 6.
     """
-    use = good & np.isfinite(flux) & np.isfinite(time)
-    if use.sum() < 3 or not np.median(flux[use]) > 0:
+    when, values = _relative(time, flux, good)
+    if not len(when):
         return np.nan
-    when, values = time[use], flux[use] / np.median(flux[use])
     step = float(np.median(np.diff(when)))
     length = round(CDPP_HOURS["cdpp_6h"] * HOUR / step)
     width = 2 * round(0.5 * SAVGOL_DAYS / step - 0.5) + 1
@@ -164,6 +160,15 @@ def savgol_cdpp(time: NDArray, flux: NDArray, good: NDArray) -> float:
         return np.nan
     means = _moving_sum(kept / np.median(kept), length) / length
     return float(PPM * np.std(means))
+
+
+def _relative(time: NDArray, flux: NDArray, good: NDArray) -> tuple[NDArray, NDArray]:
+    """Good points, relative to their median; none if there are fewer than 3, or it is not > 0."""
+    use = good & np.isfinite(flux) & np.isfinite(time)
+    when, values = time[use], flux[use]
+    if len(when) < 3 or not np.median(values) > 0:
+        return when[:0], values[:0]
+    return when, values / np.median(values)
 
 
 def _savgol_trend(time: NDArray, values: NDArray, width: int) -> NDArray:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,10 @@ class CutoutCubes(PatchCubes):
             log.info("%s: patch %d of %d", self.ccd_id, number + 1, len(self.patches.windows))
             yield CubePiece(window, flux, flux_err, flags)
         self.complete()
+
+    def patch_arrays(self) -> dict[str, NDArray]:
+        """Of cutouts, whose sky is seen through them, straps too."""
+        return replace(self.patches, straps=self.straps).arrays()
 
     def _read(self, members: list[dict], window: Window) -> tuple[NDArray, NDArray]:
         """Pixels of a patch from its cutouts, which agree where they overlap."""

@@ -103,6 +103,10 @@ class PatchCubes:
         """Read patch by patch, and measure each on the way."""
         raise NotImplementedError
 
+    def patch_arrays(self) -> dict[str, NDArray]:
+        """What is stored of the patches, see `Patches.arrays`; complete after the last piece."""
+        return self.patches.arrays()
+
     def members(self, window: Window) -> list[dict]:
         """Cutouts with pixels in the window of a patch."""
         return [one for one in self.cutouts if window.intersect(one["window"])]

@@ -139,12 +139,10 @@ def _primary_cards(scene: Scene, index: int, start: float, stop: float) -> list[
     ]
 
 
-def _exposure_cards(scene: Scene, start: float, stop: float, correction: float) -> list[tuple]:
-    n_frames = round(scene.settings.cadence_seconds / detector.FRAME_TIME)
-    dead_time = detector.KEPT_FRAMES * detector.INT_TIME / detector.FRAME_TIME
-    live = scene.exposure_days * dead_time
+def time_cards(start: float, stop: float, exposure: float, live: float) -> list[tuple]:
+    """Cards on the times of images and target pixel files; all times in days, BTJD."""
     return [
-        ("EXPOSURE", live, "[d] time on source"),
+        ("EXPOSURE", exposure, "[d] time on source"),
         ("TIMEREF", "SOLARSYSTEM", "barycentric correction applied to times"),
         ("TASSIGN", "SPACECRAFT", "where time is assigned"),
         ("TIMESYS", "TDB", "time system is Barycentric Dynamical Time (TDB)"),
@@ -155,6 +153,15 @@ def _exposure_cards(scene: Scene, start: float, stop: float, correction: float) 
         ("LIVETIME", live, "[d] TELAPSE multiplied by DEADC"),
         ("TSTART", start, "observation start time in BTJD"),
         ("TSTOP", stop, "observation stop time in BTJD"),
+    ]
+
+
+def _exposure_cards(scene: Scene, start: float, stop: float, correction: float) -> list[tuple]:
+    n_frames = round(scene.settings.cadence_seconds / detector.FRAME_TIME)
+    dead_time = detector.KEPT_FRAMES * detector.INT_TIME / detector.FRAME_TIME
+    live = scene.exposure_days * dead_time
+    return [
+        *time_cards(start, stop, live, live),
         ("DATE-OBS", _date(start), "TSTART as UTC calendar date"),
         ("DATE-END", _date(stop), "TSTOP as UTC calendar date"),
         ("DEADC", dead_time, "deadtime correction"),

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.simulation import detector
-from tessphot_lib.simulation.ffi_file import DATA_RELEASE, MOMENTUM_DUMP, header_quality
+from tessphot_lib.simulation.ffi_file import (
+    DATA_RELEASE,
+    MOMENTUM_DUMP,
+    header_quality,
+    time_cards,
+)
 from tessphot_lib.simulation.motion import displacement
 from tessphot_lib.simulation.orbit import barycentric_correction
 from tessphot_lib.simulation.pointing import to_tangent_plane, to_vectors
@@ -284,18 +289,9 @@ def _exposure_cards(scene: StampScene, correction: NDArray) -> list[tuple]:
     times = scene.middles + correction
     start, stop = float(times[0] - half), float(times[-1] + half)
     dead_time = _n_kept(scene) * detector.INT_TIME / scene.settings.cadence_seconds
+    exposed = scene.n_images * scene.exposure_days
     return [
-        ("EXPOSURE", dead_time * scene.n_images * scene.exposure_days, "[d] time on source"),
-        ("TIMEREF", "SOLARSYSTEM", "barycentric correction applied to times"),
-        ("TASSIGN", "SPACECRAFT", "where time is assigned"),
-        ("TIMESYS", "TDB", "time system is Barycentric Dynamical Time (TDB)"),
-        ("BJDREFI", 2457000, "integer part of BTJD reference date"),
-        ("BJDREFF", 0.0, "fraction of the day in BTJD reference date"),
-        ("TIMEUNIT", "d", "time unit for TIME, TSTART and TSTOP"),
-        ("TELAPSE", stop - start, "[d] TSTOP - TSTART"),
-        ("LIVETIME", (stop - start) * dead_time, "[d] TELAPSE multiplied by DEADC"),
-        ("TSTART", start, "observation start time in BTJD"),
-        ("TSTOP", stop, "observation stop time in BTJD"),
+        *time_cards(start, stop, dead_time * exposed, dead_time * (stop - start)),
         ("DEADC", dead_time, "deadtime correction"),
         ("TIMEPIXR", 0.5, "bin time beginning=0 middle=0.5 end=1"),
         ("INT_TIME", detector.INT_TIME, "[s] photon accumulation time per frame"),

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pixel_cube import CCD, open_cube
+from wcs_cards import WCS
 
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
@@ -24,16 +25,6 @@ WINDOW = Window(2001, 2048, 1210, 1290)  # at the edge of the CCD, not square
 PRF = generic_prf()
 N_IMAGES, SKY, FLUX = 40, 50.0, 900.0
 ROW, COLUMN, SPEED_ROW, SPEED_COLUMN = 2008.3, 1222.0, 0.7, 1.2
-WCS = """CTYPE1  = 'RA---TAN'
-CTYPE2  = 'DEC--TAN'
-CRPIX1  =               1000.0
-CRPIX2  =               1000.0
-CRVAL1  =                 80.0
-CRVAL2  =                -66.0
-CD1_1   =              -0.0058
-CD1_2   =                  0.0
-CD2_1   =                  0.0
-CD2_2   =               0.0058"""
 
 
 def path(index):

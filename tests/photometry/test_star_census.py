@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pixel_cube import CCD, open_cube
+from wcs_cards import WCS
 
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.flags import PixelFlag
@@ -24,16 +25,6 @@ from tessphot_lib.prf.scene import scene_image
 
 WINDOW = Window(640, 740, 1210, 1330)  # cells of 32 pixels do not divide it
 PRF = generic_prf()
-WCS = """CTYPE1  = 'RA---TAN'
-CTYPE2  = 'DEC--TAN'
-CRPIX1  =               1000.0
-CRPIX2  =               1000.0
-CRVAL1  =                 80.0
-CRVAL2  =                -66.0
-CD1_1   =              -0.0058
-CD1_2   =                  0.0
-CD2_1   =                  0.0
-CD2_2   =               0.0058"""
 
 
 def catalog(*stars):
