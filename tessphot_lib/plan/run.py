@@ -24,7 +24,7 @@ from tessphot_lib.plan.sources import SOURCES, Source, name_some, stamps_of
 from tessphot_lib.plan.stars import star_list_of
 
 TPF_LISTING = Path(".snakemake/tessphot/tpfs.json")
-TODO = "results/todo.sqlite"
+TODO_LIST = "results/todo.sqlite"
 SUMMARY = "results/summary.txt"
 RECORD = "results/run.json"
 REPORT = "results/report/index.html"
@@ -193,7 +193,7 @@ class Plan:
         report = [REPORT] if self.config["output"]["report"] else []
         wants_tables = self.config["output"]["parquet"]
         tables = self.of_each_ccd("lightcurves.parquet") if wants_tables else []
-        of_run = [SUMMARY, RECORD, TODO, *pictures, *report, *tables]
+        of_run = [SUMMARY, RECORD, TODO_LIST, *pictures, *report, *tables]
         return self.first_products or [*of_run, *self.of_each_ccd("todo.sqlite"), *self.measured]
 
     def products_up_to(self, stage: str) -> list[str]:
