@@ -22,7 +22,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from benchmarks.probe import probe
-from benchmarks.run import Cost, measure
+from benchmarks.run import Cost, Step, measure
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -57,24 +57,21 @@ def stand_ins(blocks: list[Path], folder: Path, count: int) -> list[Path]:
     return made
 
 
-def long_sector(results: Path, scratch: Path, blocks: list[Path]) -> dict[str, Cost]:
-    """Run the steps that see all blocks of a CCD."""
+def steps_of_all_blocks(results: Path, scratch: Path, blocks: list[Path]) -> list[Step]:
+    """The steps that see all blocks of a CCD; they write into the scratch folder."""
     ccd_id = CcdId.from_string(results.name)
     settings = PrepareSettings()
     catalog, average = results / "catalog.sqlite", scratch / "average_image.fits"
-    jitter, pixels = scratch / "jitter.ecsv", scratch / "pixels.hdf5"
+    jitter, foreign = scratch / "jitter.ecsv", {"foreign_light": scratch / "foreign_light.hdf5"}
     spacecraft = results.parent / f"spacecraft_sector{ccd_id.sector}.ecsv"
-    made = {"average_image": average, "jitter": jitter, "catalog": catalog}
-    made |= {"spacecraft": spacecraft, "output": pixels}
-    steps = {
-        "average_image": (("run_average_image", blocks, catalog, average, ccd_id), {}),
-        "jitter": (("run_jitter", blocks, jitter, ccd_id), {}),
-        "hdf5": (("run_hdf5", blocks, ccd_id), made),
-    }
-    return {
-        name: measure(f"tessphot_lib.steps.{name}", *call, **paths, settings=settings)
-        for name, (call, paths) in steps.items()
-    }
+    made = {"average_image": average, "jitter": jitter, "catalog": catalog} | foreign
+    made |= {"spacecraft": spacecraft, "output": scratch / "pixels.hdf5"}
+    to_average = blocks, catalog, jitter, average, ccd_id
+    return [
+        Step.of("jitter", blocks, jitter, ccd_id, settings=settings),
+        Step.of("average_image", *to_average, **foreign, settings=settings),
+        Step.of("hdf5", blocks, ccd_id, **made, settings=settings),
+    ]
 
 
 def tile_of_stars(results: Path, window: Window) -> tuple[Window, int]:
@@ -106,16 +103,15 @@ def main() -> None:
     arguments = parser.parse_args()
     blocks = sorted((arguments.results / "blocks").iterdir())
     made = stand_ins(blocks, arguments.scratch / "blocks", max(arguments.blocks))
-    print(
-        "| images | "
-        + " | ".join(f"{name}: CPU s, MB" for name in ("average_image", "jitter", "hdf5"))
-        + " |"
-    )
+    rules = [step.rule for step in steps_of_all_blocks(arguments.results, arguments.scratch, made)]
+    print("| images | " + " | ".join(f"{rule}: CPU s, MB" for rule in rules) + " |")
+    print("|---" * (len(rules) + 1) + "|")
     for count in arguments.blocks:
-        costs = long_sector(arguments.results, arguments.scratch, made[:count])
+        steps = steps_of_all_blocks(arguments.results, arguments.scratch, made[:count])
+        costs = [step.measure() for step in steps]
         with PixelCube(arguments.scratch / "pixels.hdf5") as cube:
             n_images, window = cube.n_cadences, cube.window
-        row = " | ".join(f"{cost.cpu:.1f}, {cost.memory:.0f}" for cost in costs.values())
+        row = " | ".join(f"{cost.cpu:.1f}, {cost.memory:.0f}" for cost in costs)
         print(f"| {n_images} | {row} |", flush=True)
     region, n_stars = tile_of_stars(arguments.results, window)
     nothing = measure_reading(arguments.scratch, [])

@@ -1,11 +1,15 @@
 """The benchmark takes the same steps, with the same functions, as the workflow."""
 
+import importlib
+import inspect
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 from paths import PROJECT
 
+from benchmarks.cube import steps_of_all_blocks
 from benchmarks.run import Step, steps
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
@@ -23,6 +27,18 @@ def test_every_step_is_a_rule_and_calls_what_its_script_calls(planned):
         name = step.function.removeprefix("run_")
         script = (PROJECT / "workflow" / "scripts" / f"{name}.py").read_text()
         assert f"import {step.function}\n" in script
+
+
+def test_arguments_fit_the_steps(planned):
+    """Those of both programs: a new argument of a step belongs there, too."""
+    results = Path("results") / "s0014-cam1-ccd1"
+    for step in planned + steps_of_all_blocks(results, Path("scratch"), [Path("b0.hdf5")]):
+        stage = getattr(importlib.import_module(f"tessphot_lib.steps.{step.rule}"), step.function)
+        bound = inspect.signature(stage).bind(*step.args, **step.kwargs).arguments
+        for name, value in bound.items():
+            # Paths that changed places would fit, too.
+            if isinstance(value, Path) and value.stem in bound:
+                assert name == value.stem, step
 
 
 def test_no_input_of_a_tile_is_missing(planned):

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import re
 from dataclasses import MISSING, fields
+from pathlib import Path
 
 import pytest
 from paths import PROJECT
@@ -93,22 +94,42 @@ def test_script_is_short(script):
     assert len(script.read_text().splitlines()) <= 25
 
 
-def test_calls_in_one_process_fit_the_stages():
-    """`tessphot_lib.get.engine` calls the same steps; a new argument of one belongs there, too."""
-    engine = tessphot_lib.get.engine
-    calls = [
-        node
-        for node in ast.walk(ast.parse(inspect.getsource(engine)))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        if node.func.id.startswith("run_")
-    ]
-    assert len(calls) > 12
-    for call in calls:
-        signature = inspect.signature(getattr(engine, call.func.id))
+def calls_of_stages(path):
+    """Functions called ``run_*`` that a file imports, each with a call of it."""
+    tree = ast.parse(path.read_text())
+    modules = {
+        alias.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tessphot_lib.steps")
+        for alias in node.names
+    }
+    for node in ast.walk(tree):
+        name = getattr(getattr(node, "func", None), "id", "")
+        if name.startswith("run_") and name in modules:
+            yield getattr(importlib.import_module(modules[name]), name), node
+
+
+@pytest.mark.parametrize(
+    "path",
+    [Path(tessphot_lib.get.engine.__file__), PROJECT / "benchmarks" / "realdata.py"],
+    ids=lambda path: path.stem,
+)
+def test_calls_in_one_process_fit_the_stages(path):
+    """A new argument of a step belongs there, too."""
+    calls = list(calls_of_stages(path))
+    assert len(calls) >= 10
+    for stage, call in calls:
+        signature = inspect.signature(stage)
         words = {word.arg: word.value for word in call.keywords if word.arg is not None}
         signature.bind_partial(*call.args, **words)
         if all(word.arg is not None for word in call.keywords):
             signature.bind(*call.args, **words)
+
+
+def test_programs_that_call_stages_are_the_ones_looked_at():
+    """Others take `benchmarks.run.Step`; `tests/project/test_benchmark.py` binds those."""
+    programs = (PROJECT / "benchmarks").glob("*.py")
+    assert [path.stem for path in programs if list(calls_of_stages(path))] == ["realdata"]
 
 
 @pytest.mark.parametrize("step", sorted(PARAMS))
