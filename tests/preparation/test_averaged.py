@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
+from images_block import write_images_block
 
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag
-from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.patches import N_TERMS, Patches
-from tessphot_lib.io.products.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, write_block
 from tessphot_lib.preparation.averaged import averaged_images, light_of_images
 
 WINDOW = Window(10, 140, 300, 390)
 COARSE, CHANGED = int(CadenceFlag.COARSE_MEASURED), int(CadenceFlag.STARS_CHANGED)
-MANUAL = int(PixelFlag.MANUAL_EXCLUDE)
+MANUAL, FOREIGN = int(PixelFlag.MANUAL_EXCLUDE), int(PixelFlag.BACKGROUND_ANOMALY)
 
 
 def test_what_the_comparison_finds_is_not_averaged():
@@ -30,29 +30,26 @@ def block(tmp_path):
     flux[3, 5, 7] = np.nan
     flags = np.zeros(flux.shape, dtype=np.uint8)
     flags[1, 100:110, 20:40] = MANUAL
+    flags[3, 90, 11] = FOREIGN
     flags[3, 60] = int(PixelFlag.SATURATED)
-    cubes = CubeBuffer(WINDOW, 5, 0.0)
-    for index in range(5):
-        cubes.put(index, flux[index], np.ones(WINDOW.shape))
-    cubes.pixel_flags[...] = flags
-    path = tmp_path / "block.hdf5"
-    columns = {name: np.arange(5) for name in IMAGE_COLUMNS}
-    sums = {name: np.zeros(WINDOW.shape) for name in ("flux_sum", "flux_count")}
-    write_block(
-        path, cubes, CcdId(14, 2, 3), images=columns, **sums, motion_stars={}, attributes={}
-    )
+    path = write_images_block(tmp_path / "block.hdf5", WINDOW, flux, pixel_flags=flags)
     return path, flux, flags
 
 
 def test_light_of_some_images_on_a_mesh(block):
     path, flux, flags = block
-    mesh = Mesh.over(WINDOW, 64)
-    levels = np.random.default_rng(1).uniform(100, 200, 2)
-    models = levels[:, None, None] + np.zeros((2, *mesh.shape))
+    mesh = Mesh.over(WINDOW, 32)
+    # Straight slopes along both axes: a spline through the middles of cells has them exactly.
+    level, down, along = np.array([[120.0, 170.0], [0.3, -0.2], [0.1, 0.4]])[..., None, None]
+    middles = [
+        edges[:-1] + 0.5 * (np.diff(edges) - 1) for edges in (mesh.row_edges, mesh.column_edges)
+    ]
+    models = level + down * (middles[0][:, None] - 10) + along * (middles[1] - 300)
     total, count = light_of_images(path, np.array([1, 3]), models, mesh, max_background=1000.0)
-    light = flux[[1, 3]] - levels[:, None, None]
-    light[flags[[1, 3]] == MANUAL] = np.nan
-    np.testing.assert_allclose(total, np.nansum(light, axis=0), rtol=1e-6, atol=1e-4)
+    row, column = np.indices(WINDOW.shape)
+    light = flux[[1, 3]] - (level + down * row + along * column)
+    light[(flags[[1, 3]] & (MANUAL | FOREIGN)) != 0] = np.nan
+    np.testing.assert_allclose(total, np.nansum(light, axis=0), rtol=1e-6, atol=1e-3)
     np.testing.assert_array_equal(count, np.isfinite(light).sum(axis=0))
     assert set(np.unique(count)) == {1, 2}
 
