@@ -19,6 +19,7 @@ TMAG_ZEROPOINT = 20.44  # [mag] Tmag of a star that gives 1 e-/s (Sullivan et al
 ZEROPOINT_ERROR = 0.05  # [mag] of the zero point where no star tells
 ZEROPOINT_WARNING = 0.1  # [mag] off the mission's, from which it is told
 SATURATION_TMAG = 6.8  # stars brighter than this bleed along columns
+FILLS_PIXEL_TMAG = 8.2  # fainter stars do not fill a pixel as far as `BLEED_SHARE`
 READ_NOISE = 9.0  # [e-] per pixel and 2-s frame; 7-11 in the headers
 FRAME_TIME = 2.0  # [s] one read-out
 N_CAMERAS = 4

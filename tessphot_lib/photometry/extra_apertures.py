@@ -178,7 +178,7 @@ def _lights(
         known.row,
         known.column,
         known.tmag,
-        targets=np.searchsorted(known.tic_id, tic_id),
+        targets=known.index_of(tic_id),
         stamps=[boxes[index] for index in members],
     )
     place = {index: number for number, index in enumerate(members)}

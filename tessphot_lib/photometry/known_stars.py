@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -48,6 +49,34 @@ class KnownStars:
     def at(self, index: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Rows, columns and fluxes of some of them."""
         return self.row[index], self.column[index], self.flux[index]
+
+    def index_of(self, tic_id: NDArray, among: NDArray | None = None) -> NDArray:
+        """Find stars by their numbers.
+
+        Parameters
+        ----------
+        tic_id : (n,) int array
+        among : (n_chosen,) int array, optional
+            Ascending indices of the stars to look at; all of them if left out.
+
+        Returns
+        -------
+        (n,) int array
+            Indices, in ``among`` if that is given.
+
+        Raises
+        ------
+        InputDataError
+            If one of them is not there: without a position, or far from the region.
+        """
+        numbers = self.tic_id if among is None else self.tic_id[among]
+        index = np.searchsorted(numbers, tic_id)
+        missing = ~np.isin(tic_id, numbers)
+        if missing.any():
+            raise InputDataError(
+                f"TIC {tic_id[missing][0]}: no such star in the catalog, or none with a position"
+            )
+        return index
 
     def near(self, region: Window, margin: float) -> NDArray:
         """Indices of those in a region or at most ``margin`` pixels beside it."""

@@ -20,7 +20,7 @@ from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.aperture import Aperture
-from tessphot_lib.core.constants import SATURATION_TMAG
+from tessphot_lib.core.constants import FILLS_PIXEL_TMAG, SATURATION_TMAG
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE
 from tessphot_lib.core.geometry import Window
@@ -70,6 +70,8 @@ CONFUSION = 0.2  # [e-/s] error of the average image from stars that nobody know
 N_PLACE_ROUNDS = 3
 SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is told
 FAINT_SHARE = 0.2  # of the flux by the catalog, below which it is told
+MIN_SHOWN = 0.2  # of a star's light on used pixels; in a corner of the CCD there is a quarter
+MIN_CROWDING = 0.01  # own fraction of the light under a PRF, below which neighbors decide
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,15 @@ def measure_fits(
             light = flux - sky
             for group in inside:
                 _fit_block(cube, group, whole, light, flux_err, cadences, result)
+    good = cube.is_good()
     for group in groups:
         for index, free in zip(group.members, group.free, strict=True):
             tic_id = int(targets.stars["tic_id"].iloc[index])
             notes[index] = notes_of(
                 tic_id,
-                lambda group=group, index=index, free=free: _notes(targets, index, group, free),
+                lambda group=group, index=index, free=free: _notes(
+                    targets, index, group, free, result.flux[index, good]
+                ),
             )
     arrays = {name: getattr(result, name) for name in StarFluxes.array_names()}
     return StarFluxes(**arrays, notes=tuple(notes))
@@ -184,7 +189,7 @@ def _prepare(
         moving=None if places is None else np.flatnonzero(stars.tmag[free] <= places.image_limit),
     )
     wanted = targets.stars["tic_id"].iloc[members].to_numpy()
-    index = np.searchsorted(stars.tic_id[free], wanted)
+    index = stars.index_of(wanted, free)
     error = _motion_error(cube, fit, unexplained)
     return _Group(region, members, index, stars.row[free], stars.column[free], fit, error)
 
@@ -345,40 +350,42 @@ def _pixels_around(cube: PixelCube, box: Window) -> Aperture:
     return Aperture(box, there) if there.any() else Aperture.whole(box)
 
 
-def _notes(targets: StarList, index: int, group: _Group, free: int) -> StarNotes:
-    """What is to be said of one star; failure where no pixel shows it."""
-    own = group.fit.design.matrices[0][:, [free]].toarray().ravel()
-    if not group.fit.weights @ own**2 > 0:
+def _notes(
+    targets: StarList, index: int, group: _Group, free: int, good_flux: NDArray
+) -> StarNotes:
+    """What is to be said of one star; failure where hardly a pixel shows it."""
+    fit = group.fit
+    own = fit.design.matrices[0][:, [free]].toarray().ravel()
+    shown = float(own[fit.weights > 0].sum())
+    tmag = float(targets.stars["tmag"].iloc[index])
+    # A star that fills pixels is known by its wings only; in those of another there is none.
+    if not shown > (0.0 if tmag < FILLS_PIXEL_TMAG else MIN_SHOWN):
         raise MeasurementError(NO_PIXELS)
     light = targets.apertures[index].light
-    shared = float(group.fit.prior_fraction[free])
-    tmag = float(targets.stars["tmag"].iloc[index])
-    expected = flux_of(tmag, targets.prf.zeropoint)
-    warning = None
-    if shared > SHARED_LIMIT:
-        warning = BLENDED_FIT
-    elif tmag < SATURATION_TMAG:
-        warning = SATURATED_FIT
-    elif group.fit.mean_flux[free] < FAINT_SHARE * expected:
-        warning = FAINT_FIT
+    shared, crowding = float(fit.prior_fraction[free]), fit_crowding(fit, free)
+    is_saturated = tmag < SATURATION_TMAG or shown < MIN_SHOWN
+    faintest = FAINT_SHARE * flux_of(tmag, targets.prf.zeropoint)
+    known = good_flux[np.isfinite(good_flux)]
+    found = {
+        BLENDED_FIT: shared > SHARED_LIMIT or crowding < MIN_CROWDING,
+        SATURATED_FIT: is_saturated,
+        FAINT_FIT: known.size > 0 and np.median(known) < faintest,
+    }
     share = 1 - light.crowdsap
     row, column = float(group.row[free]), float(group.column[free])
     return StarNotes(
         header={
             "PSF_CONT": (share, "contamination that an aperture would have"),
-            "PSF_MEAN": (float(group.fit.mean_flux[free]), "[e-/s] flux in the average image"),
+            "PSF_MEAN": (float(fit.mean_flux[free]), "[e-/s] flux in the average image"),
             "CROWDSAP": (1.0, "light of neighbors is fitted, none is left"),
             "FLFRCSAP": (1.0, "the fit gives the whole flux"),
-            "PSF_CROW": (fit_crowding(group.fit, free), "own fraction of the light under the PRF"),
-            "PSF_FRAC": (
-                float(own[group.fit.weights > 0].sum()),
-                "fraction of its light on the fitted pixels",
-            ),
+            "PSF_CROW": (crowding, "own fraction of the light under the PRF"),
+            "PSF_FRAC": (shown, "fraction of its light on the fitted pixels"),
             "PSF_PULL": (shared, "share of the flux that is not its own measurement"),
             "PSF_ROW": (row, "[pixels] fitted place, zero-based science row"),
             "PSF_COL": (column, "[pixels] fitted place, zero-based science column"),
         },
         # What an aperture would hold; crowdsap and flfrcsap of it are not those of this flux.
         diagnostics={"contamination": share},
-        warning=warning,
+        warning=" ".join(text for text, applies in found.items() if applies) or None,
     )

@@ -15,6 +15,7 @@ import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE, TRAIL_END
+from tessphot_lib.core.constants import FILLS_PIXEL_TMAG
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
@@ -42,7 +43,6 @@ TRIAGE_SNR, TRIAGE_LIKENESS = 6.0, 0.4
 TRIAGE_ERROR = 0.12  # of the predicted light in each pixel: smaller deviations are none
 MAX_TWIN_TMAG = 16.0  # of pairs that the image is asked about
 OFF_FRACTION = 0.15  # of the light in a star's pixels that is left when its entry is wrong
-SATURATES_TMAG = 8.2  # fainter stars do not fill a pixel as far as `BLEED_SHARE`
 AFFECTED_DISTANCE, AFFECTED_FRACTION, MAX_AFFECTED = 8.0, 0.01, 10  # [pixels], stars named
 BESIDE_FULL = 3  # [pixels] around full ones that hold the light of their star
 
@@ -241,7 +241,7 @@ def _is_off(residual: NDArray, expected: NDArray, noise: NDArray) -> NDArray:
 def _saturated_sources(ccd: _Ccd, tmag: NDArray) -> NDArray:
     """Full pixels without a listed star: row, column, flux, its error, 1, each."""
     rows = []
-    bright = np.flatnonzero((tmag < SATURATES_TMAG) & ccd.counted)
+    bright = np.flatnonzero((tmag < FILLS_PIXEL_TMAG) & ccd.counted)
     for box in ccd.cube.grid.windows:
         image = ccd.cube.average_image(box).astype(float)
         labels, _ = scipy.ndimage.label(_is_full(image), np.ones((3, 3)))
