@@ -99,8 +99,9 @@ def join_sectors(sectors: Sequence[SectorCurve]) -> list[JoinedSector]:
         share, captured = _fractions(sector)
         scale = captured * sector.expected * common  # aperture flux of the star at the common level
         others = (1 - share) * median
-        corrected = median * (1 + PPM * sector.flux_corr)
-        error = median * PPM * sector.flux_corr_err
+        level = abs(median)  # of which `relative_flux` gives the parts, so that no curve is turned
+        corrected = median + level * PPM * sector.flux_corr
+        error = level * PPM * sector.flux_corr_err
         if not np.isfinite(corrected[sector.is_good]).any():  # no correction was asked for
             corrected = np.where(sector.is_good, sector.flux, np.nan)
             error = np.where(sector.is_good, sector.flux_err, np.nan)

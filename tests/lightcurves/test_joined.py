@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tessphot_lib.lightcurves.correction import relative_flux
 from tessphot_lib.lightcurves.joined import SectorCurve, join_sectors
 
 STAR = np.array([1.0, 0.9, 1.1, 1.0, 1.0])  # of its own level: what is to come out
@@ -87,3 +88,24 @@ def test_a_sector_without_good_flux_leaves_the_others():
     assert np.isnan(first.ratio)
     assert np.isnan(first.flux).all()
     np.testing.assert_allclose(second.flux, STAR, rtol=1e-12)
+
+
+def test_a_sector_with_a_negative_median_is_not_upside_down():
+    """A flux below zero: its corrected flux is relative to the amount of its median."""
+    flux = -200.0 + 50.0 * (STAR - 1)
+    relative, relative_err = relative_flux(flux, np.full(STAR.size, 2.0), np.ones(5, dtype=bool))
+    negative = SectorCurve(
+        flux=flux,
+        flux_err=np.full(STAR.size, 2.0),
+        flux_corr=relative,
+        flux_corr_err=relative_err,
+        is_good=np.ones(STAR.size, dtype=bool),
+        crowdsap=1.0,
+        flfrcsap=1.0,
+        expected=1000.0,
+    )
+    good = sector(1000.0, expected=1000.0, crowdsap=1.0, flfrcsap=1.0)
+    one = join_sectors([good, negative])[1]
+    np.testing.assert_allclose(one.flux, one.raw_flux, rtol=1e-12)
+    np.testing.assert_allclose(one.flux_err, one.raw_flux_err, rtol=1e-12)
+    np.testing.assert_allclose(one.flux, flux / 1000.0, rtol=1e-12)
