@@ -86,7 +86,7 @@ def run_todo(
     found |= {twin: found[star] for twin, star in twins.items()}
     on_data = on_data[: len(known)]
     on_data[list(twins)] = True
-    out = in_sector(read_excluded(settings.exclude), ccd_id.sector)
+    out = _with_twins(in_sector(read_excluded(settings.exclude), ccd_id.sector), checks)
     excluded = excluded_stars(known, sorted(found), out, ccd_id)
     if cutouts is not None and not_measured is not None:
         left_out = stars_not_measured(known, on_data, excluded, faint_limit, cutouts)
@@ -128,6 +128,16 @@ def _twins(known: pd.DataFrame, checks: StarChecks, found: dict[int, Aperture]) 
     star = tic_id.get_indexer(pd.Index(list(checks.same_as.values())))
     pairs = zip(twin.tolist(), star.tolist(), strict=True)
     return {twin: star for twin, star in pairs if twin >= 0 and star in found}
+
+
+def _with_twins(reasons: Mapping[int, str], checks: StarChecks) -> dict[int, str]:
+    """Excluded stars with the other entries of each: without it they have no position."""
+    twins = {
+        twin: f"the same star as TIC {star}"
+        for twin, star in checks.same_as.items()
+        if star in reasons and twin not in reasons
+    }
+    return dict(reasons) | twins
 
 
 def _write_list(

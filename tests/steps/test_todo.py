@@ -194,12 +194,13 @@ def test_a_star_that_is_listed_twice_is_measured_once(tmp_path, method):
     assert apertures[3].warnings is None
     # What the two have is one star's light.
     assert apertures[1].light.crowdsap == pytest.approx(1.0, abs=0.01)
-    # The other one is excluded: then this one is measured.
-    folder = tmp_path / "other"
-    folder.mkdir()
-    path = run(folder, stars, checks=checks, exclude=[10])
-    assert read_todo(path)["tic_id"].tolist() == [20, 30]
-    assert len(read_skipped(path)) == 0
+    # The star is excluded: then no entry of it is measured. One of its entries is: it is.
+    for number, left in ((10, [30]), (20, [10, 30])):
+        folder = tmp_path / f"without {number}"
+        folder.mkdir()
+        path = run(folder, stars, checks=checks, exclude=[number], photometry=photometry)
+        assert read_todo(path)["tic_id"].tolist() == left
+        assert len(read_skipped(path)) == 0
 
 
 def test_what_the_image_shows_is_believed(tmp_path):
