@@ -154,6 +154,7 @@ def _set_twins(ccd: _Ccd, stars: NDArray, found: NDArray, found_err: NDArray) ->
     same = twins(close_pairs(row, column), row, column, flux, found, found_err)
     for drop, keep in same.items():
         ccd.same_as[stars[drop]] = stars[keep]
+        ccd.same_as[ccd.same_as == stars[drop]] = stars[keep]  # found before, in another cell
     return bool(same)
 
 
@@ -192,12 +193,13 @@ def _cells_to_fit(ccd: _Ccd, saturated: NDArray) -> Iterator[tuple[Window, Windo
 def _suspicious(ccd: _Ccd, box: Window, saturated: NDArray) -> NDArray:
     """Pixels where the image has much more, or less, light than the list predicts, bool."""
     image, sigma = _image(ccd.cube, box), _noise(ccd.cube, box)
+    counted = ccd.counted
     at = [
-        np.append(values, saturated[:, k])
+        np.append(values[counted], saturated[:, k])
         for k, values in enumerate((ccd.row, ccd.column, ccd.flux))
     ]
     expected = scene_image(ccd.prf, box, *at)
-    near = np.isfinite(at).all(axis=0) & box.widened(REACH).contains(at[0], at[1])
+    near = box.widened(REACH).contains(at[0], at[1])
     error = model_error(ccd.prf, box, *(values[near] for values in at))
     error = np.sqrt(sigma**2 + CONFUSION**2 + (2 * error) ** 2 + (TRIAGE_ERROR * expected) ** 2)
     found = np.zeros(box.shape, dtype=bool)

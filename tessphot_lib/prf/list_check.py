@@ -129,7 +129,8 @@ def twins(
     -------
     dict
         From the star that is not counted to the one that is, the brighter of the two, or the
-        first.
+        first. None of those that are counted is itself in it: of three entries of a star two
+        lead to the third.
     """
     same: dict[int, int] = {}
     for first, second in sorted(map(tuple, pairs.tolist())):
@@ -143,4 +144,5 @@ def twins(
         is_one = is_alike and is_seen and total < np.sqrt(flux[keep] * both)
         if distance < ONE_PIXEL or is_one:
             same[drop] = keep
+            same = {other: keep if star == drop else star for other, star in same.items()}
     return same

@@ -19,7 +19,7 @@ from tessphot_lib.io.products.star_checks_ecsv import (
 )
 from tessphot_lib.photometry.believed_stars import StarChecks
 from tessphot_lib.photometry.ccd_apertures import ccd_apertures
-from tessphot_lib.photometry.star_census import take_star_census
+from tessphot_lib.photometry.star_census import _Ccd, _set_twins, take_star_census
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
 
@@ -88,6 +88,28 @@ def test_all_that_is_wrong_with_a_list(tmp_path):
     assert (source.number, source.is_saturated) == (-1, False)
     assert [source.row, source.column] == pytest.approx(stars[4, :2], abs=0.05)
     assert source.tmag == pytest.approx(13.0, abs=0.05)
+
+
+def test_a_star_listed_twice_hides_no_wrong_magnitude(tmp_path):
+    """The two entries together have the light that the image has, of which one counts."""
+    stars = field()
+    stars[17, 2] = 12.0
+    listed = stars.copy()
+    listed[17, 2] += 2.5 * np.log10(2)
+    rows = [(7 + k, *star) for k, star in enumerate(listed)]
+    known = catalog(*rows, (200, *(listed[17] + [0.0, 0.02, 0.0])))
+    checks = check(tmp_path, average(*stars), known).checks.set_index("tic_id")
+    assert checks["finding"].to_dict() == {24: "magnitude", 200: "twin"}
+    assert checks["tmag"][24] == pytest.approx(12.0, abs=0.05)
+
+
+def test_entries_of_a_star_lead_to_one_that_counts_also_across_cells():
+    row, column = np.array([700.0, 700.05, 699.95]), np.full(3, 1250.0)
+    flux = flux_of(np.array([12.0, 12.1, 11.9]))
+    ccd = _Ccd(None, PRF, row, column, flux, np.full(3, -1))
+    for stars in ([0, 1], [0, 2]):
+        assert _set_twins(ccd, np.array(stars), flux, np.full(3, np.inf)[stars])
+    assert ccd.same_as.tolist() == [2, 2, -1]
 
 
 def test_who_is_affected_by_a_source_that_the_list_lacks(tmp_path):

@@ -188,3 +188,14 @@ def test_twins(distance, both, tmag, expected):
     found = flux * (1.0 if both else 0.5) * np.array([1.1, 0.9])
     same = twins(close_pairs(row, column), row, column, flux, found, 0.01 * flux)
     assert same == expected
+
+
+def test_three_entries_of_a_star_lead_to_one():
+    row, column = np.array([710.2, 710.25, 710.15]), np.full(3, 1210.4)
+    flux = flux_of(np.array([12.0, 12.1, 11.9]))
+    pairs = np.array([[0, 1], [0, 2], [1, 2]])
+    same = twins(pairs, row, column, flux, flux / 3, 0.01 * flux)
+    assert same == {1: 2, 0: 2}
+    order = np.array([2, 0, 1])
+    same = twins(pairs, row[order], column[order], flux[order], flux / 3, 0.01 * flux)
+    assert same == {1: 0, 2: 0}
