@@ -26,6 +26,7 @@ FIRST_QUANTILE = 0.25  # quantile that gives the first guess of the level of an 
 STAR_NOISE = 0.02  # of a pixel's starlight is taken as its noise from jitter and variability
 CLIP = 5.0  # [sigma]
 NEGATIVE_SKY = 5.0  # [e-/s] below 0: more than the expected starlight may be off by
+UNSEEN_SKY = 50.0  # [e-/s] the least zodiacal light (Sullivan et al. 2015), where none is seen
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): error of a median in units of that of the mean
 MIN_PIXELS = 6
 MEDIAN_IMAGES = 2048  # at most, spread evenly, that the median of each pixel is taken from
@@ -94,7 +95,9 @@ def fit_patch_background(
     response = np.tile(1 + straps, window.shape[0])
     noise_of_median = MEDIAN_ERROR * noise / np.sqrt(min(usable.sum(), MEDIAN_IMAGES))
     model[:, :n_terms] = fitted
-    model[:, 0] += _sky_level(median / response, starlight.ravel(), noise_of_median)
+    level = _sky_level(median / response, starlight.ravel(), noise_of_median)
+    # Changes are seen even where the sky itself is not: then its faintest image is dark.
+    model[:, 0] += UNSEEN_SKY - fitted[usable, 0].min() if level is None else level
     model[~enough], error[~enough] = np.nan, np.nan
     return model, error, straps
 
@@ -189,8 +192,8 @@ def _weighted_fit(
     return fitted, np.sqrt(np.linalg.inv(normal)[:, 0, 0])
 
 
-def _sky_level(image: NDArray, starlight: NDArray, noise: float) -> float:
-    """Level of the sky in a median image: that of its faintest pixels.
+def _sky_level(image: NDArray, starlight: NDArray, noise: float) -> float | None:
+    """Level of the sky in a median image: that of its faintest pixels; None: not to be seen.
 
     The expected starlight tells where to look; near a star it is too rough to
     be taken off. Where unknown stars shine there, the faintest pixels of all
@@ -205,8 +208,8 @@ def _sky_level(image: NDArray, starlight: NDArray, noise: float) -> float:
     level = np.quantile((image - starlight)[dark], fraction) - scipy.special.ndtri(fraction) * noise
     of_all = np.quantile(image, FAINT_FRACTION) - scipy.special.ndtri(FAINT_FRACTION) * noise
     found = float(min(level, of_all))
-    # Under a star that lights all pixels the sky cannot be seen; it is not negative, though.
-    return 0.0 if found < -NEGATIVE_SKY else found
+    # Under a star that lights all pixels more starlight is expected than there is light.
+    return None if found < -NEGATIVE_SKY else found
 
 
 def _degree(window: Window) -> int:
