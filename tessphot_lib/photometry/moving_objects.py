@@ -173,7 +173,7 @@ def join_found_and_predicted(found: pd.DataFrame, predicted: pd.DataFrame) -> pd
     found = found.assign(object=found["object"].replace(names))
     seen = pd.MultiIndex.from_frame(found[["object", "cadenceno"]])
     rest = predicted[~pd.MultiIndex.from_frame(predicted[["object", "cadenceno"]]).isin(seen)]
-    return _joined([found, rest])
+    return _joined([found, rest]).sort_values(["object", "cadenceno"], ignore_index=True)
 
 
 def disturbed_points(
@@ -225,9 +225,11 @@ def disturbed_points(
 
 
 def _step(moving: pd.DataFrame, name: str) -> NDArray:
-    """By how much each object moves from image to image [pixels]."""
-    of_object = moving.groupby("object", sort=False)[name]
-    step = of_object.diff(periods=1).fillna(of_object.diff(periods=-1) * -1).fillna(0.0)
+    """By how much each object moves from one cadence to the next [pixels]."""
+    ordered = moving.sort_values(["object", "cadenceno"]).groupby("object", sort=False)
+    step = ordered[name].diff() / ordered["cadenceno"].diff()
+    back = ordered[name].diff(-1) / ordered["cadenceno"].diff(-1)
+    step = step.fillna(back).fillna(0.0).reindex(moving.index)
     return np.clip(step.to_numpy(dtype=float), -5.0, 5.0)
 
 

@@ -13,6 +13,7 @@ from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky
 from tessphot_lib.io.mission.object_ephemerides import read_object_ephemerides
 from tessphot_lib.io.products.moving_ecsv import read_moving, write_moving
 from tessphot_lib.photometry.moving_objects import (
+    _step,
     disturbed_points,
     find_moving,
     join_found_and_predicted,
@@ -103,10 +104,35 @@ def test_a_table_of_ephemerides_predicts_it(cube, tmp_path):
     index = np.searchsorted(cube.cadenceno, predicted["cadenceno"])
     np.testing.assert_allclose(predicted["row"], path(index)[0], atol=0.01)
     np.testing.assert_allclose(predicted["column"], path(index)[1], atol=0.01)
-    both = join_found_and_predicted(find_moving(cube), predicted)
-    assert set(both["object"]) == {"99 X"}
+    # A second one, 20 pixels away, that no table predicts.
+    seen = find_moving(cube)
+    other = seen.assign(object="found 2", row=seen["row"] - 20.0)
+    found = pd.concat([seen, other], ignore_index=True)
+    both = join_found_and_predicted(found, predicted)
+    assert set(both["object"]) == {"99 X", "found 2"}
     assert not both.duplicated(["object", "cadenceno"]).any()
-    assert len(both) >= len(predicted)
+    assert both["cadenceno"].groupby(both["object"]).is_monotonic_increasing.all()
+    names = ["cadenceno", "source", "row", "column", "flux", "is_seen"]
+    known = both[both["object"] == "99 X"].set_index("cadenceno")[names[1:]]
+    pd.testing.assert_frame_equal(known.loc[seen["cadenceno"]], seen[names].set_index("cadenceno"))
+    rest = predicted[~predicted["cadenceno"].isin(seen["cadenceno"])]
+    pd.testing.assert_frame_equal(known.loc[rest["cadenceno"]], rest[names].set_index("cadenceno"))
+    assert len(known) == len(seen) + len(rest)
+    left = both[both["object"] == "found 2"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(left, other.reset_index(drop=True))
+
+
+def test_the_smear_of_an_object_does_not_depend_on_gaps_and_the_order_of_rows(cube):
+    """It moves 1.4 pixels between images, whichever of them it is known in."""
+    found = find_moving(cube)
+    row, column = (_step(found, name) for name in ("row", "column"))
+    np.testing.assert_allclose(row, SPEED_ROW, atol=0.05)
+    np.testing.assert_allclose(column, SPEED_COLUMN, atol=0.05)
+    chosen = np.random.default_rng(2).permutation(len(found))[: len(found) // 2]
+    for index in (chosen, chosen[:1]):
+        some = found.iloc[index].reset_index(drop=True)
+        expected = row[index] if len(index) > 1 else np.zeros(1)
+        np.testing.assert_allclose(_step(some, "row"), expected, atol=0.02)
 
 
 @pytest.mark.parametrize(
