@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SATURATION_TMAG
-from tessphot_lib.core.lightcurve import Cards
+from tessphot_lib.core.lightcurve import Cards, StarNotes
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.settings import FITTING_METHODS, AutoSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import (
@@ -93,15 +93,27 @@ def as_listed(
 
     ``finding`` is what the image says of the star's entry in the list.
     """
-    if method == HALO:
-        warnings = [SWITCHED_TO_HALO] * is_automatic
-    else:
-        warnings = [MINIMUM_APERTURE] * aperture.is_minimum
-        warnings += [LIMITED_APERTURE] * aperture.is_limited
-        warnings += [UNKNOWN_LIGHT] * aperture.has_unknown_light
+    warnings = [SWITCHED_TO_HALO] * is_automatic if method == HALO else _of_pixels(aperture)
     warnings += [UNLISTED_LIGHT] * (aperture.unlisted_fraction > TOLD_FRACTION)
     warnings += [finding] if finding else []
     return replace(aperture, is_automatic=is_automatic, warnings=" ".join(warnings) or None)
+
+
+def as_measured(aperture: Aperture, note: StarNotes) -> Aperture:
+    """The pixels that a star was measured with, and what the list still has to say of it."""
+    warnings = aperture.warnings
+    if note.method:  # halo photometry that became that of the aperture
+        rest = (warnings or "").replace(SWITCHED_TO_HALO, "").split()
+        warnings = " ".join(_of_pixels(aperture) + rest) or None
+    pixels = aperture if note.pixels is None else note.pixels
+    return replace(pixels, is_automatic=aperture.is_automatic, warnings=warnings)
+
+
+def _of_pixels(aperture: Aperture) -> list[str]:
+    """What is to be said of the pixels of an aperture if they are summed."""
+    warnings = [MINIMUM_APERTURE] * aperture.is_minimum
+    warnings += [LIMITED_APERTURE] * aperture.is_limited
+    return warnings + [UNKNOWN_LIGHT] * aperture.has_unknown_light
 
 
 def is_left_out(method: NDArray, brighter_method: str, *, brighter_saturates: bool) -> NDArray:

@@ -16,7 +16,7 @@ from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_tables import Status
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
 from tessphot_lib.photometry.believed_stars import StarChecks
-from tessphot_lib.photometry.choice import DEFAULT_METHOD
+from tessphot_lib.photometry.choice import DEFAULT_METHOD, as_measured
 
 # [pixels] around the stamps in which catalog stars count as neighbors: as far as light of theirs
 # may reach any pixel that is fitted together with a star, in the largest patch of cutouts.
@@ -64,13 +64,14 @@ class StarList:
     def as_measured(self, notes: Sequence[StarNotes]) -> "StarList":
         """Return the stars with the method, and the pixels, that each was measured with.
 
-        What the todo list had to say of a star is dropped if it was measured otherwise.
+        What the todo list has to say of halo photometry gives way to what is to be said of
+        the aperture if that was measured instead.
         """
         methods = [
             note.method or method for note, method in zip(notes, self.stars["method"], strict=True)
         ]
         apertures = [
-            _as_measured(aperture, note)
+            as_measured(aperture, note)
             for note, aperture in zip(notes, self.apertures, strict=True)
         ]
         stars = self.stars.assign(method=pd.Series(methods, index=self.stars.index, dtype=object))
@@ -80,13 +81,6 @@ class StarList:
         """Return the stars with another method than the todo list has for them."""
         apertures = [replace(aperture, is_automatic=False) for aperture in self.apertures]
         return replace(self, stars=self.stars.assign(method=method), apertures=apertures)
-
-
-def _as_measured(aperture: Aperture, note: StarNotes) -> Aperture:
-    """The pixels that a star was measured with, and what the list still has to say of it."""
-    warnings = None if note.method else aperture.warnings
-    pixels = aperture if note.pixels is None else note.pixels
-    return replace(pixels, is_automatic=aperture.is_automatic, warnings=warnings)
 
 
 def star_list(

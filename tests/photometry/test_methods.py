@@ -15,7 +15,9 @@ from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
 from tessphot_lib.core.provenance import code_behind
 from tessphot_lib.core.settings import METHODS as SETTINGS
 from tessphot_lib.core.settings import MethodSettings
+from tessphot_lib.core.star_warnings import LIMITED_APERTURE, SWITCHED_TO_HALO, UNLISTED_LIGHT
 from tessphot_lib.photometry import methods
+from tessphot_lib.photometry.choice import as_listed
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.prf.generic import generic_prf
@@ -100,14 +102,19 @@ def test_fluxes_of_unequal_shapes_are_refused():
 def test_stars_as_they_were_measured():
     stars = targets("halo", "halo", "aperture")
     listed = [
-        replace(one, warnings=text)
-        for one, text in zip(stars.apertures, ("one", "two", "three"), strict=True)
+        as_listed(replace(one, is_limited=True, unlisted_fraction=0.2), method, True, "Found.")
+        for one, method in zip(stars.apertures, stars.stars["method"], strict=True)
     ]
     pixels = Aperture(Window(4, 6, 7, 10), np.eye(2, 3, dtype=bool))
     notes = (StarNotes(pixels=pixels), StarNotes(method="aperture", warning="no halo"), StarNotes())
     measured = replace(stars, apertures=listed).as_measured(notes)
     assert measured.stars["method"].tolist() == ["halo", "aperture", "aperture"]
-    assert [one.warnings for one in measured.apertures] == ["one", None, "three"]
+    by_aperture = f"{LIMITED_APERTURE} {UNLISTED_LIGHT} Found."
+    assert [one.warnings for one in measured.apertures] == [
+        f"{SWITCHED_TO_HALO} {UNLISTED_LIGHT} Found.",
+        by_aperture,
+        by_aperture,
+    ]
     assert [one.is_automatic for one in measured.apertures] == [True, True, True]
     assert measured.apertures[0].window == pixels.window
     np.testing.assert_array_equal(measured.apertures[0].mask, pixels.mask)

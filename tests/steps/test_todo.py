@@ -287,6 +287,7 @@ def test_methods_that_suit_the_stars(tmp_path):
     assert len(read_skipped(path)) == 0
     remarks = {star: aperture.warnings for star, aperture in read_apertures(path).items()}
     assert remarks[1] == "Automatically switched to Halo photometry"
+    assert read_apertures(path)[1].is_limited  # said if the aperture is measured after all
     forced = run(tmp_path / "forced", stars, photometry=replace(PHOTOMETRY, method="halo"))
     assert set(read_todo(forced)["method"]) == {"halo"}
     assert read_apertures(forced)[1].warnings is None

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.aperture import Aperture, ApertureLight
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.star_warnings import LIMITED_APERTURE, MINIMUM_APERTURE, UNKNOWN_LIGHT
 from tessphot_lib.io.files.sqlite_tables import among, read_database, select
 from tessphot_lib.io.products.todo_tables import APERTURES
 
-BY_RULES = 1  # bit of column flags: the rules of photometry.auto chose the method
+# Bits of column flags: attributes of `Aperture`, whatever the star's method.
+FLAGS = {"is_automatic": 1, "is_minimum": 2, "is_limited": 4, "has_unknown_light": 8}
 N_MOTION = 5  # derivatives by motion
 UNKNOWN = ApertureLight(np.nan, np.nan, np.zeros(N_MOTION))
 
@@ -36,10 +36,7 @@ def read_apertures(path: Path, priorities: Iterable[int] | None = None) -> dict[
             window=Window(row0, row0 + height, column0, column0 + width),
             mask=bits.astype(bool).reshape(height, width),
             light=ApertureLight(float(crowdsap), float(flfrcsap), *_derivatives(motion)),
-            is_minimum=MINIMUM_APERTURE in (errors or ""),
-            is_limited=LIMITED_APERTURE in (errors or ""),
-            has_unknown_light=UNKNOWN_LIGHT in (errors or ""),
-            is_automatic=bool(flags & BY_RULES),
+            **{name: bool(flags & bit) for name, bit in FLAGS.items()},
             warnings=errors,
         )
     return apertures
@@ -63,7 +60,7 @@ def insert_apertures(connection: Connection, apertures: Mapping[int, Aperture]) 
                 int(aperture.window.column0),
                 *map(int, aperture.mask.shape),
                 np.packbits(aperture.mask).tobytes(),
-                BY_RULES if aperture.is_automatic else 0,
+                sum(bit for name, bit in FLAGS.items() if getattr(aperture, name)),
                 aperture.warnings,
                 float(light.crowdsap),
                 float(light.flfrcsap),
