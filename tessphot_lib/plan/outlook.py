@@ -31,7 +31,7 @@ def outlook(plan: Plan, folder: Path = Path()) -> tuple[list[str], list[str]]:
     if plan.source.has_cutouts or plan.first_products:
         return [], []
     counts = []
-    for ccd_id in plan.ccds:
+    for ccd_id in plan.image_ccds:
         blocks = plan.source.blocks_of(ccd_id)
         made = folder / "results" / str(ccd_id) / "blocks"
         counts.append(

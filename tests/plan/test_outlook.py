@@ -1,13 +1,16 @@
 """What is said before a run, from known numbers of images."""
 
 from collections import namedtuple
+from itertools import product
 from types import SimpleNamespace
 
 import pytest
+from tpf_header import write_tpf_header
 
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.plan import outlook as module
 from tessphot_lib.plan.outlook import outlook
+from tessphot_lib.plan.run import Plan
 
 Usage = namedtuple("Usage", "total used free")
 CCDS = [CcdId(14, 1, 2), CcdId(14, 4, 1)]
@@ -18,7 +21,7 @@ def plan_of(n_images, window=None, **more):
     images = list(range(n_images))
     blocks = {f"b{n:07d}": images[40 * n : 40 * n + 40] for n in range(-(-n_images // 40))}
     source = SimpleNamespace(has_cutouts=False, blocks_of=lambda ccd_id: blocks)
-    given = {"source": source, "ccds": CCDS, "window": window or Window(), "first_products": []}
+    given = {"source": source, "image_ccds": CCDS, "window": window or Window(), "first_products": []}
     return SimpleNamespace(**(given | more))
 
 
@@ -62,3 +65,23 @@ def test_blocks_that_are_there_need_nothing(tmp_path):
 )
 def test_small_runs_and_those_without_images_need_no_word(plan, tmp_path):
     assert outlook(plan, tmp_path) == ([], [])
+
+
+def test_target_pixel_files_beside_images_are_not_counted(config, tmp_path):
+    """A real plan of both: the CCD is there once for its images, once for each cadence."""
+    (tmp_path / "ffi").mkdir()
+    for day, hour, minute in product(range(199, 226), range(24), (0, 30)):
+        name = f"tess2019{day}{hour:02}{minute:02}29-s0014-3-2-0150-s_ffic.fits"
+        (tmp_path / "ffi" / name).touch()
+    name = "tess2019198215352-s0014-0000000000000005-0150-s_tp.fits"
+    write_tpf_header(tmp_path / "tpf" / name, CcdId(14, 3, 2))
+    config["input"] |= {
+        "datasources": ["ffi", "tpf"],
+        "ffi_dir": "../ffi",
+        "tpf_dir": "../tpf",
+        "window": None,
+    }
+    plan = Plan(config)
+    assert [str(ccd_id) for ccd_id in plan.ccds] == ["s0014-cam3-ccd2", "s0014-cam3-ccd2-c0120"]
+    (note,), _ = outlook(plan, tmp_path)
+    assert note.startswith("1296 images of 1 CCD to read")

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tpf_header import write_tpf_header
 
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId
@@ -293,18 +294,11 @@ def test_many_ccds_are_counted():
 # Target pixel files
 
 
-def write_header(path, ccd_id):
-    cards = [f"{key:<8}= {getattr(ccd_id, key.lower()):20d}" for key in ("SECTOR", "CAMERA", "CCD")]
-    text = "".join(card.ljust(80) for card in ["SIMPLE  =                    T", *cards, "END"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(text.ljust(2880).encode())
-
-
 def test_target_pixel_files_by_ccd_and_cadence(config, tmp_path):
     name = "tess2019198215352-s0014-{:016d}-0150-{}.fits"
-    write_header(tmp_path / "tpf" / name.format(5, "s_tp"), HERE)
-    write_header(tmp_path / "tpf" / "below" / name.format(5, "a_fast-tp"), HERE)
-    write_header(tmp_path / "tpf" / name.format(6, "s_tp"), OTHER)
+    write_tpf_header(tmp_path / "tpf" / name.format(5, "s_tp"), HERE)
+    write_tpf_header(tmp_path / "tpf" / "below" / name.format(5, "a_fast-tp"), HERE)
+    write_tpf_header(tmp_path / "tpf" / name.format(6, "s_tp"), OTHER)
     config["input"] |= {"datasources": ["tpf"], "tpf_dir": "../tpf"}
     source = stamps_of(config)
     slow, fast = (replace(HERE, cadence=cadence) for cadence in (120, 20))

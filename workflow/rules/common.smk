@@ -79,7 +79,7 @@ if IS_MODULE and workflow.is_main_process:
     or_stop(plan.refuse_prefix, workflow.modifier.path_modifier.prefix)
     plan.keep_listings()  # the start of a run is not said to a module
 memory = plan.memory
-notes, needs = outlook(plan) if workflow.is_main_process else ([], [])
+notes, needs = or_stop(outlook, plan) if workflow.is_main_process else ([], [])
 for warning in [*warnings, *plan.warnings, *needs] if workflow.is_main_process else []:
     logger.warning(warning)
 for note in notes:
