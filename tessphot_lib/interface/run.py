@@ -9,8 +9,10 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.interface.star import Star
 from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
+from tessphot_lib.io.products.todo_tables import ccd_names, ccd_of_row
 
-COLUMNS = ["tic_id", "tmag", "sector", "camera", "ccd", "row", "column", "method", "status"]
+COLUMNS = ["tic_id", "tmag", "sector", "camera", "ccd", "datasource", "cadence_seconds"]
+COLUMNS += ["row", "column", "method", "status"]
 MEASURED = ["mean_flux", "cdpp_1h", "contamination", "errors", "lightcurve"]
 
 
@@ -25,10 +27,11 @@ class Run:
     Attributes
     ----------
     stars : DataFrame
-        All stars on the todo list, one row per star and CCD: number, magnitude, position,
+        All stars on the todo list, one row per star, CCD and cadence: number, magnitude, position,
         method, status (1 measured, 3 with a warning, 2 failed, 5 left to a brighter neighbor),
         mean flux [e-/s], noise [ppm], warnings, and the path of the light curve.
     ccds : list of CcdId
+        Those of target pixel files with their cadence.
 
     Raises
     ------
@@ -76,10 +79,9 @@ class Run:
     @cached_property
     def ccds(self) -> list[CcdId]:
         """The CCDs of the run, in order."""
-        rows = self.stars[["sector", "camera", "ccd"]].drop_duplicates()
-        return sorted(CcdId(*map(int, row)) for row in rows.itertuples(index=False))
+        return sorted(map(CcdId.from_string, set(ccd_names(self.stars))))
 
-    def star(self, tic_id: int, sector: int | None = None) -> Star:
+    def star(self, tic_id: int, sector: int | None = None, cadence: int | None = None) -> Star:
         """Return a star.
 
         Parameters
@@ -87,24 +89,34 @@ class Run:
         tic_id : int
         sector : int, optional
             Needed only where the run has it in several.
+        cadence : int, optional
+            [s] of the images, or of the target pixel files; needed only where the run has it in
+            both, or in target pixel files of both cadences.
 
         Raises
         ------
         InputDataError
-            If the run does not have it, or has it on several CCDs.
+            If the run does not have it, or several times.
         """
         rows = self.stars[self.stars["tic_id"] == tic_id]
+        where = ""
         if sector is not None:
-            rows = rows[rows["sector"] == sector]
+            rows, where = rows[rows["sector"] == sector], f" in sector {sector}"
+        if cadence is not None:
+            rows, where = rows[rows["cadence_seconds"] == cadence], f"{where} with {cadence} s"
         if rows.empty:
-            where = "" if sector is None else f" in sector {sector}"
             raise InputDataError(f"{self.folder}: TIC {tic_id} is not on the list{where}")
         if len(rows) > 1:
-            sectors = ", ".join(map(str, rows["sector"]))
-            raise InputDataError(f"TIC {tic_id} is there in sectors {sectors}: name one")
+            found = [
+                f"{name} ({seconds} s)"
+                for name, seconds in zip(ccd_names(rows), rows["cadence_seconds"], strict=True)
+            ]
+            raise InputDataError(
+                f"{self.folder}: TIC {tic_id} is there as {', '.join(found)}: name the sector, or "
+                "the cadence"
+            )
         row = rows.iloc[0].to_dict()
-        ccd_id = CcdId(*(int(row[name]) for name in ("sector", "camera", "ccd")))
-        folder = self.folder / str(ccd_id)
+        folder = self.folder / str(ccd_of_row(row))
         own = read_todo(folder / "todo.sqlite", tic_ids=[tic_id])
         path = Path(row["lightcurve"]) if row["lightcurve"] else None
         return Star(folder, row | {"ccd_priority": own["priority"].iloc[0]}, path)

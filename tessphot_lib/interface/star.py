@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import ConfigError, InputDataError
-from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import LightCurve
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.settings import METHODS, OutputSettings, PhotometrySettings
@@ -21,6 +21,7 @@ from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.io.products.todo_apertures import read_apertures
+from tessphot_lib.io.products.todo_tables import ccd_of_row
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
 from tessphot_lib.photometry.products import StarFrame
 from tessphot_lib.prf.scene import scene_image
@@ -107,7 +108,7 @@ class Measured:
 
 
 class Star:
-    """One star on one CCD of a run; made by `tessphot_lib.Run.star`.
+    """One star on one CCD of a run, in images or target pixel files: see `tessphot_lib.Run.star`.
 
     Attributes
     ----------
@@ -122,7 +123,7 @@ class Star:
     def __init__(self, folder: Path, row: dict[str, Any], path: Path | None) -> None:
         self.folder, self.path = folder, path
         self.tic_id, self.tmag = int(row["tic_id"]), float(row["tmag"])
-        self.ccd_id = CcdId(int(row["sector"]), int(row["camera"]), int(row["ccd"]))
+        self.ccd_id = ccd_of_row(row)
         self.row, self.column = float(row["row"]), float(row["column"])
         self._priority = int(row["ccd_priority"])
         self._files = CcdFiles.in_folder(folder)

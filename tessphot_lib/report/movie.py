@@ -172,7 +172,8 @@ def _frames_of_mosaic(cubes: Sequence[PixelCube], step: int) -> Iterator[NDArray
 
 
 def _short(ccd_id: CcdId) -> str:
-    return f"camera {ccd_id.camera}, CCD {ccd_id.ccd}"
+    text = f"camera {ccd_id.camera}, CCD {ccd_id.ccd}"
+    return f"{text}, {ccd_id.cadence} s" if ccd_id.has_stamps else text
 
 
 def _sampled(cube: PixelCube, window: Window) -> list[tuple[NDArray, NDArray, NDArray]]:

@@ -2,14 +2,15 @@
 
 ======================================  ====================================================
 s0014/0000/0002/6113/6679/…_lc.fits.gz  a light curve; folders by the digits of the TIC number
-s0014/ccd/…_img.fits, …_prf.fits        average image and PRF of each CCD
+s0014/ccd/…_img.fits, …_prf.fits        average image and PRF of each CCD and cadence
 s0014/cbv/…_cbv.fits                    its cotrending basis vectors, where there are some
 …_readme.txt                            columns, keywords and flags
 …_targets.csv                           the light curves with their stars
 …_md5sum.txt                            checksums: ``md5sum --check`` reads them
 ======================================  ====================================================
 
-Names are ``hlsp_<id>_tess_ffi_<target>_tess_v<version>_<product>``.
+Names are ``hlsp_<id>_tess_ffi_<target>_tess_v<version>_<product>``; of target pixel files they
+have ``tpf`` instead of ``ffi``, and the cadence in ``<target>``.
 """
 
 import csv
@@ -31,8 +32,10 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.settings import HlspSettings
 from tessphot_lib.io.files.atomic import complete_folder
 from tessphot_lib.io.files.fits_provenance import note_long_strings
+from tessphot_lib.io.products.cbv_fits import cbv_name
 from tessphot_lib.io.products.lightcurve_template import COMMENTS, HLSP
 from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
+from tessphot_lib.io.products.todo_tables import ccd_of_row
 
 NEEDED = ("id", "name", "lead")  # without these there is no collection
 ASKED_FOR = ("doi", "license", "license_url")  # by MAST, sooner or later
@@ -60,9 +63,13 @@ class _Collection:
 
     settings: HlspSettings
     version: int
+    ccd_ids: tuple[CcdId, ...]
 
-    def name(self, target: str, product: str) -> str:
-        return f"hlsp_{self.settings.id}_tess_ffi_{target}_tess_v{self.version:02d}_{product}"
+    def name(self, target: str, product: str, ccd_id: CcdId | None = None) -> str:
+        """Name of a file of a CCD; None: of the whole collection."""
+        stamps = [one.has_stamps for one in self.ccd_ids if ccd_id in (None, one)]
+        kind = f"tess_{'tpf' if all(stamps) else 'ffi'}"
+        return f"hlsp_{self.settings.id}_{kind}_{target}_tess_v{self.version:02d}_{product}"
 
     def cards(self, target: str) -> dict[str, tuple[str, str]]:
         values = {key: getattr(self.settings, name) for key, name in HLSP.items()}
@@ -98,12 +105,13 @@ def release(results: Path, output: Path, settings: Mapping[str, Any]) -> Release
         )
     if output.exists():
         raise InputDataError(f"{output}: is there already; a release needs a new folder")
-    collection = _Collection(hlsp, int(settings["version"]))
     stars = _measured(results / "todo.sqlite")
+    cadences = {ccd_of_row(star): star["cadence_seconds"] for star in stars}
+    collection = _Collection(hlsp, int(settings["version"]), tuple(cadences))
     with complete_folder(output) as folder:
         rows = [_put_light_curve(results, folder, collection, star) for star in stars]
-        for ccd in dict.fromkeys((star["sector"], star["camera"], star["ccd"]) for star in stars):
-            _put_files_of_ccd(results, folder, collection, CcdId(*ccd))
+        for ccd_id, cadence_seconds in cadences.items():
+            _put_files_of_ccd(results, folder, collection, ccd_id, cadence_seconds)
         _write_targets(folder / collection.name("all", "targets.csv"), rows)
         text = _readme(collection, folder / rows[0]["file"])
         (folder / collection.name("all", "readme.txt")).write_text(text, encoding="utf-8")
@@ -137,7 +145,7 @@ def _put_light_curve(
     where = f"s{star['sector']:04d}-{star['camera']}-{star['ccd']}-c{star['cadence_seconds']:04d}"
     digits = f"{star['tic_id']:016d}"
     suffix = "lc.fits.gz" if source.suffix == ".gz" else "lc.fits"
-    name = collection.name(f"tic{star['tic_id']:011d}-{where}", suffix)
+    name = collection.name(f"tic{star['tic_id']:011d}-{where}", suffix, ccd_of_row(star))
     target = Path(where[:5], *(digits[first : first + 4] for first in range(0, 16, 4)), name)
     (folder / target).parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -147,16 +155,26 @@ def _put_light_curve(
     return {key: star[key] for key in LISTED} | {"file": target.as_posix()}
 
 
-def _put_files_of_ccd(results: Path, folder: Path, collection: _Collection, ccd_id: CcdId) -> None:
+def _put_files_of_ccd(
+    results: Path,
+    folder: Path,
+    collection: _Collection,
+    ccd_id: CcdId,
+    cadence_seconds: float,
+) -> None:
     """Copy average image, PRF and basis vectors, with the keywords of the collection."""
     sector, where = f"s{ccd_id.sector:04d}", f"{ccd_id.camera}-{ccd_id.ccd}"
+    if ccd_id.has_stamps:
+        where += f"-c{ccd_id.cadence:04d}"
     found = [(results / str(ccd_id) / name, "ccd", kind) for name, kind in OF_CCD.items()]
-    vectors = sorted((results / "cbv").glob(f"*-{sector}-{where}-*_cbv.fits"))
-    for source, place, kind in [*found, *((path, "cbv", "cbv") for path in vectors)]:
+    vectors = results / "cbv" / cbv_name(ccd_id, cadence_seconds)
+    if vectors.exists():
+        found.append((vectors, "cbv", "cbv"))
+    for source, place, kind in found:
         if not source.is_file():
             raise InputDataError(f"{source}: no such file")
         target = f"{sector}-{where}-ccd"
-        path = folder / sector / place / collection.name(target, f"{kind}.fits")
+        path = folder / sector / place / collection.name(target, f"{kind}.fits", ccd_id)
         path.parent.mkdir(parents=True, exist_ok=True)
         with fits.open(source) as hdus:
             header = hdus[0].header

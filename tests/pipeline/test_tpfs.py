@@ -10,6 +10,7 @@ from astropy.io import fits
 from cutout_run import FAINT_LIMIT, PHOTOMETRY, PREPARE, SIMULATION, catalog, finish, light_curves
 from tpf_run import run_stamped
 
+import tessphot_lib
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
@@ -192,6 +193,15 @@ def test_both_stand_beside_each_other_in_the_list_of_the_run(sky, images, stamps
     found = find_star(todo, tic_id)
     assert [star.ccd_id for star in found] == [CCD, STAMPS]
     assert all(star.light_curve.is_file() for star in found)
+    run = tessphot_lib.Run(sky)
+    assert run.ccds == [CCD, STAMPS]
+    for cadence, n_images in ((1800, 16), (120, 16 * 15)):
+        star = run.star(tic_id, cadence=cadence)
+        summed, measured = star.measure(1.5), star.light_curve()
+        assert len(summed.time) == len(measured.time) == n_images
+        good = (measured.quality == 0) & summed.is_good
+        np.testing.assert_allclose(summed.time[good], measured.time[good], atol=1e-7)
+        assert np.isfinite(summed.flux[good]).all()
 
 
 @pytest.mark.filterwarnings(

@@ -21,7 +21,12 @@ def plan_of(n_images, window=None, **more):
     images = list(range(n_images))
     blocks = {f"b{n:07d}": images[40 * n : 40 * n + 40] for n in range(-(-n_images // 40))}
     source = SimpleNamespace(has_cutouts=False, blocks_of=lambda ccd_id: blocks)
-    given = {"source": source, "image_ccds": CCDS, "window": window or Window(), "first_products": []}
+    given = {
+        "source": source,
+        "image_ccds": CCDS,
+        "window": window or Window(),
+        "first_products": [],
+    }
     return SimpleNamespace(**(given | more))
 
 

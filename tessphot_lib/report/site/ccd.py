@@ -17,7 +17,7 @@ from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.report.site import figures
 from tessphot_lib.report.site.floor import expected_noise
-from tessphot_lib.report.site.page import write_page
+from tessphot_lib.report.site.page import title_of, write_page
 from tessphot_lib.report.site.star import write_star_page
 from tessphot_lib.report.site.stars import (
     STATUS_WORDS,
@@ -62,7 +62,7 @@ def write_ccd_pages(
     stars = star_table(todo, ccd_id)
     chosen = stars_with_pages(stars, n_stars, asked)
     stars = with_links(stars, chosen)
-    title = f"Sector {ccd_id.sector}, camera {ccd_id.camera}, CCD {ccd_id.ccd}"
+    title = title_of(ccd_id)
     with PixelCube(files / "pixels.hdf5") as cube:
         _write_overview(folder / "index.html", cube, files, stars, chosen, title)
     write_page(

@@ -10,6 +10,7 @@ from bokeh.models import UIElement
 from bokeh.settings import settings
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import software_version
 from tessphot_lib.io.files.atomic import complete_file
 
@@ -60,6 +61,12 @@ def write_page(
     path.parent.mkdir(parents=True, exist_ok=True)
     with complete_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def title_of(ccd_id: CcdId) -> str:
+    """Name of a CCD in titles; with the cadence where its pixels are of target pixel files."""
+    text = f"Sector {ccd_id.sector}, camera {ccd_id.camera}, CCD {ccd_id.ccd}"
+    return f"{text}, target pixel files of {ccd_id.cadence} s" if ccd_id.has_stamps else text
 
 
 def copy_assets(folder: Path) -> None:

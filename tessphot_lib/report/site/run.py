@@ -14,9 +14,10 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf
+from tessphot_lib.io.products.todo_tables import ccd_names
 from tessphot_lib.report.site import figures
 from tessphot_lib.report.site.ccd import ccd_numbers, ccd_warnings, noise_floor
-from tessphot_lib.report.site.page import write_page
+from tessphot_lib.report.site.page import title_of, write_page
 from tessphot_lib.report.site.stars import star_table, with_links
 
 MAX_SHOWN = 20_000  # stars in the plots of a run
@@ -46,11 +47,10 @@ def write_run_page(path: Path, todo: Path, record: Path, benchmarks: Path) -> No
     except (OSError, ValueError) as error:
         raise InputDataError(f"{record}: cannot be read: {error}") from error
     stars = star_table(todo)
+    of_ccd = ccd_names(stars)
     floor, cards, linked = None, [], []
     for name in run["ccds"]:
-        ccd_id = CcdId.from_string(name)
-        here = [ccd_id.sector, ccd_id.camera, ccd_id.ccd]
-        on_ccd = stars[stars[["sector", "camera", "ccd"]].eq(here).all(axis=1)]
+        on_ccd = stars[of_ccd == name]
         linked.append(with_links(on_ccd, (), f"{name}/"))
         prf = read_prf(todo.parent / name / "prf.fits")
         with PixelCube(todo.parent / name / "pixels.hdf5") as cube:
@@ -60,7 +60,7 @@ def write_run_page(path: Path, todo: Path, record: Path, benchmarks: Path) -> No
             cards.append(
                 {
                     "name": name,
-                    "title": f"Sector {ccd_id.sector}, camera {ccd_id.camera}, CCD {ccd_id.ccd}",
+                    "title": title_of(CcdId.from_string(name)),
                     "numbers": ccd_numbers(cube, prf, on_ccd),
                     "warnings": ccd_warnings(cube, prf, on_ccd),
                 }

@@ -10,6 +10,7 @@ from itables.utils import find_package_file
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.products.todo_sqlite import Status, read_diagnostics, read_todo
+from tessphot_lib.io.products.todo_tables import ccd_names
 
 STATUS_WORDS = {
     Status.OK: "measured",
@@ -48,7 +49,7 @@ def star_table(todo: Path, ccd_id: CcdId | None = None) -> pd.DataFrame:
     todo : Path
         Of the run.
     ccd_id : CcdId, optional
-        Only the stars of one CCD.
+        Only the stars of one CCD, in its images or in target pixel files of one cadence.
 
     Returns
     -------
@@ -58,8 +59,7 @@ def star_table(todo: Path, ccd_id: CcdId | None = None) -> pd.DataFrame:
     """
     stars = read_todo(todo)
     if ccd_id is not None:
-        here = [ccd_id.sector, ccd_id.camera, ccd_id.ccd]
-        stars = stars[stars[["sector", "camera", "ccd"]].eq(here).all(axis=1)]
+        stars = stars[ccd_names(stars) == str(ccd_id)]
     diagnostics = read_diagnostics(todo)
     stars = stars.merge(diagnostics, on="priority", how="left", suffixes=("", "_measured"))
     stars["method_used"] = stars["method_used"].fillna(stars["method"]).fillna("none")
