@@ -1,7 +1,7 @@
 """A run over cutouts in one process: the steps that the workflow's rules call, one by one.
 
 The same functions with the same settings in the same order as in ``workflow/rules``, so the
-same files with the same numbers; ``tests/pipeline/test_one_process.py`` compares them. For a
+same files with the same numbers; ``tests/get/test_engine.py`` compares them. For a
 few cutouts this takes a fifth of the time, since each job of the workflow imports the package
 and Snakemake again.
 """
@@ -30,6 +30,7 @@ from tessphot_lib.steps.cutout_table import run_cutout_table
 from tessphot_lib.steps.cutouts import run_cutouts
 from tessphot_lib.steps.hdf5 import run_hdf5
 from tessphot_lib.steps.jitter import run_jitter
+from tessphot_lib.steps.moving import run_moving
 from tessphot_lib.steps.photometry import run_photometry
 from tessphot_lib.steps.prf import run_prf
 from tessphot_lib.steps.spacecraft import run_spacecraft
@@ -254,6 +255,7 @@ class Engine:
             unlisted=checks["unlisted"],
             settings=self.settings.prf,
         )
+        moving = self._moving(files, ccd_id)
         run_todo(
             ccd_id,
             pixels=files.pixels,
@@ -267,11 +269,11 @@ class Engine:
             cutouts=folder / "cutouts.ecsv",
             not_measured=folder / "not_measured.ecsv",
         )
-        files = CcdFiles.in_folder(folder, trends=None)
+        files = CcdFiles.in_folder(folder, moving=moving, trends=None)
         if self._has_trends:
             settings = PhotometrySettings.from_params(_part(photometry, PARAMS["trends"]))
             run_trends(files, ccd_id, output=folder / "trends.hdf5", settings=settings)
-            files = CcdFiles.in_folder(folder)
+            files = CcdFiles.in_folder(folder, moving=moving)
         output = OutputSettings.from_params(_part(self.config["output"], PARAMS["targets"]))
         options = {"settings": self.settings.photometry, "output_settings": output}
         if tic_ids := self.settings.targets.tic_ids:
@@ -288,6 +290,16 @@ class Engine:
                 threads=1,
                 **options,
             )
+
+    def _moving(self, files: CcdFiles, ccd_id: CcdId) -> Path | None:
+        """``moving.ecsv``, where moving objects are looked for or predicted, else None."""
+        settings = self.settings.moving
+        if not (settings.find or settings.ephemerides):
+            return None
+        output = self.ccd_folder(ccd_id) / CcdFiles.names()["moving"]
+        known = Path(settings.ephemerides).expanduser() if settings.ephemerides else None
+        run_moving(files.pixels, files.prf, output, ccd_id, settings=settings, ephemerides=known)
+        return output
 
 
 def _part(section: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -132,6 +132,20 @@ def test_programs_that_call_stages_are_the_ones_looked_at():
     assert [path.stem for path in programs if list(calls_of_stages(path))] == ["realdata"]
 
 
+@pytest.mark.parametrize("rules", ["prepare", "cutouts", "photometry"])
+def test_every_step_is_made_in_one_process(rules):
+    """But a light curve by itself, and the steps that only images need."""
+    elsewhere = {"lightcurve", "ffi_table", "backgrounds"}
+    engine = inspect.getsource(tessphot_lib.get.engine)
+    text = (PROJECT / "workflow" / "rules" / f"{rules}.smk").read_text()
+    steps = set(re.findall(r"scripts/(\w+)\.py", text)) - elsewhere
+    assert len(steps) > 1
+    for step in steps:
+        script = (PROJECT / "workflow" / "scripts" / f"{step}.py").read_text()
+        (name,) = re.findall(r"^from tessphot_lib\.steps\.\w+ import (\w+)$", script, re.MULTILINE)
+        assert f" {name}(" in engine, name
+
+
 @pytest.mark.parametrize("step", sorted(PARAMS))
 def test_settings_in_one_process_are_those_of_the_rules(step):
     rule = RULES[step]
