@@ -2,17 +2,18 @@
 
 import argparse
 import logging
+import math
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from tessphot_lib.core.config_files import default_config
 from tessphot_lib.core.errors import ConfigError, TessphotError
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.core.settings import METHODS, MastSettings
+from tessphot_lib.core.settings import METHODS, CutoutSettings, MastSettings
 from tessphot_lib.get.configuration import read_settings
 from tessphot_lib.get.folder import CutoutFolder, StarTable
 from tessphot_lib.get.services import Services
@@ -21,6 +22,8 @@ from tessphot_lib.get.star import Outcome, Sources, get_star
 from tessphot_lib.get.targets import Target, parse_sectors, parse_target, read_targets
 
 log = logging.getLogger(__name__)
+
+SIZE_RULES = next(one.metadata["rules"] for one in fields(CutoutSettings) if one.name == "size")
 
 EXAMPLES = """examples:
   tessphot get 261136679                        TIC number; all sectors
@@ -42,7 +45,7 @@ def add_get(commands: Any) -> None:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    get.set_defaults(run=run_get, size=None)
+    get.set_defaults(run=run_get)
     get.add_argument(
         "targets",
         nargs="*",
@@ -60,11 +63,32 @@ def add_get(commands: Any) -> None:
     )
     get.add_argument("--output", type=Path, default=Path("stars"), help="folder (default: stars)")
     get.add_argument("--method", choices=("auto", *METHODS), help="of photometry (default: auto)")
-    get.add_argument("--tmag", type=float, help="brightness of a target that is not in the TIC")
     get.add_argument(
-        "--size", type=int, help="rows and columns of downloaded cutouts (default: by brightness)"
+        "--tmag", type=_tmag, help="brightness of targets that are not in the TIC and have none"
+    )
+    get.add_argument(
+        "--size", type=_size, help="rows and columns of downloaded cutouts (default: by brightness)"
     )
     get.add_argument("--config", type=Path, help="YAML file with further settings")
+
+
+def _tmag(text: str) -> float:
+    """Read a magnitude."""
+    try:
+        tmag = float(text)
+    except ValueError:
+        tmag = math.nan
+    if not math.isfinite(tmag):
+        raise argparse.ArgumentTypeError(f"{text!r} is no magnitude")
+    return tmag
+
+
+def _size(text: str) -> int:
+    """Read the size of cutouts."""
+    low, high = SIZE_RULES["minimum"], SIZE_RULES["maximum"]
+    if not (text.isdecimal() and low <= int(text) <= high):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of pixels from {low} to {high}")
+    return int(text)
 
 
 def run_get(options: argparse.Namespace) -> int:
@@ -168,7 +192,7 @@ def _given(options: argparse.Namespace) -> Iterator[Target | ConfigError]:
         except ConfigError as error:
             yield error
     if options.list is not None:
-        yield from read_targets(_lines(options.list), str(options.list))
+        yield from read_targets(_lines(options.list), str(options.list), options.tmag)
 
 
 def _lines(path: Path) -> Iterable[str]:

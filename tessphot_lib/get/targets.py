@@ -99,6 +99,8 @@ def parse_target(text: str, tmag: float | None = None) -> Target:
         return Target(position=_checked(float(match[1]), float(match[2]), text), tmag=given)
     if match := SEXAGESIMAL.fullmatch(text):
         hours, minutes, seconds, sign, degrees, arcmin, arcsec = match.groups()
+        if max(map(float, (minutes, seconds, arcmin, arcsec))) >= 60:
+            raise ConfigError(f"{text!r}: minutes and seconds must be less than 60")
         ra = 15 * (int(hours) + int(minutes) / 60 + float(seconds) / 3600)
         dec = int(degrees) + int(arcmin) / 60 + float(arcsec) / 3600
         return Target(position=_checked(ra, -dec if sign == "-" else dec, text), tmag=tmag)
@@ -107,7 +109,9 @@ def parse_target(text: str, tmag: float | None = None) -> Target:
     return Target(name=text, tmag=tmag)
 
 
-def read_targets(lines: Iterable[str], origin: str) -> Iterator[Target | ConfigError]:
+def read_targets(
+    lines: Iterable[str], origin: str, tmag: float | None = None
+) -> Iterator[Target | ConfigError]:
     """Read a list of targets: any of the above per line, or columns with a line of names.
 
     Empty lines and those that begin with ``#`` are passed over. Columns (separated by commas)
@@ -118,11 +122,14 @@ def read_targets(lines: Iterable[str], origin: str) -> Iterator[Target | ConfigE
     lines : iterable of str
     origin : str
         Name of the file, for messages.
+    tmag : float, optional
+        Counts for those that have none.
 
     Yields
     ------
     Target or ConfigError
-        An error, which names the line, for each one that makes no sense.
+        An error, which names the line, for each one that makes no sense; only one if the line
+        of names does not say which column is which.
     """
     names: list[str | None] | None = None
     first = True
@@ -131,11 +138,16 @@ def read_targets(lines: Iterable[str], origin: str) -> Iterator[Target | ConfigE
         if not line or line.startswith("#"):
             continue
         if first:
-            first, names = False, _names_of_columns(line)
+            first = False
+            try:
+                names = _names_of_columns(line)
+            except ConfigError as error:
+                yield ConfigError(f"{origin}: line {number}: {error}")
+                return
             if names is not None:
                 continue
         try:
-            yield parse_target(line) if names is None else _from_columns(line, names)
+            yield parse_target(line, tmag) if names is None else _from_columns(line, names, tmag)
         except ConfigError as error:
             yield ConfigError(f"{origin}: line {number}: {error}")
 
@@ -177,22 +189,40 @@ def _checked(ra: float, dec: float, text: str) -> tuple[float, float]:
 
 
 def _names_of_columns(line: str) -> list[str | None] | None:
-    """Our names of the columns of a list (None: not of ours), if this is a line of names."""
+    """Our names of the columns of a list (None: not of ours), if this is a line of names.
+
+    Raises
+    ------
+    ConfigError
+        If two columns have the same meaning, or ``id`` may be a number of the user's own.
+    """
     words = [word.strip().strip('"').lower() for word in line.split(",")]
     names = [
         next((ours for ours, theirs in COLUMNS.items() if word in theirs), None) for word in words
     ]
-    return names if {"target", "tic", "gaia", "ra"} & set(names) else None
+    known = {"target", "tic", "gaia", "ra"} & set(names)
+    if not known:
+        return None
+    if "id" in words and names.count("tic") == 1 and known != {"tic"}:
+        raise ConfigError(
+            "column 'id': name it 'tic' if it holds TIC numbers, else leave it out: there are "
+            f"other columns that name the star ({', '.join(sorted(known - {'tic'}))})"
+        )
+    for ours in COLUMNS:
+        theirs = [word for word, name in zip(words, names, strict=True) if name == ours]
+        if len(theirs) > 1:
+            raise ConfigError(f"columns {' and '.join(map(repr, theirs))} mean the same: leave one")
+    return names
 
 
-def _from_columns(line: str, names: list[str | None]) -> Target:
+def _from_columns(line: str, names: list[str | None], default: float | None) -> Target:
     """Make a target of a line of a list with columns."""
     fields = next(csv.reader([line], skipinitialspace=True))
     if len(fields) != len(names):
         raise ConfigError(f"{len(fields)} columns instead of {len(names)}: {line!r}")
     row = {name: field.strip() for name, field in zip(names, fields, strict=True) if name}
     row = {name: field for name, field in row.items() if field}
-    tmag = None
+    tmag = default
     if "tmag" in row:
         try:
             tmag = float(row["tmag"])

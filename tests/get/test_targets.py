@@ -59,6 +59,10 @@ def test_names():
         ("Gaia DR2 4623036865373793408", "only numbers of Gaia DR3"),
         ("400 10", "not right ascension and declination"),
         ("10 -91", "not right ascension and declination"),
+        ("05:60:09.9 -80:28:09", "minutes and seconds must be less than 60"),
+        ("05:37:60 -80:28:09", "minutes and seconds must be less than 60"),
+        ("05:37:09 -80:60:09", "minutes and seconds must be less than 60"),
+        ("05:37:09 -80:28:75.1", "minutes and seconds must be less than 60"),
         ("+-7", "no number, no coordinates and no name"),
     ],
 )
@@ -93,6 +97,28 @@ def test_list_with_columns():
         "list: line 6",
         "list: line 7",
     ]
+
+
+def test_numbers_of_rows_are_not_taken_for_numbers_of_the_tic():
+    for words, others in (("id,ra,dec", "ra"), ("Name, ID", "target"), ("ID,gaia,tmag", "gaia")):
+        (error,) = read_targets([words, "1,10.0,-20.0", "2,11.0,-21.0"], "mine.csv")
+        assert str(error) == (
+            "mine.csv: line 1: column 'id': name it 'tic' if it holds TIC numbers, else leave it "
+            f"out: there are other columns that name the star ({others})"
+        )
+    assert list(read_targets(["ID,Tmag", "7,11.0"], "list")) == [Target(tic_id=7, tmag=11.0)]
+
+
+def test_columns_that_mean_the_same_are_refused():
+    (error,) = read_targets(["tic,id,ra", "7,1,10.0"], "mine.csv")
+    assert str(error) == "mine.csv: line 1: columns 'tic' and 'id' mean the same: leave one"
+
+
+def test_brightness_counts_for_targets_of_a_list_that_have_none():
+    lines = ["10.0 -20.0", "11.0 -21.0 12.5", "RY Tau"]
+    assert [one.tmag for one in read_targets(lines, "list", 9.5)] == [9.5, 12.5, 9.5]
+    lines = ["ra,dec,tmag", "10.0,-20.0,", "11.0,-21.0,12.5"]
+    assert [one.tmag for one in read_targets(lines, "list", 9.5)] == [9.5, 12.5]
 
 
 def test_sectors():
