@@ -215,7 +215,7 @@ class _StarRun:
         """Give a star that no list has a number, and its brightness if that is not known."""
         if star.tmag is None or not np.isfinite(star.tmag):
             year = FIRST_SECTOR + (ccd_id.sector - 1) * SECTOR_YEARS
-            tmag = tmag_of_pixels(star, self.cutouts[ccd_id][0], ccd_id, year)
+            tmag = tmag_of_pixels(star, self.cutouts[ccd_id], ccd_id, year)
             star = replace(star, tmag=round(tmag, 3))
         return star if star.is_in_tic else with_own_number(star)
 

@@ -12,7 +12,9 @@ from paths import REALDATA
 from pipeline_run import by_tic_id
 
 from tessphot_lib.cli import main
-from tessphot_lib.get.sky import FIRST_MADE_UP
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.get.brightness import tmag_of_pixels
+from tessphot_lib.get.sky import FIRST_MADE_UP, Star
 from tessphot_lib.io.products.joined_fits import read_joined
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 
@@ -116,6 +118,49 @@ def test_a_star_that_the_list_does_not_have(cut, get, tmp_path):
     assert made["star"]["tic_id"] == tic_id
     code, out, _ = get(f"{ra},{dec},{tmag}", stars=stars)
     assert out[0].endswith(f"Tmag {tmag:.2f}")
+
+
+def test_brightness_is_from_the_cutout_that_has_the_star(cut):
+    """Not from the first one, which is of another star."""
+    for tic_id, of_star in zip(cut.tic_ids, cut.paths, strict=True):
+        ra, dec, tmag = position_of(cut.stars, tic_id)
+        star = Star("x", ra, dec)
+        found = {
+            tmag_of_pixels(star, paths, cut.ccd_id, 2019.5)
+            for paths in (cut.paths, cut.paths[::-1])
+        }
+        assert found == {tmag_of_pixels(star, [of_star], cut.ccd_id, 2019.5)}
+        assert found.pop() == pytest.approx(tmag, abs=0.3)
+    with pytest.raises(InputDataError, match="does not lie on its pixels, nor on those of 1 other"):
+        tmag_of_pixels(Star("x", ra, dec + 1.0), cut.paths, cut.ccd_id, 2019.5)
+
+
+def test_a_cutout_that_cannot_be_read_leaves_the_others(cut, tmp_path):
+    ra, dec, tmag = position_of(cut.stars, cut.tic_ids[0])
+    damaged = tmp_path / cut.paths[1].name
+    damaged.write_bytes(b"no FITS")
+    paths = [damaged, cut.paths[0]]
+    found = tmag_of_pixels(Star("x", ra, dec), paths, cut.ccd_id, 2019.5)
+    assert found == pytest.approx(tmag, abs=0.3)
+    with pytest.raises(InputDataError, match=damaged.name):
+        tmag_of_pixels(Star("x", ra, dec), [damaged], cut.ccd_id, 2019.5)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--tmag", "nan", "'nan' is no magnitude"),
+        ("--tmag", "bright", "'bright' is no magnitude"),
+        ("--size", "0", "'0' is no number of pixels from 3 to 99"),
+        ("--size", "-5", "'-5' is no number of pixels"),
+        ("--size", "100", "'100' is no number of pixels"),
+    ],
+)
+def test_impossible_options_are_refused(option, value, said, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["get", "5", option, value])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
 
 
 def test_each_failure_is_a_line_and_the_others_go_on(cut, get, tmp_path):
