@@ -46,6 +46,10 @@ COUNTING = (
     *("photometry.correction.method", "photometry.extra_apertures"),
     *("output.version", "output.origin", "output.hlsp"),
 )
+CCDS_OF_A_FILM = (
+    "such as s0014-cam1-ccd2 (default: all that have images; without any, those of the longest "
+    "cadence)"
+)
 MAX_SIZE = 500  # [pixels] of the stamp of a target pixel file
 EXAMPLES = """examples:
   tessphot demo                                 a simulated star, in seconds
@@ -144,7 +148,7 @@ def _add_pixels(commands: Any) -> None:
         "off, as a target pixel file laid out as SPOC's, for lightkurve and other tools.",
     )
     pixels.set_defaults(run=_pixels)
-    pixels.add_argument("tic_id", type=int, metavar="TIC", help="number of the star")
+    pixels.add_argument("tic_id", type=_tic_number, metavar="TIC", help="number of the star")
     pixels.add_argument(
         "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
     )
@@ -214,9 +218,7 @@ def _add_movie(command: argparse.ArgumentParser) -> None:
         "pixels in red; of several CCDs, their images side by side."
     )
     command.set_defaults(run=_movie)
-    command.add_argument(
-        "ccds", nargs="*", metavar="CCD", help="such as s0014-cam1-ccd2 (default: all of the run)"
-    )
+    command.add_argument("ccds", nargs="*", metavar="CCD", help=CCDS_OF_A_FILM)
     command.add_argument(
         "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
     )
@@ -239,7 +241,7 @@ def _movie(options: argparse.Namespace) -> int:
     folder = options.directory / "results"
     names = [str(CcdId.from_string(name)) for name in options.ccds]
     pixels = [folder / name / "pixels.hdf5" for name in names]
-    pixels = pixels or sorted(folder.glob("s*-cam?-ccd?/pixels.hdf5"))
+    pixels = pixels or _pixels_of_a_run(folder)
     if not pixels:
         raise TessphotError(f"{folder}: there are no pixels of a CCD (pixels.hdf5) to show")
     window = Window(*options.window) if options.window else None
@@ -248,6 +250,14 @@ def _movie(options: argparse.Namespace) -> int:
     )
     sys.stdout.write(f"{options.output}: {n_frames} frames\n")
     return 0
+
+
+def _pixels_of_a_run(folder: Path) -> list[Path]:
+    """All CCDs that have images; without any, those of the longest cadence."""
+    found: dict[int, list[Path]] = {}
+    for path in sorted(folder.glob("s*-cam?-ccd?*/pixels.hdf5")):
+        found.setdefault(CcdId.from_string(path.parent.name).cadence, []).append(path)
+    return found.get(0) or found.get(max(found, default=0), [])
 
 
 def _find(options: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import METHODS
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.products.todo_sqlite import (
     Status,
@@ -37,7 +38,8 @@ class FoundStar:
     row, column : float
         Where it is [science pixels]; NaN of an excluded star.
     method : str
-        Of photometry; empty where it is not known.
+        Of photometry: the one that was used, else that of the todo list; empty where it is not
+        known.
     cdpp_1h : float
         Noise of means over 1 h [ppm]; NaN where it has not been measured.
     """
@@ -119,11 +121,13 @@ def _reason(not_measured: Path, tic_id: int) -> str:
 def _found(todo: Path, star: dict, diagnostics: pd.DataFrame) -> FoundStar:
     """Put together what is known of a star."""
     status = Status(0 if pd.isna(star["status"]) else int(star["status"]))
-    path, remark, noise = None, "", math.nan
+    path, remark, noise, method = None, "", math.nan, star["method"]
     if star["priority"] in diagnostics.index:
         row = diagnostics.loc[star["priority"]]
         path = todo.parent / row["lightcurve"] if row["lightcurve"] else None
         remark = row["errors"] or ""
+        if row["method_used"] in METHODS:  # else it failed
+            method = row["method_used"]
         noise = math.nan if pd.isna(row["cdpp_1h"]) else float(row["cdpp_1h"])
     if status == Status.SKIPPED:
         skipped = read_skipped(todo).set_index("priority")["skipped_by"]
@@ -138,6 +142,6 @@ def _found(todo: Path, star: dict, diagnostics: pd.DataFrame) -> FoundStar:
         remark,
         row=float(star["row"]),
         column=float(star["column"]),
-        method=star["method"] if isinstance(star["method"], str) else "",
+        method=method if isinstance(method, str) else "",
         cdpp_1h=noise,
     )

@@ -1,15 +1,18 @@
 """A film of a CCD, or of a part of it: original, background, and what is left, over time."""
 
+import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import BTJD_UNIX, SECONDS_PER_DAY
-from tessphot_lib.core.errors import ConfigError, InputDataError
+from tessphot_lib.core.errors import ConfigError, InputDataError, OutputError
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag, describe
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.files.atomic import complete_file
@@ -88,9 +91,12 @@ def write_movie(
     Raises
     ------
     ConfigError
-        If the format is unknown, ``fps`` or ``step`` is not positive, or there is nothing to show.
+        If the format is unknown, ``fps`` or ``step`` is not positive, the cadences of several
+        CCDs differ, or there is no ffmpeg.
     InputDataError
-        If a cube cannot be read.
+        If a cube cannot be read, or has no image.
+    OutputError
+        If ffmpeg fails; with what it says.
 
     Notes
     -----
@@ -105,12 +111,15 @@ def write_movie(
         raise ConfigError("a part of the pixels can only be shown of a single CCD; name it")
     with ExitStack() as stack:
         cubes = [stack.enter_context(PixelCube(path)) for path in pixels]
+        if len({cube.ccd_id.cadence for cube in cubes}) > 1:
+            names = ", ".join(str(cube.ccd_id) for cube in cubes)
+            raise ConfigError(f"{names}: only CCDs of one cadence can be shown side by side")
         if len(cubes) == 1:
             frames = _frames_of_ccd(cubes[0], window or _filled(cubes[0]), step)
         else:
             frames = _frames_of_mosaic(cubes, step)
         with complete_file(output) as partial:
-            return _encode(partial, frames, suffix, fps)
+            return _encode(partial, frames, suffix, fps, output)
 
 
 def _filled(cube: PixelCube) -> Window:
@@ -258,35 +267,51 @@ def _caption(cube: PixelCube, index: int) -> list[str]:
     ]
 
 
-def _encode(path: Path, frames: Iterator[NDArray], suffix: str, fps: float) -> int:
-    """Hand frames to ffmpeg; return how many there were."""
+def _encode(path: Path, frames: Iterator[NDArray], suffix: str, fps: float, name: Path) -> int:
+    """Hand frames to ffmpeg; return how many there were. ``name`` is what errors call the film."""
+    first = next(frames)
+    n_frames, is_cut_short = 0, False
+    with tempfile.TemporaryFile() as said:
+        command = _ffmpeg(path, (first.shape[1], first.shape[0]), suffix, fps)
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said
+        ) as process:
+            try:
+                for frame in chain([first], frames):
+                    process.stdin.write(np.ascontiguousarray(frame))
+                    n_frames += 1
+                process.stdin.flush()
+            except BrokenPipeError:
+                is_cut_short = True  # ffmpeg has ended, and said why
+            except BaseException:
+                process.kill()
+                raise
+            finally:
+                with suppress(BrokenPipeError):  # of what could not be flushed
+                    process.stdin.close()
+        if process.returncode or is_cut_short:
+            said.seek(0)
+            lines = said.read().decode(errors="replace").strip().splitlines()
+            why = lines[-1] if lines else f"exit code {process.returncode}"
+            raise OutputError(f"{name}: cannot be written: ffmpeg: {why}")
+    return n_frames
+
+
+def _ffmpeg(path: Path, size: tuple[int, int], suffix: str, fps: float) -> list[str]:
+    """The command that makes a film of frames that it gets as bytes, (width, height) large."""
     import imageio_ffmpeg  # heavy
 
-    first = next(frames)
-    size = first.shape[1], first.shape[0]
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise ConfigError(f"films need the program ffmpeg: {error}") from error
     options = {
         ".mp4": ["-crf", "20"],
         ".gif": ["-loop", "0", "-filter_complex", PALETTE],
         ".webp": ["-loop", "0", "-quality", "80"],
     }
-    writer = imageio_ffmpeg.write_frames(
-        str(path),
-        size,
-        fps=fps,
-        codec=CODECS[suffix],
-        pix_fmt_in="rgb24",
-        pix_fmt_out="yuv420p" if suffix != ".gif" else "pal8",
-        macro_block_size=2,
-        quality=None,
-        bitrate=None,
-        output_params=[*options[suffix], "-f", suffix[1:]],
-        ffmpeg_log_level="error",
-    )
-    writer.send(None)
-    count = 1
-    writer.send(np.ascontiguousarray(first))
-    for frame in frames:
-        writer.send(np.ascontiguousarray(frame))
-        count += 1
-    writer.close()
-    return count
+    pixels = "pal8" if suffix == ".gif" else "yuv420p"
+    given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "{}x{}".format(*size), "-r", f"{fps:g}"]
+    made = ["-an", "-vcodec", CODECS[suffix], "-pix_fmt", pixels, *options[suffix]]
+    made += ["-f", suffix[1:], f"file:{path}"]
+    return [program, "-y", "-v", "error", *given, "-i", "-", *made]

@@ -10,7 +10,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.star_warnings import MINIMUM_APERTURE, UNKNOWN_LIGHT
 from tessphot_lib.io.products.not_measured_ecsv import write_not_measured
-from tessphot_lib.io.products.todo_sqlite import Status, create_todo
+from tessphot_lib.io.products.todo_sqlite import Status, create_todo, read_todo
 from tessphot_lib.io.stars.catalog_sqlite import write_catalog
 from tessphot_lib.report.find import find_star
 from tessphot_lib.report.summary import summary
@@ -77,6 +77,18 @@ def test_excluded_star_is_told_with_its_reason(run, capsys):
         said = capsys.readouterr().err
         assert said.count("\n") == 1
         assert "excluded by todo.exclude: a planet" in said
+
+
+def test_method_is_the_one_that_was_used(run, capsys):
+    todo = run / "results" / "todo.sqlite"
+    stars = read_todo(todo).assign(method="linpsf", status=int(Status.OK))
+    used = pd.DataFrame({"priority": stars["priority"], "elaptime": 1.0})
+    for method, said in (("aperture", "aperture"), ("error", "linpsf")):
+        create_todo(todo, stars, diagnostics=used.assign(method_used=method))
+        (star,) = find_star(todo, MEASURED)
+        assert star.method == said
+    create_todo(todo, stars)
+    assert find_star(todo, MEASURED)[0].method == "linpsf"
 
 
 def test_star_excluded_in_one_sector_only(run):

@@ -1,18 +1,21 @@
 """Films: what a frame shows of known pixels, and what ffmpeg reads back."""
 
 import re
+import shutil
 import subprocess
 
 import imageio_ffmpeg
 import numpy as np
 import pytest
 from pipeline_run import CCD, WINDOW
+from pixel_cube import open_cube
 
-from tessphot_lib.cli import main
-from tessphot_lib.core.errors import ConfigError
+from tessphot_lib.cli import _pixels_of_a_run, main
+from tessphot_lib.core.errors import ConfigError, InputDataError, OutputError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.report.movie import MAX_PANEL, Scale, _panel, write_movie
+from tessphot_lib.report import movie
+from tessphot_lib.report.movie import CODECS, MAX_PANEL, Scale, _panel, write_movie
 
 
 def test_brighter_is_darker_and_missing_pixels_are_gray():
@@ -89,6 +92,58 @@ def test_what_cannot_be_shown_is_refused(small_run, tmp_path, name, options, mes
     with pytest.raises(ConfigError, match=message):
         write_movie(tmp_path / name, [small_run.results / CCD / "pixels.hdf5"], **options)
     assert not (tmp_path / name).exists()
+
+
+def test_failure_of_ffmpeg_is_an_error_with_what_it_says(small_run, tmp_path, monkeypatch):
+    monkeypatch.setitem(CODECS, ".mp4", "no_such_codec")
+    with pytest.raises(OutputError, match=r"film\.mp4: cannot be written: ffmpeg: .*"):
+        write_movie(tmp_path / "film.mp4", [small_run.results / CCD / "pixels.hdf5"], step=12)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_silent_failure_of_ffmpeg_is_an_error(small_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: "false")
+    with pytest.raises(OutputError, match=r"film\.mp4: .* ffmpeg: exit code 1"):
+        write_movie(tmp_path / "film.mp4", [small_run.results / CCD / "pixels.hdf5"], step=12)
+
+
+def test_nothing_is_left_running_when_an_image_cannot_be_read(small_run, tmp_path, monkeypatch):
+    started, start = [], subprocess.Popen
+
+    def kept(*arguments, **options):
+        started.append(start(*arguments, **options))
+        return started[-1]
+
+    def broken(cube, window, index):
+        if index > 12:
+            raise InputDataError("image 13 is damaged")
+        return parts(cube, window, index)
+
+    parts = movie._parts
+    monkeypatch.setattr(subprocess, "Popen", kept)
+    monkeypatch.setattr(movie, "_parts", broken)
+    monkeypatch.setattr(movie, "_sampled", lambda cube, window: [parts(cube, window, 4)[:3]])
+    with pytest.raises(InputDataError, match="image 13 is damaged"):
+        write_movie(tmp_path / "film.mp4", [small_run.results / CCD / "pixels.hdf5"])
+    (process,) = started
+    assert process.returncode is not None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ccds_of_one_cadence_are_shown(tmp_path, capsys):
+    """Without a name the images; without images the longest cadence."""
+    window, flux = Window(40, 52, 505, 520), np.random.default_rng(1).normal(50, 9, (2, 12, 15))
+    names = ["s0014-cam2-ccd3", "s0014-cam2-ccd3-c0020", "s0014-cam2-ccd3-c0120"]
+    folders = [tmp_path / "results" / name for name in names]
+    for folder in folders:
+        folder.mkdir(parents=True)
+        open_cube(folder, window, flux).close()
+    assert _pixels_of_a_run(tmp_path / "results") == [folders[0] / "pixels.hdf5"]
+    shutil.rmtree(folders[0])
+    output = tmp_path / "film.gif"
+    assert main(["movie", "--directory", str(tmp_path), "--output", str(output)]) == 0
+    assert len(frames_of(output)) == 2
+    assert _pixels_of_a_run(tmp_path / "results") == [folders[2] / "pixels.hdf5"]
 
 
 def test_command(small_run, tmp_path, capsys):
