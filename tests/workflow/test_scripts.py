@@ -89,6 +89,12 @@ def test_stars_are_measured_from_the_files_of_a_ccd():
     assert {path.stem for path in OF_A_CCD} >= {"photometry", "lightcurve", "targets", "trends"}
 
 
+def test_rules_say_themselves_that_they_are_local():
+    """A directive ``localrules`` does not know the prefix of a module."""
+    for path in (PROJECT / "workflow" / "rules").glob("*.smk"):
+        assert "localrules" not in path.read_text(), path.name
+
+
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_script_is_short(script):
     assert len(script.read_text().splitlines()) <= 25

@@ -1,10 +1,6 @@
 # Download of target pixel files from MAST: snakemake ... -- fetch_tpfs
 
 
-localrules:
-    fetch_tpfs,
-
-
 rule fetch_tpfs:
     output:
         plan.stamps.list_path,
@@ -12,6 +8,7 @@ rule fetch_tpfs:
         "logs/fetch_tpfs.log",
     benchmark:
         "benchmarks/fetch_tpfs.tsv"
+    localrule: True
     conda:
         "../../environment.yaml"
     resources:
