@@ -125,10 +125,8 @@ def test_brightness_is_from_the_cutout_that_has_the_star(cut):
     for tic_id, of_star in zip(cut.tic_ids, cut.paths, strict=True):
         ra, dec, tmag = position_of(cut.stars, tic_id)
         star = Star("x", ra, dec)
-        found = {
-            tmag_of_pixels(star, paths, cut.ccd_id, 2019.5)
-            for paths in (cut.paths, cut.paths[::-1])
-        }
+        orders = cut.paths, cut.paths[::-1]
+        found = {tmag_of_pixels(star, paths, cut.ccd_id, 2019.5) for paths in orders}
         assert found == {tmag_of_pixels(star, [of_star], cut.ccd_id, 2019.5)}
         assert found.pop() == pytest.approx(tmag, abs=0.3)
     with pytest.raises(InputDataError, match="does not lie on its pixels, nor on those of 1 other"):

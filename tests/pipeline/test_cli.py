@@ -11,7 +11,7 @@ from astropy.io import fits
 from matplotlib import image
 from pipeline_run import SHOWCASE
 
-from tessphot_lib.cli import main
+from tessphot_lib.cli import main, parser
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
@@ -38,6 +38,11 @@ def test_find_takes_several_stars_in_any_writing(small_run, capsys):
     assert [line.split(",")[0] for line in lines[::3]] == [f"TIC {one}" for one in tic_ids]
     assert re.fullmatch(r"  row [\d.]+, column [\d.]+, \w+, CDPP \d+ ppm in 1 h", lines[1])
     assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["show", "star", "pixels"])
+def test_a_star_is_named_in_any_writing(command):
+    assert parser().parse_args([command, "TIC 261136679"]).tic_id == 261136679
 
 
 def test_find_tells_why_there_is_none(small_run, capsys):
