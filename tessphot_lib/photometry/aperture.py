@@ -59,8 +59,7 @@ def measure_apertures(
 def _measure_block(cube: PixelCube, matrix: ApertureMatrix, cadences: slice) -> StarFluxes:
     """Read the pixels of one block and sum them."""
     return sum_apertures(
-        cube.read("flux", matrix.region, cadences),
-        cube.read("flux_err", matrix.region, cadences),
+        *cube.read_with_errors(matrix.region, cadences),
         cube.background_in(matrix.region, cadences),
         cube.read("pixel_flags", matrix.region, cadences),
         matrix,

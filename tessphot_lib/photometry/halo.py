@@ -188,8 +188,9 @@ def _read(cube: PixelCube, box: Window, mask: NDArray, own: NDArray, others: NDA
     flags = np.empty(shape, dtype=np.uint8)
     for cadences in cadence_slices(cube, box):
         sky = cube.background_in(box, cadences)[:, mask]
-        light[cadences] = cube.read("flux", box, cadences)[:, mask] - sky - others[mask]
-        error[cadences] = cube.read("flux_err", box, cadences)[:, mask]
+        flux, flux_err = (one[:, mask] for one in cube.read_with_errors(box, cadences))
+        light[cadences] = flux - sky - others[mask]
+        error[cadences] = flux_err
         background[cadences] = sky
         flags[cadences] = cube.read("pixel_flags", box, cadences)[:, mask]
     return _Halo(box, mask, own[mask], others[mask], light, error, background, flags)

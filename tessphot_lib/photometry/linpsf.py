@@ -131,7 +131,7 @@ def measure_fits(
             whole, [_pixels_around(cube, _box(targets, index, cube.window)) for index in boxes]
         )
         for cadences in cadence_slices(cube, whole):
-            flux, flux_err = (cube.read(name, whole, cadences) for name in ("flux", "flux_err"))
+            flux, flux_err = cube.read_with_errors(whole, cadences)
             flags = cube.read("pixel_flags", whole, cadences)
             sky = cube.background_in(whole, cadences)
             sums = sum_apertures(flux, flux_err, sky, flags, matrix)

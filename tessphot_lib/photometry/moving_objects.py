@@ -85,7 +85,7 @@ def _detections_in(
         chosen = np.flatnonzero(np.isin(images, good))
         if not chosen.size:
             continue
-        flux, error = (cube.read(name, window, cadences) for name in ("flux", "flux_err"))
+        flux, error = cube.read_with_errors(window, cadences)
         sky = cube.background_in(window, cadences)
         for index in chosen:
             sigma = np.sqrt(error[index].astype(float) ** 2 + of_stars)

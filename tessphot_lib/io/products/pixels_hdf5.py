@@ -319,16 +319,34 @@ class PixelCube:
         InputDataError
             If a chunk is damaged.
         """
+        if name == "flux_err" and self.noise is not None:
+            return self.read_with_errors(region, cadences)[1]
+        return self._stored(name, region, cadences)
+
+    def read_with_errors(
+        self, region: Window | None = None, cadences: slice = slice(None)
+    ) -> tuple[NDArray, NDArray]:
+        """Read flux and its errors, which are computed from it where they are measured.
+
+        Parameters, and errors raised, as of `read`.
+
+        Returns
+        -------
+        flux, flux_err : (n_cadences, n_rows, n_columns) float32 arrays
+        """
+        flux, stated = (self._stored(name, region, cadences) for name in ("flux", "flux_err"))
+        if self.noise is None:
+            return flux, stated
+        return flux, self.noise.errors(stated, flux, self.window if region is None else region)
+
+    def _stored(self, name: str, region: Window | None, cadences: slice) -> NDArray:
+        """Read a part of a cube as it is in the file."""
         region = self.window if region is None else region
         if region.intersect(self.window) != region:
             raise ValueError(f"{region.as_list()} leaves the window {self.window.as_list()}")
         rows, columns = region.slices_in(self.window)
         try:
-            values = self._file[name][cadences, rows, columns]
-            if name == "flux_err" and self.noise is not None:
-                flux = self._file["flux"][cadences, rows, columns]
-                return self.noise.errors(values, flux, region)
-            return values
+            return self._file[name][cadences, rows, columns]
         except OSError as err:
             for block, _ in self._blocks():
                 with open_block(block) as file:  # tells which one is damaged
