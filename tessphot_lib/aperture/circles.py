@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.aperture.crowding import held_fraction
 from tessphot_lib.core.aperture import ApertureLight
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.slopes import image_slopes
@@ -40,7 +41,13 @@ def is_whole(weights: NDArray, radius: float) -> bool:
 
 
 def circle_light(
-    weights: NDArray, own: NDArray, flux: float, images: NDArray, *, is_saturated: bool = False
+    weights: NDArray,
+    own: NDArray,
+    flux: float,
+    images: NDArray,
+    *,
+    held: float = np.inf,
+    is_saturated: bool = False,
 ) -> ApertureLight:
     """Compute what is known of the light in a weighted aperture.
 
@@ -54,6 +61,9 @@ def circle_light(
         Flux of the target [e-/s].
     images : (6, n_rows, n_columns) array
         Light of all stars there, the target's among it, and its derivatives.
+    held : float
+        Light that the average image has in it [e-/s], see
+        `tessphot_lib.aperture.crowding.held_fraction`.
     is_saturated : bool
         The charge of a saturated star does not follow the PRF: the derivatives are zero.
     """
@@ -61,7 +71,8 @@ def circle_light(
     sums = np.einsum("ijk,jk->i", images, weights)
     total = max(float(sums[0]), flux * captured)
     crowdsap = flux * captured / total if total > 0 else np.nan
-    motion = np.zeros(5) if is_saturated else sums[1:].astype(np.float64)
+    there = held_fraction(held, float(sums[0]))
+    motion = np.zeros(5) if is_saturated else there * sums[1:].astype(np.float64)
     return ApertureLight(crowdsap, min(max(captured, 0.0), 1.0), motion)
 
 

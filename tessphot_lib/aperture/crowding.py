@@ -98,8 +98,7 @@ def aperture_light(
     images : (6, n_rows, n_columns) array
         Light of all stars there, the target's among it, and its derivatives.
     held : float
-        Light that the average image has in the aperture [e-/s]. Where the catalog expects
-        more, only as much moves: magnitudes that are too bright add no noise.
+        Light that the average image has in the aperture [e-/s], see `held_fraction`.
     is_saturated : bool
         The charge of a saturated star does not follow the PRF when the image
         moves: the derivatives are zero.
@@ -117,9 +116,24 @@ def aperture_light(
     sums = images[:, mask].sum(axis=1)
     total = max(float(sums[0]), flux * captured)
     crowdsap = flux * captured / total if total > 0 else np.nan
-    there = float(np.clip(held / sums[0], 0.0, 1.0)) if sums[0] > 0 else 1.0
+    there = held_fraction(held, float(sums[0]))
     motion = np.zeros(5) if is_saturated else there * sums[1:].astype(np.float64)
     return ApertureLight(crowdsap, min(max(captured, 0.0), 1.0), motion)
+
+
+def held_fraction(held: float, expected: float) -> float:
+    """Fraction of the light expected in an aperture that the average image holds, 0 to 1.
+
+    Only as much moves with the image: magnitudes that are too bright add no noise.
+
+    Parameters
+    ----------
+    held, expected : float
+        By the average image (NaN, unknown, gives 1), and by the catalog [e-/s].
+    """
+    if np.isnan(held) or not expected > 0:
+        return 1.0
+    return float(np.clip(held / expected, 0.0, 1.0))
 
 
 def light_moved(motion: NDArray, d_row: NDArray, d_column: NDArray) -> NDArray:

@@ -19,7 +19,12 @@ import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.aperture.assignment import claim_bleeds, pixel_owners
-from tessphot_lib.aperture.crowding import KnownLight, aperture_light, unexplained_slopes
+from tessphot_lib.aperture.crowding import (
+    KnownLight,
+    aperture_light,
+    held_fraction,
+    unexplained_slopes,
+)
 from tessphot_lib.aperture.sizes import size_limits, stamp_window
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE
 from tessphot_lib.core.aperture import Aperture
@@ -149,8 +154,7 @@ def find_apertures(
                 is_saturated=is_saturated,
             )
             # What the correction for motion takes into account.
-            expected = float(images[0][mask].sum())
-            there = float(np.clip(held / expected, 0.0, 1.0)) if expected > 0 else 1.0
+            there = held_fraction(held, float(images[0][mask].sum()))
             around = stamp.widened(SLOPE_REACH, window)
             wide = around.slices_in(window)
             unexplained = unexplained_slopes(

@@ -149,8 +149,7 @@ def _sum_circles(
     middles = np.array([window.middle for window in windows])
     for cadences in cadence_slices(cube, region):
         sums = sum_apertures(
-            cube.read("flux", region, cadences),
-            cube.read("flux_err", region, cadences),
+            *cube.read_with_errors(region, cadences),
             cube.background_in(region, cadences),
             cube.read("pixel_flags", region, cadences),
             matrix,
@@ -185,6 +184,7 @@ def _lights(
     for (index, number), weights in circles.items():
         star = place[index]
         cut = (slice(None), *boxes[index].slices_in(region))
+        average = cube.average_image(boxes[index])
         yield (
             (index, number),
             circle_light(
@@ -192,6 +192,7 @@ def _lights(
                 light.own[star],
                 float(light.flux[star]),
                 light.images[cut],
+                held=float(np.sum((weights * average)[weights > 0])),
                 is_saturated=float(tmag[star]) < SATURATION_TMAG,
             ),
         )

@@ -53,6 +53,11 @@ def test_light_of_two_stars():
     assert light.flfrcsap == pytest.approx(0.75)
     assert light.crowdsap == pytest.approx(750 / (750 + 300 * beside))
     assert light.motion.tolist() == [0, -7.0, 0, 0, 0]
+    expected = 750 + 300 * beside
+    for held, part in ((0.4 * expected, 0.4), (2 * expected, 1.0), (-1.0, 0.0), (np.nan, 1.0)):
+        some = circle_light(weights, own, 1000.0, images, held=held)
+        assert some.motion.tolist() == pytest.approx([0, -7.0 * part, 0, 0, 0])
+        assert some.crowdsap == light.crowdsap
     full = circle_light(weights, own, 1000.0, images, is_saturated=True)
     assert (full.motion == 0).all()
     assert np.isnan(circle_light(weights, 0 * own, 0.0, 0 * images).crowdsap)

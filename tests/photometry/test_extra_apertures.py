@@ -88,6 +88,16 @@ def test_what_motion_carries_over_the_edge_is_put_back(cube):
     assert (scatter(found) < 0.35 * scatter(bare)).all()
 
 
+def test_a_star_that_is_listed_far_too_bright_does_not_move_more_light_than_there_is(cube):
+    listed = stars()
+    listed.neighbors.loc[2, "tmag"] -= 3.0
+    bare = measured(cube, motion_correction=False).flux[2, :, :3]
+    found = measure_extra_apertures(
+        cube, listed.take([2]), None, PhotometrySettings(extra_apertures=RADII)
+    ).flux[0, :, :3]
+    assert (np.ptp(found, axis=1) < 0.5 * np.ptp(bare, axis=1)).all()
+
+
 def test_a_circle_over_the_edge_of_the_data_is_unknown(cube):
     found = measured(cube)
     assert np.isfinite(found.flux[3, 0]).all()  # 1.5 pixels around row 301.2
