@@ -30,7 +30,7 @@ def test_motion_at_a_star_without_it_is_that_of_a_fit_without_it(n_stars):
     own = np.stack(own_influence(*measured, row, column, motion=motion, scatter=scatter))[:, :, 1]
     before, after = (np.polyfit(signal, values[0], 1)[0] for values in (at_star, at_star - own))
     assert before > 0.5 / n_stars**1.5
-    assert abs(after) < 0.35 * before + 0.01
+    assert abs(after) < 0.2 * before
 
 
 def test_by_hand_with_three_stars_of_equal_weight():
@@ -44,7 +44,7 @@ def test_by_hand_with_three_stars_of_equal_weight():
     own = np.stack(own_influence(*off, row, column, motion=motion, scatter=np.ones(3)))
     others = off[:, :, 1:].mean(axis=2)
     left = motion[:, [0, 3]].T - own[:, :, 0] - others
-    np.testing.assert_allclose(left - np.median(left, axis=1)[:, None], 0, atol=4e-3)
+    np.testing.assert_allclose(left - np.median(left, axis=1)[:, None], 0, atol=1e-12)
 
 
 def test_reference_and_catalog_positions_do_not_matter():
