@@ -5,9 +5,8 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.crowding import light_moved, moved_light_error
+from tessphot_lib.aperture.crowding import light_moved
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
-from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.geometry import Window
@@ -15,7 +14,7 @@ from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.settings import ApertureSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import NO_PIXELS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.photometry.average_positions import mean_motion, motion_of_stars
+from tessphot_lib.photometry.average_positions import error_of_moved_light, motion_against_average
 from tessphot_lib.photometry.failures import notes_of
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, regions
@@ -83,17 +82,11 @@ def _correct_for_motion(
         for name, size in (("motion", 5), ("unexplained", 2))
     )
     if is_corrected:
-        row, column = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
-        d_row, d_column = motion_of_stars(cube, targets.stars)
-        mean_row, mean_column = displacement(mean_motion(cube)[None], row, column)
-        d_row, d_column = d_row - mean_row, d_column - mean_column
+        d_row, d_column = motion_against_average(cube, targets.stars)
         fluxes.flux[...] -= light_moved(motion, d_row.T, d_column.T)
     else:
         motion, unexplained = np.zeros_like(motion), unexplained + motion[:, :2]
-    rms = {}
-    if cube.noise is not None:
-        rms = {"unseen_rms": cube.noise.motion, "seen_rms": cube.noise.motion_seen}
-    error = moved_light_error(motion, unexplained, cube.motion_error, **rms)
+    error = error_of_moved_light(cube, motion, unexplained)
     fluxes.flux_err[...] = np.hypot(fluxes.flux_err, error)
 
 

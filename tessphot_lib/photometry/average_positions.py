@@ -1,18 +1,20 @@
-"""Where stars stand in the average image, which is not quite where the reference image has them."""
+"""Where stars stand in the average image, and how far from there in others.
+
+It is not quite where the reference image has them.
+"""
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tessphot_lib.aperture.crowding import moved_light_error
 from tessphot_lib.core.affine import displacement
-from tessphot_lib.core.flags import OWN_BAD_CADENCE
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 
 
 def mean_motion(cube: PixelCube) -> NDArray:
     """Affine motion (6,) of the average image against the reference, see `motion`; 0 if unknown."""
-    bad = int(cube.attributes["bad_quality"]) | int(OWN_BAD_CADENCE)
-    motion = cube.motion[(cube.quality & bad) == 0]
+    motion = cube.motion[cube.is_good()]
     motion = motion[np.isfinite(motion).all(axis=1)]
     return motion.mean(axis=0) if len(motion) else np.zeros(6)
 
@@ -36,6 +38,26 @@ def motion_of_stars(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDAr
         d_row[:, here] -= cube.own_motion["d_row"][:, there]
         d_column[:, here] -= cube.own_motion["d_column"][:, there]
     return d_row, d_column
+
+
+def motion_against_average(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDArray]:
+    """As `motion_of_stars`, but against the average image."""
+    row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    mean_row, mean_column = displacement(mean_motion(cube)[None], row, column)
+    d_row, d_column = motion_of_stars(cube, stars)
+    return d_row - mean_row, d_column - mean_column
+
+
+def error_of_moved_light(cube: PixelCube, motion: NDArray, unexplained: NDArray) -> NDArray:
+    """Error of the light that motion carries over the edges of apertures.
+
+    Parameters, and what is returned, as of `tessphot_lib.aperture.crowding.moved_light_error`,
+    with the errors of the motion of these images.
+    """
+    rms = {}
+    if cube.noise is not None:
+        rms = {"unseen_rms": cube.noise.motion, "seen_rms": cube.noise.motion_seen}
+    return moved_light_error(motion, unexplained, cube.motion_error, **rms)
 
 
 def average_places(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDArray]:

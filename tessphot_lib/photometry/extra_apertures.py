@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from tessphot_lib.aperture.circles import (
@@ -14,9 +13,8 @@ from tessphot_lib.aperture.circles import (
     is_whole,
     slopes_in,
 )
-from tessphot_lib.aperture.crowding import KnownLight, light_moved, moved_light_error
+from tessphot_lib.aperture.crowding import KnownLight, light_moved
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
-from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.aperture import ApertureLight
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.geometry import Window
@@ -25,8 +23,8 @@ from tessphot_lib.io.files.fits_bytes import TableColumn
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import (
     average_places,
-    mean_motion,
-    motion_of_stars,
+    error_of_moved_light,
+    motion_against_average,
 )
 from tessphot_lib.photometry.known_stars import KnownStars
 from tessphot_lib.photometry.regions import cadence_slices, regions
@@ -104,7 +102,7 @@ def measure_extra_apertures(
         *(np.full(shape, np.nan) for _ in range(2)),
     )
     row, column = average_places(cube, targets.stars)
-    moved = _displacements(cube, targets.stars)
+    moved = motion_against_average(cube, targets.stars)
     half = int(np.ceil(radii.max() + 0.5)) + SLOPE_REACH
     boxes = [_box(cube, r, c, half) for r, c in zip(row, column, strict=True)]
     for region, members in regions(cube, boxes, tile):
@@ -214,17 +212,6 @@ def _put_back(
     d_row, d_column = (one[:, [key[0]]].T for one in moved)
     motion = motion.reshape(1, 5)
     result.flux[key] -= light_moved(motion, d_row, d_column)[0]
-    rms = {}
-    if cube.noise is not None:
-        rms = {"unseen_rms": cube.noise.motion, "seen_rms": cube.noise.motion_seen}
     unexplained = seen.reshape(1, 2) - motion[:, :2]
-    error = moved_light_error(motion, unexplained, cube.motion_error, **rms)[0]
+    error = error_of_moved_light(cube, motion, unexplained)[0]
     result.flux_err[key] = np.hypot(result.flux_err[key], error)
-
-
-def _displacements(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDArray]:
-    """Motion of all stars against the average image, (n_cadences, n_stars) each [pixels]."""
-    row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
-    mean_row, mean_column = displacement(mean_motion(cube)[None], row, column)
-    d_row, d_column = motion_of_stars(cube, stars)
-    return d_row - mean_row, d_column - mean_column

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
-from tessphot_lib.core.stamps import add_stamps, nearest_pixel, stamp_pixels, values_at
+from tessphot_lib.core.stamps import nearest_pixel, values_at
 from tessphot_lib.prf.evaluate import DERIVATIVES, prf_stamps
 from tessphot_lib.prf.linear_fit import Design
-from tessphot_lib.prf.scene import wing_image
+from tessphot_lib.prf.scene import model_error, wing_image
 from tessphot_lib.prf.sources import find_sources
 
 FLUX_PRIOR = 0.5  # of a star's flux: 1-sigma error that the list is trusted to
@@ -224,26 +224,12 @@ def _left(
 def _model_error(prf: Prf, window: Window, stars: Census) -> NDArray:
     """How wrong the light of all stars may be, (n_rows, n_columns) [e-/s].
 
-    As `tessphot_lib.prf.scene.model_error`, but far from a star no more than a part of
-    what the PRF has there, and `FAR_ERROR`. Stars so faint that it hardly matters have none.
+    Far from a star no more than a part of what the PRF has there, and `FAR_ERROR`. Stars so
+    faint that it hardly matters have none.
     """
-    shape = prf.error.shape
-    total = np.zeros(window.shape)
     matters = stars.flux * prf.error.max() > CONFUSION
-    row, column, flux = (one[matters] for one in (stars.row, stars.column, stars.flux))
-    if not len(row):
-        return total
-    first_row, first_column = (
-        nearest_pixel(row) - shape[0] // 2,
-        nearest_pixel(column) - shape[1] // 2,
-    )
-    light = prf_stamps(prf, row, column, first_row, first_column, shape, with_wing=False)
-    error = np.minimum(prf.error, CORE_ERROR * np.abs(light) + FAR_ERROR)
-    pixels = stamp_pixels(
-        first_row - window.row0, first_column - window.column0, shape, window.shape
-    )
-    add_stamps(total, *pixels, (flux[:, None, None] * error) ** 2)
-    return np.sqrt(total)
+    at = (one[matters] for one in (stars.row, stars.column, stars.flux))
+    return model_error(prf, window, *at, limits=(CORE_ERROR, FAR_ERROR))
 
 
 def _is_inside(window: Window, stars: Census) -> NDArray:

@@ -119,22 +119,41 @@ def _add_cores(
         add_stamps(image, *pixels, light)
 
 
-def model_error(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:
+def model_error(
+    prf: Prf,
+    window: Window,
+    row: NDArray,
+    column: NDArray,
+    flux: NDArray,
+    *,
+    limits: tuple[float, float] | None = None,
+) -> NDArray:
     """Add up, in squares, how wrong the PRF may be in the light of each star.
 
-    Parameters as those of `scene_derivatives`, all finite.
+    Parameters
+    ----------
+    prf, window, row, column, flux
+        As of `scene_derivatives`, all finite.
+    limits : tuple of 2 float, optional
+        Each pixel errs by at most the first of these times what the PRF has there, and the
+        second of all light.
 
     Returns
     -------
     (n_rows, n_columns) float64 array
         [e-/s]
     """
-    half = prf.error.shape[0] // 2
-    first_row = nearest_pixel(row) - half - window.row0
-    first_column = nearest_pixel(column) - half - window.column0
-    pixels = stamp_pixels(first_row, first_column, prf.error.shape, window.shape)
+    shape, half = prf.error.shape, prf.error.shape[0] // 2
+    first_row, first_column = nearest_pixel(row) - half, nearest_pixel(column) - half
+    error = prf.error
+    if limits is not None and len(row):
+        light = prf_stamps(prf, row, column, first_row, first_column, shape, with_wing=False)
+        error = np.minimum(error, limits[0] * np.abs(light) + limits[1])
+    pixels = stamp_pixels(
+        first_row - window.row0, first_column - window.column0, shape, window.shape
+    )
     total = np.zeros(window.shape)
-    add_stamps(total, *pixels, (flux[:, None, None] * prf.error) ** 2)
+    add_stamps(total, *pixels, (flux[:, None, None] * error) ** 2)
     return np.sqrt(total)
 
 

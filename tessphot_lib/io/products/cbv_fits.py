@@ -20,10 +20,11 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import BTJD_OFFSET, SECONDS_PER_DAY
+from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.fits_provenance import note_long_strings, note_provenance
+from tessphot_lib.io.products.time_cards import time_cards
 
 
 def cbv_name(ccd_id: CcdId, cadence_seconds: float) -> str:
@@ -83,11 +84,7 @@ def _ccd_cards(ccd_id: CcdId) -> list[tuple[str, int, str]]:
 def _time_cards(attributes: Mapping[str, Any]) -> list[tuple[str, Any, str]]:
     step = float(attributes["cadence_seconds"]) / SECONDS_PER_DAY
     return [
-        ("TIMEREF", "SOLARSYSTEM", "barycentric correction applied to times"),
-        ("TIMESYS", "TDB", "time system is Barycentric Dynamical Time"),
-        ("BJDREFI", int(BTJD_OFFSET), "integer part of BTJD reference date"),
-        ("BJDREFF", 0.0, "fraction of the day in BTJD reference date"),
-        ("TIMEUNIT", "d", "time unit for TIME"),
+        *time_cards(),
         ("TIMEDEL", step, "[d] time resolution of data"),
     ]
 

@@ -14,11 +14,11 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import BTJD_OFFSET
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.provenance import software_version
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.ecsv import write_ecsv
+from tessphot_lib.io.products.time_cards import time_cards
 
 # Column: format in FITS, unit, meaning.
 COLUMNS = {
@@ -90,16 +90,9 @@ def write_joined(
         ("NSECTORS", len({row["SECTOR"] for row in sectors}), "sectors"),
     ]
     primary = fits.PrimaryHDU(header=fits.Header([one for one in cards if one[1] is not None]))
-    time_cards = [
-        ("TIMEREF", "SOLARSYSTEM", "barycentric correction applied to times"),
-        ("TIMESYS", "TDB", "time system is Barycentric Dynamical Time"),
-        ("BJDREFI", int(BTJD_OFFSET), "integer part of BTJD reference date"),
-        ("BJDREFF", 0.0, "fraction of the day in BTJD reference date"),
-        ("TIMEUNIT", "d", "time unit for TIME"),
-    ]
     rows = {name: np.array([row[name] for row in sectors]) for name in SECTOR_COLUMNS}
     hdus = [primary, _table("LIGHTCURVE", COLUMNS, curve), _table("SECTORS", SECTOR_COLUMNS, rows)]
-    hdus[1].header.extend(time_cards)
+    hdus[1].header.extend(time_cards())
     whole = fits.HDUList(hdus)
     whole.update_extend()  # before the sums: writing would change the header after them
     for hdu in whole:

@@ -13,12 +13,13 @@ from typing import Any
 
 from astropy.io import fits
 
-from tessphot_lib.core.constants import BTJD_OFFSET, FRAME_TIME, SECONDS_PER_DAY
+from tessphot_lib.core.constants import FRAME_TIME, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import software_version
 from tessphot_lib.core.settings import HlspSettings
 from tessphot_lib.io.files.fits_bytes import GZIP_LEVEL, format_cards
+from tessphot_lib.io.products.time_cards import time_cards
 
 FILE_VERSION = "1.5"
 Card = tuple[str, Any, str]
@@ -223,11 +224,7 @@ def _table_cards(known: Mapping[str, Any], cadence_seconds: float, dead_time: fl
         ("EXTVER", 1, "extension version number"),
         ("FILTER", "TESS", "photometric bandpass"),
         RADESYS,
-        ("TIMEREF", "SOLARSYSTEM", "barycentric correction applied to times"),
-        ("TIMESYS", "TDB", "time system is Barycentric Dynamical Time"),
-        ("BJDREFI", int(BTJD_OFFSET), "integer part of BTJD reference date"),
-        ("BJDREFF", 0.0, "fraction of the day in BTJD reference date"),
-        ("TIMEUNIT", "d", "time unit for TIME, TSTART and TSTOP"),
+        *time_cards("TIME, TSTART and TSTOP"),
         ("DEADC", dead_time, "deadtime correction"),
         ("TIMEPIXR", 0.5, "bin time beginning=0 middle=0.5 end=1"),
         ("TIMEDEL", cadence_seconds / SECONDS_PER_DAY, "[d] time resolution of data"),

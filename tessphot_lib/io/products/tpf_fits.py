@@ -18,6 +18,7 @@ from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import software_version
 from tessphot_lib.io.files.atomic import complete_file
+from tessphot_lib.io.products.time_cards import time_cards
 
 NO_COUNTS = -1  # TNULL of RAW_CNTS
 # By this, lightkurve tells target pixel files from others.
@@ -187,12 +188,8 @@ def _time_cards(pixels: TargetPixels) -> list[tuple[str, Any, str]]:
     length = pixels.cadence_seconds / SECONDS_PER_DAY
     start, stop = float(pixels.time[0]) - 0.5 * length, float(pixels.time[-1]) + 0.5 * length
     return [
-        ("TIMEREF", "SOLARSYSTEM", "barycentric correction applied to times"),
+        *time_cards("TIME, TSTART and TSTOP"),
         ("TASSIGN", "SPACECRAFT", "where time is assigned"),
-        ("TIMESYS", "TDB", "time system"),
-        ("BJDREFI", 2457000, "integer part of BTJD reference date"),
-        ("BJDREFF", 0.0, "fraction of the day in BTJD reference date"),
-        ("TIMEUNIT", "d", "time unit for TIME, TSTART and TSTOP"),
         ("TELAPSE", stop - start, "[d] TSTOP - TSTART"),
         ("TSTART", start, "observation start time in BTJD"),
         ("TSTOP", stop, "observation stop time in BTJD"),
