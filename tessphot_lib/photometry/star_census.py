@@ -59,7 +59,9 @@ class StarCensus:
         column (to be used), flux, flux_err [e-/s].
     unlisted : DataFrame
         Sources that the list lacks: number (-1, -2, ... from the brightest on), row, column,
-        tmag, flux, flux_err, is_saturated; positions by the reference image.
+        tmag, flux, flux_err, is_saturated, is_limited (its full pixels reach the edge of the
+        data, or missing pixels: position and flux are those of the part that is seen);
+        positions by the reference image.
     """
 
     checks: pd.DataFrame
@@ -113,7 +115,7 @@ def _fit_cell(
 ) -> NDArray:
     """Take the census of a cell; its stars are set in ``found`` and ``noise``.
 
-    Returns the sources in it that the list lacks: row, column, flux, flux_err, 0, each.
+    Returns the sources in it that the list lacks, see `_saturated_sources`.
     """
     image, sigma = _image(ccd.cube, window), _noise(ccd.cube, window)
     around = window.widened(REACH)
@@ -140,7 +142,7 @@ def _fit_cell(
             census.column[new],
             census.flux[new],
             census.flux_err[new],
-            np.zeros(len(census.row[new])),
+            *np.zeros((2, len(census.row[new]))),
         ]
     )
     return rows[core.contains(rows[:, 0], rows[:, 1])]
@@ -241,7 +243,10 @@ def _is_off(residual: NDArray, expected: NDArray, noise: NDArray) -> NDArray:
 
 
 def _saturated_sources(ccd: _Ccd, tmag: NDArray) -> NDArray:
-    """Full pixels without a listed star: row, column, flux, its error, 1, each."""
+    """Full pixels without a listed star.
+
+    Row, column, flux, its error, whether it is saturated, and limited, of each: (n_sources, 6).
+    """
     rows = []
     bright = np.flatnonzero((tmag < FILLS_PIXEL_TMAG) & ccd.counted)
     for box in ccd.cube.grid.windows:
@@ -264,8 +269,24 @@ def _saturated_sources(ccd: _Ccd, tmag: NDArray) -> NDArray:
             total = float(light.sum())
             row = float(light.sum(axis=1) @ down) / total
             column = float(light.sum(axis=0) @ along) / total
-            rows.append((row, column, total, 0.1 * total, 1.0))
-    return np.array(rows, dtype=float).reshape(-1, 5)
+            rows.append(
+                (row, column, total, 0.1 * total, 1.0, _is_cut(labels, number, place, image))
+            )
+    return np.array(rows, dtype=float).reshape(-1, 6)
+
+
+def _is_cut(labels: NDArray, number: int, place: tuple[slice, slice], image: NDArray) -> bool:
+    """Tell whether labeled pixels, all at a place, touch the edge of an image or missing pixels."""
+    around = [range(one.start - 1, one.stop + 1) for one in place]
+    inside = [
+        [0 <= pixel < size for pixel in axis]
+        for axis, size in zip(around, image.shape, strict=True)
+    ]
+    there = np.outer(*inside)
+    cut = tuple(slice(max(axis.start, 0), axis.stop) for axis in around)
+    there[there] = np.isfinite(image[cut]).ravel()
+    full = np.pad(labels[place] == number, 1)
+    return bool((scipy.ndimage.binary_dilation(full, np.ones((3, 3))) & ~there).any())
 
 
 def _conclude(
@@ -334,6 +355,7 @@ def _unlisted(ccd: _Ccd, known: pd.DataFrame, listed: NDArray, sources: NDArray)
             "flux": sources[:, 2],
             "flux_err": sources[:, 3],
             "is_saturated": sources[:, 4] > 0,
+            "is_limited": sources[:, 5] > 0,
             "affects": [_affected(ccd, known, source) for source in sources],
         }
     )

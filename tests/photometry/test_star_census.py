@@ -85,7 +85,7 @@ def test_all_that_is_wrong_with_a_list(tmp_path):
     assert checks["offset"][24] == pytest.approx(0.5, abs=0.05)
     assert checks["tmag"][201] > 7
     (source,) = census.unlisted.itertuples()
-    assert (source.number, source.is_saturated) == (-1, False)
+    assert (source.number, source.is_saturated, source.is_limited) == (-1, False, False)
     assert [source.row, source.column] == pytest.approx(stars[4, :2], abs=0.05)
     assert source.tmag == pytest.approx(13.0, abs=0.05)
 
@@ -130,12 +130,27 @@ def test_saturated_columns_without_a_star_are_a_source(tmp_path):
     census = check(tmp_path, image, known)
     (source,) = census.unlisted.itertuples()
     assert source.is_saturated
+    assert not source.is_limited
     assert (source.row, source.column) == pytest.approx((row, column), abs=0.3)
     assert source.tmag == pytest.approx(20.44 - 2.5 * np.log10(25 * FULL_WELL_RATE), abs=0.2)
     # The list has it: nothing to say.
     folder = tmp_path / "again"
     folder.mkdir()
     assert check(folder, image, pd.concat([known, catalog((500, row, column, 4.9))])).unlisted.empty
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_saturated_columns_that_are_cut_are_marked(tmp_path, missing):
+    """Their middle is not the star's position: 12 of 25 rows are beyond the edge, or missing."""
+    stars = field(20)
+    image = average(*stars)
+    known = catalog(*((7 + k, *star) for k, star in enumerate(stars)))
+    image[-13:, 90] = FULL_WELL_RATE
+    if missing:
+        image = np.vstack([image[8:], np.full((8, image.shape[1]), np.nan)])
+        known["row"] -= 8
+    (source,) = check(tmp_path, image, known).unlisted.itertuples()
+    assert (source.is_saturated, source.is_limited) == (True, True)
 
 
 def test_fainter_sources_than_the_list_has_stars_are_not_told(tmp_path):
@@ -170,6 +185,7 @@ UNLISTED = pd.DataFrame(
         "flux": [2e4],
         "flux_err": [50.0],
         "is_saturated": [False],
+        "is_limited": [False],
         "affects": ["12 (0.3)"],
     }
 )

@@ -227,7 +227,8 @@ def test_light_of_a_source_that_the_list_lacks(tmp_path):
     stars = star_table((10, 270.0, 540.0, 12.0), (20, 250.0, 520.0, 12.0))
     both = pd.concat([stars, star_table((90, 270.0, 542.0, 11.0))], ignore_index=True)
     source = {"number": -1, "ra": 80.0, "dec": -66.0, "row": 270.0, "column": 542.0}
-    source |= {"tmag": 11.0, "flux": 6000.0, "flux_err": 6.0, "is_saturated": False}
+    source |= {"tmag": 11.0, "flux": 6000.0, "flux_err": 6.0}
+    source |= {"is_saturated": False, "is_limited": False}
     table = pd.DataFrame([source | {"affects": "10 (0.5)"}])
     write_unlisted(tmp_path / "unlisted.ecsv", table, CCD, {})
     path = run(tmp_path, stars, average=average_image(both), unlisted=tmp_path / "unlisted.ecsv")

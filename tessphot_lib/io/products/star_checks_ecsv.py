@@ -1,7 +1,8 @@
 """What the average image of a CCD says of its list of stars.
 
-``unlisted.ecsv``: sources that the list lacks. ``list_check.ecsv``: listed stars of which not all
-is believed, and what is used instead.
+``unlisted.ecsv``: sources that the list lacks; of saturated ones that ``is_limited`` only a part
+is on the pixels that there are, and position and flux are those of that part.
+``list_check.ecsv``: listed stars of which not all is believed, and what is used instead.
 """
 
 from pathlib import Path
@@ -24,6 +25,7 @@ UNLISTED = {
     "flux": ("float64", "electron / s"),
     "flux_err": ("float64", "electron / s"),
     "is_saturated": ("bool", None),
+    "is_limited": ("bool", None),
     "affects": ("str", None),
 }
 CHECKS = {
