@@ -92,7 +92,7 @@ def meaning(one: "Field[Any]", separator: str = " | ", quote: str = "") -> str:
         f"{quote}{value}{quote}: {words}" if words else f"{quote}{value}{quote}"
         for value, words in about.get("choices", {}).items()
     )
-    return unit + " ".join(filter(None, [about["doc"], choices]))
+    return unit + ": ".join(filter(None, [about["doc"], choices]))
 
 
 def write_config_files(project: Path) -> None:

@@ -123,7 +123,7 @@ def test_lines_of_the_configuration():
         "  size: 7 # [pixels] how large",
         "  names: [2, 1]",
         "  inner: # what is inside",
-        "    from: here # where from here: near | there",
+        "    from: here # where from: here: near | there",
         "    limits: null # [d] two",
     ]
 
@@ -169,7 +169,7 @@ def test_table_of_a_class():
     assert config_files._table(config_files._leaves(OuterSettings)).splitlines()[2:] == [
         "| `size` | `7` | whole number 3 to 99 | [pixels] how large |",
         "| `names` | `[2, 1]` | list, each > 0 |  |",
-        "| `inner.from` | `here` | one of these | where from `here`: near; `there` |",
+        "| `inner.from` | `here` | one of these | where from: `here`: near; `there` |",
         "| `inner.limits` | `null` | list of 2, or `null` | [d] two |",
     ]
 

@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import tomllib
 from functools import cache
 
 import pytest
@@ -109,6 +110,16 @@ def test_rules_of_the_table_exist():
     named = set(re.findall(r"`(\w+)`", " ".join(first_cells)))
     assert named >= {"ccd_catalog", "tile_photometry", "check"}
     assert named <= rules()
+    before = {rule for rule in rules() if re.match("fetch|simulate|list_images", rule)}
+    stages = {"all", "catalog", "prepare", "todo", "photometry"}
+    assert rules() - before - stages <= named
+
+
+def test_readme_says_what_each_library_is_for():
+    project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    used = {re.match(r"[\w-]+", one)[0] for one in project["dependencies"]}
+    text = README[README.index("## How it is built") :]
+    assert [name for name in sorted(used) if not re.search(rf"\b{name}\b", text)] == []
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "ARCHITECTURE.md"])
