@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 from tessphot_lib.background.changes import Segments, bin_residual, judge, star_changes
 from tessphot_lib.background.new_stars import find_new_stars, new_starlight
@@ -33,14 +34,17 @@ def starlight():
     return light
 
 
-def changes_of(starlight, change):
-    """Foreign pixels, nodes of the sky and their errors, of an image with some change."""
+def changes_of(starlight, change, background=100.0):
+    """Foreign pixels, nodes of the sky and their errors, of an image with some change.
+
+    ``background`` is what has been taken off already: nodes, or a level.
+    """
     rng = np.random.default_rng(11)
     residual = change + rng.normal(0, 1, WINDOW.shape) * np.sqrt(SIGMA**2 + starlight / 1000)
     new = find_new_stars(residual, starlight, SIGMA)
     extra = new_starlight(residual, new) if new.row.size else None
     binned = bin_residual(residual, starlight, Segments.of(starlight), extra, BINS)
-    judged = judge(binned, BINS, MESH, np.full(MESH.shape, 100.0), limit=LIMIT)
+    judged = judge(binned, BINS, MESH, np.full(MESH.shape, background), limit=LIMIT)
     return BINS.spread(judged.foreign), judged, new
 
 
@@ -67,7 +71,7 @@ def test_ghost_is_flagged_or_is_in_the_sky(starlight, shape):
     told = foreign | (np.abs(sky - light) < 1.0)
     assert told[lit].mean() > 0.95
     assert told[~lit].mean() > 0.99
-    assert foreign[np.hypot(ROW - 140, COLUMN - 130) > 110].mean() < 0.005
+    assert foreign[distance_transform_edt(~lit) > 8].mean() < 0.01
 
 
 def test_nothing_changed_and_nothing_is_found(starlight):
@@ -131,6 +135,25 @@ def test_error_is_large_where_foreign_light_hides_the_sky(starlight):
     assert foreign[inside].mean() > 0.9
     assert judged.error.max() >= LIMIT
     assert np.median(judged.error) < 0.1
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_sky_of_a_covered_cell_goes_on_the_slope_around_it(starlight, axis):
+    """Its rough background took 10 e-/s of the reflection for sky; that of others is right."""
+    true, covered = 100 + 40.0 * np.indices(MESH.shape)[axis], (2, 2)
+    rough = true.copy()
+    rough[covered] += 10
+    cells = np.zeros(MESH.shape, dtype=bool)
+    cells[covered] = True
+    rows, columns = (np.diff(edges) for edges in (MESH.row_edges, MESH.column_edges))
+    inside = np.repeat(np.repeat(cells, rows, axis=0), columns, axis=1)
+    clouds = 40 * (1.5 + np.sin(ROW / 3) * np.sin(COLUMN / 3.3))
+    change = MESH.evaluate((true - rough)[None], WINDOW)[0] + np.where(inside, clouds, 0.0)
+    foreign, judged, _ = changes_of(starlight, change, rough)
+    assert foreign[inside].mean() > 0.98
+    np.testing.assert_allclose(rough + judged.sky, true, atol=2)
+    assert judged.error[covered] == pytest.approx(np.hypot(LIMIT, 40), rel=0.05)
+    assert np.median(judged.error) < 0.5
 
 
 def test_missing_pixels_and_empty_images(starlight):

@@ -90,10 +90,13 @@ def test_smoothing_is_over_hours_whatever_the_cadence(made):
     alone = read_foreign_light(folder / "foreign_light.hdf5").error
     with PixelCube(folder / "pixels.hdf5") as cube:
         gain = np.median(alone / cube.background_error, axis=(1, 2)) ** 2
-    middle = GAP_AFTER // 2
+    index, before, after = np.arange(N_IMAGES), GAP_AFTER // 2, GAP_AFTER + 2
     reach = 0.75 * 3600 / seconds
-    index = np.arange(GAP_AFTER)
-    expected = (np.abs(index - middle) <= reach).sum()
-    at_start = (index <= reach).sum()  # errors of all have a common factor
-    assert gain[middle] / gain[0] == pytest.approx(expected / at_start, rel=0.15)
-    assert gain.max() / gain[0] < (GAP_AFTER + 0.5) / at_start
+    same_side = (index < GAP_AFTER) == (index[:, None] < GAP_AFTER)
+    expected = ((np.abs(index - index[:, None]) <= reach) & same_side).sum(axis=1)
+    assert (expected[before], expected[after]) == (9, 6)
+    # The errors of all images have a common factor. In the middle of both sides all of a side
+    # are averaged, and beside an end as many as the width holds: 5 of 600 s, 9 of 200 s.
+    assert gain[before] / gain[after] == pytest.approx(9 / 6, rel=0.1)
+    assert gain[before] / gain[0] == pytest.approx(9 / expected[0], rel=0.15)
+    assert expected[0] == {600: 5, 200: 9}[seconds]
