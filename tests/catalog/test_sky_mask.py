@@ -6,6 +6,7 @@ import pytest
 from tessphot_lib.catalog.sky_mask import MIN_SKY, sky_mask
 from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.magnitudes import flux_of
 
 WINDOW = Window(100, 300, 1010, 1180)  # not aligned with the cells of 64 pixels
 
@@ -18,6 +19,13 @@ def stars(n_stars, seed=1, columns=(1000, 1190)):
     return row, column, np.maximum(tmag, 8.0)
 
 
+def light_of(row, column, tmag, sigma=1.2):
+    """Light of Gaussian stars in the window [e-/s]."""
+    rows = np.exp(-0.5 * ((np.arange(100, 300) - row[:, None]) / sigma) ** 2)
+    columns = np.exp(-0.5 * ((np.arange(1010, 1180) - column[:, None]) / sigma) ** 2)
+    return (rows * flux_of(tmag)[:, None]).T @ columns / (2 * np.pi * sigma**2)
+
+
 def test_field_with_sky_has_the_masks_of_its_stars():
     catalog = stars(400)
     np.testing.assert_array_equal(sky_mask(WINDOW, *catalog), star_mask(WINDOW, *catalog))
@@ -27,9 +35,15 @@ def test_field_with_sky_has_the_masks_of_its_stars():
 def test_crowd_leaves_some_sky_in_every_cell_and_it_is_dark(n_stars):
     row, column, tmag = stars(n_stars)
     mask = sky_mask(WINDOW, row, column, tmag)
+    light = light_of(row, column, tmag)
     for rows in (slice(0, 28), slice(28, 92), slice(92, 156), slice(156, 200)):
         for columns in (slice(0, 14), slice(14, 78), slice(78, 142), slice(142, 170)):
-            assert 1 - mask[rows, columns].mean() > 0.9 * MIN_SKY
+            cell = mask[rows, columns]
+            assert 1 - cell.mean() > 0.9 * MIN_SKY
+            if n_stars == 40000:  # on each pixel, one star
+                assert 1 - cell.mean() < 1.5 * MIN_SKY
+                dark = light[rows, columns][~cell]
+                assert np.median(dark) < np.quantile(light[rows, columns], 0.15)
     bright = tmag < 12
     pixel = np.round(row[bright]).astype(int) - 100, np.round(column[bright]).astype(int) - 1010
     inside = (pixel[0] >= 0) & (pixel[0] < 200) & (pixel[1] >= 0) & (pixel[1] < 170)

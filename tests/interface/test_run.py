@@ -4,11 +4,12 @@ import lightkurve
 import numpy as np
 import pytest
 from photutils.aperture import CircularAperture
-from pipeline_run import SHOWCASE
+from pipeline_run import CCD, SHOWCASE
 
 import tessphot_lib
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 
 STAR = SHOWCASE["transit"]
 
@@ -71,7 +72,7 @@ def test_circles_have_exact_overlap(star):
     assert found.crowdsap > larger.crowdsap
 
 
-def test_prf_and_pixels(star):
+def test_prf_and_pixels(star, small_run):
     pixels, prf = star.pixels(), star.prf()
     assert pixels.flux.shape == (len(pixels.time), *star.window.shape)
     assert 0.8 < prf.sum() <= 1.01
@@ -80,7 +81,14 @@ def test_prf_and_pixels(star):
     assert abs(column + star.window.column0 - star.column) < 1
     row, column = round(star.row), round(star.column)
     small = Window(row, row + 2, column, column + 3)
-    assert star.pixels(small).flux.shape[1:] == (2, 3)
+    with PixelCube(small_run.results / CCD / "pixels.hdf5") as cube:
+        for window, found in ((star.window, pixels), (small, star.pixels(small))):
+            assert found.flux.shape[1:] == window.shape
+            light = cube.read("flux", window) - cube.background_in(window)
+            np.testing.assert_allclose(found.flux, light, rtol=1e-5, atol=1e-3)
+            np.testing.assert_array_equal(found.flux_err, cube.read("flux_err", window))
+            np.testing.assert_array_equal(found.quality, cube.quality)
+            np.testing.assert_array_equal(found.time, star.light_curve().time)
     assert "24 images, rows" in repr(pixels)
 
 
@@ -95,7 +103,12 @@ def test_another_method(star):
 
 @pytest.mark.filterwarnings("default")  # those of lightkurve's own imports and units
 def test_lightkurve(star):
-    assert isinstance(star.to_lightkurve(), lightkurve.LightCurve)
+    shown, curve = star.to_lightkurve(), star.light_curve()
+    assert isinstance(shown, lightkurve.LightCurve)
+    mine = np.isin(curve.cadenceno, shown["cadenceno"])
+    np.testing.assert_array_equal(shown.time.value, curve.time[mine])
+    np.testing.assert_allclose(shown.flux.value, curve.flux_relative[mine], rtol=1e-6)
+    assert np.isfinite(shown.flux.value).sum() > 10
 
 
 def test_mistakes(star):

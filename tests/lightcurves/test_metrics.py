@@ -1,5 +1,6 @@
 """Numbers of a light curve: those of white noise are known."""
 
+import lightkurve
 import numpy as np
 import pytest
 
@@ -186,7 +187,6 @@ def test_cdpp_needs_half_of_the_points_of_a_window():
 @pytest.mark.parametrize("cadence_seconds", [1800, 600])
 def test_cdpp_by_savitzky_and_golay_is_that_of_lightkurve(cadence_seconds):
     """With the same widths: of a rotating star with a gap, missing points, a flare and a dip."""
-    lightkurve = pytest.importorskip("lightkurve")
     time, flux, _ = white_noise(cadence_seconds, 1200)
     flux = flux * (1 + 0.004 * np.sin(2 * np.pi * time / 2.9) + 1e-3 * np.sin(time))
     flux[300:303] *= 1.05

@@ -76,6 +76,7 @@ def test_film_of_two_ccds_shows_both(small_run, tmp_path):
     assert write_movie(tmp_path / "both.mp4", pixels, step=12) == 2
     frame = frames_of(tmp_path / "both.mp4")[0].astype(int)
     middle = frame.shape[1] // 2
+    assert frame[30:400, 4:300].std() > 10
     assert abs(frame[30:400, 4:300] - frame[30:400, 516:812]).mean() < 3
     assert middle > 500
 
