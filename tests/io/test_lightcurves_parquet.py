@@ -2,13 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as parquet
 import pytest
 from pipeline_run import CCD
 
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.steps.lightcurve_table import run_lightcurve_table
-
-parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
 
 
 @pytest.fixture(scope="module")

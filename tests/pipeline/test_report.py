@@ -8,6 +8,8 @@ from urllib.parse import unquote
 
 import pytest
 from pipeline_run import CCD, SHOWCASE
+from selenium import webdriver
+from selenium.webdriver.support.ui import WebDriverWait
 
 MAKER = "https://itables.org/"
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -70,7 +72,6 @@ def test_first_page_says_what_the_record_says(report, small_run):
 
 @pytest.fixture(scope="module")
 def browser():
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     if not (CHROMIUM and DRIVER):
         pytest.skip("chromium and chromedriver are not installed")
     options = webdriver.ChromeOptions()
@@ -84,8 +85,6 @@ def browser():
 
 
 def wait_for(condition):
-    from selenium.webdriver.support.ui import WebDriverWait
-
     return WebDriverWait(None, 30).until(lambda _: condition())
 
 

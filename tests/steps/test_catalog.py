@@ -156,8 +156,6 @@ def test_stars_of_the_window_and_its_buffer(tmp_path):
 @pytest.mark.parametrize("name", sorted(STAR_TABLES))
 def test_tables_of_all_formats_give_the_same_catalog(tmp_path, name):
     """Those that the check of the configuration lets pass."""
-    if name.endswith(".parquet"):
-        pytest.importorskip("pyarrow", reason="the extra `parquet` is not installed")
     assert table_format(name) is not None
     stars = tic([410.25, 420.5, 435.0], [950.0, 911.0, 987.5], tmag=[9.5, 10.25, np.nan])
     expected, _ = run(tmp_path / "csv", stars)
