@@ -201,6 +201,7 @@ def test_a_star_that_is_listed_twice_is_measured_once(tmp_path, method):
         path = run(folder, stars, checks=checks, exclude=[number], photometry=photometry)
         assert read_todo(path)["tic_id"].tolist() == left
         assert len(read_skipped(path)) == 0
+        assert set(read_excluded_stars(path)["tic_id"]) == {10, 20, 30} - set(left)
 
 
 def test_what_the_image_shows_is_believed(tmp_path):
