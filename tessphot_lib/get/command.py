@@ -163,9 +163,7 @@ def _tell(target: Target, outcome: Outcome) -> None:
         f"ratio {row['RATIO']:.4f}"
         for row in outcome.sectors
     ]
-    lines.append(f"  {outcome.joined}")
-    if outcome.joined is not None:
-        lines.append(f"  {outcome.joined.with_suffix('.png')}")
+    lines += [f"  {outcome.joined}", f"  {outcome.joined.with_suffix('.png')}"]
     sys.stdout.write("\n".join(lines) + "\n")
     for problem in outcome.problems:
         sys.stderr.write(f"tessphot: {target}: {problem}\n")

@@ -39,12 +39,12 @@ class CutoutFolder:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = folder = folder.expanduser()
         if not folder.is_dir():
             raise InputDataError(f"--cutouts: there is no folder {str(folder)!r}")
         self.files = [
             (ccd_id, Path(file.path))
-            for ccd_id, files in find_cutouts(folder.expanduser()).items()
+            for ccd_id, files in find_cutouts(folder).items()
             for file in files
         ]
         if not self.files:
@@ -110,7 +110,7 @@ class StarTable:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = path.expanduser()
         self.stars: pd.DataFrame = read_tic(path)
 
     def locate(self, target: Target) -> Star:

@@ -49,17 +49,16 @@ def join(
     InputDataError
         If a file cannot be read.
     """
-    curves, inputs, rows = [], [], []
-    ordered = []
-    for path, prf in zip(light_curves, prfs, strict=True):
-        curve, _, header = read_light_curve(path)
-        ordered.append(((header["SECTOR"], header["CAMERA"], header["CCD"]), path, prf))
-    ordered.sort(key=lambda one: one[0])
-    for _, path, prf in ordered:
-        curve, _, header = read_light_curve(path)
-        zeropoint = read_prf(prf).zeropoint
+    read = [
+        (*read_light_curve(path), read_prf(prf).zeropoint)
+        for path, prf in zip(light_curves, prfs, strict=True)
+    ]
+    read.sort(key=lambda one: [one[2][name] for name in ("SECTOR", "CAMERA", "CCD")])
+    curves, stamps, inputs, rows = [], [], [], []
+    for curve, stamp, header, zeropoint in read:
         one = _sector_curve(curve, header, float(flux_of(star["tmag"], zeropoint)))
         curves.append(curve)
+        stamps.append(stamp)
         inputs.append(one)
         rows.append(_known_of(curve, header, one, zeropoint))
     joined = join_sectors(inputs)
@@ -73,7 +72,7 @@ def join(
     table = _in_order(curves, joined, rows)
     write_joined(output, table, rows, star, origin=origin)
     title = f"{star['name']}, Tmag {star['tmag']:.2f}: {len(rows)} light curves"
-    draw_joined(table, rows, [path for _, path, _ in ordered], title, output.with_suffix(".png"))
+    draw_joined(table, rows, stamps, title, output.with_suffix(".png"))
     return rows
 
 

@@ -53,8 +53,8 @@ class Outcome:
     star : Star
     folder : Path
         With all that was made.
-    joined : Path or None
-        The joined light curve; None where there is none at all.
+    joined : Path
+        The joined light curve; its picture has the same name, and ends in ``.png``.
     sectors : list of dict
         Rows of the table of sectors.
     problems : list of str
@@ -63,7 +63,7 @@ class Outcome:
 
     star: Star
     folder: Path
-    joined: Path | None = None
+    joined: Path
     sectors: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -161,14 +161,14 @@ class _StarRun:
 
     def light_curves(self) -> list[tuple[CcdId, Path]]:
         """Find the light curves, and say why there is none of a CCD."""
-        found = []
+        todo, found = self.folder / "results" / "todo.sqlite", []
+        try:
+            stars = find_star(todo, int(self.star.tic_id or 0)) if self.ccd_ids else []
+        except TessphotError as error:
+            self.problems += [f"{ccd_id}: {error}" for ccd_id in self.ccd_ids]
+            return []
+        known = {one.ccd_id: one for one in stars}
         for ccd_id in self.ccd_ids:
-            todo = self.folder / "results" / "todo.sqlite"
-            try:
-                known = {one.ccd_id: one for one in find_star(todo, int(self.star.tic_id or 0))}
-            except TessphotError as error:
-                self.problems.append(f"{ccd_id}: {error}")
-                continue
             one = known.get(ccd_id)
             if one is not None and one.light_curve is not None:
                 found.append((ccd_id, one.light_curve))

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.flags import ApertureFlag
+from tessphot_lib.core.lightcurve import Stamp
 from tessphot_lib.io.files.atomic import complete_file
-from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.report.pictures import draw_outlines, new_figure
 from tessphot_lib.report.star_picture import picture_format
 
@@ -24,7 +24,7 @@ FAR = 2.0  # in units of the range of most points
 def draw_joined(
     curve: Mapping[str, NDArray],
     sectors: Sequence[Mapping[str, Any]],
-    files: Sequence[Path],
+    stamps: Sequence[Stamp],
     title: str,
     output: Path,
 ) -> None:
@@ -34,17 +34,17 @@ def draw_joined(
     ----------
     curve, sectors
         As `tessphot_lib.io.products.joined_fits.write_joined` takes them.
-    files : sequence of Path
-        The light curve of each sector, for its stamp.
+    stamps : sequence of Stamp
+        Of each sector.
     title : str
     output : Path
         Picture; its suffix tells the format.
     """
-    shown = list(zip(sectors, files, strict=True))[:MOST_SECTORS]
+    shown = list(zip(sectors, stamps, strict=True))[:MOST_SECTORS]
     if len(shown) == 1:
         figure = new_figure(figsize=(13, 4))
-        stamp, axes = figure.subplots(1, 2, width_ratios=[1, 3.5])
-        _draw_stamp(stamp, shown[0][1])
+        image, axes = figure.subplots(1, 2, width_ratios=[1, 3.5])
+        _draw_stamp(image, shown[0][1])
         _draw_sector(axes, curve, shown[0][0], fontsize=9)
         axes.set(xlabel="time (BTJD)", ylabel="relative flux")
     else:
@@ -54,9 +54,9 @@ def draw_joined(
         axes = figure.add_subplot(grid[0, :])
         _draw_series(axes, curve, np.ones(len(curve["TIME"]), dtype=bool))
         axes.set(xlabel="time (BTJD)", ylabel="relative flux")
-        for index, (row, path) in enumerate(shown):
+        for index, (row, stamp) in enumerate(shown):
             line, first = index // COLUMNS + 1, 4 * (index % COLUMNS)
-            _draw_stamp(figure.add_subplot(grid[line, first]), path)
+            _draw_stamp(figure.add_subplot(grid[line, first]), stamp)
             axes = figure.add_subplot(grid[line, first + 1 : first + 4])
             _draw_sector(axes, curve, row, fontsize=7)
             axes.tick_params(labelsize=7)
@@ -98,9 +98,8 @@ def _draw_series(axes: "Axes", curve: Mapping[str, NDArray], chosen: NDArray) ->
     axes.set_ylim(low - margin, high + margin)
 
 
-def _draw_stamp(axes: "Axes", path: Path) -> None:
+def _draw_stamp(axes: "Axes", stamp: Stamp) -> None:
     """Average image with the aperture."""
-    _, stamp, _ = read_light_curve(path)
     window, image = stamp.window, stamp.average_image
     extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
     scaled = np.arcsinh((image - np.nanmin(image)) / max(np.nanpercentile(image, 60), 1.0))

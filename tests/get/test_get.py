@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import lightkurve
 import numpy as np
@@ -13,7 +14,9 @@ from pipeline_run import by_tic_id
 
 from tessphot_lib.cli import main
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.get import join
 from tessphot_lib.get.brightness import tmag_of_pixels
+from tessphot_lib.get.folder import CutoutFolder, StarTable
 from tessphot_lib.get.sky import FIRST_MADE_UP, Star
 from tessphot_lib.io.products.joined_fits import read_joined
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
@@ -118,6 +121,26 @@ def test_a_star_that_the_list_does_not_have(cut, get, tmp_path):
     assert made["star"]["tic_id"] == tic_id
     code, out, _ = get(f"{ra},{dec},{tmag}", stars=stars)
     assert out[0].endswith(f"Tmag {tmag:.2f}")
+
+
+def test_folders_may_be_in_the_home_of_the_user(cut, monkeypatch):
+    monkeypatch.setenv("HOME", str(cut.folder.parent))
+    here = Path("~", cut.folder.name)
+    assert CutoutFolder(here).files == CutoutFolder(cut.folder).files
+    monkeypatch.setenv("HOME", str(cut.stars.parent))
+    assert StarTable(Path("~", cut.stars.name)).path == cut.stars
+
+
+def test_light_curves_are_read_once(cut, get, monkeypatch):
+    read, of_file = [], join.read_light_curve
+
+    def counted(path):
+        read.append(path)
+        return of_file(path)
+
+    monkeypatch.setattr(join, "read_light_curve", counted)
+    assert get(cut.tic_ids[0])[0] == 0
+    assert len(read) == 1
 
 
 def test_brightness_is_from_the_cutout_that_has_the_star(cut):
