@@ -22,7 +22,7 @@ from tessphot_lib.get.configuration import read_settings
 from tessphot_lib.get.demo import add_demo
 from tessphot_lib.get.workflow import add_snakefile
 from tessphot_lib.io.products.todo_join import join_todos
-from tessphot_lib.io.products.todo_sqlite import Status
+from tessphot_lib.io.products.todo_tables import STATUS_WORDS
 from tessphot_lib.report.comparison import comparison_table, draw_comparison
 from tessphot_lib.report.find import FoundStar, find_star
 from tessphot_lib.report.movie import write_movie
@@ -31,16 +31,7 @@ from tessphot_lib.report.star_picture import draw_star, picture_format
 from tessphot_lib.steps.lightcurve import run_light_curve
 from tessphot_lib.steps.pixels import run_pixels
 
-WORDS = {
-    Status.UNKNOWN: "not measured yet",
-    Status.OK: "measured",
-    Status.ERROR: "failed",
-    Status.WARNING: "measured, with a warning",
-    Status.ABORT: "aborted",
-    Status.SKIPPED: "left to a brighter neighbor",
-    Status.STARTED: "begun",
-    None: "not on the todo list",
-}
+WORDS = {**STATUS_WORDS, None: "not on the todo list"}
 COUNTING = (
     *("photometry.method", "photometry.auto", *(f"photometry.{name}" for name in METHODS)),
     *("photometry.correction.method", "photometry.extra_apertures"),

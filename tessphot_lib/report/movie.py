@@ -17,6 +17,7 @@ from tessphot_lib.core.flags import CadenceFlag, PixelFlag, describe
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.report.cropped import cropped
 
 FORMATS = (".mp4", ".gif", ".webp")
 PANELS = ("image", "background", "image - background")
@@ -123,17 +124,8 @@ def write_movie(
 
 
 def _filled(cube: PixelCube) -> Window:
-    """The part of the window that has pixels at all: of cutouts, what lies around them."""
-    known = np.isfinite(cube.average_image())
-    if not known.any():
-        return cube.window
-    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
-    return Window(
-        cube.window.row0 + int(rows[0]),
-        cube.window.row0 + int(rows[-1]) + 1,
-        cube.window.column0 + int(columns[0]),
-        cube.window.column0 + int(columns[-1]) + 1,
-    )
+    """The part of the window that has pixels at all."""
+    return cropped(cube.average_image(), cube.window)[1]
 
 
 def _frames_of_ccd(cube: PixelCube, window: Window, step: int) -> Iterator[NDArray]:

@@ -1,5 +1,7 @@
 """What is wrong with the points of a light curve, in words."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tessphot_lib.core.flags import DESCRIPTIONS, CadenceFlag, LightCurveFlag
@@ -7,6 +9,7 @@ from tessphot_lib.core.lightcurve import LightCurve
 
 FLAG_KINDS = (LightCurveFlag, CadenceFlag)
 GENERAL = DESCRIPTIONS[LightCurveFlag][LightCurveFlag.FLAGGED_BAD]  # says no reason
+GOOD = "good"
 
 
 def flag_counts(curve: LightCurve) -> list[tuple[str, int]]:
@@ -20,23 +23,28 @@ def flag_counts(curve: LightCurve) -> list[tuple[str, int]]:
     return counts
 
 
-def reasons(curve: LightCurve) -> list[str]:
-    """Say of each point what is wrong with it, as ``good``, or a list of descriptions."""
+def reasons(curve: LightCurve) -> list[tuple[str, ...]]:
+    """Say of each point what is wrong with it: descriptions of its flags; none: it is good."""
     both = np.stack([curve.quality, curve.pixel_quality], axis=1)
     values, which = np.unique(both, axis=0, return_inverse=True)
-    texts = []
-    for pair in values.tolist():
-        named = [
+    named = [
+        tuple(
             DESCRIPTIONS[kind][flag]
             for kind, value in zip(FLAG_KINDS, pair, strict=True)
             for flag in kind
             if value & flag
-        ]
-        texts.append(", ".join(named) or "good")
-    return [texts[n] for n in which.ravel()]
+        )
+        for pair in values.tolist()
+    ]
+    return [named[n] for n in which.ravel()]
 
 
-def main_reason(text: str) -> str:
-    """Take the first of the `reasons` of a point that says more than that it is bad."""
-    named = [part for part in text.split(", ") if part != GENERAL]
-    return (named[0] if named else text).replace(" (tessphot)", "")
+def all_reasons(named: Sequence[str]) -> str:
+    """All `reasons` of a point as a text."""
+    return ", ".join(named) or GOOD
+
+
+def main_reason(named: Sequence[str]) -> str:
+    """The first of the `reasons` of a point that says more than that it is bad."""
+    telling = [text for text in named if text != GENERAL] or [*named, GOOD]
+    return telling[0].removesuffix(" (tessphot)")

@@ -136,7 +136,7 @@ def _draw_series(
 ) -> None:
     """One column of the light curve, with the scale of its good points."""
     flagged = ~good & np.isfinite(values)
-    why = np.array([main_reason(text) for text in reasons(curve)], dtype=object)
+    why = np.array([main_reason(named) for named in reasons(curve)], dtype=object)
     common = Counter(why[flagged]).most_common()
     for n, (reason, _) in enumerate(common):
         chosen = flagged & (why == reason)

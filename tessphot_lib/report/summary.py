@@ -11,7 +11,7 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.star_warnings import UNKNOWN_LIGHT
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.products.todo_sqlite import Status, read_excluded_stars, read_info
-from tessphot_lib.io.products.todo_tables import LEFT_OUT, ccd_names
+from tessphot_lib.io.products.todo_tables import ENDS, LEFT_OUT, STATUS_WORDS, ccd_names
 
 SUMMARY_TMAG = (8, 10, 12, 14)  # magnitudes whose precision is told, each +- 0.5
 MAX_NAMED = 10
@@ -42,14 +42,8 @@ def summary(
         CCDs of the run.
     """
     counts = stars["status"].value_counts()
-    words = {
-        Status.OK: "measured",
-        Status.WARNING: "measured with a warning",
-        Status.SKIPPED: "left to a brighter neighbor",
-        Status.ERROR: "failed",
-    }
     lines = [f"{_count(stars)}:"]
-    lines += [f"  {int(counts.get(int(status), 0)):8d} {name}" for status, name in words.items()]
+    lines += [f"  {int(counts.get(int(one), 0)):8d} {STATUS_WORDS[one]}" for one in ENDS]
     excluded = read_excluded_stars(todo)
     if ccds is not None:
         own = {str(CcdId.from_string(name).of_images) for name in ccds}

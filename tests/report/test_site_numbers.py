@@ -8,7 +8,8 @@ from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.generic import generic_prf
-from tessphot_lib.report.site.ccd import cropped, flags_of_images
+from tessphot_lib.report.cropped import cropped
+from tessphot_lib.report.site.ccd import flags_of_images
 from tessphot_lib.report.site.figures import shades
 from tessphot_lib.report.site.floor import expected_noise
 from tessphot_lib.report.site.run import costs_by_rule
@@ -87,6 +88,8 @@ def test_borders_without_pixels_are_left_out():
     inner, window = cropped(image, Window(100, 106, 50, 58))
     assert inner.shape == (2, 4)
     assert window == Window(102, 104, 53, 57)
+    empty, whole = np.full((6, 8), np.nan), Window(100, 106, 50, 58)
+    assert cropped(empty, whole) == (empty, whole)
 
 
 def test_flags_of_images_names_only_those_that_are_set():

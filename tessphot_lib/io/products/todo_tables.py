@@ -41,6 +41,18 @@ class Status(IntEnum):
     STARTED = 6
 
 
+STATUS_WORDS = {  # as users read it; None in the list is `Status.UNKNOWN`
+    Status.OK: "measured",
+    Status.WARNING: "measured with a warning",
+    Status.SKIPPED: "left to a brighter neighbor",
+    Status.ERROR: "failed",
+    Status.UNKNOWN: "not measured yet",
+    Status.ABORT: "aborted",
+    Status.STARTED: "begun",
+}
+ENDS = (Status.OK, Status.WARNING, Status.SKIPPED, Status.ERROR)  # of stars of a finished run
+
+
 def ccd_of_row(row: Mapping[str, Any]) -> CcdId:
     """CCD of a row of ``todolist``, with the cadence where it is of target pixel files.
 

@@ -8,19 +8,20 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import READ_NOISE, TMAG_ZEROPOINT
+from tessphot_lib.core.constants import READ_NOISE, TMAG_ZEROPOINT, ZEROPOINT_WARNING
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag, describe
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf
+from tessphot_lib.io.products.todo_tables import ENDS, STATUS_WORDS, Status
 from tessphot_lib.prf.evaluate import prf_stamps
+from tessphot_lib.report.cropped import cropped
 from tessphot_lib.report.site import figures
 from tessphot_lib.report.site.floor import expected_noise
 from tessphot_lib.report.site.page import title_of, write_page
 from tessphot_lib.report.site.star import write_star_page
 from tessphot_lib.report.site.stars import (
-    STATUS_WORDS,
     page_of,
     star_table,
     stars_with_pages,
@@ -135,29 +136,13 @@ def _write_overview(
             (name, int(is_set.sum()), "yes" if bits[name] & bad else "no")
             for name, is_set in flagged.items()
         ],
-        statuses=list(STATUS_WORDS.values()),
+        statuses=[STATUS_WORDS[one] for one in ENDS],
         counts=[
-            (method, *(int((rows["status_word"] == word).sum()) for word in STATUS_WORDS.values()))
+            (method, *(int((rows["status"] == int(one)).sum()) for one in ENDS))
             for method, rows in stars.groupby("method_used", sort=True)
         ],
         prf_source=prf.source,
     )
-
-
-def cropped(image: NDArray, window: Window) -> tuple[NDArray, Window]:
-    """Leave out borders without pixels, as cutouts have them; all NaN: nothing is left out."""
-    known = np.isfinite(image)
-    if not known.any():
-        return image, window
-    rows, columns = np.flatnonzero(known.any(axis=1)), np.flatnonzero(known.any(axis=0))
-    inner = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    smaller = Window(
-        window.row0 + int(rows[0]),
-        window.row0 + int(rows[-1]) + 1,
-        window.column0 + int(columns[0]),
-        window.column0 + int(columns[-1]) + 1,
-    )
-    return image[inner], smaller
 
 
 def flags_of_images(quality: NDArray) -> dict[str, NDArray]:
@@ -224,15 +209,15 @@ def ccd_numbers(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[tuple[st
 def ccd_warnings(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[str]:
     """What a user should look at; empty: nothing."""
     texts = []
-    n_failed = int((stars["status_word"] == "failed").sum())
+    n_failed = int((stars["status"] == int(Status.ERROR)).sum())
     if n_failed:
         texts.append(f"{n_failed} stars failed")
     fraction = 1 - cube.is_good().mean() if cube.n_cadences else 0
     if fraction > 0.3:
         texts.append(f"{100 * fraction:.0f} % of the images are flagged")
-    if abs(prf.zeropoint - TMAG_ZEROPOINT) > 0.1:
+    if abs(prf.zeropoint - TMAG_ZEROPOINT) > ZEROPOINT_WARNING:
         texts.append(f"zero point {prf.zeropoint:.2f} mag, expected {TMAG_ZEROPOINT}")
-    warned = stars["warning"][stars["status_word"] == "warning"]
+    warned = stars["warning"][stars["status"] == int(Status.WARNING)]
     for text, count in warned.value_counts().head(3).items():
         texts.append(f"{count} stars: {text}")
     return texts

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import FRAME_TIME
+from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.prf.evaluate import prf_stamps
 
@@ -62,7 +63,7 @@ def expected_noise(
     first = [np.full(len(down), int(np.rint(at)) - STAMP // 2) for at in center]
     light = prf_stamps(prf, row, column, *first, (STAMP, STAMP)).reshape(len(down), -1)
     light = np.clip(light, 0, None)
-    flux = 10 ** (-0.4 * (np.asarray(tmag, float) - prf.zeropoint))
+    flux = np.asarray(flux_of(np.asarray(tmag, float), prf.zeropoint))
     read_variance = read_noise**2 / (FRAME_TIME * exposure_time)  # (e-/s)^2 in one image
     variance = (flux[:, None, None] * light + sky) / exposure_time + read_variance
     sigma = np.sqrt(1 / (light**2 / variance).sum(axis=2)).mean(axis=1)

@@ -15,7 +15,7 @@ from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
 from tessphot_lib.report.outlines import outlines
-from tessphot_lib.report.point_flags import flag_counts, reasons
+from tessphot_lib.report.point_flags import all_reasons, flag_counts, reasons
 from tessphot_lib.report.site.figures import shades
 from tessphot_lib.report.site.page import PLOT_STYLE, write_page
 from tessphot_lib.report.spectrum import amplitude_spectrum
@@ -93,7 +93,7 @@ def _numbers(curve: LightCurve, header: dict[str, Any]) -> list[tuple[str, str]]
 def _series(curve: LightCurve) -> UIElement:
     """Corrected and raw flux, background and centroid over time, zoomed together."""
     good = curve.quality == 0
-    why = np.array(reasons(curve), dtype=object)
+    why = np.array([all_reasons(named) for named in reasons(curve)], dtype=object)
     rows = (
         ("FLUX_CORR", "ppm", {"corrected flux": curve.flux_corr}, 280),
         ("FLUX_RAW", "e-/s", {"flux": curve.flux}, 220),

@@ -10,14 +10,8 @@ from itables.utils import find_package_file
 
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.products.todo_sqlite import Status, read_diagnostics, read_todo
-from tessphot_lib.io.products.todo_tables import ccd_names
+from tessphot_lib.io.products.todo_tables import STATUS_WORDS, ccd_names
 
-STATUS_WORDS = {
-    Status.OK: "measured",
-    Status.WARNING: "warning",
-    Status.SKIPPED: "left to a brighter neighbor",
-    Status.ERROR: "failed",
-}
 VARIABLE_TMAG = 14.0  # fainter stars are not among the most variable: their noise is too large
 # Columns of the table: name, unit, digits after the point.
 TABLE = {
@@ -64,8 +58,9 @@ def star_table(todo: Path, ccd_id: CcdId | None = None) -> pd.DataFrame:
     stars = stars.merge(diagnostics, on="priority", how="left", suffixes=("", "_measured"))
     stars["method_used"] = stars["method_used"].fillna(stars["method"]).fillna("none")
     stars["warning"] = stars["errors"].fillna("").astype(str)
+    stars["status"] = stars["status"].fillna(int(Status.UNKNOWN)).astype(int)
     words = {int(status): word for status, word in STATUS_WORDS.items()}
-    stars["status_word"] = stars["status"].map(words).fillna("not measured").astype(str)
+    stars["status_word"] = stars["status"].map(words).astype(str)
     return stars
 
 
