@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.background.mesh_fit import (
     CLIP,
+    MIN_PIXELS,
     SkySampler,
     clipped_cell_means,
     filled,
@@ -36,6 +37,7 @@ N_ROUNDS = 3  # of sky and foreign light in turn
 BIN_SIGMA, SINGLE_SIGMA = 5.0, 7.0  # significance of foreign light: 3 x 3 bins, one bin
 SINGLE_LIMIT = 2.0  # times the limit, for one bin
 EDGE = 0.5  # of the limit: foreign light ends where it is less
+SEEN_BINS, FEWEST_BINS = 0.25, 3  # of a cell must show sky, for a level; MIN_PIXELS are enough
 MIN_WEIGHT = 0.5  # of a usual bin's, for a bin to show sky
 COVERED = 0.6  # of a cell in foreign light: its sky is taken from its neighbors
 UNEVEN, USUAL_QUANTILE = 3.0, 0.25  # times the scatter of a quiet cell, of this quantile
@@ -241,7 +243,10 @@ class Judgement:
 
 def bin_sampler(bins: Bins, mesh: Mesh) -> SkySampler:
     """Choose the bins of the cells of a mesh: all of them."""
-    return SkySampler.from_mask(bins.cells(mesh), np.zeros(bins.shape, dtype=bool))
+    cells = bins.cells(mesh)
+    size = np.outer(np.diff(cells.row_edges), np.diff(cells.column_edges)).ravel()
+    needed = np.clip(np.ceil(SEEN_BINS * size).astype(int), FEWEST_BINS, MIN_PIXELS)
+    return SkySampler.from_mask(cells, np.zeros(bins.shape, dtype=bool), needed=needed)
 
 
 def judge(
@@ -267,16 +272,24 @@ def judge(
         Change from which light is foreign [e-/s per pixel].
     sampler : SkySampler, optional
         From `bin_sampler`: the same for all images.
+
+    Returns
+    -------
+    Judgement
+        Where foreign light leaves no cell, the sky is that of the round before, and its error
+        as large as what is left; where no cell ever shows sky, it is 0.
     """
     sampler = sampler or bin_sampler(bins, mesh)
     cells = sampler.mesh
     finite = np.isfinite(binned.error)
     foreign = np.zeros(bins.shape, dtype=bool)
+    sky = np.zeros(mesh.shape)
     if not finite.any():
-        return Judgement(np.zeros(mesh.shape), np.full(mesh.shape, np.nan), foreign)
+        return Judgement(sky, np.full(mesh.shape, np.nan), foreign)
+    rest = binned.mean
     usual = np.quantile(binned.error[finite], 0.25)
     shows_sky = binned.error < usual / np.sqrt(MIN_WEIGHT)
-    before = _cell_means(bins.evaluate(background, mesh), cells)
+    before = total = _cell_means(bins.evaluate(background, mesh), cells)
     for number in range(N_ROUNDS + 1):
         seen = np.where(shows_sky & ~foreign, binned.mean, np.nan)
         means = clipped_cell_means(seen, sampler, CLIP)
@@ -286,18 +299,19 @@ def judge(
         known = np.isfinite(level) & ~in_doubt
         if not known.any():
             known = np.isfinite(level)
-        level = _completed(np.where(known, level + before, np.nan)) - before
-        sky = nodes_of_means(level, mesh)
+        if not known.any():
+            limit = float(np.hypot(limit, np.sqrt(np.nanmean(rest**2))))
+            break
+        total = _completed(np.where(known, level + before, np.nan))
+        sky = nodes_of_means(total - before, mesh)
         rest = binned.mean - bins.evaluate(sky, mesh)
         foreign = find_foreign(rest, binned.error, binned.doubt, limit=limit)
-    return Judgement(sky, _cell_errors(level + before, error, known, limit), foreign)
+    return Judgement(sky, _cell_errors(total, error, known, limit), foreign)
 
 
 def _completed(level: NDArray) -> NDArray:
-    """Give unknown cells what a smooth surface through the known ones has there."""
+    """Give unknown cells what a smooth surface through the known ones, at least one, has there."""
     known = np.isfinite(level)
-    if not known.any():
-        return np.zeros(level.shape)
     if known.all():
         return level
     row, column = (axis / max(level.shape) for axis in np.indices(level.shape))
@@ -311,11 +325,15 @@ def _completed(level: NDArray) -> NDArray:
 def _uneven(seen: NDArray, cells: Mesh) -> NDArray:
     """Tell which cells have far more scatter between their bins than is usual."""
     known = np.isfinite(seen)
-    share = np.maximum(_cell_means(known, cells), 1e-9)
+    share = _cell_means(known, cells)
+    is_seen = share > 0
+    if not is_seen.any():
+        return is_seen
+    share = np.where(is_seen, share, 1.0)
     mean = _cell_means(np.where(known, seen, 0.0), cells) / share
     square = _cell_means(np.where(known, seen, 0.0) ** 2, cells) / share
     scatter = np.sqrt(np.maximum(square - mean**2, 0.0))
-    return scatter > UNEVEN * np.quantile(scatter, USUAL_QUANTILE)
+    return scatter > UNEVEN * np.quantile(scatter[is_seen], USUAL_QUANTILE)
 
 
 def _cell_errors(level: NDArray, error: NDArray, known: NDArray, limit: float) -> NDArray:

@@ -50,6 +50,8 @@ class SkySampler:
         Number of pixels of each cell that count; 0 where a cell is all stars.
     row_offset, column_offset : (n_cells,) float arrays
         Mean position of these pixels relative to the centre of the cell [pixels].
+    needed : (n_cells,) int array
+        Pixels of each cell that an image must have for a level.
     """
 
     mesh: Mesh
@@ -57,18 +59,26 @@ class SkySampler:
     counts: NDArray
     row_offset: NDArray
     column_offset: NDArray
+    needed: NDArray
     _padding: NDArray = field(repr=False)
 
     @classmethod
-    def from_mask(cls, mesh: Mesh, mask: NDArray) -> "SkySampler":
-        """Choose the pixels outside ``mask`` (True: star), evenly, at most ``MAX_PIXELS`` each."""
+    def from_mask(
+        cls, mesh: Mesh, mask: NDArray, *, needed: NDArray | int = MIN_PIXELS
+    ) -> "SkySampler":
+        """Choose the pixels outside ``mask`` (True: star), evenly, at most ``MAX_PIXELS`` each.
+
+        ``needed`` (n_cells,) int: see `SkySampler`.
+        """
         if mask.shape != mesh.window.shape:
             raise ValueError(f"mask is {mask.shape}, the window {mesh.window.shape}")
         chosen = []
-        for rows, columns in _cells(mesh):
+        cells = _cells(mesh)
+        needed = np.broadcast_to(needed, len(cells))
+        for (rows, columns), minimum in zip(cells, needed, strict=True):
             free = np.flatnonzero(~mask[rows, columns])
             size = (rows.stop - rows.start) * (columns.stop - columns.start)
-            if free.size < max(MIN_PIXELS, MIN_SHARE * size):
+            if free.size < max(minimum, MIN_SHARE * size):
                 free = free[:0]
             if free.size > MAX_PIXELS:
                 free = free[np.linspace(0, free.size - 1, MAX_PIXELS).astype(int)]
@@ -77,15 +87,13 @@ class SkySampler:
         counts = np.array([len(row) for row, _ in chosen])
         pixels = np.zeros((len(chosen), max(counts.max(), 1)), dtype=np.int32)
         row_offset, column_offset = np.zeros(len(chosen)), np.zeros(len(chosen))
-        for index, ((row, column), (rows, columns)) in enumerate(
-            zip(chosen, _cells(mesh), strict=True)
-        ):
+        for index, ((row, column), (rows, columns)) in enumerate(zip(chosen, cells, strict=True)):
             pixels[index, : len(row)] = row * mesh.window.shape[1] + column
             if len(row):
                 row_offset[index] = row.mean() - 0.5 * (rows.start + rows.stop - 1)
                 column_offset[index] = column.mean() - 0.5 * (columns.start + columns.stop - 1)
         padding = np.arange(pixels.shape[1]) >= counts[:, np.newaxis]
-        return cls(mesh, pixels, counts, row_offset, column_offset, padding)
+        return cls(mesh, pixels, counts, row_offset, column_offset, needed, padding)
 
 
 def fit_background(image: NDArray, sampler: SkySampler) -> tuple[NDArray, NDArray]:
@@ -132,13 +140,13 @@ def _cells(mesh: Mesh) -> list[tuple[slice, slice]]:
 def clipped_cell_means(
     image: NDArray, sampler: SkySampler, clip: tuple[float, float]
 ) -> tuple[NDArray, NDArray]:
-    """Clipped mean of the sky pixels of each cell, and its error; NaN where there are none."""
+    """Clipped mean of the sky pixels of each cell, and its error; NaN where there are too few."""
     clip_low, clip_high = clip
     values = image.ravel()[sampler.pixels].astype(np.float32, copy=False)
     values[sampler._padding] = np.nan
     values.sort(axis=1)  # NaN last
     n_finite = np.isfinite(values).sum(axis=1)
-    used = n_finite >= MIN_PIXELS
+    used = n_finite >= sampler.needed
     level, error = np.full(len(values), np.nan), np.full(len(values), np.nan)
     if not used.any():
         return level, error

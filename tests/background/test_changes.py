@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from tessphot_lib.background.changes import Segments, bin_residual, judge, star_changes
+from tessphot_lib.background.changes import (
+    BinnedResidual,
+    Segments,
+    _uneven,
+    bin_residual,
+    judge,
+    star_changes,
+)
 from tessphot_lib.background.new_stars import find_new_stars, new_starlight
 from tessphot_lib.core.bins import Bins
 from tessphot_lib.core.geometry import Window
@@ -167,6 +174,59 @@ def test_missing_pixels_and_empty_images(starlight):
     judged = judge(binned, BINS, MESH, np.zeros(MESH.shape), limit=LIMIT)
     assert not judged.foreign.any()
     assert np.isnan(judged.error).all()
+
+
+def judged_bins(mean, mesh, background=100.0, error=0.05):
+    """Judge bins that show a change, on a sky of 100 e-/s."""
+    known = np.isfinite(mean)
+    errors = np.where(known, error, np.inf)
+    binned = BinnedResidual(mean, errors, np.where(known, 0.0, np.inf))
+    return judge(binned, BINS, mesh, np.full(mesh.shape, background), limit=LIMIT)
+
+
+@pytest.mark.parametrize("box_size", [8, 9, 10, 13, 16, 24])
+def test_small_cells_keep_their_background(box_size):
+    """They have 4 to 16 bins: the sky of 100 e-/s must not be cancelled for want of more."""
+    mesh = Mesh.over(WINDOW, box_size)
+    mean = 0.4 + np.random.default_rng(2).normal(0, 0.05, BINS.shape)
+    judged = judged_bins(mean, mesh)
+    assert not judged.foreign.any()
+    np.testing.assert_allclose(BINS.evaluate(judged.sky, mesh).mean(), 0.4, atol=0.02)
+    np.testing.assert_allclose(judged.sky, 0.4, atol=0.6)
+    assert np.median(judged.error) < 0.06
+    assert (judged.error > 0).all()
+
+
+def test_sky_under_foreign_light_everywhere_is_not_cancelled():
+    """A checkerboard of +-5 e-/s: no bin shows sky, and the error says so."""
+    row, column = np.indices(BINS.shape)
+    mean = np.where((row // 2 + column // 2) % 2, 5.0, -5.0)
+    judged = judged_bins(mean, MESH)
+    assert judged.foreign.mean() > 0.95
+    assert np.abs(judged.sky).max() < 6
+    assert judged.error.min() > 4
+
+
+def test_image_without_any_cell_of_sky_keeps_its_background():
+    """Two bins here and there, and nothing else, give no cell a level."""
+    mean = np.full(BINS.shape, np.nan)
+    mean[5, 7], mean[40, 50] = 3.0, -3.0
+    judged = judged_bins(mean, MESH)
+    np.testing.assert_array_equal(judged.sky, 0)
+    assert not judged.foreign.any()
+    np.testing.assert_allclose(judged.error, np.hypot(LIMIT, 3.0))
+
+
+def test_cells_without_bins_do_not_make_the_others_uneven():
+    """A third of the CCD is missing; the rest has one uneven cell."""
+    mean = np.random.default_rng(3).normal(0, 0.05, BINS.shape)
+    cells = BINS.cells(MESH)
+    mean[: cells.row_edges[2]] = np.nan
+    uneven = _uneven(mean, cells)
+    assert not uneven.any()
+    inside = slice(cells.row_edges[3], cells.row_edges[4]), slice(0, cells.column_edges[1])
+    mean[inside] += 3 * np.indices(BINS.shape)[0][inside] % 2
+    assert np.argwhere(_uneven(mean, cells)).tolist() == [[3, 0]]
 
 
 def test_change_of_a_star_is_its_slope():
