@@ -17,7 +17,8 @@ from tessphot_lib.core.geometry import Window
 
 N_OUTPUTS, OUTPUT_COLUMNS = 4, 512  # A to D, [columns]
 INT_TIME = 1.98  # [s] of an exposure that collects light
-TRIMMED = 1.026**2  # variance after the brightest and faintest of ten exposures are left out
+TRIMMED = 1.026**2  # variance after the brightest and faintest of ten exposures are left out ...
+MIN_TRIMMED = 60.0  # [s] ... on board, as in all images but those of 20 s
 SAMPLE_STEP = 8  # of the rows and columns of an image, for a look at its errors
 SANE = (0.2, 5.0)  # stated over expected error: what is beyond is no error of a pixel
 
@@ -69,12 +70,13 @@ class NoiseModel:
         read_noise : sequence of 4 float, optional
             Of outputs A to D [e- per pixel and exposure]; `READ_NOISE` if left out.
         """
+        trimmed = TRIMMED if length > MIN_TRIMMED else 1.0
         n_exposures = length / FRAME_TIME
         collected = n_exposures * INT_TIME
-        factor = TRIMMED * n_exposures / collected**2
+        factor = trimmed * n_exposures / collected**2
         noise = np.array(read_noise or [READ_NOISE] * N_OUTPUTS, dtype=float)
         first, second, third, fourth = (factor * noise**2).tolist()
-        return cls((first, second, third, fourth), TRIMMED / collected, "formula")
+        return cls((first, second, third, fourth), trimmed / collected, "formula")
 
     def sigma(self, flux: NDArray, window: Window) -> NDArray:
         """Errors of pixels.

@@ -34,6 +34,14 @@ def test_expected_noise_of_half_an_hour():
     assert noisy.read[1:] == pytest.approx(model.read[1:])
 
 
+def test_no_exposures_are_left_out_of_20_s():
+    """10 exposures of 1.98 s; of 120 s the brightest and faintest of ten are left out."""
+    sky = np.full((1, 1), 150.0)
+    short, long = (NoiseModel.expected(s).sigma(sky, Window(0, 1, 0, 1))[0, 0] for s in (20, 120))
+    assert short == pytest.approx(np.sqrt(150 / 19.8 + 10 * 81 / 19.8**2), rel=1e-5)
+    assert short / long == pytest.approx(np.sqrt(6) / 1.026, rel=1e-5)
+
+
 @pytest.mark.parametrize("absurd", [0.0, np.nan, -1.0, 1e10, np.inf])
 def test_stated_errors_that_make_no_sense_are_replaced(absurd):
     flux = np.full(WINDOW.shape, 200.0, dtype=np.float32)
