@@ -2,7 +2,7 @@
 
 Full-frame images carry few bits of their own; target pixel files have them for
 every 120 or 20 s. Only bits that say something about the whole CCD count; one that is set
-for single targets counts where the majority of the files has it. All
+for single targets counts where more than half of the files have it, of at least three. All
 times are at the spacecraft: those of a target pixel file are barycentric for its
 own star, minutes off those of the image.
 """
@@ -38,7 +38,7 @@ OF_ONE_STAR = (
 def common_quality(
     cadenceno: NDArray, numbers: Sequence[NDArray], quality: Sequence[NDArray]
 ) -> NDArray:
-    """Find the bits of the cadences of a CCD: those that most of some target pixel files have.
+    """Find the bits of the cadences of a CCD: those that half of some target pixel files have.
 
     Parameters
     ----------
@@ -51,7 +51,8 @@ def common_quality(
     -------
     (n,) int64 array
         Bits that at least half of the files have which have the cadence, those of
-        `OF_ONE_STAR` left out; zero where no file has it.
+        `OF_ONE_STAR` left out; of `BITS_OF_TARGETS` those that more than half of at least
+        `MIN_FILES` have, as in `join_borrowed`. Zero where no file has the cadence.
     """
     counts, votes = np.zeros(len(cadenceno), dtype=int), np.zeros((32, len(cadenceno)), dtype=int)
     for number, bits in zip(numbers, quality, strict=True):
@@ -61,9 +62,19 @@ def common_quality(
             votes[bit, here] += (bits[there] >> bit) & 1
     result = np.zeros(len(cadenceno), dtype=np.int64)
     for bit in range(32):
-        if 1 << bit not in OF_ONE_STAR:
-            result[(2 * votes[bit] >= counts) & (votes[bit] > 0)] |= 1 << bit
+        if 1 << bit in OF_ONE_STAR:
+            continue
+        if 1 << bit & BITS_OF_TARGETS:
+            of_ccd = _is_of_ccd(votes[bit], counts)
+        else:
+            of_ccd = (2 * votes[bit] >= counts) & (votes[bit] > 0)
+        result[of_ccd] |= 1 << bit
     return result
+
+
+def _is_of_ccd(n_agreeing: NDArray, n_covering: NDArray) -> NDArray:
+    """Whether a bit of single targets is in so many files that it is one of the CCD."""
+    return (n_covering >= MIN_FILES) & (2 * n_agreeing > n_covering)
 
 
 def spacecraft_time(time: NDArray, timecorr: NDArray, cadenceno: NDArray) -> NDArray:
@@ -147,8 +158,7 @@ def join_borrowed(borrowed: NDArray, covered: NDArray) -> NDArray:
     n_covering = np.count_nonzero(covered, axis=0)
     n_agreeing = np.count_nonzero(borrowed & int(BITS_OF_TARGETS), axis=0)
     joined = np.bitwise_or.reduce(borrowed & ~int(BITS_OF_TARGETS), axis=0)
-    of_most = (n_covering >= MIN_FILES) & (2 * n_agreeing > n_covering)
-    return np.where(of_most, joined | int(BITS_OF_TARGETS), joined)
+    return np.where(_is_of_ccd(n_agreeing, n_covering), joined | int(BITS_OF_TARGETS), joined)
 
 
 def is_covered(start: NDArray, stop: NDArray, moment: NDArray) -> NDArray:

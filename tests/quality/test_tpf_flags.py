@@ -140,3 +140,13 @@ def test_bits_of_most_files_are_those_of_the_ccd():
     quality = [np.array([8, 32 | 64, 512]), np.array([0, 32 | 64, 4096]), np.array([8, 64, 4, 4])]
     found = common_quality(np.array([10, 11, 12, 13, 14]), numbers, quality)
     assert found.tolist() == [8, 32, 4, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("n_files", "n_agreeing", "is_of_ccd"), [(1, 1, 0), (2, 2, 0), (3, 2, 1), (4, 2, 0), (5, 3, 1)]
+)
+def test_scattered_light_of_few_targets_does_not_flag_their_ccd(n_files, n_agreeing, is_of_ccd):
+    """Bit 4096 is set for each target by itself; bit 32 of half of the files counts."""
+    quality = [np.array([4096 + 32]) if i < n_agreeing else np.array([0]) for i in range(n_files)]
+    found = common_quality(np.array([7]), [np.array([7])] * n_files, quality)
+    assert found.tolist() == [32 + 4096 * is_of_ccd]
