@@ -4,7 +4,7 @@ Which of the two, nobody needs to ask: both answer the same questions. Only
 where files are written and read are they told apart, by ``kind``.
 """
 
-from typing import Protocol
+from typing import Protocol, Self
 
 from numpy.typing import NDArray
 
@@ -57,6 +57,10 @@ class BackgroundGrid(Protocol):
         (n_images, n_rows, n_columns) float64 array
             [e-/s per pixel]; NaN outside of the parts, and where the model is.
         """
+        ...
+
+    def without_static(self) -> Self:
+        """Return it without what all images have: evaluates differences of models."""
         ...
 
     def evaluate_at(self, model: NDArray, row: NDArray, column: NDArray) -> NDArray:

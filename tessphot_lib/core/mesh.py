@@ -9,7 +9,7 @@ Cells lie on a fixed grid over the science pixels of the CCD, whatever the
 window; those at the edge of a window are narrower.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar, Self
 
@@ -91,6 +91,10 @@ class Mesh:
         if self.static_light is not None:
             smooth += self.static_light[region.slices_in(self.window)]
         return smooth
+
+    def without_static(self) -> Self:
+        """Return it without static light: for differences of models, in which there is none."""
+        return replace(self, static_light=None)
 
     def evaluate_at(self, model: NDArray, row: NDArray, column: NDArray) -> NDArray:
         """Evaluate models at positions: `evaluate_background_at`, and the static light."""

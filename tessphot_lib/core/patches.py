@@ -103,6 +103,10 @@ class Patches:
             result[:, row, column] = _sum_of_terms(model[:, patch], terms)
         return result
 
+    def without_static(self) -> Self:
+        """Return it as it is: patches have no static light."""
+        return self
+
     def evaluate_at(self, model: NDArray, row: NDArray, column: NDArray) -> NDArray:
         """Evaluate backgrounds at positions, (n_images, n); NaN off the patches."""
         result = np.full((len(model), len(row)), np.nan)

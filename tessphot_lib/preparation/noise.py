@@ -203,8 +203,8 @@ def _look_at(
     if middle.size < MIN_IMAGES:
         return
     second = flux[middle - 1].astype(float) - 2 * flux[middle] + flux[middle + 1]
-    # Backgrounds are linear in their models.
-    second -= grid.evaluate(_second_difference(images["background"], middle), piece)
+    # Backgrounds are linear in their models, but for the light that all of them have.
+    second -= grid.without_static().evaluate(_second_difference(images["background"], middle), piece)
     second, flux, stated = (
         values.reshape(len(middle), -1) for values in (second, flux[middle], stated[middle])
     )
@@ -215,7 +215,7 @@ def _look_at(
     # A pixel that is there: a patch need not hold the middle of the window around it.
     row, column = np.unravel_index(there[[len(there) // 2]], piece.shape)
     at = row + piece.row0, column + piece.column0
-    quiet = _see_sky(second, light, middle, at, images, grid, seen)
+    quiet, sky = _see_sky(second, light, middle, at, images, grid, seen)
     if quiet.sum() < MIN_IMAGES:
         return
     d_row, d_column = displacement(_second_difference(images["motion"], middle[quiet]), *at)
@@ -224,7 +224,7 @@ def _look_at(
     rest[:, whole], gain = without_motion(rest[:, whole], d_row[:, 0], d_column[:, 0])
     around = piece.widened(2, grid.window)
     slopes = np.hypot(*image_slopes(average[around.slices_in(grid.window)]))
-    shared = max(seen.quiet[-1].covariance, 0.0) if seen.quiet else 0.0
+    shared = max(sky.covariance, 0.0) if sky is not None else 0.0
     seen.pixels.append(
         PixelScatter(
             _medians(flux[quiet]),
@@ -245,17 +245,24 @@ def _see_sky(
     images: dict[str, NDArray],
     grid: BackgroundGrid,
     seen: NoiseScatter,
-) -> NDArray:
-    """Add what the sky of a piece scatters by; returns which of the images are quiet, bool."""
+) -> tuple[NDArray, SkyScatter | None]:
+    """Add what the sky of a piece scatters by.
+
+    Returns which of the images are quiet, bool, and what these show, if the piece has any sky.
+    """
     level = images["background_level"][middle]
     with np.errstate(invalid="ignore"):
         quiet = level <= QUIET_FACTOR * median_of_known(level)
     error = grid.error_at(images["background_error"], *at)[middle]
+    shown: list[SkyScatter | None] = []
     for chosen, sky in ((quiet, seen.quiet), (~quiet, seen.lit)):
+        found = None
         if chosen.sum() >= MIN_IMAGES:
             found = sky_scatter(second[chosen], light, median_of_known(error[chosen]))
-            sky += [found] if found is not None else []
-    return quiet
+        if found is not None:
+            sky.append(found)
+        shown.append(found)
+    return quiet, shown[0]
 
 
 def _medians(values: NDArray) -> NDArray:

@@ -108,6 +108,9 @@ def test_static_light_is_added_in_pixels_and_at_positions():
     again = Mesh.from_arrays(window, mesh.arrays())
     np.testing.assert_array_equal(again.static_light, static)
     assert "static_light" not in plain.arrays()
+    np.testing.assert_array_equal(
+        mesh.without_static().evaluate(model, region), plain.evaluate(model, region)
+    )
 
 
 def test_matrices_are_kept_by_value_and_cannot_be_changed():

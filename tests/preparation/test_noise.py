@@ -1,6 +1,7 @@
 """The noise of pixels from the blocks of a CCD, from known noise."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,14 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
-from tessphot_lib.io.products.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, write_block
-from tessphot_lib.preparation.noise import _pieces, measure_noise
+from tessphot_lib.io.products.block_hdf5 import (
+    IMAGE_COLUMNS,
+    CubeBuffer,
+    open_block,
+    write_block,
+)
+from tessphot_lib.preparation.noise import NoiseScatter, _look_at, _pieces, _read, measure_noise
+from tessphot_lib.quality.pixel_noise import SkyScatter
 
 # On outputs A and B; its borders are no multiples of anything.
 WINDOW = Window(203, 273, 480, 552)
@@ -70,7 +77,8 @@ class Sector:
     def measure(self, **changed):
         is_good = np.ones(N_IMAGES, dtype=bool)
         given = {"length": 1800.0, "read_noise": None, "is_good": is_good, "choice": "auto"}
-        return measure_noise(self.blocks, self.images, self.average, GRID, CCD, **(given | changed))
+        grid = changed.pop("grid", GRID)
+        return measure_noise(self.blocks, self.images, self.average, grid, CCD, **(given | changed))
 
     def ratio(self, model):
         """Errors by the model over the true ones, in sky and in bright pixels of each output."""
@@ -145,6 +153,35 @@ def test_the_noise_does_not_depend_on_the_blocks(tmp_path):
     many = Sector(folders[1], cuts=(1, 3, 30, 31, 69)).measure()
     assert one[0] == many[0]
     np.testing.assert_array_equal(one[1], many[1])
+
+
+def test_light_that_all_images_have_is_no_noise(tmp_path):
+    """A galaxy of up to 300 e-/s, which all backgrounds have, does not change."""
+    sector = Sector(tmp_path)
+    galaxy = 300 * np.exp(-(np.indices(WINDOW.shape)[0] ** 2) / 1000.0)
+    plain, factor, _ = sector.measure()
+    lit = sector.measure(grid=replace(GRID, static_light=galaxy))
+    assert lit[0] == plain
+    np.testing.assert_array_equal(lit[1], factor)
+
+
+def test_what_sky_pixels_share_is_that_of_their_own_piece(tmp_path):
+    """A piece of too few pixels for it has none taken off, whatever another one shows."""
+    sector = Sector(tmp_path)
+    middle = np.arange(1, N_IMAGES - 1)
+    expected = NoiseModel.expected(1800.0)
+    piece = Window(220, 223, 490, 495)
+    cut = piece.slices_in(WINDOW)
+    with open_block(sector.blocks[0]) as first, open_block(sector.blocks[1]) as second:
+        pixels = [_read([first, second], name, cut) for name in ("flux", "flux_err")]
+    variance = []
+    for before in ([], [SkyScatter(10.0, 0.05)]):
+        seen = NoiseScatter(quiet=list(before))
+        _look_at(piece, middle, *pixels, sector.images, sector.average, GRID, expected, seen)
+        assert seen.quiet == before
+        variance.append(seen.pixels[0].variance)
+    np.testing.assert_array_equal(*variance)
+    assert (variance[0] > 0).all()
 
 
 def test_few_images_say_nothing(tmp_path):
