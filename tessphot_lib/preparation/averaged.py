@@ -1,7 +1,7 @@
 """Which images make the average image, once all images of a CCD have been compared.
 
-The blocks sum up what seems good image by image; what the comparison finds is taken off
-the sums again.
+The blocks of patches sum up what seems good image by image; what the comparison finds is
+taken off the sums again.
 """
 
 from pathlib import Path
@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.patches import Patches
 from tessphot_lib.io.products.block_hdf5 import read_flags, read_flux
 
 NOT_AVERAGED_IMAGES = int(CadenceFlag.COARSE_MEASURED | CadenceFlag.STARS_CHANGED)
@@ -39,11 +39,31 @@ def averaged_images(is_summed: NDArray, quality: NDArray) -> NDArray:
     return good if good.any() else summed
 
 
+def removed_images(is_good: NDArray, is_averaged: NDArray, quality: NDArray) -> NDArray:
+    """Tell which images are to be taken off the sums of patches.
+
+    Parameters
+    ----------
+    is_good : (n_images,) bool array
+        Those that the blocks summed up wherever a patch was dark enough: one with a bright
+        sky elsewhere may be in the sums of some patches.
+    is_averaged : (n_images,) bool array
+        From `averaged_images`.
+    quality : (n_images,) int array
+        As there.
+
+    Returns
+    -------
+    (n_images,) bool array
+    """
+    return is_good & ((quality & NOT_AVERAGED_IMAGES) != 0) & ~is_averaged
+
+
 def light_of_images(
     block: Path,
     images: NDArray,
     backgrounds: NDArray,
-    grid: BackgroundGrid,
+    grid: Patches,
     *,
     max_background: float,
 ) -> tuple[NDArray, NDArray]:
@@ -54,12 +74,12 @@ def light_of_images(
     block : Path
     images : (n,) int array
         Their numbers in the block, increasing.
-    backgrounds : (n, ...) array
+    backgrounds : (n, n_patches, n_terms) array
         Models of their backgrounds.
-    grid : BackgroundGrid
+    grid : Patches
         What these are of.
     max_background : float
-        [e-/s per pixel] parts of the CCD with a brighter background are not in the sums.
+        [e-/s per pixel] patches with a brighter background are not in the sums.
 
     Returns
     -------
@@ -70,10 +90,8 @@ def light_of_images(
     window = grid.window
     flux_sum, flux_count = np.zeros(window.shape), np.zeros(window.shape, dtype=np.int32)
     for number, part in enumerate(grid.windows):
-        used = np.arange(len(images))
-        if not grid.is_continuous:
-            level = np.nan_to_num(grid.levels(backgrounds)[:, number], nan=np.inf)
-            used = np.flatnonzero(level < max_background)
+        level = np.nan_to_num(grid.levels(backgrounds)[:, number], nan=np.inf)
+        used = np.flatnonzero(level < max_background)
         if not used.size:
             continue
         for row in range(part.row0, part.row1, BAND_ROWS):
@@ -82,15 +100,7 @@ def light_of_images(
             light = read_flux(block, pixels, images[used]) - grid.evaluate(backgrounds[used], band)
             flags = read_flags(block, pixels, images[used])
             counts = np.isfinite(light) & ((flags & NOT_AVERAGED_PIXELS) == 0)
-            counts &= _is_of_part(grid, number, band)
+            counts &= grid.index[pixels] == number
             flux_sum[pixels] += np.where(counts, light, 0.0).sum(axis=0)
             flux_count[pixels] += counts.sum(axis=0, dtype=np.int32)
     return flux_sum, flux_count
-
-
-def _is_of_part(grid: BackgroundGrid, number: int, band: Window) -> NDArray:
-    """Pixels of a band that belong to a part of the CCD, (n_rows, n_columns) bool."""
-    if grid.is_continuous:
-        return np.ones(band.shape, dtype=bool)
-    rows, columns = np.mgrid[band.row0 : band.row1, band.column0 : band.column1]
-    return (grid.part_at(rows.ravel(), columns.ravel()) == number).reshape(band.shape)

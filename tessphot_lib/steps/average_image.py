@@ -15,10 +15,10 @@ from tessphot_lib.background.static_light import static_light
 from tessphot_lib.background.straps import fit_straps
 from tessphot_lib.catalog.sky_mask import sky_mask
 from tessphot_lib.core.affine import against_mean
-from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.mesh import Mesh, interpolation_matrix
+from tessphot_lib.core.patches import Patches
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.products.average_fits import write_average_image
@@ -27,7 +27,11 @@ from tessphot_lib.io.products.block_hdf5 import read_all_images, read_identity, 
 from tessphot_lib.io.products.foreign_light_hdf5 import NEW_STAR_COLUMNS, write_foreign_light
 from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
-from tessphot_lib.preparation.averaged import averaged_images, light_of_images
+from tessphot_lib.preparation.averaged import (
+    averaged_images,
+    light_of_images,
+    removed_images,
+)
 from tessphot_lib.preparation.catalog_check import check_catalog
 from tessphot_lib.preparation.changes import (
     Changes,
@@ -42,7 +46,10 @@ from tessphot_lib.prf.fit import fit_field
 from tessphot_lib.prf.stars import StarField, choose_prf_stars
 
 BRIGHT_LIMIT, FAINT_LIMIT = 7.5, 12.5  # [Tmag] of the stars that show how far light reaches
-TABLE = ("is_averaged", "background", "background_error", "background_level", "column_excess")
+TABLE = (
+    *("quality", "is_averaged", "background", "background_error", "background_level"),
+    "column_excess",
+)
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +79,7 @@ def run_average_image(
 ) -> None:
     """Average the good images of a CCD, and compare all images with their median.
 
-    Of ``settings`` sections ``background`` and ``average`` are used.
+    Of ``settings`` ``bad_quality`` and the sections ``background`` and ``average`` are used.
 
     Parameters
     ----------
@@ -101,7 +108,8 @@ def run_average_image(
         made = _of_images(blocks, lengths, table, grid, catalog, jitter, settings, ccd_id)
     else:
         is_averaged = _some(averaged_images(table["is_averaged"], quality), ccd_id)
-        removed = table["is_averaged"].astype(bool) & ~is_averaged
+        is_good = table["quality"] & settings.bad_quality == 0
+        removed = removed_images(is_good, is_averaged, quality)
         models, limit = table["background"], settings.average.max_background
         image, count = average_image(_sums(blocks, removed, models, grid, limit))
         made = _Average(image, count, is_averaged, *[np.zeros(0)] * 3)
@@ -131,7 +139,7 @@ def _sums(
     blocks: list[Path],
     removed: NDArray,
     backgrounds: NDArray,
-    grid: BackgroundGrid,
+    grid: Patches,
     max_background: float,
 ) -> Iterator[tuple[NDArray, NDArray]]:
     """Sums of the blocks and their counts, without the images that are removed."""
