@@ -45,7 +45,7 @@ PARAMS = {
     "catalog": ("buffer", "faint_limit"),
     "cutouts": ("bad_quality", "compression_error", "average", "motion"),
     "jitter": ("bad_quality", "flags"),
-    "average_image": ("background", "average"),
+    "average_image": ("bad_quality", "background", "average"),
     "todo": ("method", "tiles", "aperture", "auto"),
     "trends": ("aperture", "correction"),
     "targets": ("version", "origin", "hlsp"),

@@ -75,7 +75,7 @@ rule average_image:
         mem_mb=memory(1000, bytes_per_pixel=200),
         runtime=growing(60),
     params:
-        settings=plan.settings("prepare", "background", "average"),
+        settings=plan.settings("prepare", "bad_quality", "background", "average"),
         code=code_of("average_image"),
     message:
         "{wildcards.ccd_id}: average image, and what changed against it"
