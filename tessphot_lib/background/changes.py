@@ -179,7 +179,13 @@ class BinnedResidual:
 
 
 def bin_residual(
-    residual: NDArray, starlight: NDArray, segments: Segments, new_light: NDArray | None, bins: Bins
+    residual: NDArray,
+    starlight: NDArray,
+    segments: Segments,
+    new_light: NDArray | None,
+    bins: Bins,
+    *,
+    sigma: float | None = None,
 ) -> BinnedResidual:
     """Take the changes of stars off a residual, and average the rest in bins.
 
@@ -195,9 +201,12 @@ def bin_residual(
         Of stars that are much brighter than in the reference [e-/s], from `new_stars`.
     bins : Bins
         Of the residual.
+    sigma : float, optional
+        Noise of the pixels without starlight, where it is known already: from `pixel_noise`.
     """
     light = np.maximum(np.nan_to_num(starlight), 0.0)
-    sigma = pixel_noise(residual, light < DARK)
+    if sigma is None:
+        sigma = pixel_noise(residual, light < DARK)
     if not sigma > 0:  # a crowd: the faintest pixels
         sigma = pixel_noise(residual, light <= np.quantile(light, 0.3))
     if not sigma > 0:

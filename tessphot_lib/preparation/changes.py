@@ -75,19 +75,38 @@ class Images:
         """That of all images."""
         return self.mesh.window
 
-    def in_blocks(self) -> Iterator[tuple[Path, slice]]:
-        """Each block with the numbers of its images."""
+    def in_blocks(self, wanted: NDArray) -> Iterator["BlockImages"]:
+        """Give the blocks that have any of the images wanted (n_images,) bool, with these."""
         first = 0
         for block, length in zip(self.blocks, self.lengths, strict=True):
-            yield block, slice(first, first + length)
+            inside = np.flatnonzero(wanted[first : first + length])
+            if inside.size:
+                yield BlockImages(block, inside, inside + first)
             first += length
 
-    def light(self, block: Path, cadences: slice, region: Window) -> NDArray:
-        """Images of a block without their sky, (n, n_rows, n_columns) float32."""
-        flux = read_flux(block, region.slices_in(self.window))
-        for index, image in enumerate(range(cadences.start, cadences.stop)):
-            flux[index] -= self.mesh.evaluate(self.backgrounds[image][None], region)[0]
+    def light(self, some: "BlockImages", region: Window) -> NDArray:
+        """Some images of a block without their sky, (n, n_rows, n_columns) float32."""
+        flux = read_flux(some.block, region.slices_in(self.window), some.inside)
+        for light, number in zip(flux, some.numbers, strict=True):
+            light -= self.mesh.evaluate(self.backgrounds[number][None], region)[0]
         return flux
+
+
+class BlockImages(NamedTuple):
+    """Some images of a block.
+
+    Attributes
+    ----------
+    block : Path
+    inside : (n,) int array
+        Their numbers in the block, increasing.
+    numbers : (n,) int array
+        Their numbers among all images.
+    """
+
+    block: Path
+    inside: NDArray
+    numbers: NDArray
 
 
 @dataclass
@@ -145,20 +164,19 @@ def reference_image(images: Images, chosen: NDArray, changes: "Changes | None" =
     there is another image, and the sky is better known.
     """
     result = np.full(images.window.shape, np.nan, dtype=np.float32)
+    wanted = np.isin(np.arange(len(images.backgrounds)), chosen)
     for band in bands(images.window):
         stack = []
-        for block, cadences in images.in_blocks():
-            here = chosen[(chosen >= cadences.start) & (chosen < cadences.stop)] - cadences.start
-            if not here.size:
-                continue
-            pixels = band.slices_in(images.window)
-            light = read_flux(block, pixels)[here]
-            light[(read_flags(block, pixels)[here] & NOT_AVERAGED) != 0] = np.nan
-            sky = images.backgrounds[here + cadences.start]
+        pixels = band.slices_in(images.window)
+        for some in images.in_blocks(wanted):
+            light = read_flux(some.block, pixels, some.inside)
+            flags = read_flags(some.block, pixels, some.inside)
+            light[(flags & NOT_AVERAGED) != 0] = np.nan
+            sky = images.backgrounds[some.numbers]
             if changes is not None:
-                sky = sky + changes.sky[here + cadences.start]
+                sky = sky + changes.sky[some.numbers]
                 rows = changes.bins.rows_in(band)
-                for image, number in zip(light, here + cadences.start, strict=True):
+                for image, number in zip(light, some.numbers, strict=True):
                     image[Bins.over(band).spread(changes.foreign(number, rows))] = np.nan
             stack.append(light - images.mesh.evaluate(sky, band).astype(np.float32))
         result[band.slices_in(images.window)] = _median(np.concatenate(stack))
@@ -200,50 +218,54 @@ def find_changes(
         np.zeros((n_images, bins.shape[0], -(-bins.shape[1] // 8)), dtype=np.uint8),
     )
     sampler = bin_sampler(bins, images.mesh)
-    for block, cadences in images.in_blocks():
-        if not wanted[cadences].any():
-            continue
-        n_here = cadences.stop - cadences.start
-        binned = np.full((3, n_here, *bins.shape), np.nan, dtype=np.float32)
-        for band in bands(images.window):
-            wide = band.widened(MARGIN, images.window)
-            scene = _BandScene.of(reference, starlight, images.window, wide)
-            light = images.light(block, cadences, wide)
-            for index in range(n_here):
-                number = cadences.start + index
-                if not wanted[number]:
-                    continue
-                found, stars = scene.compare(light[index], images.motion[number])
-                rows = bins.rows_in(band)
-                inside = Bins.over(wide).rows_in(band)
-                for part, values in zip(binned, found, strict=True):
-                    part[index, rows] = values[inside]
-                at = stars.row + wide.row0
-                mine = (at >= band.row0 - 0.5) & (at < band.row1 - 0.5)
-                changes.new_stars += [
-                    NewStar(number, float(row), float(column + wide.column0), float(flux))
-                    for row, column, flux in zip(
-                        at[mine], stars.column[mine], stars.flux[mine], strict=True
-                    )
-                ]
-        for index in range(n_here):
-            number = cadences.start + index
-            if not wanted[number]:
-                continue
-            residual = BinnedResidual(*binned[:, index].astype(float))
+    scenes = [
+        _BandScene.of(reference, starlight, images.window, band) for band in bands(images.window)
+    ]
+    for some in images.in_blocks(wanted):
+        binned = _binned(images, some, scenes, bins, changes.new_stars)
+        for number, values in zip(some.numbers, binned, strict=True):
+            residual = BinnedResidual(*values.astype(float))
             noise = np.nanmedian(residual.error[np.isfinite(residual.error)]) * BIN_SIDE
-            harmful = max(limit, NOISE_LIMIT * float(noise))
             judged = judge(
                 residual,
                 bins,
                 images.mesh,
                 images.backgrounds[number],
-                limit=harmful,
+                limit=max(limit, NOISE_LIMIT * float(noise)),
                 sampler=sampler,
             )
             changes.sky[number], changes.error[number] = judged.sky, judged.error
             changes.packed[number] = np.packbits(judged.foreign, axis=-1)
     return changes
+
+
+def _binned(
+    images: Images,
+    some: BlockImages,
+    scenes: list["_BandScene"],
+    bins: Bins,
+    new_stars: list[NewStar],
+) -> NDArray:
+    """Bin what is left of some images of a block, (n, 3, *bins.shape) float32.
+
+    Their new stars are added to the list.
+    """
+    binned = np.full((len(some.numbers), 3, *bins.shape), np.nan, dtype=np.float32)
+    for scene in scenes:
+        rows, inside = bins.rows_in(scene.band), scene.bins.rows_in(scene.band)
+        light = images.light(some, scene.region)
+        for image, number, parts in zip(light, some.numbers, binned, strict=True):
+            found, stars = scene.compare(image, images.motion[number])
+            for part, values in zip(parts, found, strict=True):
+                part[rows] = values[inside]
+            at = stars.row + scene.region.row0
+            mine = (at >= scene.band.row0 - 0.5) & (at < scene.band.row1 - 0.5)
+            column = stars.column + scene.region.column0
+            new_stars += [
+                NewStar(int(number), *map(float, star))
+                for star in zip(at[mine], column[mine], stars.flux[mine], strict=True)
+            ]
+    return binned
 
 
 def average_images(
@@ -263,13 +285,10 @@ def average_images(
         pixels = band.slices_in(window)
         rows = changes.bins.rows_in(band)
         bins = Bins.over(band)
-        for block, cadences in images.in_blocks():
-            used = np.flatnonzero(is_averaged[cadences])
-            if not used.size:
-                continue
-            flux, flags = read_flux(block, pixels), read_flags(block, pixels)
-            for index in used:
-                number = cadences.start + index
+        for some in images.in_blocks(is_averaged):
+            flux = read_flux(some.block, pixels, some.inside)
+            flags = read_flags(some.block, pixels, some.inside)
+            for index, number in enumerate(some.numbers):
                 sky = images.backgrounds[number] + changes.sky[number]
                 light = flux[index] - images.mesh.evaluate(sky[None], band)[0]
                 good = np.isfinite(light) & ((flags[index] & NOT_AVERAGED) == 0)
@@ -295,8 +314,9 @@ def bands(window: Window) -> Iterator[Window]:
 
 @dataclass(frozen=True)
 class _BandScene:
-    """What an image should show in a band."""
+    """What an image should show in a band, and around it in ``region``."""
 
+    band: Window
     region: Window
     bins: Bins
     reference: NDArray
@@ -306,8 +326,9 @@ class _BandScene:
 
     @classmethod
     def of(
-        cls, reference: NDArray, starlight: NDArray, window: Window, region: Window
+        cls, reference: NDArray, starlight: NDArray, window: Window, band: Window
     ) -> "_BandScene":
+        region = band.widened(MARGIN, window)
         cut = region.slices_in(window)
         image, stars = reference[cut].astype(float), starlight[cut].astype(np.float32)
         flat = np.zeros(image.shape)
@@ -315,7 +336,13 @@ class _BandScene:
             np.gradient(image, axis=axis) if image.shape[axis] > 1 else flat for axis in (0, 1)
         ]
         return cls(
-            region, Bins.over(region), image, stars, (slopes[0], slopes[1]), Segments.of(stars)
+            band,
+            region,
+            Bins.over(region),
+            image,
+            stars,
+            (slopes[0], slopes[1]),
+            Segments.of(stars),
         )
 
     def compare(self, light: NDArray, motion: NDArray):
@@ -328,7 +355,9 @@ class _BandScene:
         sigma = pixel_noise(residual, np.nan_to_num(self.starlight, nan=np.inf) < DARK)
         stars = find_new_stars(residual, self.starlight, sigma if sigma > 0 else 1.0)
         extra = new_starlight(residual, stars) if stars.row.size else None
-        binned = bin_residual(residual, self.starlight, self.segments, extra, self.bins)
+        binned = bin_residual(
+            residual, self.starlight, self.segments, extra, self.bins, sigma=sigma
+        )
         return (binned.mean, binned.error, binned.doubt), stars
 
 

@@ -204,7 +204,9 @@ def _look_at(
         return
     second = flux[middle - 1].astype(float) - 2 * flux[middle] + flux[middle + 1]
     # Backgrounds are linear in their models, but for the light that all of them have.
-    second -= grid.without_static().evaluate(_second_difference(images["background"], middle), piece)
+    second -= grid.without_static().evaluate(
+        _second_difference(images["background"], middle), piece
+    )
     second, flux, stated = (
         values.reshape(len(middle), -1) for values in (second, flux[middle], stated[middle])
     )

@@ -34,7 +34,10 @@ PRODUCTS = {
         )
         for name in BLOCKS
     },
-    "average_image.fits": ({"bad_quality", "background", "average"}, [*BLOCKS, "catalog.sqlite", "jitter.ecsv"]),
+    "average_image.fits": (
+        {"bad_quality", "background", "average"},
+        [*BLOCKS, "catalog.sqlite", "jitter.ecsv"],
+    ),
     "jitter.ecsv": ({"bad_quality", "flags"}, BLOCKS),
     "foreign_light.hdf5": (
         {"bad_quality", "background", "average"},

@@ -413,6 +413,22 @@ def test_pixels_of_another_format_version_are_refused(copy, read, version):
 
 
 PIXEL = (slice(0, 1), slice(0, 1))
+
+
+@pytest.mark.parametrize("images", [[0, 2, 3], [1], [2, 3, 4], [0, 1, 2, 3, 4], []])
+def test_some_images_of_a_block(tmp_path, images):
+    """Wherever they are, and none."""
+    (tmp_path / "blocks").mkdir()
+    path = make_block(tmp_path / "blocks" / "b.hdf5", 5)
+    rows, columns = slice(2, 9), slice(30, 41)
+    wanted = np.array(images, dtype=int)
+    found = read_flux(path, (rows, columns), wanted)
+    np.testing.assert_array_equal(found, unique_flux(5)[wanted][:, rows, columns])
+    flags = read_flags(path, (rows, columns), wanted)
+    assert flags.shape == found.shape
+    assert flags.any() == (0 in images)
+
+
 READ_BLOCK = {
     "images": read_images,
     "all images": lambda path: read_all_images([path], ["time"]),
