@@ -14,6 +14,7 @@ from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
+from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.core.wcs import ffi_wcs, sky_to_pixel
 from tessphot_lib.io.products.moving_ecsv import COLUMNS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -74,10 +75,11 @@ def _detections_in(
 ) -> list[Detections]:
     """What stands out of a part of the CCD; it is looked at with what is around it."""
     average = cube.average_image(window).astype(float)
-    light = np.maximum(np.nan_to_num(average), 0.0)
+    light = np.maximum(average, 0.0)
+    steepest = np.hypot(*image_slopes(light))
+    light = np.nan_to_num(light)
     if min(window.shape) < 3:
         return []
-    steepest = np.hypot(*np.gradient(light))
     of_stars = (STAR_CHANGE * light) ** 2 + (STAR_MOTION * steepest) ** 2
     parts = []
     for cadences in cadence_slices(cube, window):

@@ -26,6 +26,7 @@ from tessphot_lib.core.bins import BIN_SIDE, Bins
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.block_hdf5 import read_flags, read_flux
 
 BAND_ROWS = 128  # of a block at once, from multiples of it: a multiple of `BIN_SIDE`
@@ -218,8 +219,10 @@ def find_changes(
         np.zeros((n_images, bins.shape[0], -(-bins.shape[1] // 8)), dtype=np.uint8),
     )
     sampler = bin_sampler(bins, images.mesh)
+    slopes = image_slopes(reference)
     scenes = [
-        _BandScene.of(reference, starlight, images.window, band) for band in bands(images.window)
+        _BandScene.of(reference, slopes, starlight, images.window, band)
+        for band in bands(images.window)
     ]
     for some in images.in_blocks(wanted):
         binned = _binned(images, some, scenes, bins, changes.new_stars)
@@ -321,27 +324,24 @@ class _BandScene:
     bins: Bins
     reference: NDArray
     starlight: NDArray
-    slopes: tuple[NDArray, NDArray]
+    slopes: NDArray
     segments: Segments
 
     @classmethod
     def of(
-        cls, reference: NDArray, starlight: NDArray, window: Window, band: Window
+        cls, reference: NDArray, slopes: NDArray, starlight: NDArray, window: Window, band: Window
     ) -> "_BandScene":
+        """Cut the scene of a band out of that of the window."""
         region = band.widened(MARGIN, window)
         cut = region.slices_in(window)
-        image, stars = reference[cut].astype(float), starlight[cut].astype(np.float32)
-        flat = np.zeros(image.shape)
-        slopes = [
-            np.gradient(image, axis=axis) if image.shape[axis] > 1 else flat for axis in (0, 1)
-        ]
+        image, stars = np.asarray(reference[cut], float), starlight[cut].astype(np.float32)
         return cls(
             band,
             region,
             Bins.over(region),
             image,
             stars,
-            (slopes[0], slopes[1]),
+            slopes[:, *cut],
             Segments.of(stars),
         )
 

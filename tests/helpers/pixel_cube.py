@@ -1,6 +1,7 @@
 """A small ``pixels.hdf5`` made of arrays."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,9 +23,10 @@ def open_cube(folder, window, flux, **more):
 
     ``flux`` is (n_images, n_rows, n_columns), sky included. ``more`` are `PER_IMAGE`
     arrays, ``flux_err``, ``pixel_flags``, ``sky`` (n_images,), ``sky_error``,
-    ``average_image`` and ``attributes``.
+    ``average_image``, ``static_light`` and ``attributes``.
     """
     n_images, mesh = len(flux), Mesh.over(window, 64)
+    mesh = replace(mesh, static_light=more.pop("static_light", None))
     numbers = np.arange(n_images)
     cubes = CubeBuffer(window, n_images, 0.0)
     flux_err = more.pop("flux_err", np.ones_like(flux))

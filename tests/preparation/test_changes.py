@@ -10,9 +10,11 @@ from tessphot_lib.core.bins import Bins
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.preparation.changes import (
     Changes,
     Images,
+    _BandScene,
     average_images,
     find_changes,
     is_quiet,
@@ -224,3 +226,14 @@ def test_reference_is_the_median_of_what_is_not_foreign(tmp_path):
     better = reference_image(images, chosen, changes)
     assert np.median(better[square]) == pytest.approx(0, abs=0.1)
     assert np.abs(better).max() < 6 * SIGMA
+
+
+def test_bins_beside_missing_pixels_are_compared():
+    """Of every second column."""
+    reference = np.random.default_rng(1).normal(0, SIGMA, WINDOW.shape)
+    reference[:, ::2] = np.nan
+    scene = _BandScene.of(reference, image_slopes(reference), reference, WINDOW, WINDOW)
+    motion = np.array([0.01, 0, 0, 0.02, 0, 0])
+    (mean, error, _), _ = scene.compare((reference + 3.0).astype(np.float32), motion)
+    assert np.isfinite(error[:, 1:-1]).all()
+    np.testing.assert_allclose(mean[:, 1:-1], 3.0, atol=0.1)

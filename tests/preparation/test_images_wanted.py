@@ -1,5 +1,7 @@
 """Some of the images of a CCD are compared and averaged, the others are not looked at."""
 
+import itertools
+
 import numpy as np
 import pytest
 from images_block import write_images_block
@@ -30,7 +32,7 @@ def images_and_light(tmp_path):
     flux[(LIT, *GHOST)] += 9.0
     blocks = [
         write_images_block(tmp_path / f"{first}.hdf5", WINDOW, flux[first:last])
-        for first, last in zip(EDGES, EDGES[1:], strict=False)
+        for first, last in itertools.pairwise(EDGES)
     ]
     backgrounds, lengths = sky + np.zeros(MESH.shape), np.diff(EDGES).tolist()
     return Images(blocks, lengths, MESH, backgrounds, np.zeros((N_IMAGES, 6))), flux - sky

@@ -25,6 +25,7 @@ from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
+from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.format_version import check_format_version
 from tessphot_lib.io.products.block_hdf5 import (
@@ -374,7 +375,7 @@ class PixelCube:
         stars.
         """
         level = self.grid.evaluate(self.background[cadences], region)
-        slopes = self._static_slopes()
+        slopes = self._static_slopes
         if slopes is not None:
             pixels = region.slices_in(self.window)
             for index, motion in enumerate(self._against_average[cadences]):
@@ -401,7 +402,7 @@ class PixelCube:
         at = np.atleast_1d(row).astype(float), np.atleast_1d(column).astype(float)
         shape = (self.n_cadences, *np.shape(row))
         level = self.grid.evaluate_at(self.background, *at)
-        slopes = self._static_slopes()
+        slopes = self._static_slopes
         if slopes is not None:
             pixel = [
                 np.clip(np.round(position - first).astype(int), 0, size - 1)
@@ -419,12 +420,11 @@ class PixelCube:
         """Motion of the images against the average image, (n_cadences, 6); 0 where unknown."""
         return np.nan_to_num(against_mean(self.motion, self.is_good()))
 
-    def _static_slopes(self) -> list[NDArray] | None:
-        """Slopes of the static light along rows and columns; None without any."""
+    @cached_property
+    def _static_slopes(self) -> NDArray | None:
+        """Slopes of the static light by row and column, (2, n_rows, n_columns); None without."""
         static = getattr(self.grid, "static_light", None)
-        if static is None or min(static.shape) < 2:
-            return None
-        return list(np.gradient(static))
+        return None if static is None else image_slopes(static)
 
     def motion_at(self, row: float | NDArray, column: float | NDArray) -> tuple[NDArray, NDArray]:
         """Motion of the images at positions, against the reference image.
