@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.stamps import stamp_pixels
 from tessphot_lib.simulation import detector, prf
-from tessphot_lib.simulation.asteroids import draw_asteroids
 from tessphot_lib.simulation.motion import displacement, largest_displacement
 from tessphot_lib.simulation.scene import (
     WING_REACH,
@@ -91,8 +90,7 @@ class Renderer:
         self._moving_pixels = self._moving.pixels()
         self._varying_pixels = self._varying.pixels()
         self._expansion: NDArray | None = None
-        days = scene.elapsed(scene.n_images - 1)
-        self._asteroids = draw_asteroids(scene.ccd_id, scene.settings, scene.window, days)
+        self._asteroids = scene.asteroids
 
     def render(self, index: int) -> RenderedImage:
         """Return one image, the same whatever was rendered before."""
@@ -132,7 +130,7 @@ class Renderer:
                 stamp, corner = prf_truth(scene, row + moved[0], column + moved[1], side)
                 box = Window(corner[0], corner[0] + side[0], corner[1], corner[1] + side[1])
                 inside = box.intersect(scene.region)
-                if inside.row1 > inside.row0 and inside.column1 > inside.column0:
+                if inside is not None:
                     shown = stamp[inside.slices_in(box)]
                     light[inside.slices_in(scene.region)] += flux / len(ASTEROID_TIMES) * shown
         return light
@@ -140,15 +138,15 @@ class Renderer:
     def starlight(self, index: int) -> NDArray:
         """Return the light of all stars over ``scene.region``, before bleeding [e-/s]."""
         settings, ccd_id = self.scene.settings, self.scene.ccd_id
-        motion = self.scene.motion(index)
-        if is_chosen("blur", settings.blur_every, ccd_id, index, settings):
+        motion, image = self.scene.motion(index), self.scene.image_of(index)
+        if is_chosen("blur", settings.blur_every, ccd_id, image, settings):
             moved = [motion.copy() for _ in BLUR]
             for one, sides in zip(moved, BLUR, strict=True):
                 one[:, 0] += settings.blur_motion * np.array(sides)
             light = sum(self._moved_starlight(index, one) for one in moved) / len(moved)
         else:
             light = self._moved_starlight(index, motion)
-        if is_chosen("dim", settings.dim_every, ccd_id, index, settings):
+        if is_chosen("dim", settings.dim_every, ccd_id, image, settings):
             light *= 1 - settings.dim_fraction
         return light
 

@@ -17,6 +17,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.simulation import detector, diffuse, prf
+from tessphot_lib.simulation.asteroids import Asteroids, draw_asteroids
 from tessphot_lib.simulation.motion import displacement, image_motion
 from tessphot_lib.simulation.orbit import spacecraft_position
 from tessphot_lib.simulation.pointing import TanSip, reference_wcs, to_vectors
@@ -88,6 +89,12 @@ class Scene:
     def spacecraft(self) -> NDArray:
         """Place of the spacecraft in the middle of each image, (n_images, 3) [au]."""
         return spacecraft_position(self.middles)
+
+    @cached_property
+    def asteroids(self) -> Asteroids:
+        """Objects that cross the window."""
+        days = self.elapsed(self.n_images - 1)
+        return draw_asteroids(self.ccd_id, self.settings, self.window, days)
 
     def elapsed(self, index: int) -> float:
         """Return the time since the first image [d]."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.simulation_settings import SimulationSettings
+from tessphot_lib.simulation.asteroids import Asteroids
 from tessphot_lib.simulation.detector import noise_sigma
 from tessphot_lib.simulation.motion import image_motion
 from tessphot_lib.simulation.render import Renderer
@@ -38,9 +39,20 @@ class StampScene(Scene):
     ----------
     image_index : (n_images,) int array
         Full-frame image in which each cadence lies.
+    image_settings : SimulationSettings
+        Those of the images, with their cadence.
+    image_asteroids : Asteroids
+        Objects that cross the images.
     """
 
     image_index: NDArray
+    image_settings: SimulationSettings
+    image_asteroids: Asteroids
+
+    @property
+    def asteroids(self) -> Asteroids:
+        """Those of the images, whatever the stamp."""
+        return self.image_asteroids
 
     def image_of(self, index: int) -> int:
         """Return the number of the full-frame image in which a cadence lies."""
@@ -48,12 +60,13 @@ class StampScene(Scene):
 
     def kind(self, index: int) -> str:
         """Return what befell the image in which a cadence lies; none is empty here."""
-        kind = image_kind(self.ccd_id, self.image_of(index), self.settings)
+        kind = image_kind(self.ccd_id, self.image_of(index), self.image_settings)
         return "quiet" if kind in ("zero", "nan") else kind
 
     def motion(self, index: int) -> NDArray:
         """Return the motion: the jitter of the image, and the drift of the cadence."""
-        return image_motion(self.ccd_id, self.image_of(index), self.elapsed(index), self.settings)
+        image = self.image_of(index)
+        return image_motion(self.ccd_id, image, self.elapsed(index), self.image_settings)
 
 
 @dataclass(frozen=True)
@@ -99,7 +112,12 @@ def build_stamp_scene(
     if ccd_id.cadence < 120:  # no frames are dropped on board
         shared["settings"] = replace(shared["settings"], noise_factor=min(settings.noise_factor, 1))
     shared |= {"starts": starts, "cadencenos": number.astype(np.int64)}
-    return StampScene(**shared, image_index=image_index)
+    return StampScene(
+        **shared,
+        image_index=image_index,
+        image_settings=settings,
+        image_asteroids=scene.asteroids,
+    )
 
 
 def stamp_stars(scene: Scene, n_stars: int) -> NDArray:

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.io.files.atomic import complete_file
@@ -52,19 +53,30 @@ def run_simulate_cutouts(
     -------
     list of Path
         The cutouts, in the order of the stars.
+
+    Raises
+    ------
+    InputDataError
+        If a star is none of the CCD.
+    ConfigError
+        If the cutout of a star has no pixel in the window.
     """
     scene = build_scene(ccd_id, window=window, settings=settings, faint_limit=faint_limit)
     with complete_file(stars) as partial:
         write_tic(partial, scene)
     makers = []
     for tic_id in tic_ids:
-        (index,) = (scene.stars.tic_id == tic_id).nonzero()[0]
+        index = scene.star_index(tic_id)
         row, column = round(scene.stars.row[index]), round(scene.stars.column[index])
         around = Window(
             row - size // 2, row - size // 2 + size, column - size // 2, column - size // 2 + size
         )
         common = around.intersect(window)
-        assert common is not None
+        if common is None:
+            raise ConfigError(
+                f"TIC {tic_id}: at row {row}, column {column} it has no pixel in the simulated "
+                f"window {window.as_list()}"
+            )
         makers.append(CutoutMaker(ccd_id, common))
     folder.mkdir(parents=True, exist_ok=True)
     renderer = Renderer(scene)
