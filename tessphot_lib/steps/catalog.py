@@ -19,7 +19,7 @@ from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import CatalogSettings
 from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky, sky_to_pixel, wcs_header
 from tessphot_lib.io.images.cutout_table import read_cutout_table
-from tessphot_lib.io.images.ffi_table import reference_header
+from tessphot_lib.io.images.ffi_table import plain_keywords, reference_header
 from tessphot_lib.io.stars.catalog_sqlite import write_catalog
 from tessphot_lib.io.stars.tic import TIC_VERSION, read_tic, read_tic_region
 
@@ -207,11 +207,7 @@ def _describe(
     corners = zip(*Footprint(wcs, Window()).corners(), strict=True)
     # Rounded before it is wrapped: right ascensions are less than 360 as texts, too.
     corner_texts = (f"({round(ra, 8) % 360.0:.8f},{dec:.8f})" for ra, dec in corners)
-    image_header = {
-        key: header[key]
-        for key in IMAGE_KEYWORDS
-        if key in header and isinstance(header[key], str | int | float | bool)
-    }
+    image_header = plain_keywords(header, IMAGE_KEYWORDS)
     return {
         "sector": ccd_id.sector,
         "camera": ccd_id.camera,

@@ -15,7 +15,7 @@ from tessphot_lib.core.manual_excludes import is_excluded
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.wcs import BTC_PIXEL
 from tessphot_lib.io.images.cutout_table import write_cutout_table
-from tessphot_lib.io.images.ffi_table import write_ffi_table
+from tessphot_lib.io.images.ffi_table import plain_keywords, write_ffi_table
 from tessphot_lib.io.images.tesscut import (
     NO_CADENCE,
     Cutout,
@@ -84,14 +84,13 @@ def run_cutout_table(
         )
     images = _images(good, ccd_id, _corrected_direction(good)) if good else []
     write_cutout_table(output, rows, ccd_id)
-    header = {key: one.header[key] for one in good[:1] for key in KEYWORDS if key in one.header}
     write_ffi_table(
         ffi_table,
         images,
         ccd_id,
         refusal=refusal,
         wcs=wcs_text(fit_ccd_wcs(good)) if good else None,
-        image_header={key: value for key, value in header.items() if _is_plain(value)},
+        image_header=plain_keywords(good[0].header, KEYWORDS) if good else None,
         attributes=provenance({"input": {"on_bad_image": on_bad_image}}, [output]),
     )
     log.info(
@@ -189,8 +188,3 @@ def _length(cutout: Cutout) -> float:
         return float(cutout.header["TIMEDEL"])
     times = cutout.time[np.isfinite(cutout.time)]
     return float(np.median(np.diff(times))) if len(times) > 1 else DEFAULT_LENGTH
-
-
-def _is_plain(value: object) -> bool:
-    """Tell whether a keyword's value can be kept as it is."""
-    return isinstance(value, str | int | float | bool)

@@ -15,7 +15,7 @@ from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.io.images.cutout_table import write_cutout_table
-from tessphot_lib.io.images.ffi_table import write_ffi_table
+from tessphot_lib.io.images.ffi_table import plain_keywords, write_ffi_table
 from tessphot_lib.io.images.tpf import TpfCadences, read_tpf_cadences
 from tessphot_lib.io.images.tpf_stamps import FRAME_SECONDS, StampFile, read_stamp
 from tessphot_lib.preparation.ccd_wcs import fit_ccd_wcs, wcs_text
@@ -38,7 +38,10 @@ def run_stamp_table(
 ) -> None:
     """List the target pixel files of a CCD and their cadences.
 
-    Only headers are read, and the times and bits of `SAMPLE` of the files.
+    Only headers are read, and the times and bits of `SAMPLE` of the files. A bad file, or a
+    second one of a star, is left out and listed with the reason; unless such are to be skipped
+    it is an error for those who read ``ffis.ecsv``, see `write_ffi_table`, so that other CCDs
+    go on. So is it if no file is left, or none has times.
 
     Parameters
     ----------
@@ -49,13 +52,9 @@ def run_stamp_table(
     ccd_id : CcdId
         With the cadence.
     on_bad_image : {'error', 'skip'}
-
-    Raises
-    ------
-    InputDataError
-        If a file is bad, or two are of one star, unless such are to be skipped; or none is left.
     """
     rows: list[dict] = []
+    problems: list[str] = []
     good: dict[int, StampFile] = {}
     for path in sorted(_files(tpfs), key=lambda path: (path.name, str(path))):
         try:
@@ -65,34 +64,44 @@ def run_stamp_table(
                     f"{path}: another file of TIC {stamp.tic_id} than {other.path}: keep one"
                 )
         except InputDataError as err:
-            if on_bad_image == "error":
-                raise
+            problems.append(str(err))
             log.warning("left out: %s", err)
             rows.append({"path": path, "status": "unusable", "reason": err})
             continue
         good[stamp.tic_id] = stamp
         rows.append(_row(stamp))
-    if not good:
-        raise InputDataError(
-            f"{ccd_id}: none of its {len(rows)} target pixel files can be used"
-            + (f", the first because of {rows[0]['reason']}" if rows else "")
-        )
     stamps = list(good.values())
-    images, n_read = _cadences(stamps, ccd_id, on_bad_image)
-    header = stamps[0].header
+    images, n_read = _cadences(stamps, ccd_id, problems)
+    refusal = _told(problems, output) if on_bad_image == "error" else None
+    if not good:
+        reason = f", the first because of {problems[0]}" if problems else ""
+        refusal = refusal or (
+            f"{ccd_id}: none of its {len(rows)} target pixel files can be used{reason}"
+        )
+    elif not images:
+        refusal = refusal or f"{ccd_id}: none of its target pixel files has times"
     write_cutout_table(output, rows, ccd_id)
     write_ffi_table(
         ffi_table,
         images,
         ccd_id,
-        wcs=wcs_text(fit_ccd_wcs(stamps)),
-        image_header={key: header[key] for key in KEYWORDS if _is_plain(header.get(key))},
+        refusal=refusal,
+        wcs=wcs_text(fit_ccd_wcs(stamps)) if stamps else None,
+        image_header=plain_keywords(stamps[0].header, KEYWORDS) if stamps else None,
         attributes=provenance({"input": {"on_bad_image": on_bad_image}}, [output]),
     )
     log.info(
         "%s: %d target pixel files, %d of them used, of %d cadences; bits of %d files",
         *(ccd_id, len(rows), len(stamps), len(images), n_read),
     )
+
+
+def _told(problems: list[str], output: Path) -> str | None:
+    """The first of some problems, and how many more there are; None for none."""
+    if not problems:
+        return None
+    more = f" (and {len(problems) - 1} more, see {output})" if len(problems) > 1 else ""
+    return problems[0] + more
 
 
 def _files(tpfs: Sequence[Path]) -> list[Path]:
@@ -115,11 +124,12 @@ def _row(stamp: StampFile) -> dict[str, Any]:
 
 
 def _cadences(
-    stamps: Sequence[StampFile], ccd_id: CcdId, on_bad_image: str
+    stamps: Sequence[StampFile], ccd_id: CcdId, problems: list[str]
 ) -> tuple[list[dict], int]:
     """One row of ``ffis.ecsv`` for each cadence with a time, and the number of files read for it.
 
-    Times are barycentric for the star of the first file that can be read.
+    Times are barycentric for the star of the first file that can be read. What is wrong with
+    others is added to the problems.
     """
     step = max(1, len(stamps) // SAMPLE)
     read: list[TpfCadences] = []
@@ -127,15 +137,14 @@ def _cadences(
     for stamp in stamps[::step][:SAMPLE]:
         try:
             one = read_tpf_cadences(stamp.path, ccd_id.of_images)
-        except InputDataError:
-            if on_bad_image == "error":
-                raise
+        except InputDataError as err:
+            problems.append(str(err))
             continue
         if np.isfinite(one.time - one.timecorr).sum() > 1:
             first = first or stamp
             read.append(one)
     if first is None:
-        raise InputDataError(f"{ccd_id}: none of its target pixel files has times")
+        return [], 0
     number, time, timecorr = _clock(read)
     quality = common_quality(number, [one.cadenceno for one in read], [one.quality for one in read])
     shift = 0.5 * sum(timestamp_shifts(first.header.get("DATA_REL"), first.header.get("PROCVER")))
@@ -180,8 +189,3 @@ def _clock(read: Sequence[TpfCadences]) -> tuple[NDArray, NDArray, NDArray]:
     moment = moments[index]
     correction = np.interp(number, read[0].cadenceno[known[0]], read[0].timecorr[known[0]])
     return number, moment + correction, correction
-
-
-def _is_plain(value: object) -> bool:
-    """Tell whether a keyword's value can be kept as it is."""
-    return isinstance(value, str | int | float | bool)

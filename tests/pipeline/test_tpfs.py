@@ -16,6 +16,7 @@ from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.settings import CorrectionSettings, OutputSettings
+from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.images.tpf_stamps import read_stamp, stamp_pixels
 from tessphot_lib.io.products.diagnostics_ecsv import read_diagnostics_table
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -267,9 +268,11 @@ def test_two_files_of_one_star(sky, tmp_path):
     second = first.with_name(first.name.replace("-0000-s_tp", "-0001-s_tp"))
     shutil.copy(first, second)
     tables = tmp_path / "cutouts.ecsv", tmp_path / "ffis.ecsv"
+    run_stamp_table([tmp_path / "tpf"], *tables, STAMPS, on_bad_image="error")
     with pytest.raises(InputDataError, match=f"{second.name}: another file of TIC .* {first}"):
-        run_stamp_table([tmp_path / "tpf"], *tables, STAMPS, on_bad_image="error")
+        read_ffi_table(tables[1])
     run_stamp_table([tmp_path / "tpf"], *tables, STAMPS, on_bad_image="skip")
+    assert len(read_ffi_table(tables[1])) == 16 * 15
 
 
 def test_file_of_nan_only(sky, tmp_path):

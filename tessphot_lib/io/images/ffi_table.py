@@ -1,6 +1,6 @@
 """``ffis.ecsv``: the images of a CCD in time order, with what their headers say."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,12 @@ def write_ffi_table(
         table[name].unit = unit
         table[name].description = description
     write_ecsv(path, table)
+
+
+def plain_keywords(header: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    """Pick the keywords that are there and can be kept as they are, for ``image_header``."""
+    found = {key: header[key] for key in keys if key in header}
+    return {key: value for key, value in found.items() if isinstance(value, str | int | float)}
 
 
 def read_ffi_table(path: Path, *, even_if_refused: bool = False) -> "Table":

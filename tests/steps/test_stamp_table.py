@@ -1,0 +1,86 @@
+"""The tables of target pixel files: one bad file does not stop the other CCDs."""
+
+import pytest
+from astropy.io import fits
+
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.simulation_settings import SimulationSettings
+from tessphot_lib.io.images.cutout_table import read_cutout_table
+from tessphot_lib.io.images.ffi_table import read_ffi_table
+from tessphot_lib.steps.simulate_tpfs import run_simulate_tpfs
+from tessphot_lib.steps.stamp_table import run_stamp_table
+
+CCD = CcdId(14, 2, 3, cadence=120)
+SETTINGS = SimulationSettings(n_images=2, gap_after=1, stars_per_ccd=100_000, tpf_stars=3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    window = Window(700, 740, 420, 470)
+    run_simulate_tpfs(CCD, tmp_path / "tpf", window=window, settings=SETTINGS, faint_limit=17.0)
+    return tmp_path
+
+
+def tables_of(folder, on_bad_image):
+    """Make both tables; (files, of them used, cadences without asking whether they are refused)."""
+    tables = folder / "cutouts.ecsv", folder / "ffis.ecsv"
+    run_stamp_table([folder / "tpf"], *tables, CCD, on_bad_image=on_bad_image)
+    used = read_cutout_table(tables[0])
+    return used, read_ffi_table(tables[1], even_if_refused=True)
+
+
+def damaged(path):
+    """Cut a file in its header."""
+    path.write_bytes(path.read_bytes()[:4000])
+
+
+def without_times(path):
+    with fits.open(path, mode="update") as hdus:
+        hdus["PIXELS"].data["TIME"] = float("nan")
+
+
+def files_in(folder):
+    return sorted((folder / "tpf").glob("*.fits"))
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_bad_file_is_an_error_of_those_who_read_the_table(folder, which):
+    bad = files_in(folder)[which]
+    damaged(bad)
+    used, cadences = tables_of(folder, "error")
+    assert len(used) == 2
+    assert len(cadences) == 30
+    with pytest.raises(InputDataError, match=bad.name):
+        read_ffi_table(folder / "ffis.ecsv")
+    tables_of(folder, "skip")
+    assert len(read_ffi_table(folder / "ffis.ecsv")) == 30
+
+
+def test_all_problems_are_counted(folder):
+    for path in files_in(folder)[1:]:
+        damaged(path)
+    tables_of(folder, "error")
+    with pytest.raises(InputDataError, match=r"and 1 more, see .*cutouts\.ecsv"):
+        read_ffi_table(folder / "ffis.ecsv")
+
+
+@pytest.mark.parametrize("on_bad_image", ["error", "skip"])
+@pytest.mark.parametrize(
+    ("spoil", "n_used", "match"),
+    [(damaged, 0, "tp.fits"), (without_times, 3, "none of its target pixel files has times")],
+)
+def test_without_any_good_file(folder, on_bad_image, spoil, n_used, match):
+    for path in files_in(folder):
+        spoil(path)
+    used, cadences = tables_of(folder, on_bad_image)
+    assert (len(used), len(cadences)) == (n_used, 0)
+    with pytest.raises(InputDataError, match=match):
+        read_ffi_table(folder / "ffis.ecsv")
+
+
+def test_folder_without_files(tmp_path):
+    (tmp_path / "tpf").mkdir()
+    assert len(tables_of(tmp_path, "error")[1]) == 0
+    with pytest.raises(InputDataError, match=f"{CCD}: none of its 0 target pixel files"):
+        read_ffi_table(tmp_path / "ffis.ecsv")
