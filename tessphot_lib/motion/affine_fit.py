@@ -8,6 +8,7 @@ from tessphot_lib.core.affine import affine_design, displacement
 AROUND = 0.5  # [d] images within a quarter of a day on each side tell where one should be
 CLIP = 4.0  # [sigma] stars off the fit by more are left out
 MIN_SIDE = 8  # images on one side that show where an image should be
+MAX_POSITIONS = 10  # at which motion is judged, spread over the CCD
 CLEAR = 4.0  # [sigma] that a displacement must stand out
 MIN_STARS = 8  # for an affine fit; from 3 on a translation is fitted
 
@@ -115,7 +116,7 @@ def is_displaced(
     time : (n_images,) array
         Increasing [d].
     row, column : (n_positions,) arrays
-        Where there are pixels [science pixels].
+        Where there are pixels [science pixels]; of more than `MAX_POSITIONS` that many count.
     limit : float
         [pixels] that the median of these positions may be off the running median over
         `AROUND` days, or over the half of them on one side, if that is clear.
@@ -126,19 +127,32 @@ def is_displaced(
     """
     result = np.zeros(len(motion), dtype=bool)
     known = np.flatnonzero(np.isfinite(motion).all(axis=1))
-    moved = np.stack(displacement(motion[known], row, column))
+    moved = np.stack(displacement(motion[known], *_spread(row, column)))
     clear = np.maximum(limit, CLEAR * np.nan_to_num(error[known]))
+    times = time[known]
+    first, last = (np.searchsorted(times, times + side * AROUND) for side in (-1, 1))
     for position, index in enumerate(known):
-        since = time[known] - time[index]
+        around = slice(first[position], last[position])  # twice as wide: exact below
+        since = times[around] - time[index]
         near = np.abs(since) <= 0.5 * AROUND
         # At a step of the pointing the images of one side are where this one is.
         sides = [near & (since <= 0), near & (since >= 0)]
+        here = moved[:, around]
         offset = [
-            np.median(np.hypot(*(moved[:, position] - np.median(moved[:, some], axis=1))))
+            np.median(np.hypot(*(moved[:, position] - np.median(here[:, some], axis=1))))
             for some in (near, *(side for side in sides if side.sum() >= MIN_SIDE))
         ]
         result[index] = min(offset) > clear[position]
     return result
+
+
+def _spread(row: NDArray, column: NDArray) -> tuple[NDArray, NDArray]:
+    """Choose at most `MAX_POSITIONS` of some positions, evenly in the order of their rows."""
+    if len(row) <= MAX_POSITIONS:
+        return row, column
+    order = np.lexsort((column, row))
+    some = order[np.linspace(0, len(row) - 1, MAX_POSITIONS).astype(int)]
+    return row[some], column[some]
 
 
 def relative_to(motion: NDArray, reference: NDArray) -> NDArray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tessphot_lib.motion.affine_fit import is_displaced
+from tessphot_lib.motion.affine_fit import _spread, is_displaced
 
 NO_ERROR = np.zeros(80)
 MIDDLE = np.array([1023.5]), np.array([1023.5])
@@ -70,3 +70,28 @@ def test_what_is_not_clear_is_no_jump():
     error = np.full(80, 0.001)
     error[7] = 0.06
     assert np.flatnonzero(displaced(motion, error)).tolist() == [50]
+
+
+def test_many_patches_are_judged_as_few():
+    """A roll of 0.5 pixels at the corners; a jump that all patches see; in any order."""
+    motion = np.zeros((80, 6))
+    motion[25, 0] = 0.2
+    motion[50, [2, 4]] = -0.05, 0.05  # a roll: less than the limit in most of the CCD
+    rng = np.random.default_rng(3)
+    row, column = rng.uniform(0, 2047, (2, 500))
+    assert np.flatnonzero(displaced(motion, place=(row, column))).tolist() == [25]
+    motion[50, [2, 4]] = -0.4, 0.4
+    assert np.flatnonzero(displaced(motion, place=(row, column))).tolist() == [25, 50]
+    mixed = rng.permutation(500)
+    found = displaced(motion, place=(row[mixed], column[mixed]))
+    assert np.flatnonzero(found).tolist() == [25, 50]
+
+
+def test_positions_are_spread_over_the_rows():
+    row, _ = _spread(np.arange(1000.0)[::-1], np.full(1000, 7.0))
+    assert len(row) == 10
+    assert row.min() == 0
+    assert row.max() == 999
+    np.testing.assert_allclose(np.diff(row), 111, atol=1)
+    few = _spread(np.array([5.0, 1.0]), np.array([2.0, 3.0]))
+    np.testing.assert_array_equal(few, [[5, 1], [2, 3]])
