@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import affine_design, displacement
+from tessphot_lib.core.medians import medians_of_known
 from tessphot_lib.motion.affine_fit import CLIP, MIN_STARS
 
 MAX_LEVERAGE = 0.9  # a star that decides alone is not taken off: nothing would be left
@@ -49,9 +50,9 @@ def own_influence(
     residual = []
     for measured, moved in zip((measured_row, measured_column), predicted, strict=True):
         off = measured - moved
-        residual.append(off - _median(off))
+        residual.append(off - medians_of_known(off))
     off = np.hypot(*residual)
-    usual = np.maximum(_median(off), MIN_OFF)
+    usual = np.maximum(medians_of_known(off), MIN_OFF)
     with np.errstate(invalid="ignore"):
         used = np.isfinite(off) & (off < CLIP * usual) & np.isfinite(scatter)
     weight = used / scatter**2
@@ -73,9 +74,3 @@ def _leverage(design: NDArray, weight: NDArray, n_used: NDArray) -> NDArray:
         inverse = np.linalg.pinv(normal, hermitian=True)
         leverage[images] = weight[images] * np.einsum("sa,tab,sb->ts", terms, inverse, terms)
     return leverage
-
-
-def _median(values: NDArray) -> NDArray:
-    """Median of the finite values of each column; NaN where there is none."""
-    known = np.isfinite(values).any(axis=0)
-    return np.where(known, np.nanmedian(np.where(known, values, 0.0), axis=0), np.nan)

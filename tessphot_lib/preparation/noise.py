@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.medians import medians_of_known
 from tessphot_lib.core.noise_model import N_OUTPUTS, NoiseModel, is_sane, output_of
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.block_hdf5 import CHUNK_SIDE, open_block
@@ -229,11 +230,11 @@ def _look_at(
     shared = max(sky.covariance, 0.0) if sky is not None else 0.0
     seen.pixels.append(
         PixelScatter(
-            _medians(flux[quiet]),
+            medians_of_known(flux[quiet].astype(float)),
             scatter_variance(rest) / gain - shared,
             slopes[piece.slices_in(around)].ravel(),
             np.broadcast_to(output_of(piece), piece.shape).ravel(),
-            _medians(stated[quiet]),
+            medians_of_known(stated[quiet].astype(float)),
             np.full(light.shape, int(quiet.sum())),
         )
     )
@@ -265,14 +266,6 @@ def _see_sky(
             sky.append(found)
         shown.append(found)
     return quiet, shown[0]
-
-
-def _medians(values: NDArray) -> NDArray:
-    """Median of each column's known values; NaN without any."""
-    known = np.isfinite(values).any(axis=0)
-    result = np.full(values.shape[1], np.nan)
-    result[known] = np.nanmedian(np.where(np.isfinite(values), values, np.nan)[:, known], axis=0)
-    return result
 
 
 def _motion_scatter(images: dict[str, NDArray], middle: NDArray, window: Window) -> float:

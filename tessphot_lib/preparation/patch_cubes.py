@@ -168,9 +168,9 @@ class PatchCubes:
         self.flux_sum[rows, columns] += np.where(finite, light, 0).sum(axis=0, dtype=float)
         self.flux_count[rows, columns] += finite.sum(axis=0)
 
-    def is_averaged(self, level: NDArray) -> NDArray:
-        """Whether images count for the average, by their background (n,) [e-/s per pixel]."""
-        return self.is_good & (np.nan_to_num(level, nan=np.inf) < self.max_background)
+    def is_averaged(self, level: NDArray, cadences: slice = slice(None)) -> NDArray:
+        """Whether some images count for the average, by their background [e-/s per pixel]."""
+        return self.is_good[cadences] & (np.nan_to_num(level, nan=np.inf) < self.max_background)
 
     def complete(self) -> None:
         """Fill the tables of the images and of the stars that tell the motion."""

@@ -85,7 +85,7 @@ class StampCubes(PatchCubes):
             self.background[cadences, number] = model
             error = np.where(np.isfinite(model[:, 0]), BACKGROUND_ERROR, np.nan)
             self.background_error[cadences, number] = error
-            self.add_to_average(number, light[self.is_averaged_in(cadences, model[:, 0])])
+            self.add_to_average(number, light[self.is_averaged(model[:, 0], cadences)])
             for star, room in rooms:
                 stamp = star_stamp(star.row, star.column, window)
                 cut = light[(slice(None), *stamp.slices_in(window))]
@@ -96,11 +96,6 @@ class StampCubes(PatchCubes):
             allowed = np.fmin(flux_err, np.float32(SANE[1]) * noise.sigma(flux, window))
             flux = quantize(flux, allowed, self.compression_error)
             yield CubePiece(window, flux, flux_err, flags, cadences)
-
-    def is_averaged_in(self, cadences: slice, level: NDArray) -> NDArray:
-        """Whether some images count for the average, by their background [e-/s per pixel]."""
-        bright = np.nan_to_num(level, nan=np.inf) >= self.max_background
-        return self.is_good[cadences] & ~bright
 
     def _chunks(
         self, number: int, window: Window

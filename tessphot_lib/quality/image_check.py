@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import MAD_TO_SIGMA
+from tessphot_lib.core.medians import medians_of_known
 
 BASELINE = 0.5  # [d] over which the usual value of a star is taken
 SIGNIFICANT = 5.0  # [sigma] that a change must stand out
@@ -85,7 +86,7 @@ def shared_change(
         Stars count by their scatter. The error is from how much the stars disagree, and not
         below what the change usually scatters by.
     """
-    usual = _median(values)
+    usual = medians_of_known(values)
     with np.errstate(invalid="ignore"):
         useful = np.isfinite(usual) & ((usual > 0) | (not relative))
     values, usual = np.asarray(values[:, useful], dtype=float), usual[useful]
@@ -96,13 +97,13 @@ def shared_change(
     first, *_ = _common(off, _scatter(off, by_many), by_many)
     with np.errstate(invalid="ignore"):
         is_calm = ~(np.abs(first - _densest(first)) > outlying)
-    off = off - np.nan_to_num(_median(off[is_calm]))
+    off = off - np.nan_to_num(medians_of_known(off[is_calm]))
     around = _around(np.where(is_calm[:, None], off, np.nan), time)
     scatter = _scatter((off - around)[is_calm], by_many)
     change, error, noise = _common(off - around, scatter, by_many)
     slow, *_ = _common(np.where(np.isfinite(off), around, np.nan), scatter, by_many)
     calm = change[is_calm, None]
-    typical = _median(np.abs(calm - _median(calm)))
+    typical = medians_of_known(np.abs(calm - medians_of_known(calm)))
     usual_error = MAD_TO_SIGMA * float(np.nan_to_num(typical)[0])
     n_stars = np.isfinite(off).sum(axis=1)
     error, noise = np.maximum(error, usual_error), np.maximum(noise, usual_error)
@@ -111,7 +112,7 @@ def shared_change(
 
 def _scatter(off: NDArray, by_many: bool) -> NDArray:
     """Usual scatter of each star about zero; of no star less than that of the median star."""
-    scatter = np.maximum(MAD_TO_SIGMA * _median(np.abs(off)), LEAST_SCATTER)
+    scatter = np.maximum(MAD_TO_SIGMA * medians_of_known(np.abs(off)), LEAST_SCATTER)
     known = np.isfinite(scatter)
     return np.maximum(scatter, np.median(scatter[known])) if by_many and known.any() else scatter
 
@@ -197,7 +198,7 @@ def _around(off: NDArray, time: NDArray) -> NDArray:
     at_once = max(MIN_AROUND, round(BASELINE / step))
     parts = np.array_split(np.arange(n_images), max(1, n_images // at_once))
     middle = np.array([time[part].mean() for part in parts])
-    medians = np.array([_median(off[part]) for part in parts])
+    medians = np.array([medians_of_known(off[part]) for part in parts])
     around = np.zeros(off.shape)
     for star, of_star in enumerate(medians.T):
         known = np.isfinite(of_star)
@@ -217,12 +218,6 @@ def _densest(values: NDArray) -> float:
     middle, half = known[first] + 0.5 * width[first], 0.5 * width[first]
     near = np.abs(known - middle) <= max(NEAR * half, float(np.spacing(abs(middle))))
     return float(np.median(known[near]))
-
-
-def _median(values: NDArray) -> NDArray:
-    """Median of the finite values of each column; NaN where there is none."""
-    known = np.isfinite(values).any(axis=0)
-    return np.where(known, np.nanmedian(np.where(known, values, 0.0), axis=0), np.nan)
 
 
 def _weighted_median(values: NDArray, weight: NDArray) -> float:

@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-PIXEL = np.radians(21.0 / 3600)  # [rad] of sky that a pixel sees
+from tessphot_lib.core.constants import PIXEL_SCALE_DEG
+
+PIXEL = np.radians(PIXEL_SCALE_DEG)  # [rad] of sky that a pixel sees
 MAX_OFF = 0.5  # [pixels] from the median of the images around
 AROUND = 24  # images on each side that count, fewer at the ends
 MIN_IMAGES = 3  # two that differ do not show which of them is wrong

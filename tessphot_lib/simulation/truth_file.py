@@ -26,6 +26,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from tessphot_lib.core.constants import PIXEL_SCALE_DEG
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.simulation_settings import SimulationSettings
@@ -45,7 +46,7 @@ TIC_COLUMNS = (
     "ID", "ra", "dec", "pmRA", "pmDEC", "plx", "Tmag", "Teff", "GAIA", "objType", "disposition",
 )  # fmt: skip
 FIRST_TWIN = 500_000  # added to the numbers of phantoms
-TWIN_DISTANCE = 0.05 * 21 / 3600  # [deg] 0.05 pixels
+TWIN_DISTANCE = 0.05 * PIXEL_SCALE_DEG  # [deg] 0.05 pixels
 PHANTOM_KINDS = ("DUPLICATE", "DUPLICATE", "ARTIFACT")  # the star of the first kind is SPLIT
 FIRST_PHANTOM = 9_500_000  # after the identifiers of the stars
 

@@ -210,8 +210,8 @@ def _of_images(
     )
     changes = find_changes(images, reference, reference + above - static, limit=limit)
     image, count = average_images(images, is_averaged, changes)
-    # What was foreign in all of them changes little.
-    image, count = np.where(count > 0, image, reference), np.maximum(count, 1)
+    # What was foreign in all of them changes little: their median stands for it, with count 0.
+    image = np.where(count > 0, image, reference)
     has_static = bool(static.any())
     return _Average(
         image=image + above - static,

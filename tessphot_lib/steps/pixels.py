@@ -12,6 +12,7 @@ from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.flags import MISSION_BITS
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.sphere import tangent_axes, unit_vector
 from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky
@@ -21,8 +22,6 @@ from tessphot_lib.io.products.todo_sqlite import read_todo
 from tessphot_lib.io.products.tpf_fits import TargetPixels, write_target_pixels
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.times.barycenter import star_time_correction
-
-MISSION_BITS = 0xFFFF  # of QUALITY: those above are this pipeline's own
 
 
 def run_pixels(files: CcdFiles, ccd_id: CcdId, *, output: Path, tic_id: int, size: int) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.clock import timestamp_shifts
-from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.constants import FRAME_TIME, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId
@@ -17,7 +17,7 @@ from tessphot_lib.core.provenance import provenance
 from tessphot_lib.io.images.cutout_table import write_cutout_table
 from tessphot_lib.io.images.ffi_table import plain_keywords, write_ffi_table
 from tessphot_lib.io.images.tpf import TpfCadences, read_tpf_cadences
-from tessphot_lib.io.images.tpf_stamps import FRAME_SECONDS, StampFile, read_stamp
+from tessphot_lib.io.images.tpf_stamps import StampFile, read_stamp
 from tessphot_lib.preparation.ccd_wcs import fit_ccd_wcs, wcs_text
 from tessphot_lib.quality.tpf_flags import common_quality
 
@@ -151,7 +151,7 @@ def _cadences(
     half = 0.5 * ccd_id.cadence / SECONDS_PER_DAY
     kept = KEPT_FRAMES if first.header.get("CRMITEN") is True else 1.0
     exposure = (
-        kept * float(first.header["NUM_FRM"]) * float(first.header.get("INT_TIME", FRAME_SECONDS))
+        kept * float(first.header["NUM_FRM"]) * float(first.header.get("INT_TIME", FRAME_TIME))
     )
     rows = [
         {

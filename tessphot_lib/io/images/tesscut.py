@@ -19,6 +19,7 @@ from tessphot_lib.core.clock import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIM
 from tessphot_lib.core.constants import (
     BTJD_OFFSET,
     FIRST_SCIENCE_COLUMN,
+    FRAME_TIME,
     SCIENCE_COLUMNS,
     SCIENCE_ROWS,
     SECONDS_PER_DAY,
@@ -38,7 +39,6 @@ TICA = "tica"  # in the names of images that another pipeline calibrates: in oth
 NO_CADENCE = -1  # number of rows that have no image
 # Old cutouts have starts and stops rounded to float32, in steps of 11 s or 21 s, and their means.
 ROUNDED_TIME = 2.0**-14  # [d] of which their times are multiples
-FRAME_SECONDS = 2.0  # [s] of the detectors; NUM_FRM of them make an image
 CADENCE_STEP = 10  # [s] cadences are multiples of it
 MAX_OFF_CLOCK = 0.25  # [cadences] by which TSTART may be off the clock of the images
 SAME_CLOCK = 5.0  # [s] by which the header's TSTART, or names, may differ from a steady clock
@@ -343,7 +343,7 @@ def _usable(time: NDArray, stamps: list[str | None]) -> NDArray:
 def _cadence(path: Path, header: fits.Header, stamps: list[str]) -> int:
     """Time between images [s]: by TIMEDEL or NUM_FRM, which few rows do not show, or by names."""
     seconds = SECONDS_PER_DAY * _number(path, header, "TIMEDEL", 0.0)
-    seconds = seconds or FRAME_SECONDS * _number(path, header, "NUM_FRM", 0.0)
+    seconds = seconds or FRAME_TIME * _number(path, header, "NUM_FRM", 0.0)
     rounded = round(seconds / CADENCE_STEP) * CADENCE_STEP
     return rounded if rounded > 0 else cadence_of(stamps)
 

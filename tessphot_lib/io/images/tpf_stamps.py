@@ -14,7 +14,12 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN, SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.core.constants import (
+    FIRST_SCIENCE_COLUMN,
+    FRAME_TIME,
+    SCIENCE_COLUMNS,
+    SCIENCE_ROWS,
+)
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.files.damage import read_count, told_as_damage
@@ -26,7 +31,6 @@ if TYPE_CHECKING:
 PIXEL_COLUMNS = ("FLUX", "FLUX_ERR", "FLUX_BKG")
 COLUMNS = ("CADENCENO", *PIXEL_COLUMNS, "QUALITY", "POS_CORR1", "POS_CORR2")
 BYTES_AT_ONCE = 16_000_000  # of the table
-FRAME_SECONDS = 2.0  # of which NUM_FRM make a cadence
 
 
 @dataclass(frozen=True)
@@ -198,7 +202,7 @@ def _column_number(table: fits.Header, name: str) -> int:
 def _ccd_id(path: Path, header: fits.Header) -> CcdId:
     """CCD and cadence that the headers name."""
     sector, camera, ccd = (_whole(path, header, key) for key in ("SECTOR", "CAMERA", "CCD"))
-    cadence = _whole(path, header, "NUM_FRM") * FRAME_SECONDS
+    cadence = _whole(path, header, "NUM_FRM") * FRAME_TIME
     try:
         return CcdId(sector, camera, ccd, round(cadence))
     except ConfigError as err:
