@@ -104,13 +104,15 @@ def star_changes(residual: NDArray, segments: Segments, sigma: float) -> NDArray
     residual : (n_rows, n_columns) array
         Image without sky and reference [e-/s]; NaN pixels do not count.
     segments : Segments
+        Of the reference; without any pixel nothing changes.
     sigma : float
-        Noise of a pixel of sky.
+        Noise of a pixel of sky [e-/s], above 0.
 
     Returns
     -------
-    (n_rows, n_columns) array
-        The change, 0 where it is not significant [e-/s].
+    (n_rows, n_columns) float32 array
+        The change [e-/s], in missing pixels of a star, too; 0 off the stars, and where it is
+        less than `SIGNIFICANT`.
     """
     change = np.zeros(residual.size, dtype=np.float32)
     if not segments.pixels.size:
@@ -150,7 +152,23 @@ def pixel_noise(residual: NDArray, dark: NDArray) -> float:
 
 
 def star_error(rest: NDArray, starlight: NDArray, sigma: float) -> float:
-    """Typical fraction of starlight that motion and the like leave in the residual of an image."""
+    """Typical fraction of starlight that motion and the like leave in the residual of an image.
+
+    Parameters
+    ----------
+    rest : (n_rows, n_columns) array
+        What is left of the image, the changes of stars taken off [e-/s]; NaN does not count.
+    starlight : (n_rows, n_columns) array
+        Of the reference [e-/s].
+    sigma : float
+        Noise of a pixel of sky [e-/s].
+
+    Returns
+    -------
+    float
+        From the median of the bright pixels, at least `MIN_STAR_ERROR`; `USUAL_STAR_ERROR`
+        with fewer than `STAR_ERROR_PIXELS` of them.
+    """
     with np.errstate(invalid="ignore"):
         bright = (starlight > BRIGHT_PIXEL * sigma) & np.isfinite(rest)
     if np.count_nonzero(bright) < STAR_ERROR_PIXELS:
@@ -161,16 +179,18 @@ def star_error(rest: NDArray, starlight: NDArray, sigma: float) -> float:
 
 @dataclass(frozen=True)
 class BinnedResidual:
-    """What is left of an image in bins.
+    """What is left of an image in bins, (n_bin_rows, n_bin_columns) float64 arrays each.
 
     Attributes
     ----------
-    mean : float array
+    mean : array
         Weighted mean [e-/s per pixel]; NaN where no pixel counts.
-    error : float array
-        Its 1-sigma error by the noise of the pixels; infinite where no pixel counts.
-    doubt : float array
-        What stars may have left in it [e-/s per pixel].
+    error : array
+        Its 1-sigma error by the noise of the pixels [e-/s per pixel]; infinite where no pixel
+        counts.
+    doubt : array
+        What stars may have left in it, positive [e-/s per pixel]; infinite where no pixel
+        counts.
     """
 
     mean: NDArray
@@ -242,7 +262,8 @@ class Judgement:
     error : (n_cell_rows, n_cell_columns) array
         1-sigma error of the background of the cells; large where foreign light covers one.
     foreign : (n_bin_rows, n_bin_columns) bool array
-        Bins with foreign light, or the lack of light.
+        True for bins with foreign light, or with less light than sky and stars give; see
+        `find_foreign`.
     """
 
     sky: NDArray
@@ -364,14 +385,18 @@ def find_foreign(rest: NDArray, error: NDArray, doubt: NDArray, *, limit: float)
 
     Parameters
     ----------
-    rest, error, doubt : arrays
-        As in `BinnedResidual`, the sky taken off.
+    rest, error, doubt : (n_bin_rows, n_bin_columns) arrays
+        As in `BinnedResidual`, the sky taken off [e-/s per pixel]; NaN or infinite where no
+        pixel counts.
     limit : float
-        [e-/s per pixel]
+        Change of 3 x 3 bins from which light is foreign, if it is `BIN_SIGMA` beyond what
+        stars may have left [e-/s per pixel]; of a single bin `SINGLE_LIMIT` times that.
 
     Returns
     -------
-    bool array
+    (n_bin_rows, n_bin_columns) bool array
+        True for foreign light of either sign, down to `EDGE` of what is needed beside it; a
+        bin without pixels where over 0.3 of the 3 x 3 bins about it are.
     """
     known = np.isfinite(rest) & np.isfinite(error)
     weight = np.where(known, 1 / np.where(known, error, 1.0) ** 2, 0.0)
