@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from star_images import gaussian_star
 
 from tessphot_lib.aperture.assignment import claim_bleeds, pixel_owners
 from tessphot_lib.aperture.crowding import KnownLight
@@ -32,11 +33,9 @@ def flux_of(tmag):
 
 def sky_with(row, column, tmag, seed=0):
     """Average image of some stars."""
-    rows, columns = np.mgrid[500:580, 900:1020]
     image = np.random.default_rng(seed).normal(0, NOISE, WINDOW.shape)
     for at_row, at_column, flux in zip(row, column, flux_of(tmag), strict=True):
-        distance2 = (rows - at_row) ** 2 + (columns - at_column) ** 2
-        image += flux / (2 * np.pi * SIGMA**2) * np.exp(-0.5 * distance2 / SIGMA**2)
+        image += gaussian_star(WINDOW, at_row, at_column, flux, SIGMA)
     return image
 
 

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from star_images import gaussian_star
 
 from tessphot_lib.background.static_light import static_light
+from tessphot_lib.core.geometry import Window
 
 SHAPE = (150, 190)
 ROW, COLUMN = np.indices(SHAPE)
@@ -13,9 +15,8 @@ def stars(seed, n_stars, faintest=1.5, brightest=4.0):
     rng = np.random.default_rng(seed)
     light = np.zeros(SHAPE)
     for row, column in rng.uniform([0, 0], SHAPE, size=(n_stars, 2)):
-        distance = np.hypot(ROW - row, COLUMN - column)
         flux = 10 ** rng.uniform(faintest, brightest)
-        light += flux * np.exp(-0.5 * (distance / 0.9) ** 2) / (2 * np.pi * 0.81)
+        light += gaussian_star(Window(0, 150, 0, 190), row, column, flux)
     return light
 
 

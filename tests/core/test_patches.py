@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from star_images import gaussian_star
 
 from tessphot_lib.background.patch_fit import fit_patch_background
 from tessphot_lib.core.geometry import Window
@@ -12,12 +13,11 @@ def light(shape, *, seed=0, n_stars=0, faint=10.0):
     """Stars of a Gaussian PRF that nobody knows [e-/s]."""
     rng = np.random.default_rng(seed)
     image = np.zeros(shape)
-    rows, columns = np.indices(shape)
+    window = Window(0, shape[0], 0, shape[1])
     for _ in range(n_stars):
-        distance2 = (rows - rng.uniform(0, shape[0])) ** 2 + (
-            columns - rng.uniform(0, shape[1])
-        ) ** 2
-        image += faint * rng.pareto(1.0) * np.exp(-0.5 * distance2 / 0.9**2)
+        at = rng.uniform(0, shape[0]), rng.uniform(0, shape[1])
+        flux = faint * rng.pareto(1.0) * 2 * np.pi * 0.9**2
+        image += gaussian_star(window, *at, flux, 0.9)
     return image
 
 
@@ -104,8 +104,7 @@ def test_without_scattered_light_there_are_no_straps():
 def test_a_star_that_varies_a_little_does_not_change_the_background():
     """By 1 % in each image: of its brightest pixels little is believed, 2 % count as noise."""
     window = Window(100, 108, 500, 509)
-    rows, columns = np.indices(window.shape)
-    star = 2000 * np.exp(-0.5 * ((rows - 3) ** 2 + (columns - 5) ** 2) / 0.9**2)
+    star = gaussian_star(window, 103, 505, 1e4)
     varying = 1 + 0.01 * np.where(np.arange(80) % 2, 1, -1)
     model, _, straps = fit(
         window, sky_of(window, 80), stars=varying[:, None, None] * star, noise=1.0

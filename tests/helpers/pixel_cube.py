@@ -4,18 +4,11 @@ import json
 from dataclasses import replace
 
 import numpy as np
+from images_block import CCD, write_images_block
 
-from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.mesh import Mesh
-from tessphot_lib.io.products.block_hdf5 import (
-    IMAGE_COLUMNS,
-    CubeBuffer,
-    read_identity,
-    write_block,
-)
+from tessphot_lib.io.products.block_hdf5 import read_identity
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, PixelCube, write_pixels
-
-CCD = CcdId(14, 2, 3)
 
 
 def open_cube(folder, window, flux, **more):
@@ -28,16 +21,8 @@ def open_cube(folder, window, flux, **more):
     n_images, mesh = len(flux), Mesh.over(window, 64)
     mesh = replace(mesh, static_light=more.pop("static_light", None))
     numbers = np.arange(n_images)
-    cubes = CubeBuffer(window, n_images, 0.0)
-    flux_err = more.pop("flux_err", np.ones_like(flux))
-    for index in range(n_images):
-        cubes.put(index, flux[index], flux_err[index])
-    if "pixel_flags" in more:
-        cubes.pixel_flags[...] = more.pop("pixel_flags")
-    block = folder / "block.hdf5"
-    sum_and_count = {name: np.zeros(window.shape) for name in ("flux_sum", "flux_count")}
-    columns = {name: numbers for name in IMAGE_COLUMNS}
-    write_block(block, cubes, CCD, images=columns, **sum_and_count, motion_stars={}, attributes={})
+    of_pixels = {key: more.pop(key) for key in ("flux_err", "pixel_flags") if key in more}
+    block = write_images_block(folder / "block.hdf5", window, flux, **of_pixels)
     identity = read_identity(block)
     names = ("name", "size", "digest", "n_images")
     level = np.broadcast_to(more.pop("sky", 0.0), n_images).astype(float)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from star_images import gaussian_star
 
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.geometry import Window
@@ -19,12 +20,10 @@ def stars(n_stars=60, seed=0):
 
 def image_of(row, column, tmag):
     """Gaussian stars of FWHM 1.8 pixels with noise, and a pixel without data."""
-    rows, columns = np.arange(300, 460)[:, None], np.arange(1500, 1700)
     image = np.random.default_rng(1).normal(0, 1, WINDOW.shape)
     for at_row, at_column, magnitude in zip(row, column, tmag, strict=True):
-        peak = 10 ** (0.4 * (ZEROPOINT - magnitude)) / (2 * np.pi * 0.8**2)
-        distance = (rows - at_row) ** 2 + (columns - at_column) ** 2
-        image += peak * np.exp(-0.5 * distance / 0.8**2)
+        flux = 10 ** (0.4 * (ZEROPOINT - magnitude))
+        image += gaussian_star(WINDOW, at_row, at_column, flux, 0.8)
     image[50, 60] = np.nan
     return image
 

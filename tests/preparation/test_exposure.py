@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from astropy.wcs import WCS
+from star_images import gaussian_star
 
 from tessphot_lib.background.mesh_fit import SkySampler
 from tessphot_lib.background.straps import sky_rows
@@ -59,8 +60,7 @@ def image(level=200.0, shift=(0.0, 0.0)):
     """A plane with some stars on it."""
     flux = level + 0.05 * ROW - 0.02 * COLUMN
     for row, column in zip(STAR_ROW + shift[0], STAR_COLUMN + shift[1], strict=True):
-        distance = np.hypot(ROW + 900 - row, COLUMN + 1000 - column)
-        flux = flux + 2000 * np.exp(-0.5 * (distance / 0.9) ** 2)
+        flux = flux + gaussian_star(WINDOW, row, column, 1e4)
     noise = np.random.default_rng(1).normal(0, 0.5, WINDOW.shape)
     return (flux + noise).astype(np.float32)
 

@@ -5,18 +5,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from pixel_cube import CCD
+from images_block import CCD, write_images_block
+from star_images import gaussian_star
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
-from tessphot_lib.io.products.block_hdf5 import (
-    IMAGE_COLUMNS,
-    CubeBuffer,
-    open_block,
-    write_block,
-)
+from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.preparation.noise import NoiseScatter, _look_at, _pieces, _read, measure_noise
 from tessphot_lib.quality.pixel_noise import SkyScatter
 
@@ -30,12 +26,11 @@ TRUE = NoiseModel((0.0303, 0.0166, 0.02, 0.02), 6.1e-4, "images")
 def stars(d_row=0.0, d_column=0.0):
     """Light of some stars of 100 to 30,000 e-/s, moved."""
     rng = np.random.default_rng(8)
-    rows, columns = np.indices(WINDOW.shape)
     light = np.zeros(WINDOW.shape)
     for flux in np.geomspace(100, 3e4, 14):
         row, column = rng.uniform(2, 68, 2)
-        distance = (rows - row - d_row) ** 2 + (columns - column - d_column) ** 2
-        light += flux * np.exp(-distance / 1.6) / (1.6 * np.pi)
+        at = WINDOW.row0 + row + d_row, WINDOW.column0 + column + d_column
+        light += gaussian_star(WINDOW, *at, flux)
     return light
 
 
@@ -65,14 +60,10 @@ class Sector:
         self.blocks = []
         edges = [0, *cuts, N_IMAGES]
         for first, last in itertools.pairwise(edges):
-            cubes = CubeBuffer(WINDOW, last - first, 0.0)
-            for index in range(first, last):
-                cubes.put(index - first, flux[index].astype(np.float32), err[index])
-            self.blocks.append(folder / f"{first}-{last}.hdf5")
-            zeros = np.zeros(WINDOW.shape)
-            columns = {name: np.arange(last - first) for name in IMAGE_COLUMNS}
-            more = {"images": columns, "motion_stars": {}, "attributes": {}}
-            write_block(self.blocks[-1], cubes, CCD, flux_sum=zeros, flux_count=zeros, **more)
+            path, some = folder / f"{first}-{last}.hdf5", slice(first, last)
+            self.blocks.append(
+                write_images_block(path, WINDOW, flux[some], flux_err=err[some], ccd_id=CCD)
+            )
 
     def measure(self, **changed):
         is_good = np.ones(N_IMAGES, dtype=bool)

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from images_block import write_images_block
 
 from tessphot_lib.core.bins import Bins
 from tessphot_lib.core.flags import PixelFlag
-from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
-from tessphot_lib.io.products.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, write_block
 from tessphot_lib.io.products.foreign_light_hdf5 import NEW_STAR_COLUMNS, write_foreign_light
 from tessphot_lib.preparation.pixel_flags import pixel_flags
 
@@ -20,20 +20,10 @@ def write_blocks(folder, lengths):
     """Blocks without light; the second image has a saturated pixel."""
     blocks, first = [], 0
     for number, length in enumerate(lengths):
-        cubes = CubeBuffer(WINDOW, length, 0.0)
-        for index in range(length):
-            cubes.put(index, np.zeros(WINDOW.shape, "f4"), np.ones(WINDOW.shape, "f4"))
-            if first + index == 1:
-                cubes.pixel_flags[index, 60, 60] = SATURATED
-        blocks.append(folder / f"b{number}.hdf5")
-        write_block(
-            blocks[-1],
-            cubes,
-            CcdId(14, 1, 1),
-            images={name: np.zeros(length) for name in IMAGE_COLUMNS},
-            motion_stars={},
-            attributes={},
-        )
+        flags = np.zeros((length, *WINDOW.shape), dtype=np.uint8)
+        flags[np.arange(first, first + length) == 1, 60, 60] = SATURATED
+        path = folder / f"b{number}.hdf5"
+        blocks.append(write_images_block(path, WINDOW, 0.0 * flags, pixel_flags=flags))
         first += length
     return blocks
 

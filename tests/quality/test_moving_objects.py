@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from star_images import gaussian_star
 
+from tessphot_lib.core.geometry import Window
 from tessphot_lib.quality.moving_objects import Detections, find_detections, link_tracks
 
 N_ROWS, N_COLUMNS, FIRST_ROW, FIRST_COLUMN = 60, 80, 300, 500
@@ -11,14 +13,11 @@ SIGMA = 5.0
 
 def image(index, *objects, seed=0):
     """Objects are (row, column, rows per image, columns per image, flux)."""
-    rows, columns = np.mgrid[
-        FIRST_ROW : FIRST_ROW + N_ROWS, FIRST_COLUMN : FIRST_COLUMN + N_COLUMNS
-    ]
+    window = Window(FIRST_ROW, FIRST_ROW + N_ROWS, FIRST_COLUMN, FIRST_COLUMN + N_COLUMNS)
     light = np.random.default_rng([seed, index]).normal(0, SIGMA, (N_ROWS, N_COLUMNS))
     for row, column, speed_row, speed_column, flux in objects:
         at = row + index * speed_row, column + index * speed_column
-        distance2 = (rows - at[0]) ** 2 + (columns - at[1]) ** 2
-        light += flux / (2 * np.pi * 0.8**2) * np.exp(-0.5 * distance2 / 0.8**2)
+        light += gaussian_star(window, *at, flux, 0.8)
     return light
 
 

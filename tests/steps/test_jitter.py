@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from images_block import write_images_block
 
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.settings import PrepareSettings
-from tessphot_lib.io.products.block_hdf5 import IMAGE_COLUMNS, CubeBuffer, write_block
 from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.steps.jitter import reference_index, run_jitter
 
@@ -43,26 +43,14 @@ def write(path, first, last, motion, positions, light=None):
     header = motion + HEADER_OFF
     header[LOST] = np.nan
     numbers, here = np.arange(first, last), slice(first, last)
-    images = {name: numbers for name in IMAGE_COLUMNS}
-    images |= {"time": 1683.0 + numbers / 48, "cadenceno": 100 + numbers}
+    images = {"time": 1683.0 + numbers / 48, "cadenceno": 100 + numbers}
     images |= {"quality": np.zeros(len(numbers), dtype=np.int64), "header_motion": header[here]}
     images |= {"star_row": (row + d_row)[here], "star_column": (column + d_column)[here]}
     images |= {"star_light": 1000 * light[here, None] + np.zeros(N_STARS)}
     images |= {"star_sharpness": np.full((len(numbers), N_STARS), 0.6)}
-    cubes = CubeBuffer(WINDOW, len(numbers), 0.0)
-    for index in range(len(numbers)):
-        cubes.put(index, np.ones(WINDOW.shape), np.ones(WINDOW.shape))
-    write_block(
-        path,
-        cubes,
-        CCD,
-        images=images,
-        flux_sum=np.zeros(WINDOW.shape),
-        flux_count=np.zeros(WINDOW.shape),
-        motion_stars={"tic_id": np.arange(N_STARS), "row": row, "column": column},
-        attributes={},
-    )
-    return path
+    stars = {"tic_id": np.arange(N_STARS), "row": row, "column": column}
+    flux = np.ones((len(numbers), *WINDOW.shape))
+    return write_images_block(path, WINDOW, flux, images=images, motion_stars=stars, ccd_id=CCD)
 
 
 def test_motion_of_stars_or_else_of_the_header(tmp_path, star_positions):

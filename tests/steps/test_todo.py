@@ -5,6 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from images_block import write_images_block
+from star_images import gaussian_star
 
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
@@ -12,12 +14,7 @@ from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
 from tessphot_lib.core.star_warnings import UNLISTED_LIGHT
-from tessphot_lib.io.products.block_hdf5 import (
-    IMAGE_COLUMNS,
-    CubeBuffer,
-    read_identity,
-    write_block,
-)
+from tessphot_lib.io.products.block_hdf5 import read_identity
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.products.prf_fits import write_prf
 from tessphot_lib.io.products.star_checks_ecsv import write_list_check, write_unlisted
@@ -35,31 +32,23 @@ PHOTOMETRY = PhotometrySettings(tiles=[8, 4], method="aperture")
 
 
 def average_image(stars):
-    rows, columns = np.mgrid[240:300, 500:590]
     image = np.random.default_rng(0).normal(0, 1.0, WINDOW.shape)
     for star in stars.dropna(subset=["row", "column"]).itertuples():
-        distance2 = (rows - star.row) ** 2 + (columns - star.column) ** 2
         flux = 10 ** (0.4 * (20.44 - star.tmag))
-        image += flux / (2 * np.pi * SIGMA**2) * np.exp(-0.5 * distance2 / SIGMA**2)
+        image += gaussian_star(WINDOW, star.row, star.column, flux, SIGMA)
     return image
 
 
 def make_pixels(folder, average):
     """``pixels.hdf5`` over one block of two empty images."""
-    cubes = CubeBuffer(WINDOW, 2, 0.0)
-    for index in range(2):
-        cubes.put(index, *np.ones((2, *WINDOW.shape), dtype=np.float32))
-    block = folder / "blocks" / "b0.hdf5"
-    images = {name: np.zeros(2) for name in IMAGE_COLUMNS}
-    write_block(
-        block,
-        cubes,
-        CCD,
-        images=images | {"name": np.array(["a", "b"])},
+    block = write_images_block(
+        folder / "blocks" / "b0.hdf5",
+        WINDOW,
+        np.ones((2, *WINDOW.shape)),
+        images={"name": np.array(["a", "b"])},
         flux_sum=average,
         flux_count=np.ones(WINDOW.shape),
-        motion_stars={},
-        attributes={},
+        ccd_id=CCD,
     )
     identity = {key: read_identity(block)[key] for key in ("name", "size", "digest", "n_images")}
     write_pixels(
