@@ -124,10 +124,22 @@ SCENES = {
     "dense20": dense(20_000, 1.0),
     "dense50": dense(50_000, 0.3),
 }
-COLUMNS = (
-    "listed", "measured", "pixels", "bias", "bias90", "scatter", "sky", "found", "false",
-    "over5", "over8", "unflagged", "slope",
-)  # fmt: skip
+COLUMNS = {  # of the table: their heads
+    "listed": "listed (%)",  # of the stars to Tmag `FAINT_LIMIT`
+    "measured": "measured (%)",
+    "pixels": "known pixels (%)",
+    "bias": "bias (%)",  # of the whole flux of constant stars, median
+    "bias90": "90 % within (%)",
+    "scatter": "scatter / error",
+    "sky": "sky, median (e-/s)",  # error of the background
+    "sky_rms": "rms (e-/s)",
+    "found": "foreign light found (%)",  # flagged or in the background
+    "false": "flagged by mistake (%)",  # where there is none
+    "over5": "over 5 sigma (%)",  # of the points with QUALITY 0
+    "over8": "over 8 sigma (%)",
+    "unflagged": "QUALITY 0 (%)",  # of the points; of outbursts where there are any
+    "slope": "slope of outbursts",
+}
 
 
 def main() -> None:
@@ -137,7 +149,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], metavar="SECTION.KEY=VALUE")
     options = parser.parse_args()
-    print("| scene |", " | ".join(COLUMNS), "|")
+    print("| scene |", " | ".join(COLUMNS.values()), "|")
     print("|---" * (len(COLUMNS) + 1) + "|")
     for name in options.scenes or SCENES:
         try:
@@ -145,7 +157,7 @@ def main() -> None:
         except InputDataError as err:
             print(f"| {name} | {err} |", flush=True)
             continue
-        shown = " | ".join(f"{figures.get(key, np.nan):.4g}" for key in COLUMNS)
+        shown = " | ".join(f"{figures[key]:.3g}" if key in figures else "" for key in COLUMNS)
         print(f"| {name} | {shown} |", flush=True)
 
 
@@ -216,8 +228,8 @@ def _stars(folder: Path, scene: Scene) -> dict[str, float]:
         scatter.append(1.4826 * np.median(pull[good]))
     counts = np.array(over).reshape(-1, 4).sum(axis=0)
     figures = {
-        "listed": len(listed) / max(len(wanted), 1),
-        "measured": len(measured) / max(len(wanted), 1),
+        "listed": 100 * len(listed) / max(len(wanted), 1),
+        "measured": 100 * len(measured) / max(len(wanted), 1),
         "bias": 100 * float(np.median(bias)),
         "bias90": 100 * float(np.quantile(np.abs(bias), 0.9)),
         "scatter": float(np.median(scatter)),
@@ -270,12 +282,13 @@ def _pixels(folder: Path, scene: Scene) -> dict[str, float]:
             error.append(off[~flags[number]])
     every = np.concatenate(found)
     typical = np.concatenate(error)
-    return {
-        "pixels": known,
-        "sky": float(np.sqrt(np.mean(typical**2))) if typical.size else np.nan,
-        "found": 100 * float(every.mean()) if every.size else np.nan,
-        "false": 100 * float(np.concatenate(false).mean()),
-    }
+    figures = {"pixels": 100 * known, "false": 100 * float(np.concatenate(false).mean())}
+    if typical.size:
+        figures |= {"sky": float(np.median(typical))}
+        figures |= {"sky_rms": float(np.sqrt(np.mean(typical**2)))}
+    if every.size:
+        figures["found"] = 100 * float(every.mean())
+    return figures
 
 
 if __name__ == "__main__":
