@@ -1,12 +1,14 @@
 """A light-curve file -> a picture: stamp with aperture and neighbors, light curve, centroids."""
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
@@ -78,11 +80,23 @@ def draw_star(
         _draw_spectrum(axes["spectrum"], curve)
     axes["facts"].axis("off")
     axes["facts"].text(0, 1, _facts(header, curve), va="top", family="monospace", fontsize=9)
-    sector = f"sector {header['SECTOR']}, camera {header['CAMERA']}, CCD {header['CCD']}"
-    title = f"TIC {curve.tic_id}, Tmag {header['TESSMAG']:.2f}: {sector}"
+    title = title_of(header)
     figure.suptitle(f"{title}\n{remark}" if remark else title)
     with complete_file(output) as partial:
         figure.savefig(partial, dpi=120, format=file_format)
+
+
+def title_of(header: Mapping[str, Any]) -> str:
+    """Which star it is, on which CCD, with which cadence: a CCD may have light curves of several.
+
+    Parameters
+    ----------
+    header : mapping
+        Of a light curve, as `tessphot_lib.io.products.lightcurve_fits.read_light_curve` has it.
+    """
+    where = f"sector {header['SECTOR']}, camera {header['CAMERA']}, CCD {header['CCD']}"
+    seconds = round(float(header["TIMEDEL"]) * SECONDS_PER_DAY)
+    return f"TIC {header['TICID']}, Tmag {header['TESSMAG']:.2f}: {where}, {seconds} s"
 
 
 def picture_format(path: Path) -> str:

@@ -19,9 +19,11 @@ from tessphot_lib.core.settings import CorrectionSettings, OutputSettings
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.images.tpf_stamps import read_stamp, stamp_pixels
 from tessphot_lib.io.products.diagnostics_ecsv import read_diagnostics_table
+from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import read_todo
 from tessphot_lib.report.find import find_star
+from tessphot_lib.report.star_picture import title_of
 from tessphot_lib.simulation.motion import displacement
 from tessphot_lib.simulation.schedule import ffi_names
 from tessphot_lib.simulation.stamps import build_stamp_scene
@@ -195,6 +197,11 @@ def test_both_stand_beside_each_other_in_the_list_of_the_run(sky, images, stamps
     found = find_star(todo, tic_id)
     assert [star.ccd_id for star in found] == [CCD, STAMPS]
     assert all(star.light_curve.is_file() for star in found)
+    titles = [title_of(read_light_curve(star.light_curve)[2]) for star in found]
+    where = "sector 14, camera 3, CCD 4"
+    for title, seconds in zip(titles, (1800, 120), strict=True):
+        assert title.startswith(f"TIC {tic_id}, Tmag ")
+        assert title.endswith(f": {where}, {seconds} s")
     run = tessphot_lib.Run(sky)
     assert run.ccds == [CCD, STAMPS]
     for cadence, n_images in ((1800, 16), (120, 16 * 15)):

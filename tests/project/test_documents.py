@@ -36,7 +36,8 @@ def code_in(text):
 def rules():
     files = [PROJECT / "workflow" / "Snakefile", *(PROJECT / "workflow" / "rules").glob("*.smk")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    return set(re.findall(r"^ *rule (\w+):", text, flags=re.MULTILINE))
+    found = re.findall(r"^ *rule (\w+):|^use rule \w+ as (\w+)", text, flags=re.MULTILINE)
+    return {one or other for one, other in found}
 
 
 @cache
