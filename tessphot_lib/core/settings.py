@@ -43,11 +43,12 @@ FOUR: dict[str, Any] = {
 class CutoutSettings(Settings):
     """``input.cutouts``: what is downloaded from TESScut."""
 
-    targets: list[int | list[float]] = setting(
+    targets: list[int | list[float]] | str = setting(
         [],
-        "TIC numbers, or [ra, dec] [deg]; empty: nothing is downloaded",
+        "TIC numbers, or [ra, dec] [deg], or a file of them; empty: nothing is downloaded",
         items={"minimum": 1, "items": {}, "minItems": 2, "maxItems": 2},
         uniqueItems=True,
+        minLength=1,
     )
     size: int = setting(15, "rows and columns of each cutout", unit="pixels", minimum=3, maximum=99)
 
@@ -56,11 +57,12 @@ class CutoutSettings(Settings):
 class TpfSettings(Settings):
     """``input.tpfs``: target pixel files that are downloaded from MAST."""
 
-    targets: list[int] = setting(
+    targets: list[int] | str = setting(
         [],
-        "TIC numbers; empty: nothing is downloaded",
+        "TIC numbers, or a file of them; empty: nothing is downloaded",
         items={"minimum": 1, "maximum": 99_999_999_999},
         uniqueItems=True,
+        minLength=1,
     )
     cadences: list[int] = setting(
         [120],
@@ -385,11 +387,12 @@ class TodoSettings(Settings):
 class TargetSettings(Settings):
     """``targets``: single stars to measure."""
 
-    tic_ids: list[int] = setting(
+    tic_ids: list[int] | str = setting(
         [],
-        "TIC numbers of the stars to measure; empty: all stars of the todo list",
+        "TIC numbers of the stars to measure, or a file of them; empty: all stars of the todo list",
         items={"minimum": 1, "maximum": 99_999_999_999},
         uniqueItems=True,
+        minLength=1,
     )
 
 
@@ -634,12 +637,13 @@ class OutputSettings(Settings):
 class Configuration(Settings):
     """All sections of ``config/config.yaml``."""
 
-    sectors: list[int] = setting(
+    sectors: list[int] | str = setting(
         [14],
-        "one or more",
+        "one or more; or 1-13; or all: those of the cutouts or images that there are",
         items={"minimum": 1, "maximum": 9999},
         minItems=1,
         uniqueItems=True,
+        minLength=1,
     )
     cameras: list[int] = setting([1, 2, 3, 4], "1 to 4", **FOUR)
     ccds: list[int] = setting([1, 2, 3, 4], "1 to 4", **FOUR)

@@ -14,12 +14,12 @@ from tessphot_lib.core.config_files import default_config
 from tessphot_lib.core.errors import ConfigError, TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.settings import METHODS, CutoutSettings, MastSettings
+from tessphot_lib.core.targets import Target, parse_sectors, parse_target, read_targets
 from tessphot_lib.get.configuration import read_settings
 from tessphot_lib.get.folder import CutoutFolder, StarTable
 from tessphot_lib.get.services import Services
 from tessphot_lib.get.sky import Star
 from tessphot_lib.get.star import Outcome, Sources, get_star
-from tessphot_lib.get.targets import Target, parse_sectors, parse_target, read_targets
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Any
 from tessphot_lib.core.config_files import default_config
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.simulation_settings import SimulationSettings
+from tessphot_lib.core.targets import Target
 from tessphot_lib.get.command import LocalSources, measure_target
 from tessphot_lib.get.folder import CutoutFolder, StarTable
-from tessphot_lib.get.targets import Target
 from tessphot_lib.steps.simulate_cutouts import run_simulate_cutouts
 
 CCD = CcdId(14, 3, 4)

@@ -11,8 +11,8 @@ from tessphot_lib.core.constants import PIXEL_SCALE_DEG
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.sphere import separation
+from tessphot_lib.core.targets import Target
 from tessphot_lib.get.sky import Star, in_list, target_as_star
-from tessphot_lib.get.targets import Target
 from tessphot_lib.io.files.damage import open_fits, told_as_damage
 from tessphot_lib.io.images.cutout_files import find_cutouts
 from tessphot_lib.io.stars.tic import read_tic

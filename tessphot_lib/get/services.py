@@ -9,15 +9,13 @@ from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.magnitudes import tmag_of_gaia
 from tessphot_lib.core.settings import MastSettings
+from tessphot_lib.core.targets import Target
 from tessphot_lib.get.configuration import cutout_size
 from tessphot_lib.get.sky import Star, from_gaia, target_as_star
-from tessphot_lib.get.targets import Target
 from tessphot_lib.io.archives.download import web_of
 from tessphot_lib.io.archives.name_service import gaia_star, position_of_name
 from tessphot_lib.io.archives.tesscut_service import TicStar, ccds_at, fetch_cutouts, tic_stars
-from tessphot_lib.steps.fetch_cutouts import position_in
-
-TYPICAL_SECTOR = 30.0  # in whose year a star is looked for; one that moves is near enough
+from tessphot_lib.steps.fetch_cutouts import TYPICAL_SECTOR, position_in
 
 
 class Services:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, at_epoch
 from tessphot_lib.core.sphere import separation
-from tessphot_lib.get.targets import Target
+from tessphot_lib.core.targets import Target
 
 SAME_STAR = 4.0 / 3600  # [deg] how far a star of a list may be from coordinates for it
 SAME_BRIGHTNESS = 1.5  # [mag] by which a star at these coordinates may differ, if Tmag is known

@@ -14,12 +14,12 @@ from tessphot_lib.core.constants import DAYS_PER_YEAR
 from tessphot_lib.core.errors import InputDataError, TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import software_version
+from tessphot_lib.core.targets import Target
 from tessphot_lib.get.brightness import tmag_of_pixels
 from tessphot_lib.get.configuration import for_star
 from tessphot_lib.get.engine import Engine
 from tessphot_lib.get.join import join
 from tessphot_lib.get.sky import Star, in_list, with_own_number, write_list
-from tessphot_lib.get.targets import Target
 from tessphot_lib.io.files.json_files import write_json
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.stars.tic import read_tic

@@ -8,11 +8,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from tessphot_lib.core.asked import ALL_SECTORS
 from tessphot_lib.core.config_check import refusal, schema_problems
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.plan.sources import SOURCES, stamps_of
-from tessphot_lib.plan.stars import star_problems
+from tessphot_lib.plan.stars import star_problems, stars_before_images
 
 
 def check_config(config: Mapping[str, Any], schema: Mapping[str, Any]) -> None:
@@ -54,6 +55,7 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
     if (stamps := stamps_of(config)) is not None:
         yield from stamps.problems()
     yield from star_problems(config)
+    yield from _unknown_sectors(config)
     if config["output"]["parquet"] and find_spec("pyarrow") is None:
         yield (
             "output.parquet: true needs the package pyarrow, which is not installed: "
@@ -61,6 +63,23 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
         )
     yield from _missing_files(config)
     yield from _impossible_limits(config)
+
+
+def _unknown_sectors(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why ``sectors: all`` is not possible where only a folder says which there are."""
+    if config["sectors"] != ALL_SECTORS:
+        return
+    has_images = "ffi" in config["input"]["datasources"]
+    source = config["input"]["source"]
+    if has_images and source not in ("ffi", "tesscut"):
+        yield (
+            f"sectors: 'all' does not go with input.source: {source}, whose images are not here "
+            "yet: name the sectors"
+        )
+    if not has_images and config["input"]["tpfs"]["targets"]:
+        yield "sectors: 'all' does not go with input.tpfs.targets: name the sectors"
+    if stars_before_images(config):
+        yield "sectors: 'all' does not go with catalog.footprint: pointing: name the sectors"
 
 
 def _missing_files(config: Mapping[str, Any]) -> Iterator[str]:

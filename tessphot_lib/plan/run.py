@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from tessphot_lib.core.asked import AskedCcds
 from tessphot_lib.core.config_check import check_fits, follow_other_settings, read_values
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import CcdId, Window
@@ -19,6 +20,7 @@ from tessphot_lib.io.images.refusal import forget_refused
 from tessphot_lib.io.images.tpf_files import find_tpfs, read_tpf_listing, write_tpf_listing
 from tessphot_lib.io.stars.star_lists import list_files, read_excluded, read_methods
 from tessphot_lib.plan.checks import check_config
+from tessphot_lib.plan.lists import with_lists
 from tessphot_lib.plan.resources import Resource, memory
 from tessphot_lib.plan.sources import SOURCES, Source, name_some, stamps_of
 from tessphot_lib.plan.stars import star_list_of
@@ -54,7 +56,7 @@ def read_config(
     Returns
     -------
     config : dict
-        The complete configuration, values in place of texts.
+        The complete configuration: values instead of texts, lists instead of files of stars.
     warnings : list of str
         A line for each key that is given by an old name.
 
@@ -74,7 +76,7 @@ def read_config(
             raise ConfigError("\n".join([str(error), *warnings])) from None
         read_excluded(config["todo"]["exclude"])
         check_fits(config, set(read_methods(config["todo"]["methods"]).values()))
-    return config, warnings
+    return with_lists(config), warnings
 
 
 class Plan:
@@ -126,7 +128,7 @@ class Plan:
         images = SOURCES[config["input"]["source"]](config) if with_images else None
         self.sources = [source for source in (images, self.stamps) if source is not None]
         self.source = self.sources[0]
-        asked = asked_ccds(config)
+        asked = AskedCcds.from_config(config).by_name()
         found = [(source, source.find(asked, is_main=is_main)) for source in self.sources]
         self.ccds = list(dict.fromkeys(ccd_id for _, ccd_ids in found for ccd_id in ccd_ids))
         self.lists_to_fetch = [
@@ -297,7 +299,8 @@ class Plan:
     @property
     def trends_files(self) -> list[str]:
         """The trends of all CCDs, where light curves are to be corrected for them."""
-        return self.of_each_ccd("trends.hdf5") if self.trends_file(self.ccds[0]) else []
+        are_wanted = self.ccds and self.trends_file(self.ccds[0])
+        return self.of_each_ccd("trends.hdf5") if are_wanted else []
 
     def prf_files(self, ccd_id: CcdId) -> list[str]:
         """Return the mission's PRF files of a CCD, if they are to be used."""
@@ -368,8 +371,8 @@ class Plan:
         """What ``photometry.tiles: null`` means: by the number of cutouts, if there are any."""
         if not self.source.has_cutouts or not self.source.is_known:
             return list(DEFAULT_GRID)
-        ccd_ids = self.image_ccds or self.ccds
-        return grid_of_cutouts(max(len(self.source.images_of(ccd_id)) for ccd_id in ccd_ids))
+        counts = [len(self.source.images_of(one)) for one in self.image_ccds or self.ccds]
+        return grid_of_cutouts(max(counts, default=0))
 
     def _find_tpfs(self) -> dict[CcdId, list[str]]:
         """Target pixel files of the CCDs; only the main process searches for them."""
@@ -385,13 +388,3 @@ class Plan:
                 f"input.tpf_dir: no target pixel file of {name_some(without)} in '{folder}'"
             )
         return found
-
-
-def asked_ccds(config: Mapping[str, Any]) -> list[CcdId]:
-    """Return the CCDs that the configuration names, whether they have images or not."""
-    return [
-        CcdId(sector, camera, ccd)
-        for sector in config["sectors"]
-        for camera in config["cameras"]
-        for ccd in config["ccds"]
-    ]

@@ -13,11 +13,12 @@ import json
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from tessphot_lib.core.asked import AskedCcds
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.simulation_settings import SimulationSettings
@@ -96,6 +97,7 @@ class Source(ABC):
         Parameters
         ----------
         asked : sequence of CcdId
+            Empty where all sectors are: those of the files that are found.
         is_main : bool
             False in the process of a job, which searches no folder.
         """
@@ -190,7 +192,8 @@ class FolderSource(Source):
         if not is_main and may_wait and not LISTING.is_dir():
             return list(asked)  # the main process found no images, and kept no list
         if not is_main:
-            listed = set(listed_ccds(LISTING))
+            listed = listed_ccds(LISTING)
+            asked = asked or self._asked_among(listed)
             with_images = [ccd_id for ccd_id in asked if ccd_id in listed]
             return with_images or (list(asked) if may_wait else [])
         found = {} if may_wait and not self.folder.is_dir() else self.search()
@@ -199,11 +202,13 @@ class FolderSource(Source):
                 "there are no images yet: this run only fetches the lists of stars"
             )
             return list(asked)
+        asked = asked or self._asked_among(found)
         with_images = [ccd_id for ccd_id in asked if ccd_id in found]
         without = [ccd_id for ccd_id in asked if ccd_id not in found]
         foreign = foreign_files(self.folder, self.pattern)
         if not with_images:
-            text = f"{self.folder_key}: no image of {name_some(asked)} in '{self.folder}'"
+            wanted = name_some(asked) or "these cameras and CCDs"
+            text = f"{self.folder_key}: no image of {wanted} in '{self.folder}'"
             text += f"; there are images of {name_some(list(found))}" if found else ""
             text += "" if found or foreign else ", nor anything else that is known"
             raise ConfigError("\n".join([text, *(f"  there: {x}" for x in foreign_lines(foreign))]))
@@ -214,6 +219,10 @@ class FolderSource(Source):
             self.warnings.append(f"left out, no images in '{self.folder}': {name_some(without)}")
         self.found = found
         return with_images
+
+    def _asked_among(self, found: Iterable[CcdId]) -> list[CcdId]:
+        """Those CCDs that are asked for where all sectors are."""
+        return AskedCcds.from_config(self.config).among(found)
 
     @property
     def is_waiting(self) -> bool:
@@ -310,7 +319,7 @@ class TessCut(FolderSource):
         if self.lists_to_fetch(asked):
             return list(asked)
         with_images = super().find(asked, is_main=is_main)
-        if others := sorted(set(self.found) - set(asked)):
+        if others := sorted(set(self.found) - set(asked or with_images)):
             self.warnings.append(
                 f"not asked for by sectors, cameras and ccds: the cutouts of {name_some(others)}"
             )
@@ -457,8 +466,8 @@ class TpfFolder(FolderSource):
 
     def search(self) -> dict[CcdId, list[FfiFile]]:
         """Return all target pixel files of the CCDs asked for, by CCD and cadence."""
-        found, self._unreadable = find_stamps(self.folder, self._asked)
-        return found
+        found, self._unreadable = find_stamps(self.folder, self._asked or None)
+        return {one: found[one] for one in self._asked_among(found)}
 
     def find(self, asked: Sequence[CcdId], *, is_main: bool) -> list[CcdId]:
         """Search the folder, or in the process of a job what was kept of that."""
@@ -467,7 +476,7 @@ class TpfFolder(FolderSource):
             return list(asked)
         if not is_main:
             known = listed_ccds(self.listing) if self.listing.is_dir() else []
-            return [one for one in sorted(known) if one.of_images in set(asked)]
+            return self._asked_among(known)
         self.found = self.search()
         if self._unreadable:
             text = (
@@ -481,7 +490,8 @@ class TpfFolder(FolderSource):
             self.warnings.append(f"left out: {text}")
         if not self.found:
             raise ConfigError(
-                f"{self.folder_key}: no target pixel file of {name_some(asked)} in '{self.folder}'"
+                f"{self.folder_key}: no target pixel file of "
+                f"{name_some(asked) or 'these cameras and CCDs'} in '{self.folder}'"
             )
         return sorted(self.found)
 

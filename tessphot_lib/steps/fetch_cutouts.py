@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, MAS_PER_DEGREE, at_epoch
+from tessphot_lib.core.asked import AskedCcds
 from tessphot_lib.core.constants import DAYS_PER_YEAR
 from tessphot_lib.core.errors import DownloadError
 from tessphot_lib.core.geometry import CcdId
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 COLUMNS = ("target", "ra", "dec", "ccd_id", "path")
 FIRST_SECTOR = 2018.6  # [year] middle of sector 1
 SECTOR_YEARS = 27.3 / DAYS_PER_YEAR  # from one sector to the next
+TYPICAL_SECTOR = 30.0  # in whose year TESScut is asked for all sectors: near enough
 SMALL_MOTION = 5.0 / 3600  # [deg] since 2000: a quarter of a pixel
 
 
@@ -33,7 +35,7 @@ def run_fetch_cutouts(
     folder: Path,
     targets: Sequence[int | Sequence[float]],
     size: int,
-    ccd_ids: Sequence[CcdId],
+    asked: AskedCcds,
     settings: MastSettings,
 ) -> None:
     """Fetch a cutout of each target on each of the wanted CCDs that saw it.
@@ -51,7 +53,7 @@ def run_fetch_cutouts(
         TIC numbers, or [ra, dec] [deg].
     size : int
         Rows and columns of a cutout [pixels].
-    ccd_ids : sequence of CcdId
+    asked : AskedCcds
         The wanted ones.
     settings : MastSettings
 
@@ -65,10 +67,9 @@ def run_fetch_cutouts(
     web, mast = web_of(settings), settings.servers.mast
     known = tic_stars(web, mast, [target for target in targets if isinstance(target, int)])
     stars = [known[one] if isinstance(one, int) else TicStar(*one) for one in targets]
-    sectors = [ccd_id.sector for ccd_id in ccd_ids]
-    typical = partial(position_in, sector=float(np.mean(sectors)))
+    typical = partial(position_in, sector=float(np.mean(asked.sectors or TYPICAL_SECTOR)))
     seen = web.each(lambda star: ccds_at(web, mast, *typical(star)), stars)
-    wanted = [[ccd_id for ccd_id in found if ccd_id in ccd_ids] for found in seen]
+    wanted = [[ccd_id for ccd_id in found if ccd_id in asked] for found in seen]
     if not any(wanted):
         raise DownloadError(
             f"none of the {len(targets)} targets was seen by a CCD of the configuration",

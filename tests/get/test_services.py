@@ -14,8 +14,8 @@ from tessphot_lib.cli import main
 from tessphot_lib.core.errors import DownloadError
 from tessphot_lib.core.magnitudes import tmag_of_gaia
 from tessphot_lib.core.settings import MastSettings, ServerSettings
+from tessphot_lib.core.targets import parse_target
 from tessphot_lib.get.services import Services
-from tessphot_lib.get.targets import parse_target
 from tessphot_lib.io.archives.tesscut_service import cutout_name
 
 SECTOR, CUT = "/tesscut/api/v0.1/sector", "/tesscut/api/v0.1/astrocut"

@@ -6,9 +6,10 @@ import pytest
 from conftest import make_images
 from paths import PROJECT
 
+from tessphot_lib.core.asked import AskedCcds
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.plan.run import TPF_LISTING, Plan, asked_ccds, read_config
+from tessphot_lib.plan.run import TPF_LISTING, Plan, read_config
 
 SCHEMA = PROJECT / "workflow" / "schemas" / "config.schema.yaml"
 HERE, OTHER = CcdId(14, 3, 2), CcdId(14, 3, 4)
@@ -29,7 +30,7 @@ def config(config, tmp_path):
 
 def test_ccds_asked_for(config):
     config |= {"sectors": [14, 3], "cameras": [4], "ccds": [2, 1]}
-    assert list(map(str, asked_ccds(config))) == [
+    assert list(map(str, AskedCcds.from_config(config).by_name())) == [
         "s0014-cam4-ccd2",
         "s0014-cam4-ccd1",
         "s0003-cam4-ccd2",
@@ -93,7 +94,7 @@ def test_light_curves_are_of_tiles_or_of_listed_stars(config):
 def test_unknown_images_are_listed_first_whatever_is_asked_for(config, stage):
     config["input"]["source"] = "mast"
     plan = Plan(config)
-    lists = [f"results/{ccd_id}/ffi_list.csv" for ccd_id in asked_ccds(config)]
+    lists = [f"results/{ccd_id}/ffi_list.csv" for ccd_id in AskedCcds.from_config(config).by_name()]
     assert plan.products_up_to(stage) == plan.products == plan.lists_to_fetch == lists
     (said,) = plan.warnings
     assert "this run only fetches their lists (rule fetch_list)" in said
@@ -103,7 +104,7 @@ def test_stars_come_first_where_there_are_no_images_yet(config):
     config["input"]["ffi_dir"] = "../none"
     config["catalog"] |= {"source": "mast", "footprint": "pointing"}
     plan = Plan(config)
-    stars = [f"results/{ccd_id}/tic.fits" for ccd_id in asked_ccds(config)]
+    stars = [f"results/{ccd_id}/tic.fits" for ccd_id in AskedCcds.from_config(config).by_name()]
     assert plan.products_up_to("todo") == plan.products == stars
 
 

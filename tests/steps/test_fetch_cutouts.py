@@ -3,6 +3,7 @@
 import csv
 import json
 import zipfile
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from archive import Archive, serving
 from astropy.io import fits
 
+from tessphot_lib.core.asked import AskedCcds
 from tessphot_lib.core.errors import DownloadError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.settings import MastSettings, ServerSettings
@@ -104,14 +106,17 @@ def archive():
 
 @pytest.fixture
 def fetch(archive, tmp_path):
-    def call(targets, *, ccd_ids=(CCD,), size=5):
+    def call(targets, *, ccd_ids=(CCD,), sectors=None, size=5):
+        names = ("sector", "camera", "ccd")
+        asked = AskedCcds(*(tuple({getattr(one, name) for one in ccd_ids}) for name in names))
+        asked = asked if sectors is None else replace(asked, sectors=None)
         servers = ServerSettings(mast=archive.url)
         run_fetch_cutouts(
             tmp_path / "cutouts.csv",
             folder=tmp_path / "cutouts",
             targets=targets,
             size=size,
-            ccd_ids=list(ccd_ids),
+            asked=asked,
             settings=MastSettings(
                 connections=2, retries=2, pause=0.01, timeout=2.0, servers=servers
             ),
@@ -183,6 +188,11 @@ def test_position_on_two_ccds_and_in_two_sectors(fetch, archive, tmp_path):
     for *_, ccd_id, path in rows:
         expected = np.float32(90 + CcdId.from_string(ccd_id).ccd)
         assert fits.getdata(path, 1)["FLUX"][1, 2, 3] == expected
+
+
+def test_all_sectors_that_saw_a_target(fetch):
+    """Only those of the cameras and CCDs of the configuration."""
+    assert [row[3] for row in fetch([7], sectors="all")] == [str(CCD), str(CcdId(35, 3, 4))]
 
 
 def test_target_that_was_not_seen_is_listed(fetch):

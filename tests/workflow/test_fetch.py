@@ -184,21 +184,24 @@ def test_cutouts_are_fetched_and_then_read(run, config, archive, project, tmp_pa
     stage = project / "tessphot_lib" / "steps" / "fetch_cutouts.py"
     stage.unlink()
     stage.symlink_to(PROJECT / "tessphot_lib" / "steps" / "fetch_cutouts.py")
-    config |= {"sectors": [8], "cameras": [3], "ccds": [4]}
+    (tmp_path / "run").mkdir()
+    targets = tmp_path / "run" / "targets.csv"
+    targets.write_text("TIC 7\n129.5 -53.0\n")
+    config |= {"sectors": "all", "cameras": [3], "ccds": [4]}
     config["input"] |= {"source": "tesscut", "window": None, "cutout_dir": "../cutouts"}
-    config["input"]["cutouts"] = {"targets": [7, [129.5, -53.0]], "size": 5}
+    config["input"]["cutouts"] = {"targets": "targets.csv", "size": 5}
     config["photometry"] = {"tiles": [1, 1]}
     planned, output = run("-n")
     assert planned == {"fetch_cutouts": 1, "all": 1}
     assert "this run only fetches the cutouts" in output
     assert run()[0] == planned
     names = [path.name for path in (tmp_path / "cutouts").iterdir()]
-    assert len(names) == 2
+    assert len(names) == 4  # of two sectors
     planned, _ = run("-n")
-    assert planned["cutout_table"] == planned["tile_photometry"] == 1
+    assert planned["cutout_table"] == planned["tile_photometry"] == 2
     assert "fetch_cutouts" not in planned
 
     # Another target: it is fetched, the others are not.
-    config["input"]["cutouts"]["targets"] = [7, [129.5, -53.0], 93549226]
+    targets.write_text("TIC 7\n129.5 -53.0\n93549226\n")
     assert run("fetch_cutouts")[0] == {"fetch_cutouts": 1}
-    assert len(archive.asked(CUT)) == 3
+    assert len(archive.asked(CUT)) == 6

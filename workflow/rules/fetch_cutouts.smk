@@ -19,7 +19,7 @@ rule fetch_cutouts:
         folder=config["input"]["cutout_dir"],
         targets=config["input"]["cutouts"]["targets"],
         size=config["input"]["cutouts"]["size"],
-        ccd_ids=list(map(str, asked_ccds(config))),
+        asked={name: config[name] for name in ("sectors", "cameras", "ccds")},
     message:
         "cutouts of the targets from TESScut"
     script:

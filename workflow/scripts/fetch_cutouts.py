@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.asked import AskedCcds
 from tessphot_lib.core.logs import log_to
 from tessphot_lib.core.settings import MastSettings
 from tessphot_lib.steps.fetch_cutouts import run_fetch_cutouts
@@ -11,6 +11,6 @@ run_fetch_cutouts(
     folder=Path(snakemake.params.folder).expanduser(),
     targets=snakemake.params.targets,
     size=snakemake.params.size,
-    ccd_ids=[CcdId.from_string(ccd_id) for ccd_id in snakemake.params.ccd_ids],
+    asked=AskedCcds.from_config(snakemake.params.asked),
     settings=MastSettings.from_params(snakemake.config["input"]["mast"]),
 )

@@ -66,15 +66,15 @@ def find_tpfs(folder: str | os.PathLike, ccd_ids: Iterable[CcdId]) -> dict[CcdId
 
 
 def find_stamps(
-    folder: str | os.PathLike, ccd_ids: Iterable[CcdId]
+    folder: str | os.PathLike, ccd_ids: Iterable[CcdId] | None
 ) -> tuple[dict[CcdId, list[FfiFile]], list[str]]:
     """Search a folder and all below it for the target pixel files to measure.
 
     Parameters
     ----------
     folder : path
-    ccd_ids : iterable of CcdId
-        CCDs; the cadences are those that are found.
+    ccd_ids : iterable of CcdId or None
+        CCDs, None: all; the cadences are those that are found.
 
     Returns
     -------
@@ -88,18 +88,19 @@ def find_stamps(
     InputDataError
         If the folder, or one below it, cannot be read.
     """
-    wanted = set(ccd_ids)
-    sectors = {ccd_id.sector for ccd_id in wanted}
+    wanted = None if ccd_ids is None else set(ccd_ids)
+    sectors = None if wanted is None else {ccd_id.sector for ccd_id in wanted}
     found: dict[CcdId, list[FfiFile]] = {}
     unreadable = []
     for name, path in sorted(walk_files(os.fspath(folder))):
         named = SECTOR_IN_NAME.match(name)
-        if TPF_NAME.fullmatch(name) is None or (named and int(named[1]) not in sectors):
+        is_other = named and sectors is not None and int(named[1]) not in sectors
+        if TPF_NAME.fullmatch(name) is None or is_other:
             continue
         ccd_id = ccd_of_tpf(path)
         if ccd_id is None:
             unreadable.append(path)
-        elif ccd_id in wanted:
+        elif wanted is None or ccd_id in wanted:
             cadence = CADENCES["fast" if "fast" in name else "slow"]
             found.setdefault(replace(ccd_id, cadence=cadence), []).append(FfiFile("", path, False))
     return found, unreadable

@@ -3,7 +3,7 @@
 import pytest
 
 from tessphot_lib.core.errors import ConfigError
-from tessphot_lib.get.targets import Target, parse_sectors, parse_target, read_targets
+from tessphot_lib.core.targets import Target, parse_sectors, parse_target, read_targets
 
 
 @pytest.mark.parametrize("text", ["261136679", "TIC 261136679", "tic261136679", " TIC-261136679 "])

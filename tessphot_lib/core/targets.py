@@ -1,6 +1,6 @@
 """What the user asks for: stars by number, coordinates or name, one by one or in a list.
 
-Nothing is looked up here; see `tessphot_lib.get.star`.
+Nothing is looked up here; see `tessphot_lib.get.star`, and `tessphot_lib.plan.lists`.
 """
 
 import csv
@@ -152,8 +152,14 @@ def read_targets(
             yield ConfigError(f"{origin}: line {number}: {error}")
 
 
-def parse_sectors(text: str) -> set[int] | None:
+def parse_sectors(text: str, origin: str = "--sectors") -> set[int] | None:
     """Read ``all`` (None), ``1-13``, ``27,28`` or a mixture.
+
+    Parameters
+    ----------
+    text : str
+    origin : str
+        Where it stands, for messages.
 
     Raises
     ------
@@ -167,7 +173,7 @@ def parse_sectors(text: str) -> set[int] | None:
         match = re.fullmatch(r"\s*(\d{1,4})(?:\s*-\s*(\d{1,4}))?\s*", part)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 1 <= low <= high:
-            raise ConfigError(f"--sectors: {text!r} is not like all, 1-13 or 27,28")
+            raise ConfigError(f"{origin}: {text!r} is not like all, 1-13 or 27,28")
         sectors.update(range(low, high + 1))
     return sectors
 
