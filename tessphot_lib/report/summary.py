@@ -12,6 +12,7 @@ from tessphot_lib.core.star_warnings import UNKNOWN_LIGHT
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.products.todo_sqlite import Status, read_excluded_stars, read_info
 from tessphot_lib.io.products.todo_tables import ENDS, LEFT_OUT, STATUS_WORDS, ccd_names
+from tessphot_lib.report.few_stars import MOST_STARS, star_lines
 
 SUMMARY_TMAG = (8, 10, 12, 14)  # magnitudes whose precision is told, each +- 0.5
 MAX_NAMED = 10
@@ -65,8 +66,7 @@ def summary(
             f"  {n_unknown:8d} whose aperture contains much more flux than the catalog predicts: "
             "does the star list lack bright neighbors?"
         )
-    lines.append("median scatter over 1 h (ppm) and from point to point (ppm), variables included:")
-    lines += [_precision_line(stars, tmag) for tmag in SUMMARY_TMAG]
+    lines += star_lines(stars) if len(stars) <= MOST_STARS else _precision_lines(stars)
     if len(excluded):
         lines.append(f"excluded by todo.exclude, see table 'excluded' there: {len(excluded)}")
     example = stars[stars["lightcurve"].notna()]
@@ -119,6 +119,12 @@ def not_measured_lines(path: Path) -> str:
     counts = stars["reason"].value_counts().items()
     lines = [f"  {count:8d} {reason}\n" for reason, count in counts]
     return f"stars that are not on the list: {path}\n" + "".join(lines) if lines else ""
+
+
+def _precision_lines(stars: pd.DataFrame) -> list[str]:
+    """Precision by magnitude, of a run of many stars."""
+    head = "median scatter over 1 h (ppm) and from point to point (ppm), variables included:"
+    return [head, *(_precision_line(stars, tmag) for tmag in SUMMARY_TMAG)]
 
 
 def _precision_line(stars: pd.DataFrame, tmag: float) -> str:

@@ -126,9 +126,15 @@ def test_summary_tells_excluded_targets_from_those_on_no_ccd(run):
         {
             "tic_id": [MEASURED],
             "tmag": 9.0,
+            "sector": 14,
+            "camera": 2,
+            "ccd": 3,
+            "datasource": "ffi",
+            "cadence_seconds": 1800,
             "status": int(Status.OK),
-            "rms_hour": 1e-4,
-            "ptp": 1e-4,
+            "method_used": "aperture",
+            "cdpp_1h": 123.4,
+            "cdpp_6h": np.nan,
             "lightcurve": None,
             "errors": None,
         }
