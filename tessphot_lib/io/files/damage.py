@@ -1,6 +1,7 @@
 """FITS files from outside: what libraries raise on damaged ones, and how they are opened."""
 
 import io
+import re
 import traceback
 import zlib
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ OUR_PACKAGE = __name__.split(".")[0]
 COUNTS = ("NAXIS", "TFIELDS")
 MOST = 999  # of both: FITS Standard 4.0, sections 4.4.1.1 and 7.3.1
 GZIP = b"\x1f\x8b"
+FITS_BLOCK = 2880  # [bytes]
+FIRST_WORDS = (b"SIMPLE  ", b"XTENSION")  # of headers
 
 
 @contextmanager
@@ -81,11 +84,12 @@ def read_count(header: fits.Header, key: str) -> int:
 
 
 def open_fits(path: Path, **options: Any) -> fits.HDUList:
-    """Open a FITS file, maybe gzipped, if its headers name possible numbers of axes and columns.
+    """Open a FITS file, maybe gzipped, if it is whole and its headers name possible numbers.
 
     astropy counts through the axes that ``NAXIS`` names, and the columns of
     ``TFIELDS``, before it looks at any of them:
-    a damaged one keeps it busy for hours, and takes all memory.
+    a damaged one keeps it busy for hours, and takes all memory. Of a file that ends too early it
+    reads what is there.
 
     Parameters
     ----------
@@ -96,8 +100,8 @@ def open_fits(path: Path, **options: Any) -> fits.HDUList:
     Raises
     ------
     OSError
-        If ``NAXIS`` or ``TFIELDS`` of any HDU is no number from 0 to 999, or the file cannot
-        be opened.
+        If ``NAXIS`` or ``TFIELDS`` of any HDU is no number from 0 to 999, the file is empty or
+        ends before its headers say, or it cannot be opened.
     Other exceptions of `DAMAGED`
         Of astropy and of the decompression.
     """
@@ -115,21 +119,41 @@ def open_fits(path: Path, **options: Any) -> fits.HDUList:
 
 
 def _check_axes(file: BinaryIO) -> None:
-    """Go from header to header; where there is none, the rest is left for astropy to judge."""
-    number = 0
-    while (header := _next_header(file)) is not None:
+    """Go from header to header; what is no header is left for astropy to judge."""
+    n_bytes = file.seek(0, 2)
+    if n_bytes == 0:
+        raise OSError("it is empty")
+    number = position = 0
+    while position < n_bytes:
+        file.seek(position)
+        header = _next_header(file)
+        if header is None:
+            _check_cut_header(file, position, number)
+            return
         for key in COUNTS:
             count = header.get(key, 0)
             if type(count) is not int or not 0 <= count <= MOST:
                 raise OSError(f"{key} of HDU {number} is {count!r}, not a number from 0 to {MOST}")
-        size = header.data_size_padded
+        size, padded = header.data_size, header.data_size_padded
         if type(size) is not int or size < 0:
             raise OSError(f"the size of HDU {number} is {size} bytes")
-        try:
-            file.seek(size, 1)
-        except (EOFError, OSError, OverflowError, zlib.error):
-            return  # the file ends before
+        wanted = file.tell() + size  # some programs leave out the last padding
+        if wanted > n_bytes:
+            raise OSError(
+                f"it is truncated: {n_bytes} bytes, the header of HDU {number} asks for {wanted}"
+            )
+        position = file.tell() + padded
         number += 1
+
+
+def _check_cut_header(file: BinaryIO, position: int, number: int) -> None:
+    """Raise OSError where the file ends within a header."""
+    file.seek(position)
+    content = file.read()
+    end = re.search(rb"END {77}", content)
+    is_complete = end is not None and len(content) >= -(-end.end() // FITS_BLOCK) * FITS_BLOCK
+    if content.startswith(FIRST_WORDS) and not is_complete:
+        raise OSError(f"it is truncated: it ends in the header of HDU {number}")
 
 
 def _next_header(file: BinaryIO) -> fits.Header | None:

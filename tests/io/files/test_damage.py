@@ -57,6 +57,41 @@ def test_number_of_axes_that_cannot_be(good, place, value):
         open_fits(good)
 
 
+def cut(path, n_bytes):
+    """Leave the first bytes of what is in a file, packed or not."""
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(gzip.decompress(content)[:n_bytes]))
+    else:
+        path.write_bytes(content[:n_bytes])
+
+
+# HDU 0 has 2880 bytes; HDUs 1 and 2 a header of 2880 and data of 48 and padding.
+@pytest.mark.parametrize(
+    ("n_bytes", "reason"),
+    [
+        (0, r"it is empty"),
+        (100, r"it is truncated: it ends in the header of HDU 0"),
+        (2879, r"it is truncated: it ends in the header of HDU 0"),
+        (2880 + 2000, r"it is truncated: it ends in the header of HDU 1"),
+        (5760 + 47, r"it is truncated: 5807 bytes, the header of HDU 1 asks for 5808"),
+        (8640 + 2870, r"it is truncated: it ends in the header of HDU 2"),
+        (11520 + 47, r"it is truncated: 11567 bytes, the header of HDU 2 asks for 11568"),
+    ],
+)
+def test_file_that_ends_too_early_is_truncated(good, n_bytes, reason):
+    cut(good, n_bytes)
+    with pytest.raises(OSError, match=reason):
+        open_fits(good)
+
+
+@pytest.mark.filterwarnings("ignore:File may have been truncated")
+def test_missing_padding_at_the_end_is_no_damage(good):
+    cut(good, 11520 + 48)
+    with open_fits(good, memmap=False) as hdus:
+        np.testing.assert_array_equal(hdus[2].data, 2 * ARRAY)
+
+
 def test_what_stands_behind_the_last_hdu_is_for_astropy(good):
     with (gzip.open if good.suffix == ".gz" else open)(good, "ab") as file:
         file.write(b"x" * 2880)
