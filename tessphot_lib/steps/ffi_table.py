@@ -11,7 +11,7 @@ from tessphot_lib.core.clock import image_times
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import DEFAULT_BAD_CADENCE, CadenceFlag
-from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.manual_excludes import is_excluded
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.sphere import unit_vector
@@ -39,6 +39,7 @@ def run_ffi_table(
     ccd_id: CcdId,
     *,
     on_bad_image: str,
+    window: Window | None = None,
     headers: Sequence[Path] = (),
     tpfs: Sequence[Path] = (),
 ) -> None:
@@ -53,9 +54,11 @@ def run_ffi_table(
     output : Path
         ``ffis.ecsv``.
     on_bad_image : {'error', 'skip'}
-        Whether an image that is unreadable, of another CCD, without a needed
+        Whether an image that is unreadable, of another CCD or size, without a needed
         keyword or of the same time as another one is an error, or is left out
         and listed.
+    window : Window, optional
+        The pixels that the images must have.
     headers : sequence of Path
         ``ffi_headers.zip`` where the images are not here yet: their headers are
         taken from it, and the one with the CCD's WCS is kept in the table.
@@ -65,7 +68,7 @@ def run_ffi_table(
     kept = {name: content for path in headers for name, content in read_headers(path).items()}
     rows = []
     for index, path in enumerate(sorted(images, key=lambda path: (path.name, str(path)))):
-        rows.append(_describe(path, ccd_id, kept.get(path.name)))
+        rows.append(_describe(path, ccd_id, window, kept.get(path.name)))
         if (index + 1) % 500 == 0:
             log.info("%s: %d of %d headers read", ccd_id, index + 1, len(images))
     _mark_duplicates(rows)
@@ -110,10 +113,10 @@ def _refusal(
     return None
 
 
-def _describe(path: Path, ccd_id: CcdId, content: bytes | None) -> dict:
+def _describe(path: Path, ccd_id: CcdId, window: Window | None, content: bytes | None) -> dict:
     """Turn the header of one image into a row of the table."""
     try:
-        header = read_ffi_header(path, ccd_id, content=content)
+        header = read_ffi_header(path, ccd_id, content=content, window=window)
         times = image_times(header, ccd_id)
         centre_ra, centre_dec = corrected_direction(header)
         return {

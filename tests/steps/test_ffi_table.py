@@ -5,7 +5,7 @@ import pytest
 from astropy.io import fits
 
 from tessphot_lib.core.errors import InputDataError
-from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.images.ffi_table import quality_by_name, read_ffi_table, reference_image
 from tessphot_lib.io.images.refusal import forget_refused
 from tessphot_lib.steps.ffi_table import run_ffi_table
@@ -35,6 +35,16 @@ def image(folder, number, *, name=None, wcs=True, **keywords):
 def listed(images, folder, on_bad_image="error"):
     run_ffi_table(images, folder / "ffis.ecsv", CCD, on_bad_image=on_bad_image)
     return read_ffi_table(folder / "ffis.ecsv")
+
+
+def test_image_of_another_size_is_refused_before_it_is_read(tmp_path):
+    paths = [image(tmp_path, number) for number in range(2)]
+    window = Window(0, 3, 0, 1)  # the images have three rows, and no science column
+    with pytest.raises(
+        InputDataError, match=r"image000_ffic\.fits: an image is \(3, 4\), too small"
+    ):
+        run_ffi_table(paths, tmp_path / "ffis.ecsv", CCD, on_bad_image="error", window=window)
+        read_ffi_table(tmp_path / "ffis.ecsv")
 
 
 def names(table):

@@ -21,6 +21,7 @@ rule ffi_table:
         runtime=growing(120),
     params:
         images=of_ccd(plan.source.images_of),
+        window=plan.window.as_list(),
         on_bad_image=config["input"]["on_bad_image"],
         code=code_of("ffi_table"),
     message:

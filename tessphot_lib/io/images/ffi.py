@@ -40,7 +40,9 @@ NOT_KEPT = re.compile(
 )
 
 
-def read_ffi_header(path: Path, ccd_id: CcdId, *, content: bytes | None = None) -> fits.Header:
+def read_ffi_header(
+    path: Path, ccd_id: CcdId, *, content: bytes | None = None, window: Window | None = None
+) -> fits.Header:
     """Read the keywords of a full-frame image, without its pixels.
 
     Parameters
@@ -51,6 +53,8 @@ def read_ffi_header(path: Path, ccd_id: CcdId, *, content: bytes | None = None) 
         What the image is supposed to be.
     content : bytes, optional
         The first bytes of the file, where it is not here itself.
+    window : Window, optional
+        Science pixels that the image must have.
 
     Returns
     -------
@@ -62,13 +66,15 @@ def read_ffi_header(path: Path, ccd_id: CcdId, *, content: bytes | None = None) 
     ------
     InputDataError
         If the file cannot be read or is shorter than its header says, lacks a
-        needed keyword, or is of another CCD or sector.
+        needed keyword, is of another CCD or sector, or too small for the window.
     """
     with told_as_damage(path):
         with _open(path) if content is None else io.BytesIO(content) as file:
             headers, locations = _read_headers(file, 2)
         if content is None:
             _check_size(path, locations[-1], headers[-1])
+        if window is not None:
+            _check_image(path, headers[1], window)
     return _merge(path, headers, ccd_id)
 
 
@@ -264,20 +270,26 @@ def _merge(path: Path, headers: list[fits.Header], ccd_id: CcdId) -> fits.Header
     return merged
 
 
-def _read_window(
-    path: Path, file: BinaryIO, header: fits.Header, location: int, window: Window
-) -> NDArray:
-    """Read the rows of the window and cut its columns out; native float32."""
+def _check_image(path: Path, header: fits.Header, window: Window) -> tuple[int, int]:
+    """Refuse an image of other numbers or without the window; returns its rows and columns."""
     n_rows, n_columns = int(header.get("NAXIS2", 0)), int(header.get("NAXIS1", 0))
     if int(header["BITPIX"]) != -32 or "BSCALE" in header:
         raise InputDataError(f"{path}: keyword BITPIX is {header['BITPIX']}, expected -32")
-    first = FIRST_SCIENCE_COLUMN + window.column0
-    last = FIRST_SCIENCE_COLUMN + window.column1
-    if n_rows < window.row1 or n_columns < last:
+    if n_rows < window.row1 or n_columns < FIRST_SCIENCE_COLUMN + window.column1:
         raise InputDataError(
             f"{path}: an image is ({n_rows}, {n_columns}), too small for the window "
             f"{window.as_list()}; a full-frame image is {FFI_SHAPE}"
         )
+    return n_rows, n_columns
+
+
+def _read_window(
+    path: Path, file: BinaryIO, header: fits.Header, location: int, window: Window
+) -> NDArray:
+    """Read the rows of the window and cut its columns out; native float32."""
+    _, n_columns = _check_image(path, header, window)
+    first = FIRST_SCIENCE_COLUMN + window.column0
+    last = FIRST_SCIENCE_COLUMN + window.column1
     file.seek(location + window.row0 * n_columns * N_IMAGE_BYTES)
     image = np.empty(window.shape, dtype=np.float32)
     buffer = np.empty((ROWS_AT_ONCE, n_columns), dtype=">f4")  # used again and again: stays cached
