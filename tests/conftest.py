@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 import yaml
+from configurations import ONE_STAR
 from paths import PROJECT
 from pipeline_run import CONFIG, Run
 
@@ -122,7 +123,7 @@ def sector14(tmp_path):
 
 
 def make_sector14(folder):
-    (folder / "tic.csv").write_text("ID,ra,dec\n")
+    (folder / "tic.csv").write_text(ONE_STAR)
     return {
         "sectors": [14],
         "cameras": [1],

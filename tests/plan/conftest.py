@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import yaml
+from configurations import ONE_STAR
 from paths import PROJECT
 
 DEFAULTS = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
@@ -19,6 +20,6 @@ def config(tmp_path, monkeypatch):
     monkeypatch.chdir(run)
     config = copy.deepcopy(DEFAULTS)
     config |= {"sectors": [14], "cameras": [3], "ccds": [2]}
-    (tmp_path / "tic.csv").write_text("ID,ra,dec\n")
+    (tmp_path / "tic.csv").write_text(ONE_STAR)
     config["catalog"] |= {"source": "file", "file": "../tic.csv"}
     return config

@@ -1,9 +1,12 @@
 """What keys, files and the environment say of each other: one line for each contradiction."""
 
 import copy
+import io
 
+import pandas as pd
 import pytest
-from configurations import SCHEMA, put, without_mistakes
+from configurations import ONE_STAR, SCHEMA, put, without_mistakes
+from star_tables import STAR_TABLES, write_star_table
 
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.plan.checks import check_config
@@ -97,14 +100,34 @@ def test_footprint_by_pointing_needs_a_package_and_no_images(config, monkeypatch
         assert "catalog.footprint: 'pointing' needs the package tesswcs" in said
 
 
+@pytest.mark.parametrize("name", STAR_TABLES)
+@pytest.mark.parametrize("n_stars", [1, 0])
+def test_readable_star_tables(config, tmp_path, name, n_stars):
+    path = tmp_path / name
+    write_star_table(path, pd.read_csv(io.StringIO(ONE_STAR)).iloc[:n_stars])
+    config["catalog"]["file"] = str(path)
+    if n_stars:
+        check_config(config, SCHEMA)
+    else:
+        (said,) = problems(config)
+        assert said == f"catalog.file: {path}: no stars in the file"
+
+
 @pytest.mark.parametrize(
-    "name",
-    ["a.csv", "a.tsv", "a.ecsv.gz", "A.FIT", "a.fits.gz", "a.vot", "a.vot.gz", "a.xml", "a.csv.gz"],
+    ("content", "reason"),
+    [
+        ("", "the file is empty"),
+        ("ID,ra,dec,pmRA,pmDEC,Vmag\n7,280,35,,,9\n", "no column for tmag (as tmag)"),
+        ("ID,ra,dec,pmRA,pmDEC,Tmag\n7,280,95,,,9\n", "row 1, column dec: '95' is not possible"),
+        ("ID,ra,dec,pmRA,pmDEC,Tmag,tmag\n7,1,2,,,9,8\n", "column 'tmag' is there 2 times"),
+    ],
 )
-def test_readable_star_tables(config, tmp_path, name):
-    (tmp_path / name).touch()
-    config["catalog"]["file"] = str(tmp_path / name)
-    check_config(config, SCHEMA)
+def test_what_is_no_list_of_stars_is_told_before_any_job(config, tmp_path, content, reason):
+    path = tmp_path / "stars.csv"
+    path.write_text(content)
+    config["catalog"]["file"] = str(path)
+    (said,) = problems(config)
+    assert said.startswith(f"catalog.file: {path}: {reason}")
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.dat", "a.csv.zip", "a.parquet.gz", "csv", "a.gz"])

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import yaml
+from configurations import ONE_STAR
 from paths import PROJECT
 
 CCD = "s0014-cam1-ccd1"
@@ -125,7 +126,7 @@ def test_results_go_to_a_folder_from_the_environment(
 ):
     """Paths of the configuration are meant from the current folder as ever."""
     images(3)
-    (tmp_path / "tic.csv").touch()
+    (tmp_path / "tic.csv").write_text(ONE_STAR)
     sector14["input"]["ffi_dir"] = "ffi"
     sector14["catalog"]["file"] = "tic.csv"
     catalog = f"results/{CCD}/catalog.sqlite"

@@ -8,7 +8,8 @@ import gzip
 import importlib
 import re
 import warnings
-from collections.abc import Container, Iterator
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,7 +26,9 @@ DASHES = re.compile(r"-{3,}")  # VizieR rules a line below the names of columns 
 CHUNK_ROWS = 100_000  # rows that are in memory as they stand in the file
 
 
-def read_columns(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
+def read_columns(
+    path: Path, wanted: Container[str], n_rows: int = CHUNK_ROWS
+) -> Iterator[pd.DataFrame]:
     """Read some columns of a table, a piece at a time.
 
     Parameters
@@ -34,6 +37,8 @@ def read_columns(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
         Ends as `tessphot_lib.core.star_table_formats` has it.
     wanted : container of str
         Names of columns in lower case; the others are left out.
+    n_rows : int, optional
+        Rows of a piece; a VOTable is one piece.
 
     Yields
     ------
@@ -44,12 +49,12 @@ def read_columns(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
     Raises
     ------
     InputDataError
-        If the file cannot be read.
+        If the file cannot be read, or has one of the columns twice.
     """
     kind = table_format(path.name)
     if kind is None:
         raise InputDataError(f"{path}: the name ends in none of {READABLE}")
-    return _READERS[kind](path, wanted)
+    return _READERS[kind](path, wanted, n_rows)
 
 
 def native(values: np.ndarray) -> np.ndarray:
@@ -59,15 +64,24 @@ def native(values: np.ndarray) -> np.ndarray:
     return values.astype(values.dtype.newbyteorder("="))
 
 
+def _refuse_twice(path: Path, names: Iterable[str], wanted: Container[str]) -> None:
+    """Refuse two columns of one name: nobody knows which one is meant."""
+    counts = Counter(name.strip().strip('"').lower() for name in names)
+    twice = next((name for name, count in counts.items() if count > 1 and name in wanted), None)
+    if twice is not None:
+        raise InputDataError(f"{path}: column {twice!r} is there {counts[twice]} times")
+
+
 def _is_wanted(name: Any, wanted: Container[str]) -> bool:
     return str(name).strip().lower() in wanted
 
 
-def _read_text(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
+def _read_text(path: Path, wanted: Container[str], n_rows: int) -> Iterator[pd.DataFrame]:
     """Read CSV or ECSV as text, so that a wrong value can be named."""
     try:
         with _open_text(path) as file:
             comments, names, below = _first_lines(file)
+        _refuse_twice(path, names.rstrip("\n").split(_delimiter(comments, names)), wanted)
         with pd.read_csv(
             path,
             sep=_delimiter(comments, names),
@@ -76,7 +90,7 @@ def _read_text(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
             keep_default_na=False,
             skipinitialspace=True,
             usecols=lambda name: _is_wanted(name, wanted),
-            chunksize=CHUNK_ROWS,
+            chunksize=n_rows,
         ) as chunks:
             for chunk in chunks:
                 yield chunk.rename(columns=str.strip)
@@ -112,14 +126,15 @@ def _open_text(path: Path) -> TextIO:
     return opener(path, "rt", encoding="utf-8")
 
 
-def _read_fits(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
+def _read_fits(path: Path, wanted: Container[str], n_rows: int) -> Iterator[pd.DataFrame]:
     with told_as_damage(path), open_fits(path) as hdus:
         tables = (hdu for hdu in hdus if isinstance(hdu, fits.BinTableHDU | fits.TableHDU))
         if (hdu := next(tables, None)) is None:
             raise InputDataError(f"{path}: no table in the file")
         columns = [column for column in hdu.columns if _is_wanted(column.name, wanted)]
-        for first in range(0, max(len(hdu.data), 1), CHUNK_ROWS):
-            rows = hdu.data[first : first + CHUNK_ROWS]
+        _refuse_twice(path, [column.name for column in hdu.columns], wanted)
+        for first in range(0, max(len(hdu.data), 1), n_rows):
+            rows = hdu.data[first : first + n_rows]
             yield pd.DataFrame({column.name: _plain(rows, column) for column in columns})
 
 
@@ -131,7 +146,7 @@ def _plain(rows: fits.FITS_rec, column: fits.Column) -> np.ndarray:
     return values
 
 
-def _read_votable(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
+def _read_votable(path: Path, wanted: Container[str], _: int) -> Iterator[pd.DataFrame]:
     from astropy.io import votable
     from astropy.table import Table
 
@@ -145,15 +160,16 @@ def _read_votable(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
     yield frame
 
 
-def _read_parquet(path: Path, wanted: Container[str]) -> Iterator[pd.DataFrame]:
+def _read_parquet(path: Path, wanted: Container[str], n_rows: int) -> Iterator[pd.DataFrame]:
     try:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise InputDataError(f"{path}: Parquet files need the package pyarrow") from error
     with told_as_damage(path), parquet.ParquetFile(path) as file:
+        _refuse_twice(path, file.schema_arrow.names, wanted)
         columns = [name for name in file.schema_arrow.names if _is_wanted(name, wanted)]
         yield file.schema_arrow.empty_table().select(columns).to_pandas()
-        for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
+        for batch in file.iter_batches(batch_size=n_rows, columns=columns):
             yield batch.to_pandas()
 
 

@@ -70,6 +70,7 @@ _MISSING = {"", "nan", "null", "none", "--", "n/a", "<na>"}
 # the magnitude of the brightest of them, whose own row is a DUPLICATE (Paegert et al. 2021). Some
 # answers of MAST have numbers: 6 DUPLICATE, 7 ARTIFACT, 8 SPLIT (its release notes of TIC 8).
 SPLIT = {"split", "8", "8.0"}
+FIRST_ROWS = 1000  # that `check_tic` looks at
 LONGEST_EXACT = 2**53  # whole numbers up to here are exact in double precision
 
 
@@ -121,6 +122,22 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
         stars = stars[~repeated].reset_index(drop=True)
     stars.attrs = counts | {"n_repeated": int(repeated.sum())}
     return stars
+
+
+def check_tic(path: Path) -> None:
+    """Read the first rows of a list of stars, which shows in a moment whether it is one.
+
+    Raises
+    ------
+    InputDataError
+        As of `read_tic`, for these rows.
+    """
+    counts = {"n_rows": 0, "n_phantoms": 0}
+    for table in read_columns(path, WANTED, FIRST_ROWS):
+        _stars_of(path, table, counts, np.inf)
+        if counts["n_rows"]:
+            return
+    raise InputDataError(f"{path}: no stars in the file")
 
 
 def write_tic(
