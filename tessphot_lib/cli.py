@@ -23,6 +23,7 @@ from tessphot_lib.get.demo import add_demo
 from tessphot_lib.get.workflow import add_snakefile
 from tessphot_lib.io.products.todo_join import join_todos
 from tessphot_lib.io.products.todo_tables import STATUS_WORDS
+from tessphot_lib.plan.check_command import add_check
 from tessphot_lib.report.comparison import comparison_table, draw_comparison
 from tessphot_lib.report.find import FoundStar, find_star
 from tessphot_lib.report.movie import write_movie
@@ -49,6 +50,7 @@ EXAMPLES = """examples:
   tessphot show 261136679 --output star.png     how does it look?
   tessphot star 261136679 --method linpsf       measure it again, by another method
   tessphot pixels 261136679                     its pixels, as a target pixel file
+  tessphot check mine.yaml                      mistakes in a configuration, before a run
 
 The exit code is 0, 1 if something went wrong (one line says what), 2 for a wrong command."""
 
@@ -77,6 +79,7 @@ def parser() -> argparse.ArgumentParser:
     add_get(commands)
     add_demo(commands)
     add_snakefile(commands)
+    add_check(commands)
     find = commands.add_parser("find", help="where the light curve of a star is, or why not")
     show = commands.add_parser("show", help="picture: stamp, light curve, centroids")
     star = commands.add_parser(

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tessphot_lib.core.config_check import schema_problems
 from tessphot_lib.core.config_files import config_schema
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.renamed_keys import merged, with_new_names
 from tessphot_lib.get.sky import Star
+from tessphot_lib.io.files.yaml_files import read_yaml
 
 FAINTER = 0.1  # [mag] limits are fainter than a star by this
 # Sizes of cutouts [pixels] by the faintest star that is given them: bright ones bleed.
@@ -42,15 +41,7 @@ def read_settings(path: Path, config: Mapping[str, Any]) -> tuple[dict[str, Any]
     ConfigError
         If the file cannot be read, or a key or value is wrong.
     """
-    try:
-        own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        own = json.loads(json.dumps(own, default=str))  # texts for keys, as in run.json
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(own, dict):
-        raise ConfigError(f"{path}: sections with keys are expected")
+    own = json.loads(json.dumps(read_yaml(path), default=str))  # texts for keys, as in run.json
     own, warnings = with_new_names(own, str(path))
     both = merged(config, own)
     problems = schema_problems(both, config_schema())

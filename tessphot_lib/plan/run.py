@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tessphot_lib.core.asked import AskedCcds
 from tessphot_lib.core.config_check import check_fits, follow_other_settings, read_values
 from tessphot_lib.core.errors import ConfigError
@@ -39,7 +37,7 @@ STAGES = {"catalog": "catalog.sqlite", "prepare": "pixels.hdf5", "todo": "todo.s
 
 
 def read_config(
-    given: Iterable[tuple[str, Mapping[str, Any]]], schema_path: Path, *, is_main: bool
+    given: Iterable[tuple[str, Mapping[str, Any]]], schema: Mapping[str, Any], *, is_main: bool
 ) -> tuple[dict[str, Any], list[str]]:
     """Merge what files and the command line say; the main process also checks it.
 
@@ -48,7 +46,7 @@ def read_config(
     given : iterable of (str, mapping)
         The defaults, the user's files and the command line, the last one goes
         first: where it stands, and what it says.
-    schema_path : Path
+    schema : mapping
         ``workflow/schemas/config.schema.yaml``.
     is_main : bool
         Whether this is Snakemake's main process.
@@ -65,7 +63,6 @@ def read_config(
     TessphotError
         If anything is wrong with it, or with the lists of stars that it names.
     """
-    schema = yaml.safe_load(schema_path.read_text(encoding="utf-8"))
     merged, warnings = combined(given)
     config = read_values(merged, schema)  # --config gives texts where numbers are meant
     follow_other_settings(config)

@@ -3,15 +3,14 @@
 import copy
 
 import pytest
+from configurations import SCHEMA
 from conftest import make_images
-from paths import PROJECT
 
 from tessphot_lib.core.asked import AskedCcds
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.plan.run import TPF_LISTING, Plan, read_config
 
-SCHEMA = PROJECT / "workflow" / "schemas" / "config.schema.yaml"
 HERE, OTHER = CcdId(14, 3, 2), CcdId(14, 3, 4)
 CCD, OTHER_CCD = "results/s0014-cam3-ccd2", "results/s0014-cam3-ccd4"
 

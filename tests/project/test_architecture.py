@@ -42,7 +42,7 @@ ALLOWED = {
     "steps": {"core", *TOPICS, "io", *ENGINES},
     "plan": {"core", "io"},
     "get": {"core", *TOPICS, "io", "report", "steps"},
-    "cli": {"core", "io", "report", "steps", "get"},
+    "cli": {"core", "io", "report", "steps", "get", "plan"},
     "interface": {"core", "prf", "io", "photometry", "steps"},
     "__main__": {"cli"},
     "__init__": set(),

@@ -29,6 +29,7 @@ os.environ.update(
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import rule_digest
+from tessphot_lib.io.files.yaml_files import read_yaml
 from tessphot_lib.plan.ancient import look_behind_ancient
 from tessphot_lib.plan.folders import output_folder, with_paths_from
 from tessphot_lib.plan.outlook import outlook
@@ -47,13 +48,16 @@ def or_stop(decide, *arguments, **options):
         sys.exit(1)
 
 
-schema = of_project("workflow/schemas/config.schema.yaml")
+schema = load_configfile(of_project("workflow/schemas/config.schema.yaml"))
 defaults = of_project("config/config.yaml")
 given = [(str(defaults), load_configfile(defaults))]
 if IS_MODULE:
     given.append(("config of the module", dict(config)))
 else:
-    given += [(str(file), load_configfile(file)) for file in workflow.overwrite_configfiles]
+    for file in workflow.overwrite_configfiles:
+        if workflow.is_main_process:
+            or_stop(read_yaml, Path(file))  # of a key that is there twice Snakemake says nothing
+        given.append((str(file), load_configfile(file)))
     given.append(("--config", workflow.config_settings.config))
 checked, warnings = or_stop(read_config, given, schema, is_main=workflow.is_main_process)
 output = None if IS_MODULE else output_folder(workflow.overwrite_workdir)

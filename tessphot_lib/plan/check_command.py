@@ -1,0 +1,46 @@
+"""``tessphot check``: mistakes in a configuration, with file and line, before any run."""
+
+import argparse
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from tessphot_lib.core.config_files import config_schema, default_config
+from tessphot_lib.io.files.yaml_files import read_yaml
+from tessphot_lib.plan.run import read_config
+
+
+def add_check(commands: Any) -> None:
+    """Add the command to the parsers of the command line."""
+    check = commands.add_parser(
+        "check",
+        help="mistakes in a configuration, with file and line",
+        description="Check a configuration for mistakes, as a run does at its start; of a file "
+        "that is not YAML, of which Snakemake does not say more, it names the line.",
+    )
+    check.set_defaults(run=run_check)
+    check.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="as after --configfile; the last first"
+    )
+    check.add_argument(
+        "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
+    )
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Run the command; returns its exit code.
+
+    Raises
+    ------
+    ConfigError
+        One line for each mistake.
+    """
+    given = [("the defaults", default_config())]
+    given += [(str(path), read_yaml(path)) for path in options.files]
+    with contextlib.chdir(options.directory):  # where relative paths start
+        _, warnings = read_config(given, config_schema(), is_main=True)
+    for warning in warnings:
+        sys.stderr.write(f"tessphot: {warning}\n")
+    sys.stdout.write(f"{', '.join(map(str, options.files))}: no mistakes\n")
+    return 0
