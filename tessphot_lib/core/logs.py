@@ -10,6 +10,39 @@ from types import TracebackType
 from tessphot_lib.core.errors import TessphotError
 
 log = logging.getLogger("tessphot")
+WAITS = "tessphot_lib.io.archives"  # logger whose warnings say what is waited for
+QUIET = 10.0  # [s] at least between two of them on stderr
+
+
+class SignsOfLife(logging.Handler):
+    """Says on stderr what a job waits for: not more often than every 10 s.
+
+    Parameters
+    ----------
+    prefix : str, optional
+        Of the lines.
+    """
+
+    def __init__(self, prefix: str = "") -> None:
+        super().__init__(logging.WARNING)
+        self.prefix, self.said = prefix, -QUIET
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it, if nothing was said just before."""
+        now = time.monotonic()
+        if now - self.said >= QUIET:
+            self.said = now
+            sys.stderr.write(f"{self.prefix}{record.getMessage()}\n")
+            sys.stderr.flush()
+
+
+def replace_signs_of_life(handler: SignsOfLife | None) -> None:
+    """Let a handler say what is waited for, and no other one; None: nobody."""
+    waits = logging.getLogger(WAITS)
+    for other in [one for one in waits.handlers if isinstance(one, SignsOfLife)]:
+        waits.removeHandler(other)
+    if handler is not None:
+        waits.addHandler(handler)
 
 
 def log_to(path: str | PathLike, level: int = logging.INFO) -> None:
@@ -37,6 +70,7 @@ def log_to(path: str | PathLike, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(level)
+    replace_signs_of_life(SignsOfLife())
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # a log that cannot be written (full disk) is not the error
     sys.excepthook = _report

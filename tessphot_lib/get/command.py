@@ -13,6 +13,7 @@ from typing import Any
 from tessphot_lib.core.config_files import default_config
 from tessphot_lib.core.errors import ConfigError, TessphotError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.logs import SignsOfLife, replace_signs_of_life
 from tessphot_lib.core.settings import METHODS, CutoutSettings, MastSettings
 from tessphot_lib.core.targets import Target, parse_sectors, parse_target, read_targets
 from tessphot_lib.get.configuration import read_settings
@@ -270,10 +271,12 @@ class _log_in:
         self.level = root.level
         root.addHandler(self.handler)
         root.setLevel(logging.INFO)
+        replace_signs_of_life(SignsOfLife("tessphot: "))
         logging.captureWarnings(True)
 
     def __exit__(self, *_: object) -> None:
         logging.captureWarnings(False)
+        replace_signs_of_life(None)
         root = logging.getLogger()
         root.removeHandler(self.handler)
         root.setLevel(self.level)

@@ -1,10 +1,13 @@
 """What a job says, and where."""
 
+import logging
 import re
 import subprocess
 import sys
 
 from paths import PROJECT
+
+from tessphot_lib.core import logs
 
 
 def run(tmp_path, body):
@@ -48,3 +51,17 @@ def test_unexpected_error_comes_with_its_traceback(tmp_path):
 def test_log_is_written_anew(tmp_path):
     run(tmp_path, "logging.getLogger().info('old')")
     assert "old" not in run(tmp_path, "")[1]
+
+
+def test_waiting_is_said_on_stderr_now_and_then(capsys, monkeypatch):
+    clock = iter([0.0, 3.0, 9.9, 10.1, 11.0])
+    monkeypatch.setattr(logs.time, "monotonic", lambda: next(clock))
+    downloads = logging.getLogger("tessphot_lib.io.archives.download")
+    logs.replace_signs_of_life(logs.SignsOfLife("old: "))
+    logs.replace_signs_of_life(logs.SignsOfLife("job: "))
+    for number in range(5):
+        downloads.warning("no answer %d", number)
+    downloads.info("a file")
+    logs.replace_signs_of_life(None)
+    downloads.warning("unheard")
+    assert capsys.readouterr().err == "job: no answer 0\njob: no answer 3\n"

@@ -42,4 +42,6 @@ def test_all_mistakes_are_told_at_once(run, capsys):
 def test_the_line_of_what_is_no_yaml(run, capsys):
     code, out, err = check(run, GOOD + "todo: {faint_limit: 14\n", capsys)
     assert (code, out) == (1, "")
-    assert err.startswith(f"tessphot: error: {run.parent / 'mine.yaml'}, line 4, column 1: not YAML")
+    assert err.startswith(
+        f"tessphot: error: {run.parent / 'mine.yaml'}, line 4, column 1: not YAML"
+    )

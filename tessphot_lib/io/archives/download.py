@@ -4,15 +4,18 @@ What may pass (a lost or silent connection, a busy or failing server, a file tha
 came incomplete or damaged) is tried again after a pause that doubles, drawn at
 random so that many jobs do not come back at the same moment, or after the time
 that the server asks for. What will not pass (no such file, not allowed) is an
-error at once.
+error at once; where not even a name is found, and no server has answered before, soon:
+the machine is not on the internet.
 
 Built on requests rather than on fsspec: it tells the status, the pause that a
 server asks for, and which part of a file an answer holds.
 """
 
+import errno
 import logging
 import random
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -39,6 +42,9 @@ NO_ADDRESS = (
 CHUNK = 1 << 17  # [bytes] written at a time; at the most so much of a cut answer is lost
 LONGEST_PAUSE = 60.0  # [s] by ourselves
 LONGEST_ASKED_PAUSE = 600.0  # [s] that a server may ask for
+CONNECT_TIMEOUT = 10.0  # [s] at most until a server takes a connection
+NO_NETWORK = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)
+RETRIES_WITHOUT_NETWORK = 2  # at most, as long as no server has answered
 N_NAMED = 5  # errors that are told; the others are counted
 
 Item = TypeVar("Item")
@@ -82,6 +88,7 @@ class Web:
         self.pause = pause
         self.timeout = timeout
         self._of_thread = threading.local()
+        self._has_answer = False  # from any server
 
     def download(
         self,
@@ -205,20 +212,26 @@ class Web:
 
     def _persist(self, url: str, attempt: Callable[[], Result]) -> Result:
         """Try, and try again what may pass."""
-        for number in range(self.retries + 1):
+        number, retries, hint = 0, self.retries, ""
+        while True:
             try:
                 return attempt()
             except NO_ADDRESS as error:
                 raise DownloadError(f"{url}: {error}") from None
             except (_PassingError, requests.RequestException) as error:
                 reason, asked = _reason(error), getattr(error, "pause", None)
-            if number < self.retries:
-                pause = min(self.pause * 2**number, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
-                pause = pause if asked is None else asked
-                log.warning("%s: %s; again in %.1f s", url, reason, pause)
-                time.sleep(pause)
-        times = "once" if self.retries == 0 else f"{self.retries + 1} times"
-        raise DownloadError(f"{url}: {reason} (tried {times})")
+                if _is_without_network(error) and not self._has_answer:
+                    retries = min(self.retries, RETRIES_WITHOUT_NETWORK)
+                    hint = "; is this machine on the internet?"
+            if number >= retries:
+                break
+            pause = min(self.pause * 2**number, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
+            pause = pause if asked is None else asked
+            log.warning("%s: %s; again in %.1f s", url, reason, pause)
+            time.sleep(pause)
+            number += 1
+        times = "once" if number == 0 else f"{number + 1} times"
+        raise DownloadError(f"{url}: {reason} (tried {times}{hint})")
 
     def _receive(self, url: str, partial: Path, size: int | None) -> None:
         """Write an answer to a file, behind what an earlier try has left there."""
@@ -261,9 +274,12 @@ class Web:
             session.headers["User-Agent"] = f"tessphot/{tessphot_lib.__version__}"
             session.headers["Accept-Encoding"] = "identity"
         method = "GET" if form is None else "POST"
-        return session.request(
-            method, url, headers=headers, data=form, stream=True, timeout=self.timeout
+        timeout = min(CONNECT_TIMEOUT, self.timeout), self.timeout
+        answer = session.request(
+            method, url, headers=headers, data=form, stream=True, timeout=timeout
         )
+        self._has_answer = True
+        return answer
 
 
 def _errors_of(futures: Iterable[Future]) -> list[BaseException]:
@@ -332,11 +348,21 @@ def _reason(error: Exception) -> str:
     return str(error)
 
 
-def _innermost(error: BaseException) -> str:
-    """Message of the error that began it all, without names of objects."""
+def _is_without_network(error: Exception) -> bool:
+    """Tell whether a server could not even be looked for."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    first = _innermost(error)
+    return isinstance(first, socket.gaierror) or (
+        isinstance(first, OSError) and first.errno in NO_NETWORK
+    )
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """Return the error that began it all, whose message has no names of objects."""
     while error.__context__ is not None:
         error = error.__context__
-    return str(error)
+    return error
 
 
 def web_of(settings: MastSettings) -> Web:

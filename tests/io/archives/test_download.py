@@ -1,6 +1,7 @@
 """Downloads from a server on this machine that fails in all the ways that servers do."""
 
 import logging
+import socket
 import threading
 import time
 
@@ -101,6 +102,36 @@ def test_nobody_there(web, tmp_path):
     with pytest.raises(DownloadError, match=r"no connection \(.*refused\) \(tried 3 times\)"):
         web.download(f"{unused_address()}/one", tmp_path / "one")
     assert nothing_but(tmp_path)
+
+
+class OffLine:
+    """A network without names."""
+
+    def __init__(self, monkeypatch):
+        self.pauses, self.n_asked = [], 0
+        monkeypatch.setattr(time, "sleep", self.pauses.append)
+        monkeypatch.setattr(socket, "getaddrinfo", self.look_up)
+
+    def look_up(self, *_, **__):
+        self.n_asked += 1
+        raise socket.gaierror(-2, "Name or service not known")
+
+
+def test_without_internet_it_fails_soon(tmp_path, monkeypatch):
+    network = OffLine(monkeypatch)
+    with pytest.raises(DownloadError, match=r"tried 3 times; is this machine on the internet\?\)"):
+        Web(retries=9, pause=1.0).download("http://mast.none/one", tmp_path / "one")
+    assert network.n_asked == 3
+    assert sum(network.pauses) <= 3.0
+
+
+def test_a_network_that_has_been_there_is_waited_for(archive, tmp_path, monkeypatch):
+    web = Web(retries=5, pause=1.0)
+    web.download(f"{archive.url}/one", tmp_path / "one")
+    network = OffLine(monkeypatch)
+    with pytest.raises(DownloadError, match=r"Name or service not known\) \(tried 6 times\)"):
+        web.download("http://mast.none/one", tmp_path / "one")
+    assert network.n_asked == 6
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/one", "one", "http://"])

@@ -48,7 +48,9 @@ def test_what_is_written_is_read(written, text, values):
     ],
 )
 def test_what_is_no_yaml_is_named_with_its_line(written, text, line, reason):
-    with pytest.raises(ConfigError, match=rf"^\S*mine\.yaml, line {line}(, column \d+)?: not ") as e:
+    with pytest.raises(
+        ConfigError, match=rf"^\S*mine\.yaml, line {line}(, column \d+)?: not "
+    ) as e:
         read_yaml(written(text))
     assert reason in str(e.value)
     assert "\n" not in str(e.value)
