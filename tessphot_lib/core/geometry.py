@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.errors import ConfigError
+from tessphot_lib.core.sectors import MAX_SECTOR
 
 
 @dataclass(frozen=True, order=True)
@@ -30,7 +31,7 @@ class CcdId:
     cadence: int = 0
 
     def __post_init__(self) -> None:
-        if not (self.sector >= 1 and 1 <= self.camera <= 4 and 1 <= self.ccd <= 4):
+        if not (1 <= self.sector <= MAX_SECTOR and 1 <= self.camera <= 4 and 1 <= self.ccd <= 4):
             raise ConfigError(
                 f"no such CCD: sector {self.sector}, camera {self.camera}, CCD {self.ccd}"
             )

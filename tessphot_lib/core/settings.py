@@ -7,6 +7,7 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from tessphot_lib.core.sectors import MAX_SECTOR
 from tessphot_lib.core.settings_base import Settings, section, setting
 from tessphot_lib.core.simulation_settings import SimulationSettings
 
@@ -640,7 +641,7 @@ class Configuration(Settings):
     sectors: list[int] | str = setting(
         [14],
         "one or more; or 1-13; or all: those of the cutouts or images that there are",
-        items={"minimum": 1, "maximum": 9999},
+        items={"minimum": 1, "maximum": MAX_SECTOR},
         minItems=1,
         uniqueItems=True,
         minLength=1,

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tessphot_lib.core.constants import DAYS_PER_YEAR
 from tessphot_lib.core.errors import InputDataError, TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import software_version
+from tessphot_lib.core.sectors import sector_year
 from tessphot_lib.core.targets import Target
 from tessphot_lib.get.brightness import tmag_of_pixels
 from tessphot_lib.get.configuration import for_star
@@ -25,8 +25,6 @@ from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.stars.tic import read_tic
 from tessphot_lib.report.find import find_star
 
-FIRST_SECTOR = 2018.6  # [year] middle of sector 1
-SECTOR_YEARS = 27.3 / DAYS_PER_YEAR  # from one sector to the next
 MADE = "made.json"  # what the files of a CCD were made from, so that they are not made again
 
 
@@ -214,7 +212,7 @@ class _StarRun:
     def _by_pixels(self, star: Star, ccd_id: CcdId) -> Star:
         """Give a star that no list has a number, and its brightness if that is not known."""
         if star.tmag is None or not np.isfinite(star.tmag):
-            year = FIRST_SECTOR + (ccd_id.sector - 1) * SECTOR_YEARS
+            year = sector_year(ccd_id.sector)
             tmag = tmag_of_pixels(star, self.cutouts[ccd_id], ccd_id, year)
             star = replace(star, tmag=round(tmag, 3))
         return star if star.is_in_tic else with_own_number(star)

@@ -12,9 +12,9 @@ import pandas as pd
 
 from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, MAS_PER_DEGREE, at_epoch
 from tessphot_lib.core.asked import AskedCcds
-from tessphot_lib.core.constants import DAYS_PER_YEAR
 from tessphot_lib.core.errors import DownloadError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.sectors import sector_year
 from tessphot_lib.core.settings import MastSettings
 from tessphot_lib.io.archives.download import Web, web_of
 from tessphot_lib.io.archives.tesscut_service import TicStar, ccds_at, fetch_cutouts, tic_stars
@@ -23,8 +23,6 @@ from tessphot_lib.io.files.atomic import complete_file
 log = logging.getLogger(__name__)
 
 COLUMNS = ("target", "ra", "dec", "ccd_id", "path")
-FIRST_SECTOR = 2018.6  # [year] middle of sector 1
-SECTOR_YEARS = 27.3 / DAYS_PER_YEAR  # from one sector to the next
 TYPICAL_SECTOR = 30.0  # in whose year TESScut is asked for all sectors: near enough
 SMALL_MOTION = 5.0 / 3600  # [deg] since 2000: a quarter of a pixel
 
@@ -119,7 +117,7 @@ def _fetch_each(
 
 def position_in(star: TicStar, sector: float) -> tuple[float, float]:
     """Where a star is in a sector, (ra, dec) [deg]; where it was in 2000 if it hardly moves."""
-    years = FIRST_SECTOR + (sector - 1) * SECTOR_YEARS - CATALOG_EPOCH
+    years = sector_year(sector) - CATALOG_EPOCH
     if np.hypot(star.pm_ra, star.pm_dec) / MAS_PER_DEGREE * years < SMALL_MOTION:
         return star.ra, star.dec
     row = pd.DataFrame([star._asdict()]).rename(columns={"ra": "ra_j2000", "dec": "dec_j2000"})

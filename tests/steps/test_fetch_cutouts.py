@@ -17,7 +17,7 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.settings import MastSettings, ServerSettings
 from tessphot_lib.io.archives.download import Web
 from tessphot_lib.io.archives.tesscut_service import TicStar, tic_stars
-from tessphot_lib.steps.fetch_cutouts import run_fetch_cutouts
+from tessphot_lib.steps.fetch_cutouts import position_in, run_fetch_cutouts
 from tests.io.images.test_ffi import REALDATA, needs_realdata
 
 CCD = CcdId(8, 3, 4)
@@ -56,7 +56,8 @@ def say_ccds(query, _):
     ra = float(query["ra"])
     ccds = [(8, 3, 4), (35, 3, 4)] if ra < 200 else [(35, 1, 1)]
     ccds += [(8, 3, 3)] if ra == 140 else []
-    ccds += [(1751, 0, 0)]  # nobody asks for it, and there is no camera 0
+    # Nobody asks for these; there is no camera 0, no sector of five digits.
+    ccds += [(1751, 0, 0), (12345, 1, 2), (35, "", 2)]
     keys = ("sector", "camera", "ccd")
     rows = [dict(zip(keys, map(str, one), strict=True)) | {"sectorName": "x"} for one in ccds]
     return json.dumps({"results": rows}).encode()
@@ -70,7 +71,7 @@ def say_cutouts(query, _):
     found = [
         CcdId(*(int(row[key]) for key in ("sector", "camera", "ccd")))
         for row in rows
-        if row["ccd"] != "0"
+        if row["ccd"] in ("1", "3", "4")
     ]
     return packed(
         (
@@ -276,3 +277,10 @@ def test_names_are_those_of_tesscut():
     for path in paths:
         _, ra, dec, *_ = path.name.split("_")
         assert cutout_name(CCD, float(ra), float(dec), 8) == path.name.removesuffix(".gz")
+
+
+def test_a_star_is_looked_for_where_it_was_in_a_special_sector():
+    """Sector 1751 was in January 2026, not 131 years after sector 1."""
+    star = TicStar(80.0, 60.0, pm_ra=0.0, pm_dec=3600.0)  # 0.001 degrees a year
+    assert position_in(star, 99)[1] == pytest.approx(60.0259, abs=1e-4)
+    assert position_in(star, 1751)[1] == pytest.approx(60.02605, abs=1e-4)

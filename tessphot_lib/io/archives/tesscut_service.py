@@ -73,13 +73,10 @@ def ccds_at(web: Web, mast: str, ra: float, dec: float) -> list[CcdId]:
     """Ask which CCDs saw a position [deg], in which sectors."""
     url = f"{mast}/{TESSCUT}/sector?{urlencode({'ra': ra, 'dec': dec})}"
     answer = ask_for_json(web, url)
-    try:
-        rows = [
-            [int(row[name]) for name in ("sector", "camera", "ccd")] for row in answer["results"]
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DownloadError(f"{url}: the answer is none of TESScut: {error!r}") from None
-    return sorted(filter(None, (_possible_ccd(*row) for row in rows)))
+    rows = answer.get("results") if isinstance(answer, dict) else None
+    if not isinstance(rows, list):
+        raise DownloadError(f"{url}: the answer is none of TESScut: {_words(str(answer).encode())}")
+    return sorted(filter(None, map(_ccd_of_row, rows)))
 
 
 def fetch_cutouts(
@@ -133,6 +130,15 @@ def fetch_cutouts(
     finally:
         packed.unlink()
     return [None if ccd_id in missing else path for ccd_id, path in paths.items()]
+
+
+def _ccd_of_row(row: object) -> CcdId | None:
+    """Return the CCD of a row of the service; None, with a warning, if there is none."""
+    try:
+        return _possible_ccd(*(int(row[name]) for name in ("sector", "camera", "ccd")))
+    except (KeyError, TypeError, ValueError):
+        log.warning("a row of TESScut names no CCD: %s: left out", row)
+        return None
 
 
 def _possible_ccd(sector: int, camera: int, ccd: int) -> CcdId | None:

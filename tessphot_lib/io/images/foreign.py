@@ -31,6 +31,9 @@ def _kind(name: str, pattern: str, advice: str, *, is_image: bool = False) -> Ki
     return Kind(name, re.compile(pattern, re.IGNORECASE), advice, is_image)
 
 
+WITHOUT_SECTOR = _kind(
+    "files of sector 0", r"tess(\d{13})?-s0000-.*", "there is none: give them their names"
+)
 CUTOUTS = Kind("cutouts of TESScut", CUTOUT_NAME, "set input.source: tesscut, cutout_dir", False)
 FFIS = Kind("full-frame images", FFI_NAME, "set input.source: ffi, and input.ffi_dir", False)
 CUBES = _kind("cubes of TESScut", r"tess-s\d{4}-\d-\d.*-cube\.fits.*", "cut pieces out of them")
@@ -97,10 +100,14 @@ def foreign_files(folder: str | os.PathLike, wanted: re.Pattern[str]) -> dict[Ki
     InputDataError
         If the folder, or one below it, cannot be read.
     """
-    kinds = [kind for kind in (CUBES, FFIS, CUTOUTS, *KINDS) if kind.pattern is not wanted]
+    kinds = [
+        kind
+        for kind in (WITHOUT_SECTOR, CUBES, FFIS, CUTOUTS, *KINDS)
+        if kind.pattern is not wanted
+    ]
     found: dict[Kind, list[str]] = {}
     for name, _ in walk_files(os.fspath(folder)):
-        if wanted.fullmatch(name):
+        if wanted.fullmatch(name) and not WITHOUT_SECTOR.pattern.fullmatch(name):
             continue
         kind = next((kind for kind in kinds if kind.pattern.fullmatch(name)), None)
         if kind is not None:

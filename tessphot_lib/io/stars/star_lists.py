@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.sectors import MAX_SECTOR
 from tessphot_lib.core.settings import METHODS
 from tessphot_lib.core.star_table_formats import table_format
 
-MAX_TIC_ID, MAX_SECTOR = 99_999_999_999, 9999
+MAX_TIC_ID = 99_999_999_999
 NamedStars = dict[tuple[int, int | None], str]
 _Row = tuple[str, Mapping[str, Any]]  # where it stands, and its values
 

@@ -47,6 +47,15 @@ def test_kind_of_a_file(tmp_path, name, kind, is_missed):
     assert list(missed_images(found, [CcdId(14, 3, 3)])) == []
 
 
+@pytest.mark.parametrize("name", [f"{FFI}ic.fits", f"{CUTOUT}.fits"])
+def test_files_of_no_sector_are_named(tmp_path, name):
+    name = name.replace("s0014", "s0000")
+    (tmp_path / name).touch()
+    for wanted in (FFI_NAME, CUTOUT_NAME):
+        (line,) = foreign_lines(foreign_files(tmp_path, wanted))
+        assert line.startswith(f"1 files of sector 0 ({name}): ")
+
+
 def test_images_among_cutouts(tmp_path):
     for name in (f"{CUTOUT}.fits", f"{FFI}ic.fits", f"{FFI}ic.fits.gz"):
         (tmp_path / name).touch()
