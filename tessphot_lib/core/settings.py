@@ -624,6 +624,9 @@ class OutputSettings(Settings):
     parquet: bool = setting(
         False, "true: also write all light curves of a CCD to one file, lightcurves.parquet"
     )
+    joined: bool = setting(
+        False, "true: also join the light curves of targets.tic_ids over all sectors"
+    )
     report: bool = setting(True, "true: also write results/report/index.html, for a browser")
     report_stars: int = setting(
         10,

@@ -18,12 +18,12 @@ from tessphot_lib.core.targets import Target
 from tessphot_lib.get.brightness import tmag_of_pixels
 from tessphot_lib.get.configuration import for_star
 from tessphot_lib.get.engine import Engine
-from tessphot_lib.get.join import join
 from tessphot_lib.get.sky import Star, in_list, with_own_number, write_list
 from tessphot_lib.io.files.json_files import write_json
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.stars.tic import read_tic
 from tessphot_lib.report.find import find_star
+from tessphot_lib.steps.joined import join
 
 MADE = "made.json"  # what the files of a CCD were made from, so that they are not made again
 

@@ -61,6 +61,8 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
             "output.parquet: true needs the package pyarrow, which is not installed: "
             "pip install '.[parquet]'"
         )
+    if config["output"]["joined"] and not config["targets"]["tic_ids"]:
+        yield "output.joined: true needs stars to join the light curves of: targets.tic_ids"
     yield from _missing_files(config)
     yield from _impossible_limits(config)
 

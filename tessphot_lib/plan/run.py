@@ -28,6 +28,7 @@ TODO_LIST = "results/todo.sqlite"
 SUMMARY = "results/summary.txt"
 RECORD = "results/run.json"
 REPORT = "results/report/index.html"
+JOINED = "results/joined"
 PICTURES = {
     "average": "results/pictures/average_image.png",
     "light_curve": "results/pictures/light_curve.png",
@@ -192,7 +193,8 @@ class Plan:
         report = [REPORT] if self.config["output"]["report"] else []
         wants_tables = self.config["output"]["parquet"]
         tables = self.of_each_ccd("lightcurves.parquet") if wants_tables else []
-        of_run = [SUMMARY, RECORD, TODO_LIST, *pictures, *report, *tables]
+        joined = [JOINED] if self.config["output"]["joined"] else []
+        of_run = [SUMMARY, RECORD, TODO_LIST, *pictures, *report, *tables, *joined]
         return self.first_products or [*of_run, *self.of_each_ccd("todo.sqlite"), *self.measured]
 
     def products_up_to(self, stage: str) -> list[str]:

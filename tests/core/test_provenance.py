@@ -441,7 +441,7 @@ def test_comments_and_docstrings_of_the_library_change_nothing(before, copy, aft
         # A column more in the light curve.
         (
             ["LightCurve", "lightcurve_fits.COLUMNS", "Products"],
-            OF_STARS | {"pictures", "ccd_report", "lightcurve_table"},
+            OF_STARS | {"pictures", "ccd_report", "lightcurve_table", "joined"},
         ),
         (["measure_halos"], OF_STARS),  # through the table of methods
         (["AutoSettings"], OF_STARS),  # its limits stand in the headers

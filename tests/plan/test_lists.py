@@ -94,6 +94,13 @@ def test_all_sectors_before_the_cutouts_are_fetched(cutouts):
     assert plan.products == plan.lists_to_fetch == [plan.source.list_path]
 
 
+def test_joined_light_curves_are_of_listed_stars(cutouts):
+    cutouts["output"]["joined"] = True
+    (problem,) = contradictions(cutouts)
+    assert problem.startswith("output.joined: true needs stars")
+    assert "results/joined" in Plan(cutouts | {"targets": {"tic_ids": [7]}}).products
+
+
 @pytest.mark.parametrize("source", ["mast", "simulated"])
 def test_all_sectors_need_images_that_are_here(config, source):
     config["sectors"] = "all"

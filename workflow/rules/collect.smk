@@ -77,3 +77,28 @@ rule lightcurve_table:
         "{wildcards.ccd_id}: table of all light curves"
     script:
         "../scripts/lightcurve_table.py"
+
+
+rule joined:
+    input:
+        todo="results/todo.sqlite",
+        prfs=plan.of_each_ccd("prf.fits"),
+    output:
+        directory(JOINED),
+    log:
+        "logs/joined.log",
+    benchmark:
+        "benchmarks/joined.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=memory(2000),
+        runtime=growing(60),
+    params:
+        tic_ids=config["targets"]["tic_ids"],
+        origin=config["output"]["origin"],
+        code=code_of("joined"),
+    message:
+        "joined light curves of the listed stars"
+    script:
+        "../scripts/joined.py"

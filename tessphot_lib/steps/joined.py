@@ -1,5 +1,6 @@
-"""The light curves of a star in its sectors -> the joined one, as files and as a picture."""
+"""Step: the light curves of stars in their sectors -> the joined ones, as files and pictures."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -7,19 +8,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.lightcurve import LightCurve
 from tessphot_lib.core.magnitudes import flux_of
+from tessphot_lib.io.files.atomic import complete_folder
 from tessphot_lib.io.products.joined_fits import write_joined
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.prf_fits import read_prf
+from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
+from tessphot_lib.io.products.todo_tables import ccd_of_row
 from tessphot_lib.lightcurves.joined import JoinedSector, SectorCurve, join_sectors
 from tessphot_lib.report.joined_picture import draw_joined
+
+log = logging.getLogger(__name__)
+
+
+def run_joined(todo: Path, output: Path, *, tic_ids: Sequence[int], origin: str) -> None:
+    """Join the light curves that stars have in the images of all sectors of a folder.
+
+    Parameters
+    ----------
+    todo : Path
+        ``todo.sqlite`` of the folder.
+    output : Path
+        Folder for ``tic<TIC>_joined.fits``, ``.ecsv`` and ``.png``. A star without any light
+        curve has none, nor has one whose files cannot be read: the log says so.
+    tic_ids : sequence of int
+    origin : str
+        ``output.origin``.
+    """
+    stars = read_todo(todo, tic_ids=list(tic_ids))
+    stars = stars.merge(read_diagnostics(todo)[["priority", "lightcurve"]], on="priority")
+    stars = stars[stars["lightcurve"].notna() & (stars["datasource"] == "ffi")]
+    with complete_folder(output) as folder:
+        for tic_id in dict.fromkeys(tic_ids):
+            own = stars[stars["tic_id"] == tic_id].to_dict("records")
+            if not own:
+                log.warning("TIC %d: no light curve", tic_id)
+                continue
+            paths = [todo.parent / star["lightcurve"] for star in own]
+            prfs = [todo.parent / str(ccd_of_row(star)) / "prf.fits" for star in own]
+            try:
+                join(paths, prfs, None, folder / f"tic{tic_id}_joined.fits", origin=origin)
+            except InputDataError as error:
+                log.warning("TIC %d: not joined: %s", tic_id, error)
 
 
 def join(
     light_curves: Sequence[Path],
     prfs: Sequence[Path],
-    star: Mapping[str, Any],
+    star: Mapping[str, Any] | None,
     output: Path,
     *,
     origin: str,
@@ -32,8 +70,8 @@ def join(
         One per sector and CCD, in any order.
     prfs : sequence of Path
         ``prf.fits`` of each of them, for the zero point.
-    star : mapping
-        ``tic_id``, ``name``, ``ra``, ``dec`` [deg], ``tmag``.
+    star : mapping or None
+        ``tic_id``, ``name``, ``ra``, ``dec`` [deg], ``tmag``; None: as the light curves have it.
     output : Path
         The FITS file; ``.ecsv`` and ``.png`` beside it have the same name.
     origin : str
@@ -54,6 +92,7 @@ def join(
         for path, prf in zip(light_curves, prfs, strict=True)
     ]
     read.sort(key=lambda one: [one[2][name] for name in ("SECTOR", "CAMERA", "CCD")])
+    star = _star_of(read[0][2]) if star is None else star
     curves, stamps, inputs, rows = [], [], [], []
     for curve, stamp, header, zeropoint in read:
         one = _sector_curve(curve, header, float(flux_of(star["tmag"], zeropoint)))
@@ -74,6 +113,12 @@ def join(
     title = f"{star['name']}, Tmag {star['tmag']:.2f}: {len(rows)} light curves"
     draw_joined(table, rows, stamps, title, output.with_suffix(".png"))
     return rows
+
+
+def _star_of(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Which star a light curve is of."""
+    keys = {"tic_id": "TICID", "ra": "RA_OBJ", "dec": "DEC_OBJ", "tmag": "TESSMAG"}
+    return {"name": f"TIC {header['TICID']}"} | {ours: header[key] for ours, key in keys.items()}
 
 
 def _sector_curve(curve: LightCurve, header: Mapping[str, Any], expected: float) -> SectorCurve:
