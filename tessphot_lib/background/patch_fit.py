@@ -32,6 +32,7 @@ MIN_PIXELS = 6
 MEDIAN_IMAGES = 2048  # at most, spread evenly, that the median of each pixel is taken from
 STRAP_IMAGES = 512  # those with the most scattered light, which tell the response of the columns
 N_STRAP_ROUNDS = 3
+SCATTER_IMAGES, MIN_SCATTER_IMAGES = 512, 12  # good ones that the scatter of pixels is taken from
 STRAP_SPREAD = 0.03  # expected scatter of the response of columns
 SPREAD_PIXELS = 1000  # that the scatter of an image about its background is taken from
 AT_ONCE = 1_000_000  # pixels of all images that are fitted at once
@@ -91,7 +92,9 @@ def fit_patch_background(
         of_some, _ = _fit_images(pixels[brightest], median, weight, _strapped(terms, straps))
         straps = _strap_response(some, of_some @ terms.T, weight, noise, columns)
     # With that known, all images again; then the level of the median is put on top.
-    fitted, error = _fit_images(pixels, median, weight, _strapped(terms, straps))
+    strapped = _strapped(terms, straps)
+    fitted, error = _fit_images(pixels, median, weight, strapped)
+    error *= _error_factor(pixels[usable] - median, fitted[usable], weight, strapped)
     response = np.tile(1 + straps, window.shape[0])
     noise_of_median = MEDIAN_ERROR * noise / np.sqrt(min(usable.sum(), MEDIAN_IMAGES))
     model[:, :n_terms] = fitted
@@ -140,6 +143,27 @@ def _fit_images(
             with np.errstate(invalid="ignore"):
                 keep = finite & (np.abs(residual) <= CLIP * np.maximum(spread, 1)[:, None])
     return fitted, error
+
+
+def _error_factor(change: NDArray, fitted: NDArray, weight: NDArray, terms: NDArray) -> float:
+    """True errors of the level over those by the weights, from what pixels scatter by.
+
+    Near stars weights allow for more than changes from image to image; see `STAR_NOISE`.
+    """
+    if len(change) < MIN_SCATTER_IMAGES:
+        return 1.0
+    first = max(0, (len(change) - SCATTER_IMAGES) // 2)
+    some = slice(first, first + SCATTER_IMAGES)
+    second = np.diff(change[some] - fitted[some] @ terms.T, 2, axis=0)
+    known = (np.isfinite(second).sum(axis=0) >= MIN_SCATTER_IMAGES // 2) & (weight > 0)
+    if known.sum() < MIN_PIXELS:
+        return 1.0
+    scatter = ROUNDED_MAD_TO_SIGMA * np.nanmedian(np.abs(second[:, known]), axis=0) / 6**0.5
+    weighted = terms[known] * weight[known, None]
+    normal = weighted.T @ terms[known] + 1e-12 * np.eye(terms.shape[1])
+    gain = np.linalg.solve(normal, weighted.T)[0]
+    variance = float(np.sum((gain * scatter) ** 2)), float(np.linalg.inv(normal)[0, 0])
+    return float(np.sqrt(variance[0] / variance[1]))
 
 
 def _strapped(terms: NDArray, straps: NDArray) -> NDArray:

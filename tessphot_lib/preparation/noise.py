@@ -72,8 +72,8 @@ def measure_noise(
     blocks : list of Path
         In time order.
     images : dict
-        ``time``, ``background``, ``background_error``, ``background_level``, ``motion``,
-        ``motion_error`` of all.
+        ``time``, ``background``, ``background_error``, ``background_own``,
+        ``background_level``, ``motion``, ``motion_error`` of all.
     average : (n_rows, n_columns) array
         Average image [e-/s].
     grid : BackgroundGrid
@@ -256,12 +256,15 @@ def _see_sky(
     level = images["background_level"][middle]
     with np.errstate(invalid="ignore"):
         quiet = level <= QUIET_FACTOR * median_of_known(level)
-    error = grid.error_at(images["background_error"], *at)[middle]
+    error, own = (
+        grid.error_at(images[f"background_{name}"], *at)[middle] for name in ("error", "own")
+    )
     shown: list[SkyScatter | None] = []
     for chosen, sky in ((quiet, seen.quiet), (~quiet, seen.lit)):
         found = None
         if chosen.sum() >= MIN_IMAGES:
-            found = sky_scatter(second[chosen], light, median_of_known(error[chosen]))
+            typical = (median_of_known(one[chosen]) for one in (error, own))
+            found = sky_scatter(second[chosen], light, *typical)
         if found is not None:
             sky.append(found)
         shown.append(found)

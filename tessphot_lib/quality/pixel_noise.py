@@ -135,7 +135,9 @@ def without_motion(second: NDArray, d_row: NDArray, d_column: NDArray) -> tuple[
     return second - design @ slopes, 1 - 2 / len(second)
 
 
-def sky_scatter(second: NDArray, light: NDArray, stated: float) -> SkyScatter | None:
+def sky_scatter(
+    second: NDArray, light: NDArray, stated: float, own: float = 0.0
+) -> SkyScatter | None:
     """By how much the sky pixels of a piece scatter together; None without enough of them.
 
     Parameters
@@ -146,6 +148,9 @@ def sky_scatter(second: NDArray, light: NDArray, stated: float) -> SkyScatter | 
         Average image: the faintest `FAINT_FRACTION` count as sky.
     stated : float
         Typical error of the background [e-/s].
+    own : float
+        The part of it that is from the noise of these pixels themselves [e-/s]: they share it
+        with the background, so that their covariance is less by twice its variance.
     """
     usable = np.isfinite(second).all(axis=0) & np.isfinite(light)
     if usable.sum() < MIN_FAINT / FAINT_FRACTION or len(second) < MIN_IMAGES:
@@ -155,7 +160,7 @@ def sky_scatter(second: NDArray, light: NDArray, stated: float) -> SkyScatter | 
     of_mean = float(scatter_variance(second[:, faint].mean(axis=1)))
     of_pixels = float(np.mean(scatter_variance(second[:, faint])))
     covariance = (of_mean - of_pixels / n_pixels) * n_pixels / (n_pixels - 1)
-    return SkyScatter(covariance, stated)
+    return SkyScatter(covariance + 2 * own**2, stated)
 
 
 def background_factor(pieces: list[SkyScatter]) -> float:

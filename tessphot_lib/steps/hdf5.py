@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tessphot_lib.background.smoothing import smooth_in_time
+from tessphot_lib.background.smoothing import keep_changes, smooth_in_time
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.clock import cadence_seconds, timestamp_shifts
 from tessphot_lib.core.constants import HOURS_PER_DAY, SECONDS_PER_DAY
@@ -239,6 +239,7 @@ def _finish_backgrounds(
         images["background"] -= offset.astype(np.float32)
     brightest = brightest_level(grid.levels(images["background"]), images["background_level"])
     images["quality"] = _last_flags(images, motion, brightest, settings.flags)
+    images["background_own"] = images["background_error"]
     if hours > 0:
         _smooth(images, hours, settings.bad_quality, grid)
 
@@ -287,15 +288,26 @@ def _last_flags(
 def _smooth(
     images: dict[str, np.ndarray], hours: float, bad_quality: int, grid: BackgroundGrid
 ) -> None:
-    """Smooth the backgrounds in time; their errors shrink with what each was averaged from."""
+    """Smooth the backgrounds in time, but for true changes; their errors shrink accordingly.
+
+    ``background_own`` becomes the part of the errors that is from the image's own pixels.
+    """
     own_bits = CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND
     good = images["quality"] & (bad_quality | int(own_bits)) == 0
     models, error = images["background"], images["background_error"]
-    smoothed, new_error = np.empty(models.shape, np.float32), np.empty(error.shape, np.float32)
+    smoothed, new_error = models.astype(np.float32), error.astype(np.float32)
+    images["background_own"] = new_error.copy()
     for part in grid.groups_of_images(models):
-        smoothed[:, part], gain = smooth_in_time(
-            models[:, part], images["time"], good, width=hours / HOURS_PER_DAY
-        )
-        own = error[:, part]
-        new_error[:, part] = own / np.sqrt(gain).reshape(-1, *[1] * (own.ndim - 1))
+        levels, own = models[:, part], error[:, part]
+        result, gain = smooth_in_time(levels, images["time"], good, width=hours / HOURS_PER_DAY)
+        # The level of each part of the CCD: a node of the mesh, or a patch's first coefficient.
+        level = np.s_[...] if grid.is_continuous else np.s_[..., 0]
+        shape = own.shape
+        flat = [one.reshape(len(good), -1) for one in (levels[level], result[level], own)]
+        kept, fraction = keep_changes(flat[0], flat[1], gain, flat[2], good)
+        result[level], fraction = kept.reshape(shape), fraction.reshape(shape)
+        of_average = (1 / gain).reshape(-1, *[1] * (own.ndim - 1))
+        smoothed[:, part] = result
+        new_error[:, part] = own * np.sqrt(fraction + (1 - fraction) * of_average)
+        images["background_own"][:, part] = own * np.sqrt(fraction)
     images["background"], images["background_error"] = smoothed, new_error

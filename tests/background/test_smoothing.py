@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.background.smoothing import smooth_in_time
+from tessphot_lib.background.smoothing import keep_changes, smooth_in_time
 
 CADENCE = 1800 / 86400
 
@@ -67,3 +67,66 @@ def test_no_width_no_smoothing(width):
     assert (gain == 1).all()
     smoothed, gain = smooth_in_time(models[:0], np.zeros(0), np.zeros(0, dtype=bool), width=1.0)
     assert len(smoothed) == len(gain) == 0
+
+
+def changing_sky(n_images=400, n_parts=5, *, common=0.2, apart=0.0, noise=0.03, seed=4):
+    """Levels with true changes from image to image, of all parts together and of each alone."""
+    rng = np.random.default_rng(seed)
+    true = 90.0 + 0.5 * np.sin(np.arange(n_images) / 60)[:, None] * np.ones(n_parts)
+    true += rng.normal(0, common, (n_images, 1)) + rng.normal(0, apart, (n_images, n_parts))
+    return true, true + rng.normal(0, noise, true.shape)
+
+
+def smoothed_again(true, measured, noise):
+    time, good = np.arange(len(true)) * CADENCE, np.ones(len(true), dtype=bool)
+    smoothed, gain = smooth_in_time(measured[:, None], time, good, width=3.2 * CADENCE)
+    error = np.full(measured.shape, noise)
+    return smoothed[:, 0], *keep_changes(measured, smoothed[:, 0], gain, error, good)
+
+
+@pytest.mark.parametrize("n_parts", [1, 5])
+def test_a_sky_that_changes_from_image_to_image_is_followed(n_parts):
+    true, measured = changing_sky(n_parts=n_parts)
+    smoothed, kept, own = smoothed_again(true, measured, 0.03)
+    assert np.std(smoothed - true) > 0.1
+    assert np.std(kept - true) < 1.1 * 0.03
+    # Of five parts, what they share is of all of them: each has a fifth of its own error in it.
+    np.testing.assert_allclose(own.mean(), {1: 0.97, 5: 0.2}[n_parts], atol=0.06)
+
+
+def test_what_one_part_has_apart_is_kept_as_far_as_it_is_no_noise():
+    true, measured = changing_sky(common=0.0, apart=0.03)
+    smoothed, kept, own = smoothed_again(true, measured, 0.03)
+    error = np.std(kept - true)
+    assert error < min(np.std(smoothed - true), np.std(measured - true))
+    np.testing.assert_allclose(own.mean(), 0.45, atol=0.1)
+
+
+def test_noise_alone_stays_smoothed():
+    true, measured = changing_sky(common=0.0)
+    smoothed, kept, own = smoothed_again(true, measured, 0.03)
+    assert np.std(kept - true) < 1.05 * np.std(smoothed - true)
+    assert own.mean() < 0.1
+
+
+def test_a_single_image_with_another_sky_keeps_it_whole():
+    true, measured = changing_sky(common=0.0)
+    true[50] += 0.25
+    measured[50] += 0.25
+    _, kept, own = smoothed_again(true, measured, 0.03)
+    np.testing.assert_allclose(kept[50], measured[50], atol=0.03)
+    assert (own[50] > 0.15).all()
+
+
+def test_few_images_and_bad_ones_are_left_as_they_are():
+    true, measured = changing_sky(n_images=8)
+    smoothed, kept, own = smoothed_again(true, measured, 0.03)
+    np.testing.assert_array_equal(kept, smoothed)
+    assert (own == 0).all()
+    true, measured = changing_sky(n_images=60)
+    measured[7, 2] = np.nan
+    gain, good = np.full(60, 3.0), np.ones(60, dtype=bool)
+    gain[[7, 20]], good[20] = 1.0, False
+    kept, own = keep_changes(measured, measured + 0.1, gain, np.full(true.shape, 0.03), good)
+    np.testing.assert_array_equal(kept[[7, 20]], measured[[7, 20]])
+    assert (own[[7, 20]] == 1).all()

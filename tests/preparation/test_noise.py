@@ -14,7 +14,7 @@ from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
 from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.preparation.noise import NoiseScatter, _look_at, _pieces, _read, measure_noise
-from tessphot_lib.quality.pixel_noise import SkyScatter
+from tessphot_lib.quality.pixel_noise import SkyScatter, background_factor, sky_scatter
 
 # On outputs A and B; its borders are no multiples of anything.
 WINDOW = Window(203, 273, 480, 552)
@@ -52,6 +52,7 @@ class Sector:
             "time": 1683.0 + np.arange(N_IMAGES) / 48,
             "background": sky[:, None, None] + np.zeros((N_IMAGES, *GRID.shape)),
             "background_error": np.full((N_IMAGES, *GRID.shape), 0.05),
+            "background_own": np.zeros((N_IMAGES, *GRID.shape)),
             "background_level": sky,
             "motion": self.motion,
             "motion_error": np.full(N_IMAGES, 1e-4),
@@ -214,3 +215,13 @@ def test_errors_of_the_motion_are_no_larger_than_its_changes(tmp_path):
     model, _, factor = sector.measure()
     assert factor == pytest.approx(0.25, rel=0.3)
     assert model.motion_seen == 0
+
+
+def test_noise_that_a_background_took_from_its_own_pixels_counts():
+    rng = np.random.default_rng(8)
+    pixels = rng.normal(0, 0.4, (900, 100))
+    pixels -= pixels.mean(axis=1, keepdims=True)  # the background of each image: its own sky
+    second = pixels[:-2] - 2 * pixels[1:-1] + pixels[2:]
+    found = sky_scatter(second, np.arange(100.0), 0.04, 0.04)
+    assert background_factor([found]) == pytest.approx(1.0, abs=0.35)
+    assert background_factor([sky_scatter(second, np.arange(100.0), 0.04)]) == 0.0
