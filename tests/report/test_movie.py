@@ -10,7 +10,8 @@ import pytest
 from pipeline_run import CCD, WINDOW
 from pixel_cube import open_cube
 
-from tessphot_lib.cli import _pixels_of_a_run, main
+from tessphot_lib.cli import main
+from tessphot_lib.commands.runs import pixels_of_a_run
 from tessphot_lib.core.errors import ConfigError, InputDataError, OutputError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -139,12 +140,12 @@ def test_ccds_of_one_cadence_are_shown(tmp_path, capsys):
     for folder in folders:
         folder.mkdir(parents=True)
         open_cube(folder, window, flux).close()
-    assert _pixels_of_a_run(tmp_path / "results") == [folders[0] / "pixels.hdf5"]
+    assert pixels_of_a_run(tmp_path / "results") == [folders[0] / "pixels.hdf5"]
     shutil.rmtree(folders[0])
     output = tmp_path / "film.gif"
     assert main(["movie", "--directory", str(tmp_path), "--output", str(output)]) == 0
     assert len(frames_of(output)) == 2
-    assert _pixels_of_a_run(tmp_path / "results") == [folders[2] / "pixels.hdf5"]
+    assert pixels_of_a_run(tmp_path / "results") == [folders[2] / "pixels.hdf5"]
 
 
 def test_command(small_run, tmp_path, capsys):

@@ -1,0 +1,60 @@
+"""What the commands share: how stars and runs are named."""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from tessphot_lib.core.config_files import default_config
+from tessphot_lib.core.errors import InputDataError, TessphotError
+from tessphot_lib.core.renamed_keys import with_new_names
+from tessphot_lib.report.find import FoundStar, find_star
+
+
+def add_directory(command: argparse.ArgumentParser) -> None:
+    """Add the option that names the folder of a run."""
+    command.add_argument(
+        "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
+    )
+
+
+def tic_number(text: str) -> int:
+    """Read 261136679 or "TIC 261136679"."""
+    match = re.fullmatch(r"(?:TIC[ _-]*)?(\d+)", text.strip(), flags=re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not like 261136679 or 'TIC 261136679'")
+    return int(match[1])
+
+
+def todo_of(options: argparse.Namespace) -> Path:
+    """Return the todo list of the run that was named."""
+    return options.directory / "results" / "todo.sqlite"
+
+
+def listed_stars(options: argparse.Namespace) -> list[FoundStar]:
+    """Find a star on each CCD that it has an aperture on.
+
+    Raises
+    ------
+    TessphotError
+        If there is none.
+    """
+    stars = find_star(todo_of(options), options.tic_id)
+    listed = [star for star in stars if star.status is not None]
+    if not listed:
+        raise TessphotError(f"TIC {options.tic_id} has no aperture: {stars[0].remark}")
+    return listed
+
+
+def settings_of_run(run: Path) -> dict[str, Any]:
+    """What ``run.json`` has; the defaults, told so, if no run has come to its end."""
+    try:
+        said = json.loads(run.read_text(encoding="utf-8"))["settings"]
+        return with_new_names(said, run.name)[0]  # of an earlier release, perhaps
+    except FileNotFoundError:
+        sys.stderr.write(f"tessphot: {run} is not there, the defaults count in place of it\n")
+        return default_config()
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputDataError(f"{run}: not the record of a run: {error}") from error

@@ -1,0 +1,132 @@
+"""``tessphot find``, ``show`` and ``pixels``: stars of a finished run."""
+
+import argparse
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from tessphot_lib.commands.common import add_directory, listed_stars, tic_number, todo_of
+from tessphot_lib.core.ccd_files import CcdFiles
+from tessphot_lib.core.errors import ConfigError, TessphotError
+from tessphot_lib.io.products.todo_tables import STATUS_WORDS
+from tessphot_lib.report.find import FoundStar, find_star
+from tessphot_lib.report.star_picture import draw_star, picture_format
+from tessphot_lib.steps.pixels import run_pixels
+
+WORDS = {**STATUS_WORDS, None: "not on the todo list"}
+MAX_SIZE = 500  # [pixels] of the stamp of a target pixel file
+
+
+def add_look(commands: Any) -> None:
+    """Add the commands to the parsers of the command line."""
+    find = commands.add_parser("find", help="where the light curve of a star is, or why not")
+    find.set_defaults(run=_find)
+    find.add_argument("tic_ids", type=tic_number, nargs="+", metavar="TIC", help="numbers of stars")
+    add_directory(find)
+    _add_show(commands)
+    _add_pixels(commands)
+
+
+def _add_show(commands: Any) -> None:
+    """Add the command that draws a star."""
+    show = commands.add_parser("show", help="picture: stamp, light curve, centroids")
+    show.set_defaults(run=_show)
+    show.add_argument("tic_id", type=tic_number, metavar="TIC", help="number of the star")
+    add_directory(show)
+    show.add_argument(
+        "--output",
+        type=Path,
+        help="picture, .png, .pdf or .svg (default: tic<TIC>-<ccd>.png here)",
+    )
+    show.add_argument(
+        "--periodogram", action="store_true", help="with the amplitude spectrum of FLUX_CORR"
+    )
+
+
+def _add_pixels(commands: Any) -> None:
+    """Add the command that writes target pixel files."""
+    pixels = commands.add_parser(
+        "pixels",
+        help="write the pixels of a star as a target pixel file",
+        description="Write the pixels around a star in all images of the run, their background "
+        "off, as a target pixel file laid out as SPOC's, for lightkurve and other tools.",
+    )
+    pixels.set_defaults(run=_pixels)
+    pixels.add_argument("tic_id", type=tic_number, metavar="TIC", help="number of the star")
+    add_directory(pixels)
+    pixels.add_argument(
+        "--size",
+        type=int,
+        default=11,
+        help="rows and columns (default: 11); more if the aperture needs them",
+    )
+    pixels.add_argument(
+        "--output", type=Path, help="file to write (default: tic<TIC>-<ccd>_tp.fits here)"
+    )
+
+
+def _find(options: argparse.Namespace) -> int:
+    """Tell where stars are; one that is not found leaves the others."""
+    n_failed = 0
+    for tic_id in dict.fromkeys(options.tic_ids):
+        try:
+            found = find_star(todo_of(options), tic_id)
+        except TessphotError as error:
+            sys.stderr.write(f"tessphot: error: {error}\n")
+            n_failed += 1
+            continue
+        for star in found:
+            sys.stdout.write(_about(star))
+    return int(n_failed > 0)
+
+
+def _about(star: FoundStar) -> str:
+    """What is known of a star, in two or three lines."""
+    remark = f" ({star.remark})" if star.remark else ""
+    lines = [
+        f"TIC {star.tic_id}, Tmag {star.tmag:.2f}, {star.ccd_id}: {WORDS[star.status]}{remark}"
+    ]
+    facts = [] if math.isnan(star.row) else [f"row {star.row:.1f}, column {star.column:.1f}"]
+    facts += [star.method] if star.method else []
+    facts += [] if math.isnan(star.cdpp_1h) else [f"CDPP {star.cdpp_1h:.0f} ppm in 1 h"]
+    lines += ["  " + ", ".join(facts)] if facts else []
+    lines += [f"  {star.light_curve}"] if star.light_curve is not None else []
+    return "\n".join(lines) + "\n"
+
+
+def _show(options: argparse.Namespace) -> int:
+    """Draw a star, once for each CCD it was on."""
+    if options.output:
+        picture_format(options.output)  # an unknown one is refused before anything is read
+    stars = find_star(todo_of(options), options.tic_id)
+    drawn = [star for star in stars if star.light_curve is not None]
+    if not drawn:
+        raise TessphotError(
+            f"TIC {options.tic_id} has no light curve: {WORDS[stars[0].status]} ({stars[0].remark})"
+        )
+    for star in drawn:
+        output = options.output or Path(f"tic{star.tic_id}-{star.ccd_id}.png")
+        if options.output and len(drawn) > 1:
+            output = output.with_stem(f"{output.stem}-{star.ccd_id}")
+        catalog = todo_of(options).parent / str(star.ccd_id) / "catalog.sqlite"
+        spectrum = {"with_spectrum": options.periodogram}
+        draw_star(star.light_curve, catalog, output, remark=star.remark, **spectrum)
+        sys.stdout.write(f"{output}\n")
+    return 0
+
+
+def _pixels(options: argparse.Namespace) -> int:
+    """Write the pixels of a star, for each CCD and cadence it was measured on."""
+    if not 1 <= options.size <= MAX_SIZE:
+        raise ConfigError(f"--size {options.size}: not from 1 to {MAX_SIZE} pixels")
+    listed = listed_stars(options)
+    for star in listed:
+        output = options.output or Path(f"tic{star.tic_id}-{star.ccd_id}_tp.fits")
+        if options.output and len(listed) > 1:
+            output = output.with_stem(f"{output.stem}-{star.ccd_id}")
+        folder = todo_of(options).parent / str(star.ccd_id)
+        files = CcdFiles.in_folder(folder)
+        run_pixels(files, star.ccd_id, output=output, tic_id=star.tic_id, size=options.size)
+        sys.stdout.write(f"{output}\n")
+    return 0
