@@ -345,7 +345,7 @@ class Plan:
         block_size = self.config["prepare"]["block_size"]
         return memory(base, self.window, block_size, bytes_per_pixel, bytes_per_block_pixel)
 
-    def refuse_prefix(self, prefix: str | None) -> None:
+    def refuse_prefix(self, prefix: str) -> None:
         """Refuse a module's ``prefix`` for downloads: their lists are looked for without it.
 
         Raises

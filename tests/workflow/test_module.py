@@ -68,6 +68,16 @@ def test_module_with_a_prefix_runs(user, tmp_path):
     assert jobs(output) == {}
 
 
+def test_simulated_images_lie_below_the_prefix(user, tmp_path):
+    simulated = {"input": {"source": "simulated", "window": [0, 64, 0, 64]}}
+    simulated |= {"catalog": {"source": "simulated"}, "simulation": {"n_images": 4}}
+    arguments = ("--cores", "2", "--until", "tess_ffi_table")
+    status, output = user(*arguments, prefix='prefix: "phot"', **simulated)
+    assert status == 0, output
+    assert (tmp_path / "user/phot/results/s0014-cam1-ccd1/ffis.ecsv").exists()
+    assert (tmp_path / "user/phot/simulated").exists()
+
+
 def test_mistakes_in_the_config_of_a_module_are_one_line(user):
     status, output = user("-n", todo={"faint_limt": 14})
     assert status == 1

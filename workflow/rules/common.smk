@@ -10,6 +10,7 @@ from snakemake.common.configfile import load_configfile
 HERE = Path(str(workflow.current_basedir))
 PROJECT = HERE.parent.parent
 IS_MODULE = not workflow.modifier.is_main_snakefile()
+PREFIX = workflow.modifier.path_modifier.prefix or ""
 
 
 def of_project(name):
@@ -80,7 +81,7 @@ plan = or_stop(Plan, config, is_main=workflow.is_main_process)
 config["photometry"]["tiles"] = plan.grid
 session = Session(plan)
 if IS_MODULE and workflow.is_main_process:
-    or_stop(plan.refuse_prefix, workflow.modifier.path_modifier.prefix)
+    or_stop(plan.refuse_prefix, PREFIX)
     plan.keep_listings()  # the start of a run is not said to a module
 memory = plan.memory
 notes, needs = or_stop(outlook, plan) if workflow.is_main_process else ([], [])
@@ -119,6 +120,12 @@ def of_ccd(decide):
             raise WorkflowError(str(error)) from None
 
     return of_wildcards
+
+
+def listed_images(wildcards):
+    """Images as a job finds them: with the prefix of a module, if they are made below it."""
+    images = of_ccd(plan.source.images_of)(wildcards)
+    return [image if os.path.isabs(image) else f"{PREFIX}{image}" for image in images]
 
 
 def images_of_block(wildcards):

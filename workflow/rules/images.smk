@@ -20,7 +20,7 @@ rule ffi_table:
         mem_mb=memory(1500),
         runtime=growing(120),
     params:
-        images=of_ccd(plan.source.images_of),
+        images=listed_images,
         window=plan.window.as_list(),
         on_bad_image=config["input"]["on_bad_image"],
         code=code_of("ffi_table"),
