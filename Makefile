@@ -28,7 +28,8 @@ demo: $(VENV)/installed ## run the pipeline on a small simulated sector, in demo
 	@echo $(DEMO)/results/report/index.html
 
 docs: $(VENV)/installed-for-docs $(DEMO)/results/report/index.html ## build the documentation in site/
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@# Not --quiet, with which broken links and the like would be no errors.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build >$(VENV)/docs.log 2>&1 || { cat $(VENV)/docs.log; exit 1; }
 	@echo site/index.html
 
 $(DEMO)/results/report/index.html:

@@ -1,17 +1,20 @@
-"""Hooks of mkdocs: pages from files that lie elsewhere, formulas, and the demo's results."""
+"""Hooks of mkdocs: pages from files that lie elsewhere or from the code, formulas, the demo."""
 
+import argparse
 import os
 import re
-import shutil
 from pathlib import Path
 
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File
 
+from tessphot_lib.cli import main, parser
 from tessphot_lib.core.flags import DESCRIPTIONS
 
 PROJECT = Path(__file__).resolve().parent.parent
-DEMO = PROJECT / "demo-run" / "results"
+DEMO_RUN = PROJECT / "demo-run"
+DEMO = DEMO_RUN / "results"
+STAR = "14129000002"  # of the demo, with a planet
 # Page of the site -> file of the project that it is made from.
 ELSEWHERE = {
     "readme.md": "README.md",
@@ -21,8 +24,10 @@ ELSEWHERE = {
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
 }
+# Pages of the site that are made from the code.
+MADE = ("flags.md", "commands.md")
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
-FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\n]+?)\$", re.DOTALL)
+FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$]+?)\$", re.DOTALL)
 FLAG_TITLES = {
     "LightCurveFlag": "`QUALITY`: a point of a light curve",
     "CadenceFlag": "`PIXEL_QUALITY`: an image",
@@ -32,20 +37,30 @@ FLAG_TITLES = {
 
 
 def on_files(files, config):
-    """Add pages that are not in docs/."""
+    """Add pages and pictures that are not in docs/."""
     for page, source in ELSEWHERE.items():
         text = _with_site_links((PROJECT / source).read_text(encoding="utf-8"), source)
+        text = text.replace("] [", r"] \[")  # units after lists are not references
         files.append(File.generated(config, page, content=text))
     files.append(File.generated(config, "flags.md", content=flags_page()))
-    for name in ("average_image.png", "light_curve.png"):
-        picture = DEMO / "pictures" / name
-        files.append(File.generated(config, f"demo/{name}", abs_src_path=str(picture)))
+    files.append(File.generated(config, "commands.md", content=commands_page()))
+    picture = DEMO_RUN / "star.png"
+    if main(["show", STAR, "--directory", str(DEMO_RUN), "--output", str(picture)]):
+        raise SystemExit("the picture of a star of the demo cannot be drawn")
+    average = DEMO / "pictures" / "average_image.png"
+    report = [path for path in (DEMO / "report").rglob("*") if path.is_file()]
+    for path in (picture, average, *report):
+        name = path.relative_to(DEMO) if path in report else path.name
+        files.append(File.generated(config, f"demo/{name}", abs_src_path=str(path)))
     return files
 
 
 def on_page_markdown(markdown, page, **_):
-    """Write formulas, between dollar signs, as MathML, which browsers show by themselves."""
-    if page.file.src_uri != "methods.md":
+    """Let links lead to the pages of the site; write formulas as MathML, which browsers show."""
+    name = page.file.src_uri
+    if name not in (*ELSEWHERE, *MADE):
+        markdown = _with_site_links(markdown, f"docs/{name}")
+    if name != "methods.md":
         return markdown
 
     def formula(found):
@@ -53,12 +68,6 @@ def on_page_markdown(markdown, page, **_):
         return convert(found[1] or found[2], display=display)
 
     return FORMULA.sub(formula, markdown)
-
-
-def on_post_build(config):
-    """Put the demo's report beside the pages."""
-    target = Path(config["site_dir"]) / "demo" / "report"
-    shutil.copytree(DEMO / "report", target, dirs_exist_ok=True)
 
 
 def flags_page():
@@ -79,16 +88,28 @@ def flags_page():
     return "\n".join(lines)
 
 
+def commands_page():
+    """What ``tessphot --help`` prints, and that of each command."""
+    os.environ["COLUMNS"] = "95"
+    top = parser()
+    lines = ["# The command `tessphot`", "", "```text", top.format_help().rstrip(), "```", ""]
+    (commands,) = (one for one in top._actions if isinstance(one, argparse._SubParsersAction))
+    for name, command in commands.choices.items():
+        lines += [f"## `tessphot {name}`", "", "```text", command.format_help().rstrip(), "```", ""]
+    return "\n".join(lines)
+
+
 def _with_site_links(text, source):
     """Let links between files of the project lead to the pages made from them."""
     pages = {path: page for page, path in ELSEWHERE.items()}
 
     def link(found):
+        if found[2] in MADE or found[2].startswith("demo/"):
+            return found[0]
         where = os.path.normpath(Path(source).parent / found[2])
-        if where.startswith("docs/") and where.endswith(".md"):
+        page = pages.get(where)
+        if page is None and where.startswith("docs/"):
             page = where.removeprefix("docs/")
-        else:
-            page = pages.get(where)
         return f"[{found[1]}]({page}{found[3] or ''})" if page else found[1]
 
     return LINK.sub(link, text)

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="tessphot",
         description="Measure single stars, look at the stars of a finished run, and measure "
-        "them again. (Runs of whole CCDs are made with snakemake: see README.md.)",
+        "them again. (Runs of whole CCDs are made with snakemake: see docs/sector.md.)",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
