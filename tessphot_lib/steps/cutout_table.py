@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from tessphot_lib.core.manual_excludes import is_excluded
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.wcs import BTC_PIXEL
 from tessphot_lib.io.images.cutout_table import write_cutout_table
-from tessphot_lib.io.images.ffi_table import plain_keywords, write_ffi_table
+from tessphot_lib.io.images.ffi_table import TIME_ERROR, plain_keywords, write_ffi_table
 from tessphot_lib.io.images.tesscut import (
     NO_CADENCE,
     Cutout,
@@ -90,7 +91,7 @@ def run_cutout_table(
         ccd_id,
         refusal=refusal,
         wcs=wcs_text(fit_ccd_wcs(good)) if good else None,
-        image_header=plain_keywords(good[0].header, KEYWORDS) if good else None,
+        image_header=_image_header(good) if good else None,
         attributes=provenance({"input": {"on_bad_image": on_bad_image}}, [output]),
     )
     log.info(
@@ -180,6 +181,12 @@ def _images(cutouts: list[Cutout], ccd_id: CcdId, direction: tuple[float, float]
     distance = np.abs(times - 0.5 * (times[0] + times[-1])) + np.where(unflagged, 0, 1e6)
     rows[int(np.argmin(distance))]["is_reference"] = True
     return rows
+
+
+def _image_header(cutouts: list[Cutout]) -> dict[str, Any]:
+    """Keywords that all images share, with the error of their times."""
+    error = max(cutout.time_error for cutout in cutouts)
+    return plain_keywords(cutouts[0].header, KEYWORDS) | {TIME_ERROR: error}
 
 
 def _length(cutout: Cutout) -> float:

@@ -20,6 +20,7 @@ from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import FlagSettings, PrepareSettings
 from tessphot_lib.core.sphere import unit_vector
+from tessphot_lib.io.images.ffi_table import TIME_ERROR
 from tessphot_lib.io.products.average_fits import (
     read_average_image,
     read_sky_offset,
@@ -254,10 +255,11 @@ def _about_sky_and_times(
     corners = unit_vector(*np.array(sky["footprint"], dtype=float).T)
     header = json.loads(str(sky["image_header"] or "{}"))
     of_images = None if ccd_id.has_stamps else ccd_id
+    of_images_error = float(header.get(TIME_ERROR, 0.0))
     shifts = timestamp_shifts(header.get("DATA_REL"), header.get("PROCVER"), of_images)
     return {key: sky[key] for key in SKY_ATTRIBUTES} | {
         "position_source": path.description,
-        "time_error": error_along(path.covariance, corners),
+        "time_error": float(np.hypot(error_along(path.covariance, corners), of_images_error)),
         "time_shift": 0.5 * sum(shifts),
     }
 

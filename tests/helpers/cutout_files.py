@@ -58,7 +58,7 @@ def write_cutout(
     window : [row0, row1, column0, column1]
         Beyond the pixels of ``images`` it is padded, as by TESScut.
     rounded : bool
-        Times rounded to float32, as in cutouts of 2019.
+        Means of starts and stops rounded to float32, as in cutouts of 2019.
     numbered : bool
         CADENCENO filled, as in newer cutouts; else the header has the first one.
     use : slice
@@ -96,7 +96,7 @@ def _columns(images, window, rounded, numbered):
         _padded(images[key], images["window"], window) for key in ("flux", "flux_err")
     )
     return {
-        "TIME": ("D", time.astype(np.float32) if rounded else time),
+        "TIME": ("D", _rounded(headers) if rounded else time),
         "TIMECORR": ("E", _keywords(headers, "BARYCORR")),
         "CADENCENO": ("J", [header["FFIINDEX"] * numbered for header in headers]),
         "FLUX": ("E", flux),
@@ -104,6 +104,11 @@ def _columns(images, window, rounded, numbered):
         "QUALITY": ("J", _keywords(headers, "DQUALITY")),
         "FFI_FILE": ("60A", images["name"]),
     }
+
+
+def _rounded(headers):
+    start, stop = (_keywords(headers, key).astype(np.float32) for key in ("TSTART", "TSTOP"))
+    return 0.5 * (start.astype(np.float64) + stop)
 
 
 def _keywords(headers, key):

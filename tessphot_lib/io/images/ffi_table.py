@@ -16,6 +16,7 @@ from tessphot_lib.io.images.refusal import REFUSAL
 if TYPE_CHECKING:
     from astropy.table import Table
 
+TIME_ERROR = "TIMEERR"  # key in ``image_header``: 1-sigma error of the times of all images [s]
 # (column, dtype, unit, description)
 COLUMNS = (
     ("path", "str", None, "file"),

@@ -29,6 +29,7 @@ from tessphot_lib.core.flags import MISSION_BITS
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.files.damage import open_fits, told_as_damage
 from tessphot_lib.io.images.ffi_files import cadence_of, name_btjd
+from tessphot_lib.io.images.rounded_times import LEAST_MATCH, is_rounded, match_of, on_the_clock
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -37,11 +38,10 @@ COLUMNS = ("TIME", "TIMECORR", "QUALITY", "FLUX", "FLUX_ERR", "FFI_FILE")
 STAMP = re.compile(r"tess(\d{13})-s(\d{4})-([1-4])-([1-4])-\d{4}")
 TICA = "tica"  # in the names of images that another pipeline calibrates: in other units and times
 NO_CADENCE = -1  # number of rows that have no image
-# Old cutouts have starts and stops rounded to float32, in steps of 11 s or 21 s, and their means.
-ROUNDED_TIME = 2.0**-14  # [d] of which their times are multiples
 CADENCE_STEP = 10  # [s] cadences are multiples of it
 MAX_OFF_CLOCK = 0.25  # [cadences] by which TSTART may be off the clock of the images
-SAME_CLOCK = 5.0  # [s] by which the header's TSTART, or names, may differ from a steady clock
+SAME_CLOCK = 5.0  # [s] by which the times in names may differ from a steady clock
+NAME_ERROR = 1.0  # [s] of the times in names
 
 
 class UnusableCutoutError(InputDataError):
@@ -68,6 +68,8 @@ class Cutout:
     time, timecorr : (n,) float64 arrays
         Mid-times, barycentric for the centre of the CCD [BTJD], and the correction in them
         [d]; the time of a row without an image, or with one that an earlier row has, is NaN.
+    time_error : float
+        1-sigma error of these times where they had been rounded, common to all [s]; else 0.
     cadenceno, quality : (n,) int arrays
         The number of such a row is `NO_CADENCE`. Of the quality only the mission's bits are
         kept: higher ones are this software's.
@@ -80,6 +82,7 @@ class Cutout:
     header: fits.Header
     name: NDArray
     time: NDArray
+    time_error: float
     timecorr: NDArray
     cadenceno: NDArray
     quality: NDArray
@@ -114,7 +117,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
     target = _number(path, header, "RA_OBJ", np.nan), _number(path, header, "DEC_OBJ", np.nan)
     _check_wcs(path, header, wcs, shape, target, ccd_id)
     wcs.wcs.crpix -= cut[1].start, cut[0].start
-    time, cadenceno = _clock(path, header, _stamps(path, name, ccd_id), raw, numbers)
+    time, time_error, cadenceno = _clock(path, header, _stamps(path, name, ccd_id), raw, numbers)
     return Cutout(
         path=path,
         window=window,
@@ -123,6 +126,7 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
         header=header,
         name=name,
         time=time,
+        time_error=time_error,
         timecorr=raw["TIMECORR"],
         cadenceno=cadenceno,
         quality=quality,
@@ -306,28 +310,30 @@ def _clock(
     stamps: list[str | None],
     raw: dict[str, NDArray],
     numbers: NDArray,
-) -> tuple[NDArray, NDArray]:
-    """Time and cadence number of each row, from what the columns say; see `Cutout`."""
+) -> tuple[NDArray, float, NDArray]:
+    """Time, its error, and cadence number of each row, by what the columns say; see `Cutout`."""
     usable = _usable(raw["TIME"], stamps)
     if not usable.any():
         raise InputDataError(f"{path}: column TIME has no times")
     cadence = _cadence(path, header, [one for one in stamps if one])
     steps = _steps(path, [one for one, use in zip(stamps, usable, strict=True) if use], cadence)
     at_telescope = (raw["TIME"] - raw["TIMECORR"])[usable]
-    if np.all(raw["TIME"][usable] % ROUNDED_TIME == 0):
+    error, timecorr = 0.0, raw["TIMECORR"][usable]
+    if is_rounded(raw["TIME"][usable]):
         days = np.array([name_btjd(one) for one in np.array(stamps)[usable]])
-        at_telescope = _restored(path, at_telescope, days, steps, header, cadence)
+        rounded = raw["TIME"][usable]
+        at_telescope, error = _restored(path, rounded, timecorr, days, steps, header, cadence)
     time, cadenceno = np.full(len(usable), np.nan), np.full(len(usable), NO_CADENCE)
-    time[usable] = at_telescope + raw["TIMECORR"][usable]
+    time[usable] = at_telescope + timecorr
     if (numbers[usable] > 0).all():
         cadenceno[usable] = numbers[usable]
     else:
-        before = _cut_before(path, header, at_telescope[0], raw["TIMECORR"][usable][0], cadence)
+        before = _cut_before(path, header, at_telescope[0], timecorr[0], cadence)
         if before is None:
             lost = name_btjd(stamps[np.argmax(usable)]) - name_btjd(next(filter(None, stamps)))
             before = round(lost * SECONDS_PER_DAY / cadence)
         cadenceno[usable] = steps + _first_number(path, header, at_telescope[0], before, cadence)
-    return time, cadenceno
+    return time, error, cadenceno
 
 
 def _usable(time: NDArray, stamps: list[str | None]) -> NDArray:
@@ -407,28 +413,36 @@ def _first_number(
 
 
 def _restored(
-    path: Path, time: NDArray, days: NDArray, steps: NDArray, header: fits.Header, cadence: int
-) -> NDArray:
-    """Rounded times at the telescope [d], put back on the clock, which is steady in a sector.
+    path: Path,
+    rounded: NDArray,
+    timecorr: NDArray,
+    days: NDArray,
+    steps: NDArray,
+    header: fits.Header,
+    cadence: int,
+) -> tuple[NDArray, float]:
+    """Times at the telescope [d] of rounded ones, put back on the clock, and their error [s].
 
-    If it was set anew in between, by the times in the names of the images (``days``), which are
-    good to a second, these count.
+    The clock is steady in a sector; if it was set anew in between, by the times in the names of
+    the images (``days``), which are good to a second, these count.
     """
-    exact = _by_the_sector(path, time, steps, header, cadence)
-    if len(time) < 3:
-        return time if exact is None else exact
-    if np.ptp(days - np.polyval(np.polyfit(steps, days, 1), steps)) * SECONDS_PER_DAY > SAME_CLOCK:
-        return days + np.median(time - days)
-    if exact is not None:
-        return exact
-    slope, start = np.polyfit(steps, time, 1)
-    return start + slope * steps
+    if len(days) > 2:
+        line = np.polyval(np.polyfit(steps, days, 1), steps)
+        if np.ptp(days - line) * SECONDS_PER_DAY > SAME_CLOCK:
+            return days + np.median(rounded - timecorr - days), NAME_ERROR
+    exact = _by_the_sector(path, rounded, timecorr, steps, header, cadence)
+    return (exact, 0.0) if exact is not None else on_the_clock(rounded, timecorr, steps, cadence)
 
 
 def _by_the_sector(
-    path: Path, time: NDArray, steps: NDArray, header: fits.Header, cadence: int
+    path: Path,
+    rounded: NDArray,
+    timecorr: NDArray,
+    steps: NDArray,
+    header: fits.Header,
+    cadence: int,
 ) -> NDArray | None:
-    """Times on the clock between the start and the stop of the sector, if these fit them [d]."""
+    """Times on the clock between the start and the stop of the sector, if they fit them [d]."""
     if "TSTART" not in header or "TSTOP" not in header:
         return None
     first, last = _number(path, header, "TSTART"), _number(path, header, "TSTOP")
@@ -436,6 +450,7 @@ def _by_the_sector(
     if n_images < 1:
         return None
     length = (last - first) / n_images
-    before = round((time[0] - first) / length - 0.5)
+    before = round((rounded[0] - timecorr[0] - first) / length - 0.5)
     exact = first + (before + steps - steps[0] + 0.5) * length
-    return exact if np.abs(np.median(exact - time)) * SECONDS_PER_DAY < SAME_CLOCK else None
+    is_it = match_of(exact, rounded, timecorr, length * SECONDS_PER_DAY) >= LEAST_MATCH
+    return exact if is_it else None

@@ -62,7 +62,7 @@ COMMENTS = {
     "CORREVID": "ln evidence for this correction over none",
     "CORRWHY": "why nothing was removed",
     "EPHEMSRC": "TIMECORR: where TESS was",
-    "TIMEERR": "[s] expected 1-sigma error of TIMECORR",
+    "TIMEERR": "[s] expected 1-sigma error of TIME",
     "TIMESHFT": "[s] added to the time stamps of the images",
 }
 
