@@ -6,7 +6,10 @@ Small files of each kind that the pipeline reads from outside are changed by a
 seeded mutator (bytes, header cards, words, lines, lengths) and read. What is
 read in spite of that is checked for shape and range only. In a part of the cases
 a single value is changed to another one: then what is read has to be that value
-in its place, and all else as before (`fuzz_exact`).
+in its place, and all else as before (`fuzz_exact`). In another part the file has
+a fault as files have in practice (rows of zeros, errors of 0, sentinels, another
+kind or an archive under the name, keys that are there twice, missing rows), of
+which it is known what must come (`fuzz_kinds`).
 """
 
 import argparse
@@ -19,8 +22,10 @@ import sys
 import tempfile
 import traceback
 import warnings
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,10 +38,12 @@ sys.path[:0] = [str(PROJECT), str(PROJECT / "tests" / "helpers")]
 
 from cutout_files import write_cutout
 from fuzz_exact import one_value
+from fuzz_kinds import known_fault
 
-from tessphot_lib.core.config_check import read_values
+from tessphot_lib.core.config_check import follow_other_settings, read_values
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.files.yaml_files import read_yaml
 from tessphot_lib.io.images.ffi import read_ffi
 from tessphot_lib.io.images.tesscut import read_cutout, read_cutout_pixels
 from tessphot_lib.io.images.tpf import read_tpf_cadences
@@ -55,6 +62,7 @@ CCD_ID = CcdId(14, 2, 3)
 WINDOW = Window(3, 20, 2, 14)
 TIMES = 1700.0 + np.arange(5) / 10
 EXACT_SHARE = 0.3  # of the cases
+KNOWN_SHARE = 0.3  # of the cases
 MOST_SECONDS = 20  # for one case; the slowest good one takes a tenth of one
 WORDS = [
     "",
@@ -135,13 +143,8 @@ DEFAULTS = yaml.safe_load((PROJECT / "config/config.yaml").read_text())
 
 
 def read_config(path):
-    try:
-        config = yaml.safe_load(path.read_text(errors="replace"))
-    except yaml.YAMLError:
-        return None  # Snakemake's own affair, as is a file that is no mapping
-    if not isinstance(config, dict):
-        return None
-    config = read_values(merged(DEFAULTS, config), SCHEMA)
+    config = read_values(merged(DEFAULTS, read_yaml(path)), SCHEMA)
+    follow_other_settings(config)
     check_config(config, SCHEMA)
     return config
 
@@ -259,15 +262,58 @@ def card(content, draw):
     return content
 
 
+class Case(NamedTuple):
+    """A changed file, and what must come of it."""
+
+    content: bytes
+    how: str
+    check: Callable | None = None  # takes what was read; None: anything plausible
+    refused: str | None = None  # it must be refused, with this in the message
+    may_refuse: bool = True
+
+
+def make_case(kind, content, good, others, draw, *, is_text, is_whole):
+    """Change a file in one of the three manners; ``is_whole``: no sum of gzip is in the way."""
+    what, chance = kind.removesuffix(" .gz"), draw.random()
+    if chance > 1 - KNOWN_SHARE and is_whole:
+        name, fault = known_fault(what, content, good, others, draw)
+        return Case(fault.content, name, fault.check, fault.refused, fault.may_refuse)
+    if chance < EXACT_SHARE and is_whole:
+        changed, check = one_value(what, content, good, draw)
+        if changed is not None:
+            return Case(changed, "one value", check)
+    return Case(mutate(content, draw, is_text), "damage")
+
+
+def judge(case, path, read):
+    """Read a changed file; returns how it ended. What must not happen is an exception."""
+    try:
+        with limited(MOST_SECONDS), warnings.catch_warnings():
+            warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+            result = read(path)
+    except TessphotError as error:
+        said = str(error)
+        assert path.name in said or path.suffix == ".yaml", f"no name: {said}"
+        assert case.may_refuse or case.refused is not None, f"refused: {said}"
+        assert case.refused is None or case.refused in said, f"not {case.refused!r}: {said}"
+        return "told"
+    assert case.refused is None, "not refused"
+    if case.check is not None:
+        case.check(result)
+        return "exactly that"
+    return "result"
+
+
 def fuzz(cases, seed):
     """Read changed files; returns counts of how it ended, and what must not happen."""
     ended, failures = collections.Counter(), {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         known = samples(folder)
+        others = {kind: content for kind, (content, _, _) in known.items()}
         good = {kind: read(folder / name) for kind, (_, name, read) in known.items()}
-        for case in range(cases):
-            draw = random.Random(f"{seed} {case}")
+        for number in range(cases):
+            draw = random.Random(f"{seed} {number}")
             kind = draw.choice(sorted(known))
             content, file_name, read = known[kind]
             is_text = file_name.endswith((".csv", ".ecsv", ".txt", ".yaml"))
@@ -276,28 +322,18 @@ def fuzz(cases, seed):
             is_packed = file_name.endswith(".gz") and draw.random() < 0.7
             if is_packed:  # the sum of gzip would tell of any damage
                 content = gzip.decompress(content)
-            changed, check = None, None
-            if draw.random() < EXACT_SHARE and is_packed == file_name.endswith(".gz"):
-                changed, check = one_value(kind.removesuffix(" .gz"), content, good[kind], draw)
-            if changed is None:
-                changed, check = mutate(content, draw, is_text), None
-            path.write_bytes(gzip.compress(changed, 1, mtime=0) if is_packed else changed)
+            is_whole = is_packed == file_name.endswith(".gz")
+            about = {"is_text": is_text, "is_whole": is_whole}
+            case = make_case(kind, content, good[kind], others, draw, **about)
+            packed = gzip.compress(case.content, 1, mtime=0) if is_packed else case.content
+            path.write_bytes(packed)
             try:
-                with limited(MOST_SECONDS), warnings.catch_warnings():
-                    warnings.simplefilter("ignore", fits.verify.VerifyWarning)
-                    result = read(path)
-                if check is not None:
-                    check(result)
-                ended[kind, "result" if check is None else "exactly that"] += 1
-            except TessphotError as error:
-                said = str(error)
-                ended[kind, "told" if check is None else "told of one value"] += 1
-                if kind != "config" and file_name not in said:
-                    failures.setdefault((kind, "no name", said[:60]), (case, said))
+                ended[kind, case.how, judge(case, path, read)] += 1
             except (Exception, TooLongError) as error:  # noqa: BLE001  (what is looked for)
                 where = traceback.extract_tb(error.__traceback__)
                 ours = [f"{at.filename.rsplit('/', 1)[-1]}:{at.name}" for at in where][-4:]
-                failures.setdefault((kind, type(error).__name__, *ours), (case, str(error)[:200]))
+                what = (kind, case.how, type(error).__name__, *ours)
+                failures.setdefault(what, (number, str(error)[:200]))
     return ended, failures
 
 
@@ -307,8 +343,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     ended, failures = fuzz(arguments.cases, arguments.seed)
-    for (kind, how), number in sorted(ended.items()):
-        print(f"{kind:22} {how:17} {number}")
+    for (kind, fault, how), number in sorted(ended.items()):
+        print(f"{kind:22} {fault:24} {how:13} {number}")
     for what, (case, said) in failures.items():
         print(f"FAILED case {case} {what}: {said}")
     sys.exit(bool(failures))

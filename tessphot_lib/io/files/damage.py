@@ -4,7 +4,7 @@ import io
 import re
 import traceback
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -81,6 +81,21 @@ def read_count(header: fits.Header, key: str) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"keyword {key} is {value!r}, not a whole number")
     return value
+
+
+def refuse_twice(path: Path, header: fits.Header, keys: Iterable[str]) -> None:
+    """Refuse keywords that a header has twice with different values: which one is meant?
+
+    Raises
+    ------
+    InputDataError
+    """
+    for key in keys:
+        if key in header and header.count(key) > 1:
+            values = [card.value for card in header.cards if card.keyword == key]
+            if any(value != values[0] for value in values):
+                said = " and ".join(map(repr, values))
+                raise InputDataError(f"{path}: keyword {key} is there twice: {said}")
 
 
 def open_fits(path: Path, **options: Any) -> fits.HDUList:

@@ -22,7 +22,7 @@ from tessphot_lib.core.exposure import Exposure
 from tessphot_lib.core.flags import MISSION_BITS, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.wcs import has_valid_wcs
-from tessphot_lib.io.files.damage import read_count, told_as_damage
+from tessphot_lib.io.files.damage import read_count, refuse_twice, told_as_damage
 
 REQUIRED = ("CAMERA", "CCD", "TSTART", "TSTOP", "BARYCORR", "EXPOSURE")
 OPTIONAL = ("SECTOR", "FFIINDEX", "DQUALITY")  # without a value they count as missing
@@ -240,6 +240,8 @@ def _unpacked_size(path: Path) -> int:
 
 def _merge(path: Path, headers: list[fits.Header], ccd_id: CcdId) -> fits.Header:
     """Merge primary and image header, and check that they are complete and of this CCD."""
+    for header in headers:
+        refuse_twice(path, header, (*REQUIRED, *OPTIONAL))
     of_image = [card for card in headers[1].cards if not NOT_KEPT.fullmatch(card.keyword)]
     known = {card.keyword for card in of_image}
     of_file = [card for card in headers[0].cards if not NOT_KEPT.fullmatch(card.keyword)]

@@ -27,7 +27,7 @@ from tessphot_lib.core.constants import (
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import MISSION_BITS
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.io.files.damage import open_fits, told_as_damage
+from tessphot_lib.io.files.damage import open_fits, refuse_twice, told_as_damage
 from tessphot_lib.io.images.ffi_files import cadence_of, name_btjd
 from tessphot_lib.io.images.rounded_times import LEAST_MATCH, is_rounded, match_of, on_the_clock
 
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from astropy.wcs import WCS
 
 COLUMNS = ("TIME", "TIMECORR", "QUALITY", "FLUX", "FLUX_ERR", "FFI_FILE")
+NEEDED_KEYS = (
+    *("SECTOR", "CAMERA", "CCD", "FFIINDEX", "TSTART", "TSTOP", "TIMEDEL", "NUM_FRM", "RA_OBJ"),
+    *("DEC_OBJ", *(f"{axis}CRV{column}P" for axis in (1, 2) for column in (4, 5))),
+)
 STAMP = re.compile(r"tess(\d{13})-s(\d{4})-([1-4])-([1-4])-\d{4}")
 TICA = "tica"  # in the names of images that another pipeline calibrates: in other units and times
 NO_CADENCE = -1  # number of rows that have no image
@@ -102,6 +106,8 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
     with told_as_damage(path), open_fits(path, memmap=False) as hdus:
         _check_table(path, hdus)
         _refuse_tica(path, hdus)
+        for hdu in hdus[:2]:
+            refuse_twice(path, hdu.header, NEEDED_KEYS)
         header = _merged(hdus)
         _check(path, header, hdus[1].columns.names, ccd_id)
         table = hdus[1].data

@@ -66,7 +66,7 @@ def native(values: np.ndarray) -> np.ndarray:
 
 def _refuse_twice(path: Path, names: Iterable[str], wanted: Container[str]) -> None:
     """Refuse two columns of one name: nobody knows which one is meant."""
-    counts = Counter(name.strip().strip('"').lower() for name in names)
+    counts = Counter(str(name).strip().strip('"').lower() for name in names)
     twice = next((name for name, count in counts.items() if count > 1 and name in wanted), None)
     if twice is not None:
         raise InputDataError(f"{path}: column {twice!r} is there {counts[twice]} times")
