@@ -64,10 +64,15 @@ def combined(
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with the values of ``over``, section by section."""
+    """Return ``base`` with the values of ``over``, section by section.
+
+    A section of which only the name is left changes nothing.
+    """
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)
+        if value is None and isinstance(below, Mapping) and below:
+            continue
         if isinstance(value, Mapping) and isinstance(below, Mapping):
             value = merged(below, value)
         result[key] = value

@@ -330,6 +330,19 @@ class Plan:
         """Return the files of ``todo.exclude`` and ``todo.methods``, if there are any."""
         return [str(path) for path in list_files(self.config["todo"])]
 
+    def input_files(self) -> list[str]:
+        """Return the files from outside that the run reads, and those that it downloads or makes.
+
+        Images and target pixel files, lists of stars, ephemerides.
+        """
+        if self.lists_to_fetch:
+            return []
+        images = [path for one in self.ccds for path in self.source_of(one).images_of(one)]
+        stars = [self.star_list(ccd_id) for ccd_id in self.ccds]
+        tpfs = [path for paths in self.tpfs.values() for path in paths]
+        named = [*self.star_list_files(), *self.ephemeris_files(), *self.object_ephemerides()]
+        return list(dict.fromkeys([*images, *tpfs, *stars, *named]))
+
     def ffi_tables_of(self, sector: int) -> list[str]:
         """Return the tables of the images, and of target pixel files, of all CCDs of a sector."""
         return [f"results/{ccd_id}/ffis.ecsv" for ccd_id in self.ccds if ccd_id.sector == sector]

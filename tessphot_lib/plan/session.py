@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tessphot_lib.io.files.atomic import remove_partials
 from tessphot_lib.plan.cluster_jobs import cancel_recorded_jobs, cancel_slurm_jobs
+from tessphot_lib.plan.dates import refuse_future
 from tessphot_lib.plan.run import SUMMARY, Plan
 from tessphot_lib.plan.unfinished import forget_made, note_wanted
 
@@ -55,9 +56,12 @@ class Session:
 
         Raises
         ------
+        InputDataError
+            If input files are dated in the future.
         ServiceError
             If jobs that are left cannot be cancelled.
         """
+        refuse_future(self.plan.input_files())
         BEGAN.parent.mkdir(parents=True, exist_ok=True)
         with BEGAN.open("a", encoding="utf-8") as file:
             file.write(f"{self.started:.3f}\n")

@@ -74,4 +74,11 @@ def test_sections_are_merged_key_by_key():
     over = {"a": {"c": {"f": 3}}, "e": [3], "g": {"h": 4}}
     assert merged(base, over) == {"a": {"b": 1, "c": {"d": 2, "f": 3}}, "e": [3], "g": {"h": 4}}
     assert base == {"a": {"b": 1, "c": {"d": 2}}, "e": [1, 2]}
-    assert merged({"a": {"b": 1}}, {"a": None}) == {"a": None}
+    assert merged({"a": {"b": 1}}, {"a": None}) == {"a": {"b": 1}}
+
+
+def test_an_empty_section_changes_nothing():
+    """As YAML has it where all keys of a section are comments."""
+    config = default_config()
+    assert merged(config, {"catalog": None, "input": {"mast": None}}) == config
+    assert merged(config, {"input": {"window": None}})["input"]["window"] is None

@@ -84,7 +84,7 @@ def read_count(header: fits.Header, key: str) -> int:
 
 
 def refuse_twice(path: Path, header: fits.Header, keys: Iterable[str]) -> None:
-    """Refuse keywords that a header has twice with different values: which one is meant?
+    """Refuse keywords that a header has twice with different values.
 
     Raises
     ------

@@ -41,6 +41,8 @@ NEEDED_KEYS = (
 )
 STAMP = re.compile(r"tess(\d{13})-s(\d{4})-([1-4])-([1-4])-\d{4}")
 TICA = "tica"  # in the names of images that another pipeline calibrates: in other units and times
+SMALLEST_CADENCENO = 4000  # sector 1 began with 4697; the counters of shorter cadences are ahead
+MAX_OFF_NUMBER = 2  # by which they may differ from the clock, which may have been set anew
 NO_CADENCE = -1  # number of rows that have no image
 CADENCE_STEP = 10  # [s] cadences are multiples of it
 MAX_OFF_CLOCK = 0.25  # [cadences] by which TSTART may be off the clock of the images
@@ -331,7 +333,7 @@ def _clock(
         at_telescope, error = _restored(path, rounded, timecorr, days, steps, header, cadence)
     time, cadenceno = np.full(len(usable), np.nan), np.full(len(usable), NO_CADENCE)
     time[usable] = at_telescope + timecorr
-    if (numbers[usable] > 0).all():
+    if _are_the_missions(numbers[usable], steps):
         cadenceno[usable] = numbers[usable]
     else:
         before = _cut_before(path, header, at_telescope[0], timecorr[0], cadence)
@@ -340,6 +342,12 @@ def _clock(
             before = round(lost * SECONDS_PER_DAY / cadence)
         cadenceno[usable] = steps + _first_number(path, header, at_telescope[0], before, cadence)
     return time, error, cadenceno
+
+
+def _are_the_missions(numbers: NDArray, steps: NDArray) -> bool:
+    """Tell whether CADENCENO has the mission's numbers; some files count their rows there."""
+    is_possible = numbers.min() >= SMALLEST_CADENCENO
+    return bool(is_possible and np.abs(numbers - numbers[0] - steps).max() <= MAX_OFF_NUMBER)
 
 
 def _usable(time: NDArray, stamps: list[str | None]) -> NDArray:

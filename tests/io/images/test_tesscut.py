@@ -104,6 +104,18 @@ def test_exact_times_stay_whatever_the_clock_does(tmp_path):
     np.testing.assert_allclose(cutout.time, times(made), rtol=0, atol=1e-10)
 
 
+@pytest.mark.parametrize("first", [0, 1, 6000])
+def test_numbers_of_rows_are_no_cadence_numbers(tmp_path, images, first):
+    """Of a cutout whose images have a gap, with CADENCENO counting on through it."""
+    use = [0, 1, 2, 8, 9, 10]
+    gappy = images | {key: [images[key][index] for index in use] for key in ("header", "name")}
+    gappy |= {key: images[key][use] for key in ("flux", "flux_err")}
+    path = write_cutout(
+        tmp_path, gappy, WINDOW, columns={"CADENCENO": lambda _: first + np.arange(6)}
+    )
+    assert read_cutout(path, CCD).cadenceno.tolist() == [5000 + index for index in use]
+
+
 def test_first_number_is_that_of_the_first_row(tmp_path, images):
     """FFIINDEX is, whether that row has a time or not."""
 
