@@ -105,7 +105,9 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     trends = results / "trends.hdf5"
     checks = {name: results / f"{name}.ecsv" for name in ("list_check", "unlisted")}
     moving = results / "moving.ecsv"
+    transients = results / "transients.ecsv"
     correcting = {"trends": trends if corrected else None, "moving": moving}
+    correcting |= {"transients": transients}
     files = CcdFiles.in_folder(results, **correcting, **checks)
     spacecraft = results.parent / f"spacecraft_sector{ccd_id.sector}.ecsv"
     run_todo, summary = results.parent / "todo.sqlite", results.parent / "summary.txt"
@@ -130,9 +132,11 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
     yield Step.of("hdf5", blocks, ccd_id, **made, settings=prepare)
     made = files.pixels, catalog, files.prf, ccd_id
     yield Step.of("prf", *made, **checks, settings=chosen.prf)
-    yield Step.of("moving", files.pixels, files.prf, moving, ccd_id, settings=chosen.moving)
+    made = files.pixels, files.prf, moving, ccd_id
+    found = {"catalog": catalog, "transients": transients, "unlisted": checks["unlisted"]}
+    yield Step.of("moving", *made, **found, settings=chosen.moving)
     made = {"pixels": files.pixels, "catalog": catalog, "prf": files.prf, "output": files.todo}
-    made |= checks
+    made |= checks | {"transients": transients}
     of_todo = {"settings": chosen.todo, "photometry": photometry}
     yield Step.of("todo", ccd_id, **made, **of_todo)
     if corrected:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
-OPTIONAL = ("trends", "list_check", "unlisted", "moving")
+OPTIONAL = ("trends", "list_check", "unlisted", "moving", "transients")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class CcdFiles:
     list_check: Path | None = field(default=None, metadata={"name": "list_check.ecsv"})
     unlisted: Path | None = field(default=None, metadata={"name": "unlisted.ecsv"})
     moving: Path | None = field(default=None, metadata={"name": "moving.ecsv"})
+    transients: Path | None = field(default=None, metadata={"name": "transients.ecsv"})
     trends: Path | None = field(default=None, metadata={"name": "trends.hdf5"})
 
     @classmethod
@@ -40,9 +41,8 @@ class CcdFiles:
         folder : Path
             Such as ``results/s0014-cam1-ccd1``.
         **elsewhere : Path or None
-            Files that lie elsewhere, or shall not count, by field. Without it ``trends``,
-            ``list_check``, ``unlisted`` and ``moving`` are those of the folder, None where
-            there is none.
+            Files that lie elsewhere, or shall not count, by field. Without it those of
+            `OPTIONAL` are those of the folder, None where there is none.
         """
         paths: dict[str, Any] = {name: folder / file for name, file in cls.names().items()}
         for name in OPTIONAL:

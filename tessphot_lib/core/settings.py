@@ -571,6 +571,11 @@ class PhotometrySettings(Settings):
         maxItems=9,
         uniqueItems=True,
     )
+    transients: bool = setting(
+        False,
+        "measure the transients in transients.ecsv, and stars in outburst that are too faint for "
+        "todo.faint_limit",
+    )
     aperture: ApertureSettings = section(ApertureSettings, "sums of pixels")
     linpsf: LinpsfSettings = section(LinpsfSettings, "PRF fits, also for psf")
     psf: PsfSettings = section(PsfSettings, "PRF fits of positions, too")

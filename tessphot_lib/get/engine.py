@@ -46,7 +46,7 @@ PARAMS = {
     "cutouts": ("bad_quality", "compression_error", "average", "motion"),
     "jitter": ("bad_quality", "flags"),
     "average_image": ("bad_quality", "background", "average"),
-    "todo": ("method", "tiles", "aperture", "auto"),
+    "todo": ("method", "tiles", "aperture", "auto", "transients"),
     "trends": ("aperture", "correction"),
     "targets": ("version", "origin", "hlsp"),
 }
@@ -255,7 +255,7 @@ class Engine:
             unlisted=checks["unlisted"],
             settings=self.settings.prf,
         )
-        moving = self._moving(files, ccd_id)
+        appeared = self._moving(files, ccd_id)
         run_todo(
             ccd_id,
             pixels=files.pixels,
@@ -266,14 +266,15 @@ class Engine:
             photometry=PhotometrySettings.from_params(_part(photometry, PARAMS["todo"])),
             list_check=checks["list_check"],
             unlisted=checks["unlisted"],
+            transients=appeared["transients"],
             cutouts=folder / "cutouts.ecsv",
             not_measured=folder / "not_measured.ecsv",
         )
-        files = CcdFiles.in_folder(folder, moving=moving, trends=None)
+        files = CcdFiles.in_folder(folder, **appeared, trends=None)
         if self._has_trends:
             settings = PhotometrySettings.from_params(_part(photometry, PARAMS["trends"]))
             run_trends(files, ccd_id, output=folder / "trends.hdf5", settings=settings)
-            files = CcdFiles.in_folder(folder, moving=moving)
+            files = CcdFiles.in_folder(folder, **appeared)
         output = OutputSettings.from_params(_part(self.config["output"], PARAMS["targets"]))
         options = {"settings": self.settings.photometry, "output_settings": output}
         if tic_ids := self.settings.targets.tic_ids:
@@ -291,15 +292,25 @@ class Engine:
                 **options,
             )
 
-    def _moving(self, files: CcdFiles, ccd_id: CcdId) -> Path | None:
-        """``moving.ecsv``, where moving objects are looked for or predicted, else None."""
-        settings = self.settings.moving
+    def _moving(self, files: CcdFiles, ccd_id: CcdId) -> dict[str, Path | None]:
+        """``moving.ecsv`` and ``transients.ecsv``, where any are looked for or predicted."""
+        settings, names = self.settings.moving, ("moving", "transients")
         if not (settings.find or settings.ephemerides):
-            return None
-        output = self.ccd_folder(ccd_id) / CcdFiles.names()["moving"]
-        known = Path(settings.ephemerides).expanduser() if settings.ephemerides else None
-        run_moving(files.pixels, files.prf, output, ccd_id, settings=settings, ephemerides=known)
-        return output
+            return dict.fromkeys(names)
+        folder = self.ccd_folder(ccd_id)
+        outputs = {name: folder / CcdFiles.names()[name] for name in names}
+        run_moving(
+            files.pixels,
+            files.prf,
+            outputs["moving"],
+            ccd_id,
+            catalog=files.catalog,
+            transients=outputs["transients"],
+            unlisted=folder / CcdFiles.names()["unlisted"],
+            settings=settings,
+            ephemerides=Path(settings.ephemerides).expanduser() if settings.ephemerides else None,
+        )
+        return dict(outputs)
 
 
 def _part(section: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -5,10 +5,12 @@ It is not quite where the reference image has them.
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.aperture.crowding import moved_light_error
 from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 
 
@@ -65,3 +67,38 @@ def average_places(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDArr
     row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
     d_row, d_column = displacement(mean_motion(cube)[None], row, column)
     return row + d_row[0], column + d_column[0]
+
+
+def on_the_sky(
+    cube: PixelCube, known: pd.DataFrame, row: NDArray, column: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Positions on the sky as those of the nearest stars: cutouts have WCS of their own.
+
+    Parameters
+    ----------
+    cube : PixelCube
+    known : DataFrame
+        The catalog: row, column, ra, dec.
+    row, column : (n,) arrays
+        By the reference image [science pixels].
+
+    Returns
+    -------
+    ra, dec : (n,) float64 arrays
+        [deg]
+    """
+    if not len(row):
+        return np.zeros(0), np.zeros(0)
+    wcs = ffi_wcs(str(cube.attributes["wcs"]))
+    at = known["row"].to_numpy(dtype=float), known["column"].to_numpy(dtype=float)
+    stars = np.flatnonzero(np.isfinite(at).all(axis=0))
+    if not stars.size:
+        return pixel_to_sky(wcs, row, column)
+    _, nearest = scipy.spatial.cKDTree(np.column_stack(at)[stars]).query(
+        np.column_stack([row, column])
+    )
+    star = stars[nearest]
+    ra, dec = pixel_to_sky(wcs, row, column)
+    star_ra, star_dec = pixel_to_sky(wcs, at[0][star], at[1][star])
+    ra = ra - star_ra + known["ra"].to_numpy(dtype=float)[star]
+    return ra % 360.0, dec - star_dec + known["dec"].to_numpy(dtype=float)[star]

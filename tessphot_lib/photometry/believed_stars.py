@@ -1,6 +1,6 @@
 """The stars of a CCD as they are believed to be: its catalog, set right by the average image."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -15,9 +15,11 @@ from tessphot_lib.core.star_warnings import (
     OTHER_POSITION,
 )
 from tessphot_lib.io.products.star_checks_ecsv import read_list_check, read_unlisted
+from tessphot_lib.io.products.transients_ecsv import no_transients, read_transients
 
 TOLD_MAGNITUDE = 1.0  # [mag] off the list, from which a star gets a warning
 TOLD_POSITION = 0.5  # [pixels]
+SAME_SOURCE = 1.0  # [pixels] an unlisted source of the average image and a transient
 
 
 @dataclass(frozen=True)
@@ -27,20 +29,44 @@ class StarChecks:
     Attributes
     ----------
     checks, unlisted : DataFrame
+    transients : DataFrame
+        Transients, and stars in outburst, see `io.products.transients_ecsv`.
     """
 
     checks: pd.DataFrame
     unlisted: pd.DataFrame
+    transients: pd.DataFrame = field(default_factory=no_transients)
 
     @classmethod
     def of(cls, files: CcdFiles) -> Self:
         """Read them; none of a CCD that has none."""
-        return cls.read(files.list_check, files.unlisted)
+        return cls.read(files.list_check, files.unlisted, files.transients)
 
     @classmethod
-    def read(cls, list_check: Path | None, unlisted: Path | None) -> Self:
-        """Read them from two files."""
-        return cls(read_list_check(list_check), read_unlisted(unlisted))
+    def read(
+        cls, list_check: Path | None, unlisted: Path | None, transients: Path | None = None
+    ) -> Self:
+        """Read them from the files; a transient is no longer an unlisted source."""
+        appeared, sources = read_transients(transients), read_unlisted(unlisted)
+        for row, column in appeared[["row", "column"]].itertuples(index=False):
+            off = np.hypot(sources["row"] - row, sources["column"] - column)
+            sources = sources[off > SAME_SOURCE]
+        return cls(read_list_check(list_check), sources.reset_index(drop=True), appeared)
+
+    @property
+    def as_stars(self) -> pd.DataFrame:
+        """Transients as stars of a catalog, ``tmag`` being that of their maximum."""
+        new = self.transients[self.transients["kind"] == "transient"]
+        stars = new[["number", "ra", "dec", "row", "column", "peak_tmag"]]
+        stars = stars.rename(columns={"number": "tic_id", "peak_tmag": "tmag"})
+        return stars.assign(
+            ra_j2000=stars["ra"], dec_j2000=stars["dec"], pm_ra=np.nan, pm_dec=np.nan, teff=np.nan
+        )
+
+    @property
+    def outbursts(self) -> list[int]:
+        """TIC numbers of stars in outburst."""
+        return self.transients["number"][self.transients["kind"] == "outburst"].tolist()
 
     @property
     def same_as(self) -> dict[int, int]:
@@ -61,8 +87,14 @@ class StarChecks:
         DataFrame
             The same stars in the same order with tmag, row and column as they are believed,
             and ``tmag_listed``; NaN positions for entries of a star that has another one.
-            Then the sources that the catalog lacks, with numbers below zero.
+            Then transients that are not among them, and the sources that the catalog lacks,
+            with numbers below zero.
         """
+        appeared = self.as_stars
+        appeared = appeared[~appeared["tic_id"].isin(known["tic_id"])]
+        if len(appeared):
+            same = [name for name in appeared if name in known]
+            known = pd.concat([known, appeared[same]], ignore_index=True)
         found = known.assign(tmag_listed=known["tmag"]).reset_index(drop=True)
         at = pd.Index(found["tic_id"]).get_indexer(self.checks["tic_id"])
         here = at >= 0
@@ -70,6 +102,10 @@ class StarChecks:
             values = found[name].to_numpy(dtype=float).copy()
             values[at[here]] = self.checks[name].to_numpy(dtype=float)[here]
             found[name] = values
+        # What the average image has of a transient is not its maximum.
+        mean = self.transients.drop_duplicates("number").set_index("number")["mean_tmag"]
+        in_average = found["tic_id"].map(mean[mean.index.isin(self.as_stars["tic_id"])])
+        found["tmag"] = in_average.fillna(found["tmag"])
         found.loc[found["tic_id"].isin(list(self.same_as)), ["row", "column"]] = np.nan
         if self.unlisted.empty:
             return found

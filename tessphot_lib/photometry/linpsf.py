@@ -24,6 +24,7 @@ from tessphot_lib.core.constants import FILLS_PIXEL_TMAG, SATURATION_TMAG
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.identifiers import TRANSIENT, is_kind
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
@@ -363,13 +364,14 @@ def _notes(
         raise MeasurementError(NO_PIXELS)
     light = targets.apertures[index].light
     shared, crowding = float(fit.prior_fraction[free]), fit_crowding(fit, free)
+    is_transient = is_kind(int(targets.stars["tic_id"].iloc[index]), TRANSIENT)
     is_saturated = tmag < SATURATION_TMAG or shown < MIN_SHOWN
     faintest = FAINT_SHARE * flux_of(tmag, targets.prf.zeropoint)
     known = good_flux[np.isfinite(good_flux)]
     found = {
         BLENDED_FIT: shared > SHARED_LIMIT or crowding < MIN_CROWDING,
         SATURATED_FIT: is_saturated,
-        FAINT_FIT: known.size > 0 and np.median(known) < faintest,
+        FAINT_FIT: not is_transient and known.size > 0 and np.median(known) < faintest,
     }
     share = 1 - light.crowdsap
     row, column = float(group.row[free]), float(group.column[free])

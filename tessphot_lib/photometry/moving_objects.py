@@ -11,22 +11,17 @@ from numpy.typing import NDArray
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SECONDS_PER_DAY
-from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
-from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.core.wcs import ffi_wcs, sky_to_pixel
 from tessphot_lib.io.products.moving_ecsv import COLUMNS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.photometry.regions import cadence_slices
+from tessphot_lib.photometry.detections import detect
 from tessphot_lib.prf.evaluate import prf_stamps
-from tessphot_lib.quality.moving_objects import Detections, Track, find_detections, link_tracks
+from tessphot_lib.quality.moving_objects import Detections, Track, link_tracks
 
 log = logging.getLogger(__name__)
 
-CELL, OVERLAP = 256, 4  # [pixels] parts of the CCD that are read together, and beyond
-STAR_CHANGE = 0.03  # of the light of the average image, by which stars vary
-STAR_MOTION = 0.03  # [pixels] by which images move against it
 STAYS, STAYS_IMAGES, STAYS_FRACTION = 1.2, 20, 0.1  # [pixels]; detections that often are a star's
 BEYOND_ENDS = 3  # images before the first detection and after the last
 DISTURBED = 3.5  # [sigma] of a flux, from which light of an object counts
@@ -36,8 +31,14 @@ SMEAR = np.array([-1 / 3, 0.0, 1 / 3])  # of the way in an exposure
 SAME_DISTANCE = 2.0  # [pixels] a predicted object and the track of a found one
 
 
-def find_moving(cube: PixelCube) -> pd.DataFrame:
+def find_moving(cube: PixelCube, found: Detections | None = None) -> pd.DataFrame:
     """Find objects in the images.
+
+    Parameters
+    ----------
+    cube : PixelCube
+    found : Detections, optional
+        From `tessphot_lib.photometry.detections.detect`, if it has been called already.
 
     Returns
     -------
@@ -45,7 +46,7 @@ def find_moving(cube: PixelCube) -> pd.DataFrame:
         Columns of `tessphot_lib.io.products.moving_ecsv`.
     """
     good = np.flatnonzero(cube.is_good())
-    found = _without_stars(_detections(cube, good), len(good))
+    found = _without_stars(detect(cube) if found is None else found, len(good))
     interval = float(cube.attributes["cadence_seconds"]) / SECONDS_PER_DAY
     time = (cube.time - cube.timecorr - cube.time[0]) / interval
     number = np.searchsorted(good, found.image)
@@ -56,48 +57,6 @@ def find_moving(cube: PixelCube) -> pd.DataFrame:
         for index, track in enumerate(tracks, start=1)
     ]
     return _joined(parts)
-
-
-def _detections(cube: PixelCube, good: NDArray) -> Detections:
-    """What stands out of the good images anywhere."""
-    parts = []
-    for box in cube.grid.windows:
-        for row in range(box.row0, box.row1, CELL):
-            for column in range(box.column0, box.column1, CELL):
-                last = min(row + CELL, box.row1), min(column + CELL, box.column1)
-                cell = Window(row, last[0], column, last[1])
-                parts += _detections_in(cube, cell, cell.widened(OVERLAP).intersect(box), good)
-    return Detections.join(parts)
-
-
-def _detections_in(
-    cube: PixelCube, cell: Window, window: Window, good: NDArray
-) -> list[Detections]:
-    """What stands out of a part of the CCD; it is looked at with what is around it."""
-    average = cube.average_image(window).astype(float)
-    light = np.maximum(average, 0.0)
-    steepest = np.hypot(*image_slopes(light))
-    light = np.nan_to_num(light)
-    if min(window.shape) < 3:
-        return []
-    of_stars = (STAR_CHANGE * light) ** 2 + (STAR_MOTION * steepest) ** 2
-    parts = []
-    for cadences in cadence_slices(cube, window):
-        images = np.arange(cube.n_cadences)[cadences]
-        chosen = np.flatnonzero(np.isin(images, good))
-        if not chosen.size:
-            continue
-        flux, error = cube.read_with_errors(window, cadences)
-        sky = cube.background_in(window, cadences)
-        for index in chosen:
-            sigma = np.sqrt(error[index].astype(float) ** 2 + of_stars)
-            residual = flux[index] - sky[index] - average
-            found = find_detections(
-                residual, sigma, int(images[index]), window.row0, window.column0
-            )
-            inside = cell.contains(found.row, found.column)
-            parts.append(Detections(*(values[inside] for values in vars(found).values())))
-    return parts
 
 
 def _without_stars(found: Detections, n_images: int) -> Detections:

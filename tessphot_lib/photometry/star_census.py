@@ -20,9 +20,8 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.stamps import nearest_pixel, values_at
-from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.photometry.average_positions import average_places
+from tessphot_lib.photometry.average_positions import average_places, on_the_sky
 from tessphot_lib.photometry.typical_noise import typical_noise
 from tessphot_lib.prf.census import CONFUSION, N_ARRAYS, Census, take_census
 from tessphot_lib.prf.evaluate import prf_stamps
@@ -343,7 +342,7 @@ def _unlisted(ccd: _Ccd, known: pd.DataFrame, listed: NDArray, sources: NDArray)
         )
     ]
     row, column = sources[:, 0] - shift[0], sources[:, 1] - shift[1]
-    ra, dec = _on_the_sky(ccd, known, row, column)
+    ra, dec = on_the_sky(ccd.cube, known, row, column)
     return pd.DataFrame(
         {
             "number": -1 - np.arange(len(sources)),
@@ -359,25 +358,6 @@ def _unlisted(ccd: _Ccd, known: pd.DataFrame, listed: NDArray, sources: NDArray)
             "affects": [_affected(ccd, known, source) for source in sources],
         }
     )
-
-
-def _on_the_sky(
-    ccd: _Ccd, known: pd.DataFrame, row: NDArray, column: NDArray
-) -> tuple[NDArray, NDArray]:
-    """Positions [deg] as those of the nearest stars: cutouts have WCS of their own."""
-    if not len(row):
-        return np.zeros(0), np.zeros(0)
-    wcs = ffi_wcs(str(ccd.cube.attributes["wcs"]))
-    at = known["row"].to_numpy(dtype=float), known["column"].to_numpy(dtype=float)
-    stars = np.flatnonzero(np.isfinite(at).all(axis=0))
-    _, nearest = scipy.spatial.cKDTree(np.column_stack(at)[stars]).query(
-        np.column_stack([row, column])
-    )
-    star = stars[nearest]
-    ra, dec = pixel_to_sky(wcs, row, column)
-    star_ra, star_dec = pixel_to_sky(wcs, at[0][star], at[1][star])
-    ra = ra - star_ra + known["ra"].to_numpy(dtype=float)[star]
-    return ra % 360.0, dec - star_dec + known["dec"].to_numpy(dtype=float)[star]
 
 
 def _affected(ccd: _Ccd, known: pd.DataFrame, source: NDArray) -> str:

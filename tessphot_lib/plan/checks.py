@@ -96,6 +96,8 @@ def _missing_files(config: Mapping[str, Any]) -> Iterator[str]:
     objects = config["moving"]["ephemerides"]
     if objects is not None and not Path(objects).expanduser().is_file():
         yield f"moving.ephemerides: there is no file {objects!r}"
+    if config["photometry"]["transients"] and not config["moving"]["find"]:
+        yield "photometry.transients: true needs moving.find: true, which finds them"
     folder = config["prf"]["folder"]
     if config["prf"]["source"] == "spoc" and folder is None:
         yield "prf.folder: must name a folder, since prf.source is 'spoc'"

@@ -321,6 +321,10 @@ class Plan:
         is_wanted = settings["find"] or settings["ephemerides"]
         return f"results/{ccd_id}/moving.ecsv" if is_wanted else []
 
+    def transients_file(self, ccd_id: CcdId) -> str | list[str]:
+        """Return the transients of a CCD, which are written with its moving objects."""
+        return f"results/{ccd_id}/transients.ecsv" if self.moving_file(ccd_id) else []
+
     def object_ephemerides(self) -> list[str]:
         """Return the table of the positions of moving objects, if the configuration names one."""
         named = self.config["moving"]["ephemerides"]

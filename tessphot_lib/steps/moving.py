@@ -1,4 +1,4 @@
-"""Step: pixels of a CCD -> where asteroids and comets were in its images."""
+"""Step: pixels of a CCD -> where asteroids and comets were in its images; and transients."""
 
 import logging
 from pathlib import Path
@@ -10,11 +10,16 @@ from tessphot_lib.io.mission.object_ephemerides import read_object_ephemerides
 from tessphot_lib.io.products.moving_ecsv import write_moving
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf
+from tessphot_lib.io.products.star_checks_ecsv import read_unlisted
+from tessphot_lib.io.products.transients_ecsv import no_transients, write_transients
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog
+from tessphot_lib.photometry.detections import detect
 from tessphot_lib.photometry.moving_objects import (
     find_moving,
     join_found_and_predicted,
     predict_moving,
 )
+from tessphot_lib.photometry.transients import find_transients
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +30,13 @@ def run_moving(
     output: Path,
     ccd_id: CcdId,
     *,
+    catalog: Path,
+    transients: Path,
     settings: MovingSettings,
+    unlisted: Path | None = None,
     ephemerides: Path | None = None,
 ) -> None:
-    """Find moving objects in the images, and predict those of a table.
+    """Find moving objects and transients in the images, and predict objects of a table.
 
     Parameters
     ----------
@@ -36,7 +44,13 @@ def run_moving(
         ``pixels.hdf5``, ``prf.fits``.
     output : Path
         ``moving.ecsv``.
+    catalog : Path
+        ``catalog.sqlite``
+    transients : Path
+        Written, too: ``transients.ecsv``; without any if nothing is looked for.
     settings : MovingSettings
+    unlisted : Path, optional
+        ``unlisted.ecsv``: sources of the average image.
     ephemerides : Path, optional
         Positions of known objects.
 
@@ -45,13 +59,19 @@ def run_moving(
     InputDataError
         If the table of ephemerides cannot be read.
     """
-    inputs = [pixels, prf]
+    inputs = [path for path in (pixels, prf, catalog, unlisted) if path is not None]
+    model, appeared = read_prf(prf), no_transients()
     with PixelCube(pixels) as cube:
-        moving = find_moving(cube) if settings.find else None
+        found = detect(cube) if settings.find else None
+        moving = None if found is None else find_moving(cube, found)
         if ephemerides is not None:
             inputs.append(ephemerides)
-            predicted = predict_moving(cube, read_object_ephemerides(ephemerides), read_prf(prf))
+            predicted = predict_moving(cube, read_object_ephemerides(ephemerides), model)
             moving = predicted if moving is None else join_found_and_predicted(moving, predicted)
+        if found is not None:
+            known, sources = read_catalog(catalog)[0], read_unlisted(unlisted)
+            appeared = find_transients(cube, found, moving, known, sources, model)
     log.info("%s: %d moving objects", ccd_id, moving["object"].nunique())
     made_by = provenance({"moving": settings.as_mapping()}, inputs)
     write_moving(output, moving, ccd_id, made_by)
+    write_transients(transients, appeared, ccd_id, made_by)

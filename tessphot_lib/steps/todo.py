@@ -13,6 +13,7 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.identifiers import TRANSIENT, is_kind
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
 from tessphot_lib.core.tiles import tile_of
@@ -30,6 +31,7 @@ from tessphot_lib.report.not_measured import excluded_stars, stars_not_measured
 
 log = logging.getLogger(__name__)
 
+FORCED = "linpsf"  # method for transients, with photometry.method: auto
 NOT_LISTED = ["aperture", "is_automatic", "tmag_listed", "finding", "same_as"]  # columns
 
 
@@ -44,6 +46,7 @@ def run_todo(
     photometry: PhotometrySettings,
     list_check: Path | None = None,
     unlisted: Path | None = None,
+    transients: Path | None = None,
     cutouts: Path | None = None,
     not_measured: Path | None = None,
 ) -> None:
@@ -55,9 +58,10 @@ def run_todo(
         ``pixels.hdf5``, ``catalog.sqlite``, ``prf.fits``.
     settings : TodoSettings
     photometry : PhotometrySettings
-        ``method``, ``tiles``, ``aperture`` and ``auto`` of them.
-    list_check, unlisted : Path, optional
-        ``list_check.ecsv``, ``unlisted.ecsv``: what the image says of the catalog.
+        ``method``, ``tiles``, ``aperture``, ``auto`` and ``transients`` of them.
+    list_check, unlisted, transients : Path, optional
+        ``list_check.ecsv``, ``unlisted.ecsv``, ``transients.ecsv``: what the images say of the
+        catalog.
     cutouts, not_measured : Path, optional
         ``cutouts.ecsv`` and, to be written from it, ``not_measured.ecsv``.
 
@@ -67,7 +71,13 @@ def run_todo(
         If no star is bright enough.
     """
     known, about = read_catalog(catalog)
-    checks = StarChecks.read(list_check, unlisted)
+    checks = StarChecks.read(list_check, unlisted, transients)
+    is_wanted = (known["tmag"] <= settings.faint_limit).to_numpy()
+    if photometry.transients:
+        is_wanted |= known["tic_id"].isin(checks.outbursts).to_numpy()
+        appeared = checks.as_stars
+        is_wanted = np.append(is_wanted, np.ones(len(appeared), dtype=bool))
+        known = pd.concat([known, appeared], ignore_index=True) if len(appeared) else known
     believed = checks.believed(known)
     model = read_prf(prf)
     faint_limit = float(settings.faint_limit)
@@ -80,7 +90,7 @@ def run_todo(
             model,
             photometry.aperture,
             faint_limit=np.inf,
-            only=np.flatnonzero(known["tmag"] <= faint_limit),
+            only=np.flatnonzero(is_wanted),
         )
     twins = _twins(known, checks, found)
     found |= {twin: found[star] for twin, star in twins.items()}
@@ -107,9 +117,10 @@ def run_todo(
     stars["aperture"] = pd.Series([found[index] for index in chosen], dtype=object)
     listed = in_sector(read_methods(settings.methods), ccd_id.sector)
     stars = with_priority(_with_methods(stars, listed, model.zeropoint, photometry))
+    inputs = pixels, catalog, prf, list_check, unlisted
     about_making = provenance(
         {"todo": _with_text_keys(settings), "photometry": photometry.as_mapping()},
-        [path for path in (pixels, catalog, prf, list_check, unlisted, cutouts) if path],
+        [path for path in (*inputs, transients, cutouts) if path],
     )
     stars = stars.assign(
         tmag_listed=stars["tic_id"].map(known.set_index("tic_id")["tmag"]),
@@ -235,9 +246,13 @@ def _with_methods(
     methods = suitable_methods(
         stars["tmag"].to_numpy(), stars["aperture"].tolist(), zeropoint, photometry
     )
+    is_automatic = own.isna().to_numpy() & (photometry.method == "auto")
+    # By a PRF fit they are told from the stars beside them.
+    transient = np.array([is_kind(tic_id, TRANSIENT) for tic_id in stars["tic_id"]], dtype=bool)
+    methods = np.where(is_automatic & transient, FORCED, methods)
     return stars.assign(
         method=np.where(own.notna(), own, methods),
-        is_automatic=own.isna() & (photometry.method == "auto"),
+        is_automatic=is_automatic & ~transient,
     )
 
 

@@ -11,6 +11,7 @@ from star_images import gaussian_star
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.identifiers import TRANSIENT, identifier
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
 from tessphot_lib.core.star_warnings import UNLISTED_LIGHT
@@ -20,6 +21,7 @@ from tessphot_lib.io.products.prf_fits import write_prf
 from tessphot_lib.io.products.star_checks_ecsv import write_list_check, write_unlisted
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_excluded_stars, read_skipped, read_todo
+from tessphot_lib.io.products.transients_ecsv import no_transients, write_transients
 from tessphot_lib.io.stars.catalog_sqlite import write_catalog
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.report.not_measured import _as_not_measured, excluded_stars
@@ -89,6 +91,7 @@ def run(
     methods=None,
     checks=None,
     unlisted=None,
+    transients=None,
 ):
     pixels = make_pixels(folder, average_image(stars) if average is None else average)
     about = {"sector": 14, "camera": 2, "ccd": 3, "ticver": "8.2", "reference_time": 2458683.0}
@@ -104,6 +107,7 @@ def run(
         prf=folder / "prf.fits",
         list_check=checks,
         unlisted=unlisted,
+        transients=transients,
         output=folder / "todo.sqlite",
         settings=TodoSettings(
             faint_limit=faint_limit, exclude=list(exclude), methods=methods or {}
@@ -228,6 +232,38 @@ def test_light_of_a_source_that_the_list_lacks(tmp_path):
     assert beside.light.crowdsap < 0.95
     assert not beside.contains(np.array([270.0]), np.array([542.0]))[0]
     assert alone.warnings is None
+
+
+def appeared(folder, *rows):
+    """``transients.ecsv``; rows are (number, kind, row, column)."""
+    table = no_transients().reindex(range(len(rows)))
+    table[["number", "kind", "row", "column"]] = rows
+    table = table.assign(ra=80.01, dec=-66.0, peak_tmag=9.7, mean_tmag=11.6, n_detections=8)
+    table["tic_id"] = 0
+    write_transients(folder / "transients.ecsv", table, CCD, {})
+    return folder / "transients.ecsv"
+
+
+@pytest.mark.parametrize("method", ["aperture", "auto"])
+def test_transients_are_measured_if_that_is_asked_for(tmp_path, method):
+    """And stars in outburst that are fainter than the limit."""
+    stars = star_table((10, 270.0, 540.0, 12.0), (20, 250.0, 520.0, 16.2), (30, 280.0, 510.0, 16.0))
+    number = identifier(TRANSIENT, CCD, 1)
+    new = star_table((number, 260.0, 570.3, 11.6))
+    average = average_image(pd.concat([stars, new], ignore_index=True))
+    table = appeared(tmp_path, (number, "transient", 260.0, 570.3), (20, "outburst", 250.0, 520.0))
+    path = run(tmp_path, stars, average=average, transients=table)
+    assert read_todo(path)["tic_id"].tolist() == [10]
+    wanted = replace(PHOTOMETRY, method=method, transients=True)
+    path = run(tmp_path, stars, average=average, transients=table, photometry=wanted)
+    todo = read_todo(path)
+    assert todo["tic_id"].tolist() == [number, 10, 20]
+    assert todo["tmag"].tolist() == [9.7, 12.0, 16.2]
+    assert todo["method"][0] == ("linpsf" if method == "auto" else "aperture")
+    aperture = read_apertures(path)[1]
+    assert aperture.contains(np.array([260.0]), np.array([570.0]))[0]
+    assert aperture.light.crowdsap > 0.99
+    assert aperture.light.flfrcsap > 0.7
 
 
 def test_star_in_the_aperture_of_a_brighter_one_is_left_to_it(tmp_path):

@@ -34,9 +34,12 @@ rule moving:
         pixels="results/{ccd_id}/pixels.hdf5",
         blocks=of_ccd(plan.block_files),
         prf="results/{ccd_id}/prf.fits",
+        catalog="results/{ccd_id}/catalog.sqlite",
+        unlisted="results/{ccd_id}/unlisted.ecsv",
         ephemerides=plan.object_ephemerides(),
     output:
-        "results/{ccd_id}/moving.ecsv",
+        moving="results/{ccd_id}/moving.ecsv",
+        transients="results/{ccd_id}/transients.ecsv",
     log:
         "logs/{ccd_id}/moving.log",
     benchmark:
@@ -50,7 +53,7 @@ rule moving:
         settings=config["moving"],
         code=code_of("moving"),
     message:
-        "{wildcards.ccd_id}: asteroids and comets"
+        "{wildcards.ccd_id}: asteroids, comets and transients"
     script:
         "../scripts/moving.py"
 
@@ -62,6 +65,7 @@ rule ccd_todo:
         prf="results/{ccd_id}/prf.fits",
         list_check="results/{ccd_id}/list_check.ecsv",
         unlisted="results/{ccd_id}/unlisted.ecsv",
+        transients=of_ccd(plan.transients_file),
         cutouts=of_ccd(plan.cutout_table),
         lists=plan.star_list_files(),
     output:
@@ -80,7 +84,7 @@ rule ccd_todo:
         runtime=growing(60),
     params:
         settings=config["todo"],
-        photometry=plan.settings("photometry", "method", "tiles", "aperture", "auto"),
+        photometry=plan.settings("photometry", "method", "tiles", "aperture", "auto", "transients"),
         code=code_of("todo"),
     message:
         "{wildcards.ccd_id}: list of the stars to measure"
@@ -98,6 +102,7 @@ rule trends:
         list_check="results/{ccd_id}/list_check.ecsv",
         unlisted="results/{ccd_id}/unlisted.ecsv",
         moving=of_ccd(plan.moving_file),
+        transients=of_ccd(plan.transients_file),
     output:
         "results/{ccd_id}/trends.hdf5",
     log:
@@ -128,6 +133,7 @@ rule tile_photometry:
         list_check="results/{ccd_id}/list_check.ecsv",
         unlisted="results/{ccd_id}/unlisted.ecsv",
         moving=of_ccd(plan.moving_file),
+        transients=of_ccd(plan.transients_file),
         trends=of_ccd(plan.trends_file),
     output:
         light_curves=directory("results/{ccd_id}/lightcurves/{tile}"),
@@ -162,6 +168,7 @@ rule lightcurve:
         list_check="results/{ccd_id}/list_check.ecsv",
         unlisted="results/{ccd_id}/unlisted.ecsv",
         moving=of_ccd(plan.moving_file),
+        transients=of_ccd(plan.transients_file),
         trends=of_ccd(plan.trends_file),
     output:
         "results/{ccd_id}/stars/tic{tic_id}.fits.gz",
@@ -194,6 +201,7 @@ rule targets:
         list_check="results/{ccd_id}/list_check.ecsv",
         unlisted="results/{ccd_id}/unlisted.ecsv",
         moving=of_ccd(plan.moving_file),
+        transients=of_ccd(plan.transients_file),
         trends=of_ccd(plan.trends_file),
     output:
         directory("results/{ccd_id}/targets"),

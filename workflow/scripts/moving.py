@@ -10,8 +10,11 @@ ephemerides = snakemake.input.get("ephemerides")
 run_moving(
     Path(snakemake.input.pixels),
     Path(snakemake.input.prf),
-    Path(snakemake.output[0]),
+    Path(snakemake.output.moving),
     CcdId.from_string(snakemake.wildcards.ccd_id),
+    catalog=Path(snakemake.input.catalog),
+    transients=Path(snakemake.output.transients),
     settings=MovingSettings.from_params(snakemake.params.settings),
+    unlisted=Path(snakemake.input.unlisted),
     ephemerides=Path(str(ephemerides)) if ephemerides else None,
 )

@@ -28,6 +28,7 @@ from tessphot_lib.core.constants import (
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.identifiers import object_name
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.fits_bytes import (
@@ -215,7 +216,7 @@ def _star_cards(
     return [
         ("NEXTEND", n_extensions, "number of standard extensions"),
         ("EXTNAME", "PRIMARY", "name of extension"),
-        ("OBJECT", f"TIC {tic_id}", "string version of TICID"),
+        ("OBJECT", object_name(int(tic_id)), "string version of TICID"),
         ("TICID", int(tic_id), "unique TESS target identifier"),
         ("PHOTMET", method, "photometric method"),
         ("RA_OBJ", _number(star["ra_j2000"]), "[deg] right ascension, J2000"),
@@ -225,7 +226,7 @@ def _star_cards(
         ("PMTOTAL", math.hypot(pm_ra, pm_dec), "[mas/yr] total proper motion"),
         ("TESSMAG", _number(star["tmag"]), "[mag] TESS magnitude"),
         ("TEFF", _number(star["teff"]), "[K] effective temperature"),
-        ("HLSPTARG", f"TIC {tic_id}" if in_collection else None, "target"),
+        ("HLSPTARG", object_name(int(tic_id)) if in_collection else None, "target"),
         ("DATAVAL", 0, "data validation flags"),
     ]
 
