@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 STAYS, STAYS_IMAGES, STAYS_FRACTION = 1.2, 20, 0.1  # [pixels]; detections that often are a star's
 BEYOND_ENDS = 3  # images before the first detection and after the last
-DISTURBED = 3.5  # [sigma] of a flux, from which light of an object counts
+SMOOTHED = 7  # detections, of whose fluxes the median counts
+DISTURBED = 5.0  # [sigma] of a flux, from which light of an object counts
 REACH = 12  # [pixels] around an aperture, from where an object gives it light ...
 BRIGHT_FLUX, BRIGHT_REACH = 3e4, 40  # [e-/s], [pixels] ... and a bright one
 SMEAR = np.array([-1 / 3, 0.0, 1 / 3])  # of the way in an exposure
@@ -78,9 +79,11 @@ def _positions(
     last = min(int(good[track.last]) + BEYOND_ENDS, cube.n_cadences - 1)
     images = np.arange(first, last + 1)
     row, column = track.at(time[images])
-    flux = pd.Series(track.flux, index=images, dtype=float)
     seen = found.image[track.members]
-    flux.loc[seen] = np.maximum(found.flux[track.members], 0.5 * track.flux)
+    # Single detections have the noise, and what is left of stars that the object passes.
+    flux = pd.Series(found.flux[track.members], index=seen)
+    flux = flux.rolling(SMOOTHED, center=True, min_periods=1).median().reindex(images)
+    flux = flux.interpolate(limit_direction="both")
     return _table(cube, images, row, column, flux.to_numpy(), np.isin(images, seen), name, "found")
 
 
