@@ -576,6 +576,9 @@ class PhotometrySettings(Settings):
         "measure the transients in transients.ecsv, and stars in outburst that are too faint for "
         "todo.faint_limit",
     )
+    moving: bool = setting(
+        False, "measure the objects in moving.ecsv, with apertures that follow them"
+    )
     aperture: ApertureSettings = section(ApertureSettings, "sums of pixels")
     linpsf: LinpsfSettings = section(LinpsfSettings, "PRF fits, also for psf")
     psf: PsfSettings = section(PsfSettings, "PRF fits of positions, too")

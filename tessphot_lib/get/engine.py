@@ -31,6 +31,7 @@ from tessphot_lib.steps.cutouts import run_cutouts
 from tessphot_lib.steps.hdf5 import run_hdf5
 from tessphot_lib.steps.jitter import run_jitter
 from tessphot_lib.steps.moving import run_moving
+from tessphot_lib.steps.moving_photometry import run_moving_photometry
 from tessphot_lib.steps.photometry import run_photometry
 from tessphot_lib.steps.prf import run_prf
 from tessphot_lib.steps.spacecraft import run_spacecraft
@@ -277,6 +278,15 @@ class Engine:
             files = CcdFiles.in_folder(folder, **appeared)
         output = OutputSettings.from_params(_part(self.config["output"], PARAMS["targets"]))
         options = {"settings": self.settings.photometry, "output_settings": output}
+        if self.settings.photometry.moving and files.moving is not None:
+            run_moving_photometry(
+                files.pixels,
+                files.prf,
+                files.moving,
+                folder / "moving_objects",
+                ccd_id,
+                output_settings=output,
+            )
         if tic_ids := self.settings.targets.tic_ids:
             run_targets(files, ccd_id, output=folder / "targets", tic_ids=tic_ids, **options)
             return

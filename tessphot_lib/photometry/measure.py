@@ -81,7 +81,7 @@ def measure_stars(
         frame=StarFrame.of(cube, targets.stars),
         quality=quality_of(cube, targets, fluxes),
         correction=correction,
-        template=make_template(cube, output_settings, correction, targets.prf),
+        template=make_template(cube, output_settings, targets.prf),
         settings=settings,
         extra=extra,
         sky_of=sky_lookup(cube, targets.neighbors, tile),

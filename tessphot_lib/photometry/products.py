@@ -258,7 +258,6 @@ def tasoc_numbers(light_curve: LightCurve, good: NDArray) -> dict[str, float]:
 def make_template(
     cube: PixelCube,
     output_settings: OutputSettings,
-    correction: Correction,
     prf: Prf,
 ) -> LightCurveTemplate:
     """Prepare what the files of all stars of a CCD share."""

@@ -194,7 +194,9 @@ class Plan:
         wants_tables = self.config["output"]["parquet"]
         tables = self.of_each_ccd("lightcurves.parquet") if wants_tables else []
         joined = [JOINED] if self.config["output"]["joined"] else []
-        of_run = [SUMMARY, RECORD, TODO_LIST, *pictures, *report, *tables, *joined]
+        wants_objects = self.config["photometry"]["moving"]
+        objects = self.of_each_ccd("moving_objects") if wants_objects else []
+        of_run = [SUMMARY, RECORD, TODO_LIST, *pictures, *report, *tables, *joined, *objects]
         return self.first_products or [*of_run, *self.of_each_ccd("todo.sqlite"), *self.measured]
 
     def products_up_to(self, stage: str) -> list[str]:

@@ -8,7 +8,9 @@ import pandas as pd
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.identifiers import MOVING, is_kind, object_name
 from tessphot_lib.core.settings import METHODS
+from tessphot_lib.io.products.moving_objects_ecsv import NAME, read_moving_objects
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.products.todo_sqlite import (
     Status,
@@ -73,6 +75,8 @@ def find_star(todo: Path, tic_id: int) -> list[FoundStar]:
     """
     if not todo.is_file():
         raise InputDataError(f"{todo}: there is no such file; name the folder of a finished run")
+    if is_kind(tic_id, MOVING):
+        return _moving_object(todo.parent, tic_id)
     stars = read_todo(todo, tic_ids=[tic_id]).sort_values(["sector", "camera", "ccd"])
     excluded = read_excluded_stars(todo)
     excluded = excluded[excluded["tic_id"] == tic_id].to_dict("records")
@@ -85,6 +89,20 @@ def find_star(todo: Path, tic_id: int) -> list[FoundStar]:
         for star in excluded
     ]
     return sorted(found, key=lambda star: star.ccd_id)
+
+
+def _moving_object(folder: Path, number: int) -> list[FoundStar]:
+    """Find a moving object by its identifier, which is of one CCD."""
+    for path in sorted(folder.glob(f"*/moving_objects/{NAME}")):
+        objects = read_moving_objects(path)
+        for row in objects[objects["number"] == number].to_dict("records"):
+            ccd_id, light_curve = CcdId.from_string(path.parent.parent.name), row["lightcurve"]
+            remark = f"{row['object']}, {row['source']}"
+            known = number, row["tmag"], ccd_id, Status.OK, path.with_name(light_curve), remark
+            return [FoundStar(*known, method="aperture")]
+    raise InputDataError(
+        f"{folder}: no light curve of {object_name(number)}; photometry.moving makes them"
+    )
 
 
 def _ccd_of(star: dict) -> CcdId:

@@ -58,6 +58,32 @@ rule moving:
         "../scripts/moving.py"
 
 
+rule moving_photometry:
+    input:
+        pixels="results/{ccd_id}/pixels.hdf5",
+        blocks=of_ccd(plan.block_files),
+        prf="results/{ccd_id}/prf.fits",
+        moving="results/{ccd_id}/moving.ecsv",
+    output:
+        directory("results/{ccd_id}/moving_objects"),
+    log:
+        "logs/{ccd_id}/moving_photometry.log",
+    benchmark:
+        "benchmarks/{ccd_id}/moving_photometry.tsv"
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=growing(2000),
+        runtime=growing(120),
+    params:
+        output_settings=plan.settings("output", "version", "origin", "hlsp"),
+        code=code_of("moving_photometry"),
+    message:
+        "{wildcards.ccd_id}: light curves of asteroids and comets"
+    script:
+        "../scripts/moving_photometry.py"
+
+
 rule ccd_todo:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
