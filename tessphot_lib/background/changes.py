@@ -12,17 +12,10 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from tessphot_lib.background.mesh_fit import (
-    CLIP,
-    MIN_PIXELS,
-    SkySampler,
-    clipped_cell_means,
-    filled,
-    nodes_of_means,
-)
 from tessphot_lib.core.bins import BIN_SIDE, Bins
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
-from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.convolution import fft_convolve
+from tessphot_lib.core.medians import median
 
 STAR_LIGHT = 0.8  # [e-/s] pixels of the reference with less belong to no star
 DARK = 3.0  # [e-/s] of starlight, with less of it a pixel shows the noise of the sky
@@ -33,15 +26,6 @@ MIN_STAR_ERROR = 0.004  # of a pixel's starlight, that no image shows better tha
 USUAL_STAR_ERROR = 0.01  # where too few star pixels tell
 STAR_ERROR_PIXELS = 20  # that tell it
 BRIGHT_PIXEL = 50.0  # [sigma] of the sky's noise: starlight that tells it
-N_ROUNDS = 3  # of sky and foreign light in turn
-BIN_SIGMA, SINGLE_SIGMA = 5.0, 7.0  # significance of foreign light: 3 x 3 bins, one bin
-SINGLE_LIMIT = 2.0  # times the limit, for one bin
-EDGE = 0.5  # of the limit: foreign light ends where it is less
-SEEN_BINS, FEWEST_BINS = 0.25, 3  # of a cell must show sky, for a level; MIN_PIXELS are enough
-MIN_WEIGHT = 0.5  # of a usual bin's, for a bin to show sky
-COVERED = 0.6  # of a cell in foreign light: its sky is taken from its neighbors
-UNEVEN, USUAL_QUANTILE = 3.0, 0.25  # times the scatter of a quiet cell, of this quantile
-TERMS_BY_CELLS = ((24, 6), (5, 3), (1, 1))  # known cells, terms of the surface through them
 
 _DISTANCE = BIN_SIDE * np.arange(-WING_BINS, WING_BINS + 1)
 WING_KERNEL = WING / (WING_CORE + _DISTANCE[:, None] ** 2 + _DISTANCE**2) ** 1.5
@@ -54,16 +38,19 @@ class Segments:
     Attributes
     ----------
     pixels : (n,) int array
-        Flat indices into the image.
-    star : (n,) int array
-        Number of the star of each.
-    light : (n,) float array
-        Its starlight in the reference [e-/s].
+        Flat indices into the image, star by star.
+    light : (n,) float32 array
+        Starlight of each in the reference [e-/s].
+    first : (n_stars,) int array
+        Where the pixels of each star begin.
+    sizes : (n_stars,) int array
+        How many it has.
     """
 
     pixels: NDArray
-    star: NDArray
     light: NDArray
+    first: NDArray
+    sizes: NDArray
 
     @classmethod
     def of(cls, starlight: NDArray) -> "Segments":
@@ -81,61 +68,117 @@ class Segments:
                 higher = beside > best
                 best[higher] = beside[higher]
                 uphill[higher] = (flat + d_row * n_columns + d_column)[higher]
-        top = uphill.ravel()
+        with np.errstate(invalid="ignore"):
+            pixels = np.flatnonzero(starlight.ravel() > STAR_LIGHT)
+        uphill = uphill.ravel()
+        top = uphill[pixels]
         while True:
-            higher_up = top[top]
+            higher_up = uphill[top]
             if np.array_equal(higher_up, top):
                 break
             top = higher_up
-        with np.errstate(invalid="ignore"):
-            pixels = np.flatnonzero(starlight.ravel() > STAR_LIGHT)
-        _, star = np.unique(top[pixels], return_inverse=True)
-        return cls(pixels, star, starlight.ravel()[pixels].astype(float))
+        order = np.argsort(top, kind="stable")
+        pixels, top = pixels[order], top[order]
+        first = np.flatnonzero(np.diff(top, prepend=-1))
+        light = starlight.ravel()[pixels].astype(np.float32)
+        return cls(pixels, light, first, np.diff(first, append=len(pixels)))
+
+    def slopes(self, values: NDArray, sigma: float) -> NDArray:
+        """Fit a straight line through each star's pixels against its light.
+
+        Parameters
+        ----------
+        values : (n,) array
+            Residual of the pixels [e-/s]; NaN do not count.
+        sigma : float
+            Noise of a pixel of sky [e-/s], above 0.
+
+        Returns
+        -------
+        (n_stars,) float64 array
+            By what fraction each star is brighter than in the reference; 0 where that is less
+            than `SIGNIFICANT`.
+        """
+        if not len(self.first):
+            return np.zeros(0)
+        known = np.isfinite(values)
+        light = self.light.astype(float)
+        # Noise grows with the light; weights keep its peak from deciding about its slope.
+        weight = 1 / (sigma**2 + np.abs(light) / 50 + (MIN_STAR_ERROR * light) ** 2)
+        if not known.all():
+            weight *= known
+            values = np.where(known, values, 0.0)
+
+        def per_star(of: NDArray) -> NDArray:
+            return np.add.reduceat(of, self.first)
+
+        total = np.maximum(per_star(weight), 1e-30)
+        weighted = weight * light
+        mean_light, mean_value = per_star(weighted) / total, per_star(weight * values) / total
+        power = per_star(weighted * light) - total * mean_light**2
+        common = per_star(weighted * values) - total * mean_light * mean_value
+        slope = np.divide(common, power, out=np.zeros(len(total)), where=power > 0)
+        slope[np.abs(slope) * np.sqrt(np.maximum(power, 0.0)) < SIGNIFICANT] = 0.0
+        return slope
 
 
-def star_changes(residual: NDArray, segments: Segments, sigma: float) -> NDArray:
-    """Find by how much the stars of an image are brighter or fainter than in the reference.
+@dataclass(frozen=True)
+class Starlight:
+    """What is known of the stars of a reference before images are compared with it.
 
-    Of each star's pixels a straight line against its light is fitted: its slope is the
-    star's change, what is left the light that lies on it.
-
-    Parameters
+    Attributes
     ----------
-    residual : (n_rows, n_columns) array
-        Image without sky and reference [e-/s]; NaN pixels do not count.
+    light : (n_rows, n_columns) float32 array
+        Not negative, 0 where it is unknown [e-/s].
     segments : Segments
-        Of the reference; without any pixel nothing changes.
-    sigma : float
-        Noise of a pixel of sky [e-/s], above 0.
-
-    Returns
-    -------
-    (n_rows, n_columns) float32 array
-        The change [e-/s], in missing pixels of a star, too; 0 off the stars, and where it is
-        less than `SIGNIFICANT`.
+    dark : NoisePairs
+        Of the pixels without starlight.
     """
-    change = np.zeros(residual.size, dtype=np.float32)
-    if not segments.pixels.size:
-        return change.reshape(residual.shape)
-    values = residual.ravel()[segments.pixels]
-    known = np.isfinite(values)
-    values = np.where(known, values, 0.0)
-    light = np.where(known, segments.light, 0.0)
-    # Noise grows with the light; weights keep its peak from deciding about its slope.
-    weight = known / (sigma**2 + np.abs(light) / 50 + (MIN_STAR_ERROR * light) ** 2)
-    n_stars = int(segments.star.max()) + 1
 
-    def per_star(of: NDArray) -> NDArray:
-        return np.bincount(segments.star, of, n_stars)
+    light: NDArray
+    segments: Segments
+    dark: "NoisePairs"
 
-    total = np.maximum(per_star(weight), 1e-30)
-    mean_light, mean_value = per_star(weight * light) / total, per_star(weight * values) / total
-    power = per_star(weight * light**2) - total * mean_light**2
-    common = per_star(weight * light * values) - total * mean_light * mean_value
-    slope = np.divide(common, power, out=np.zeros(n_stars), where=power > 0)
-    slope[np.abs(slope) * np.sqrt(np.maximum(power, 0.0)) < SIGNIFICANT] = 0.0
-    change[segments.pixels] = slope[segments.star] * segments.light
-    return change.reshape(residual.shape)
+    @classmethod
+    def of(cls, starlight: NDArray) -> "Starlight":
+        """Prepare the starlight of a reference, (n_rows, n_columns) [e-/s]; NaN is unknown."""
+        light = np.maximum(np.nan_to_num(starlight), 0.0).astype(np.float32)
+        with np.errstate(invalid="ignore"):
+            dark = NoisePairs.of(starlight < DARK)
+        return cls(light, Segments.of(starlight), dark)
+
+    def crowd_noise(self, residual: NDArray) -> float:
+        """Noise of the faintest pixels of a residual (n_rows, n_columns), if none is dark."""
+        return NoisePairs.of(self.light <= np.quantile(self.light, 0.3)).noise(residual)
+
+
+@dataclass(frozen=True)
+class NoisePairs:
+    """Pixels beside each other, by whose differences the noise of images is measured.
+
+    Attributes
+    ----------
+    first : (n,) int array
+        Flat indices; the other pixel is the next one.
+    """
+
+    first: NDArray
+
+    @classmethod
+    def of(cls, dark: NDArray) -> "NoisePairs":
+        """Find those among pixels, (n_rows, n_columns) bool."""
+        both = np.zeros(dark.shape, dtype=bool)
+        both[:, :-1] = dark[:, 1:] & dark[:, :-1]
+        return cls(np.flatnonzero(both))
+
+    def noise(self, residual: NDArray) -> float:
+        """Noise of a pixel of an image (n_rows, n_columns) [e-/s]; NaN where no pair is known."""
+        pixels = residual.ravel()
+        difference = np.abs(pixels[self.first + 1] - pixels[self.first])
+        difference = difference[np.isfinite(difference)]
+        if not difference.size:
+            return np.nan
+        return float(ROUNDED_MAD_TO_SIGMA * median(difference) / np.sqrt(2))
 
 
 def pixel_noise(residual: NDArray, dark: NDArray) -> float:
@@ -143,12 +186,7 @@ def pixel_noise(residual: NDArray, dark: NDArray) -> float:
 
     ``dark`` (n_rows, n_columns) bool: pixels without starlight.
     """
-    both = dark[:, 1:] & dark[:, :-1]
-    difference = (residual[:, 1:] - residual[:, :-1])[both]
-    difference = difference[np.isfinite(difference)]
-    if not difference.size:
-        return np.nan
-    return float(ROUNDED_MAD_TO_SIGMA * np.median(np.abs(difference)) / np.sqrt(2))
+    return NoisePairs.of(dark).noise(residual)
 
 
 def star_error(rest: NDArray, starlight: NDArray, sigma: float) -> float:
@@ -156,9 +194,9 @@ def star_error(rest: NDArray, starlight: NDArray, sigma: float) -> float:
 
     Parameters
     ----------
-    rest : (n_rows, n_columns) array
-        What is left of the image, the changes of stars taken off [e-/s]; NaN does not count.
-    starlight : (n_rows, n_columns) array
+    rest : (n,) array
+        What is left of pixels, the changes of stars taken off [e-/s]; NaN does not count.
+    starlight : (n,) array
         Of the reference [e-/s].
     sigma : float
         Noise of a pixel of sky [e-/s].
@@ -169,12 +207,12 @@ def star_error(rest: NDArray, starlight: NDArray, sigma: float) -> float:
         From the median of the bright pixels, at least `MIN_STAR_ERROR`; `USUAL_STAR_ERROR`
         with fewer than `STAR_ERROR_PIXELS` of them.
     """
-    with np.errstate(invalid="ignore"):
-        bright = (starlight > BRIGHT_PIXEL * sigma) & np.isfinite(rest)
-    if np.count_nonzero(bright) < STAR_ERROR_PIXELS:
+    bright = np.flatnonzero(starlight > BRIGHT_PIXEL * sigma)
+    fraction = np.abs(rest[bright]) / starlight[bright]
+    fraction = fraction[np.isfinite(fraction)]
+    if fraction.size < STAR_ERROR_PIXELS:
         return USUAL_STAR_ERROR
-    fraction = np.median(np.abs(rest[bright]) / starlight[bright]) * ROUNDED_MAD_TO_SIGMA
-    return max(float(fraction), MIN_STAR_ERROR)
+    return max(median(fraction) * ROUNDED_MAD_TO_SIGMA, MIN_STAR_ERROR)
 
 
 @dataclass(frozen=True)
@@ -200,8 +238,7 @@ class BinnedResidual:
 
 def bin_residual(
     residual: NDArray,
-    starlight: NDArray,
-    segments: Segments,
+    stars: Starlight,
     new_light: NDArray | None,
     bins: Bins,
     *,
@@ -213,208 +250,50 @@ def bin_residual(
     ----------
     residual : (n_rows, n_columns) array
         Image without sky and reference [e-/s]; NaN pixels do not count.
-    starlight : (n_rows, n_columns) array
-        Of the reference [e-/s].
-    segments : Segments
-        Of ``starlight``.
+    stars : Starlight
+        Of the reference.
     new_light : (n_rows, n_columns) array, optional
         Of stars that are much brighter than in the reference [e-/s], from `new_stars`.
     bins : Bins
         Of the residual.
     sigma : float, optional
-        Noise of the pixels without starlight, where it is known already: from `pixel_noise`.
+        Noise of the pixels without starlight, where it is known already.
     """
-    light = np.maximum(np.nan_to_num(starlight), 0.0)
     if sigma is None:
-        sigma = pixel_noise(residual, light < DARK)
+        sigma = stars.dark.noise(residual)
     if not sigma > 0:  # a crowd: the faintest pixels
-        sigma = pixel_noise(residual, light <= np.quantile(light, 0.3))
+        sigma = stars.crowd_noise(residual)
     if not sigma > 0:
         sigma = 1.0
-    rest = residual if new_light is None else residual - new_light
-    change = star_changes(rest, segments, sigma)
-    rest = rest - change
-    fraction = star_error(rest, light, sigma)
-    changed = np.abs(change) if new_light is None else np.abs(change) + np.abs(new_light)
-    doubt = UNEXPLAINED * changed
-    variance = sigma**2 + (fraction * light) ** 2 + doubt**2
+    rest = np.array(residual, dtype=np.float32)
+    if new_light is not None:
+        rest -= new_light
+    segments = stars.segments
+    values = rest.ravel()[segments.pixels]
+    slope = segments.slopes(values, sigma)
+    changed = np.repeat(slope != 0, segments.sizes)
+    pixels = segments.pixels[changed]
+    change = np.repeat(slope, segments.sizes)[changed] * segments.light[changed]
+    values[changed] -= change
+    rest.ravel()[pixels] = values[changed]
+    fraction = star_error(values, segments.light, sigma)
+    # In units of the noise of a pixel; stars may have left ``doubt``.
+    doubt = np.zeros_like(rest) if new_light is None else np.abs(new_light, dtype=np.float32)
+    doubt.ravel()[pixels] += np.abs(change)
+    is_changed = bool(doubt.any())
+    doubt *= np.float32(UNEXPLAINED / sigma)
+    starry = stars.light * np.float32(fraction / sigma)
+    weight = 1 / (1 + starry * starry + doubt * doubt)
     known = np.isfinite(rest)
-    weight = np.where(known, sigma**2 / variance, 0.0)
-    total = bins.sums(weight)
+    if not known.all():
+        weight[~known] = rest[~known] = 0.0
+    total = bins.sums(weight).astype(float)
     usable = total > 1e-6
     safe = np.where(usable, total, 1.0)
-    mean = np.where(usable, bins.sums(np.where(known, rest, 0.0) * weight) / safe, np.nan)
+    mean = np.where(usable, bins.sums(rest * weight) / safe, np.nan)
     error = np.where(usable, sigma / np.sqrt(safe), np.inf)
-    doubt = bins.sums((doubt + fraction * light) * weight) / safe
-    if changed.any():  # its wings reach beyond neighbors that hide where they come from
-        doubt += scipy.signal.fftconvolve(bins.sums(changed), WING_KERNEL, mode="same")
-    return BinnedResidual(mean, error, np.where(usable, doubt, np.inf))
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What changed in an image.
-
-    Attributes
-    ----------
-    sky : (n_cell_rows, n_cell_columns) array
-        Nodes to be added to its background [e-/s per pixel].
-    error : (n_cell_rows, n_cell_columns) array
-        1-sigma error of the background of the cells; large where foreign light covers one.
-    foreign : (n_bin_rows, n_bin_columns) bool array
-        True for bins with foreign light, or with less light than sky and stars give; see
-        `find_foreign`.
-    """
-
-    sky: NDArray
-    error: NDArray
-    foreign: NDArray
-
-
-def bin_sampler(bins: Bins, mesh: Mesh) -> SkySampler:
-    """Choose the bins of the cells of a mesh: all of them."""
-    cells = bins.cells(mesh)
-    size = np.outer(np.diff(cells.row_edges), np.diff(cells.column_edges)).ravel()
-    needed = np.clip(np.ceil(SEEN_BINS * size).astype(int), FEWEST_BINS, MIN_PIXELS)
-    return SkySampler.from_mask(cells, np.zeros(bins.shape, dtype=bool), needed=needed)
-
-
-def judge(
-    binned: BinnedResidual,
-    bins: Bins,
-    mesh: Mesh,
-    background: NDArray,
-    *,
-    limit: float,
-    sampler: SkySampler | None = None,
-) -> Judgement:
-    """Divide what is left of an image into sky and foreign light.
-
-    Parameters
-    ----------
-    binned : BinnedResidual
-    bins : Bins
-    mesh : Mesh
-        Cells of the background.
-    background : (n_cell_rows, n_cell_columns) array
-        Nodes of the background that was taken off the image.
-    limit : float
-        Change from which light is foreign [e-/s per pixel].
-    sampler : SkySampler, optional
-        From `bin_sampler`: the same for all images.
-
-    Returns
-    -------
-    Judgement
-        Where foreign light leaves no cell, the sky is that of the round before, and its error
-        as large as what is left; where no cell ever shows sky, it is 0.
-    """
-    sampler = sampler or bin_sampler(bins, mesh)
-    cells = sampler.mesh
-    finite = np.isfinite(binned.error)
-    foreign = np.zeros(bins.shape, dtype=bool)
-    sky = np.zeros(mesh.shape)
-    if not finite.any():
-        return Judgement(sky, np.full(mesh.shape, np.nan), foreign)
-    rest = binned.mean
-    usual = np.quantile(binned.error[finite], 0.25)
-    shows_sky = binned.error < usual / np.sqrt(MIN_WEIGHT)
-    before = total = _cell_means(bins.evaluate(background, mesh), cells)
-    for number in range(N_ROUNDS + 1):
-        seen = np.where(shows_sky & ~foreign, binned.mean, np.nan)
-        means = clipped_cell_means(seen, sampler, CLIP)
-        level, error = (part.reshape(mesh.shape) for part in means)
-        # A reflection makes cells uneven: at first they are taken from those around them.
-        in_doubt = _uneven(seen, cells) if number == 0 else _cell_means(foreign, cells) > COVERED
-        known = np.isfinite(level) & ~in_doubt
-        if not known.any():
-            known = np.isfinite(level)
-        if not known.any():
-            limit = float(np.hypot(limit, np.sqrt(np.nanmean(rest**2))))
-            break
-        total = _completed(np.where(known, level + before, np.nan))
-        sky = nodes_of_means(total - before, mesh)
-        rest = binned.mean - bins.evaluate(sky, mesh)
-        foreign = find_foreign(rest, binned.error, binned.doubt, limit=limit)
-    return Judgement(sky, _cell_errors(total, error, known, limit), foreign)
-
-
-def _completed(level: NDArray) -> NDArray:
-    """Give unknown cells what a smooth surface through the known ones, at least one, has there."""
-    known = np.isfinite(level)
-    if known.all():
-        return level
-    row, column = (axis / max(level.shape) for axis in np.indices(level.shape))
-    terms = [np.ones(level.shape), row, column, row**2, row * column, column**2]
-    n_terms = next(n for cells, n in TERMS_BY_CELLS if np.count_nonzero(known) >= cells)
-    design = np.stack(terms[:n_terms], axis=-1)
-    surface = design @ np.linalg.lstsq(design[known], level[known], rcond=None)[0]
-    return surface + filled(level - surface)
-
-
-def _uneven(seen: NDArray, cells: Mesh) -> NDArray:
-    """Tell which cells have far more scatter between their bins than is usual."""
-    known = np.isfinite(seen)
-    share = _cell_means(known, cells)
-    is_seen = share > 0
-    if not is_seen.any():
-        return is_seen
-    share = np.where(is_seen, share, 1.0)
-    mean = _cell_means(np.where(known, seen, 0.0), cells) / share
-    square = _cell_means(np.where(known, seen, 0.0) ** 2, cells) / share
-    scatter = np.sqrt(np.maximum(square - mean**2, 0.0))
-    return scatter > UNEVEN * np.quantile(scatter[is_seen], USUAL_QUANTILE)
-
-
-def _cell_errors(level: NDArray, error: NDArray, known: NDArray, limit: float) -> NDArray:
-    """Errors of cells; where no sky was seen, the limit, and how much neighbors differ."""
-    slope = [np.gradient(level, axis=axis) for axis in (0, 1) if level.shape[axis] > 1]
-    steep = np.sqrt(sum(part**2 for part in slope)) if slope else np.zeros(level.shape)
-    return np.where(known, np.nan_to_num(error), np.hypot(limit, steep))
-
-
-def _cell_means(values: NDArray, cells: Mesh) -> NDArray:
-    """Mean over the bins of each cell."""
-    rows = np.add.reduceat(values.astype(float), cells.row_edges[:-1], axis=0)
-    total = np.add.reduceat(rows, cells.column_edges[:-1], axis=1)
-    return total / np.outer(np.diff(cells.row_edges), np.diff(cells.column_edges))
-
-
-def find_foreign(rest: NDArray, error: NDArray, doubt: NDArray, *, limit: float) -> NDArray:
-    """Find the bins where light is that is neither sky nor star, or where light is missing.
-
-    Parameters
-    ----------
-    rest, error, doubt : (n_bin_rows, n_bin_columns) arrays
-        As in `BinnedResidual`, the sky taken off [e-/s per pixel]; NaN or infinite where no
-        pixel counts.
-    limit : float
-        Change of 3 x 3 bins from which light is foreign, if it is `BIN_SIGMA` beyond what
-        stars may have left [e-/s per pixel]; of a single bin `SINGLE_LIMIT` times that.
-
-    Returns
-    -------
-    (n_bin_rows, n_bin_columns) bool array
-        True for foreign light of either sign, down to `EDGE` of what is needed beside it; a
-        bin without pixels where over 0.3 of the 3 x 3 bins about it are.
-    """
-    known = np.isfinite(rest) & np.isfinite(error)
-    weight = np.where(known, 1 / np.where(known, error, 1.0) ** 2, 0.0)
-    around = {"size": 3, "mode": "constant"}
-    total = scipy.ndimage.uniform_filter(weight, **around)
-    safe = np.where(total > 0, total, 1.0)
-    mean = scipy.ndimage.uniform_filter(np.where(known, rest, 0.0) * weight, **around) / safe
-    wide_doubt = scipy.ndimage.uniform_filter(np.where(known, doubt, 0.0) * weight, **around) / safe
-    wide_error = np.where(total > 0, 1 / (3 * np.sqrt(safe)), np.inf)
-    needed = np.maximum(limit, BIN_SIGMA * wide_error) + wide_doubt
-    alone = np.maximum(SINGLE_LIMIT * limit, SINGLE_SIGMA * np.where(known, error, np.inf)) + doubt
-    foreign = np.zeros(rest.shape, dtype=bool)
-    anywhere = np.ones((3, 3), dtype=bool)
-    for sign in (1.0, -1.0):
-        one = np.where(known, sign * rest, -np.inf)
-        seed = (sign * mean > needed) | (one > np.where(known, alone, np.inf))
-        near = seed | (sign * mean > EDGE * needed) | (one > np.where(known, needed, np.inf))
-        foreign |= scipy.ndimage.binary_propagation(seed, anywhere, mask=near)
-    # A bin that shows nothing, a bright star's, is decided by those around it.
-    beside = scipy.ndimage.uniform_filter(foreign.astype(float), 3, mode="constant")
-    return foreign | (~known & (beside > 0.3))
+    in_doubt = sigma * bins.sums((doubt + starry) * weight) / safe
+    if is_changed:  # its wings reach beyond neighbors that hide where they come from
+        light = bins.sums(doubt).astype(float) * (sigma / UNEXPLAINED)
+        in_doubt += fft_convolve(light, WING_KERNEL, "same")
+    return BinnedResidual(mean, error, np.where(usable, in_doubt, np.inf))

@@ -48,20 +48,16 @@ def find_new_stars(residual: NDArray, starlight: NDArray, sigma: float) -> NewSt
         Noise of a pixel of sky.
     """
     with np.errstate(invalid="ignore"):
-        high = residual > np.maximum(PEAK_SIGMA * sigma, MORE_THAN_STAR * np.nan_to_num(starlight))
-    if not high.any():
-        return NewStars(*np.zeros((3, 0)))
-    filled = np.where(np.isfinite(residual), residual, 0.0)
-    rows, columns = np.nonzero(high)
-    padded = np.pad(filled, 2, mode="constant", constant_values=-np.inf)
-    around = [
-        padded[rows + d_row, columns + d_column]
-        for d_row in range(5)
-        for d_column in range(5)
-        if (d_row, d_column) != (2, 2)
-    ]
-    is_peak = filled[rows, columns] >= np.max(around, axis=0)
+        high = np.flatnonzero(residual.ravel() > PEAK_SIGMA * sigma)
+        known = MORE_THAN_STAR * np.nan_to_num(starlight.ravel()[high])
+        high = high[residual.ravel()[high] > known]
+    rows, columns = np.unravel_index(high, residual.shape)
+    around = cut_stamps(residual, rows - 2, columns - 2, (5, 5))
+    highest = np.max(around, axis=(1, 2), initial=-np.inf, where=np.isfinite(around))
+    is_peak = residual[rows, columns] >= highest
     rows, columns = rows[is_peak], columns[is_peak]
+    if not rows.size:
+        return NewStars(*np.zeros((3, 0)))
     side = 2 * HALF + 1
     stamps = cut_stamps(residual, rows - HALF, columns - HALF, (side, side)).astype(float)
     with np.errstate(invalid="ignore"):

@@ -52,12 +52,6 @@ def static_light(image: NDArray, starlight: NDArray) -> NDArray:
     stars = np.abs(np.where(known, starlight, 0.0))
     weight = np.where(known, 1 / (1 + (STAR_FRACTION * stars / SURE_LIGHT) ** 2), 0.0)
     light = np.where(known, rest, 0.0) * weight
-    # Where stars hide what is near, what is farther away counts, and at last nothing.
-    found = np.zeros(image.shape)
-    for sigma in SCALES[::-1]:
-        mean, share = _average(light, weight, sigma)
-        share /= share + HIDDEN
-        found = share * mean + (1 - share) * found
     coarse, total = _average(light, weight, COARSE)
     error = _error_of_coarse(rest, coarse, weight) / np.sqrt(np.maximum(total, 1e-9))
     doubt = MODEL_FRACTION * scipy.ndimage.gaussian_filter(stars, COARSE)
@@ -72,6 +66,12 @@ def static_light(image: NDArray, starlight: NDArray) -> NDArray:
     blind = (np.abs(coarse) < LEAST + doubt) & (doubt > LEAST) & ~extended
     around = [scipy.ndimage.uniform_filter(one.astype(float), AROUND) for one in (extended, ~blind)]
     extended |= blind & (around[0] > SURROUNDED * around[1]) & (around[1] > 0)
+    # Where stars hide what is near, what is farther away counts, and at last nothing.
+    found = np.zeros(image.shape)
+    for sigma in SCALES[::-1]:
+        mean, share = _average(light, weight, sigma)
+        share /= share + HIDDEN
+        found = share * mean + (1 - share) * found
     return found * scipy.ndimage.gaussian_filter(extended.astype(float), TAPER)
 
 

@@ -45,20 +45,23 @@ def displacement(motion: NDArray, row: NDArray, column: NDArray) -> tuple[NDArra
     return motion[:, :3] @ design.T, motion[:, 3:] @ design.T
 
 
-def displacement_in(motion: NDArray, region: Window) -> tuple[NDArray, NDArray]:
+def displacement_in(
+    motion: NDArray, region: Window, dtype: type[np.floating] = np.float64
+) -> tuple[NDArray, NDArray]:
     """Evaluate one affine motion (6,) in all pixels of a region.
 
     Returns
     -------
-    d_row, d_column : (n_rows, n_columns) arrays
+    d_row, d_column : (n_rows, n_columns) arrays of ``dtype``
         [pixels]
     """
     down = (np.arange(region.row0, region.row1)[:, None] - CENTRE_ROW) / HALF_ROWS
     along = (np.arange(region.column0, region.column1) - CENTRE_COLUMN) / HALF_COLUMNS
-    by_axis = (
-        motion[first] + motion[first + 1] * down + motion[first + 2] * along for first in (0, 3)
+    d_row, d_column = (
+        (motion[first] + motion[first + 1] * down).astype(dtype)
+        + (motion[first + 2] * along).astype(dtype)
+        for first in (0, 3)
     )
-    d_row, d_column = by_axis
     return d_row, d_column
 
 

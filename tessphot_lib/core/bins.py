@@ -38,9 +38,9 @@ class Bins:
         return len(self.row_edges) - 1, len(self.column_edges) - 1
 
     def sums(self, image: NDArray) -> NDArray:
-        """Sum an image of the window in the bins, ``shape``."""
-        rows = np.add.reduceat(image, self.row_edges[:-1] - self.window.row0, axis=0)
-        return np.add.reduceat(rows, self.column_edges[:-1] - self.window.column0, axis=1)
+        """Sum an image of the window in the bins, ``shape``; of its type, of truth values int."""
+        rows = _sums_of_rows(image, self.row_edges - self.window.row0)
+        return _sums_of_rows(rows.T, self.column_edges - self.window.column0).T
 
     def spread(self, values: NDArray) -> NDArray:
         """Give each pixel of the window the value of its bin, (..., n_rows, n_columns)."""
@@ -63,6 +63,26 @@ class Bins:
         rows = interpolation_matrix(mesh.row_edges, _middles(self.row_edges))
         columns = interpolation_matrix(mesh.column_edges, _middles(self.column_edges))
         return rows @ nodes @ columns.T
+
+
+def _sums_of_rows(image: NDArray, edges: NDArray) -> NDArray:
+    """Sum groups of rows, all but the first and the last of `BIN_SIDE`.
+
+    Slices are added: that is ten times as fast as `numpy.add.reduceat`.
+    """
+    if image.dtype == bool:
+        image = image.astype(int)
+    sizes = np.diff(edges)
+    first, last = int(sizes[0] != BIN_SIDE), len(sizes) - int(sizes[-1] != BIN_SIDE)
+    sums = np.empty_like(image, shape=(len(sizes), image.shape[1]))  # in memory as the image is
+    if first < last:
+        whole = image[edges[first] : edges[last]]
+        np.add(whole[0::BIN_SIDE], whole[1::BIN_SIDE], out=sums[first:last])
+        for row in range(2, BIN_SIDE):
+            sums[first:last] += whole[row::BIN_SIDE]
+    for narrow in {0, len(sizes) - 1} - set(range(first, last)):
+        sums[narrow] = image[edges[narrow] : edges[narrow + 1]].sum(axis=0)
+    return sums
 
 
 def _edges(first: int, last: int) -> NDArray:

@@ -11,21 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.background.changes import (
-    DARK,
-    BinnedResidual,
-    Segments,
-    bin_residual,
-    bin_sampler,
-    judge,
-    pixel_noise,
-)
+from tessphot_lib.background.changes import BinnedResidual, Starlight, bin_residual
+from tessphot_lib.background.foreign_light import bin_sampler, judge
 from tessphot_lib.background.new_stars import find_new_stars, new_starlight
 from tessphot_lib.core.affine import displacement_in
 from tessphot_lib.core.bins import BIN_SIDE, Bins
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.medians import median, medians_of_known
+from tessphot_lib.core.mesh import Mesh, evaluate_background_image
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.block_hdf5 import read_flags, read_flux
 
@@ -89,7 +83,7 @@ class Images:
         """Some images of a block without their sky, (n, n_rows, n_columns) float32."""
         flux = read_flux(some.block, region.slices_in(self.window), some.inside)
         for light, number in zip(flux, some.numbers, strict=True):
-            light -= self.mesh.evaluate(self.backgrounds[number][None], region)[0]
+            light -= evaluate_background_image(self.backgrounds[number], self.mesh, region)
         return flux
 
 
@@ -171,16 +165,19 @@ def reference_image(images: Images, chosen: NDArray, changes: "Changes | None" =
         pixels = band.slices_in(images.window)
         for some in images.in_blocks(wanted):
             light = read_flux(some.block, pixels, some.inside)
-            flags = read_flags(some.block, pixels, some.inside)
-            light[(flags & NOT_AVERAGED) != 0] = np.nan
-            sky = images.backgrounds[some.numbers]
-            if changes is not None:
-                sky = sky + changes.sky[some.numbers]
-                rows = changes.bins.rows_in(band)
-                for image, number in zip(light, some.numbers, strict=True):
-                    image[Bins.over(band).spread(changes.foreign(number, rows))] = np.nan
-            stack.append(light - images.mesh.evaluate(sky, band).astype(np.float32))
-        result[band.slices_in(images.window)] = _median(np.concatenate(stack))
+            left_out = _not_averaged(some, pixels)
+            if left_out is not None:
+                light[left_out] = np.nan
+            for image, number in zip(light, some.numbers, strict=True):
+                sky = images.backgrounds[number]
+                if changes is not None:
+                    sky = sky + changes.sky[number]
+                    foreign = changes.foreign(number, changes.bins.rows_in(band))
+                    if foreign.any():
+                        image[Bins.over(band).spread(foreign)] = np.nan
+                image -= evaluate_background_image(sky, images.mesh, band)
+            stack.append(light)
+        result[band.slices_in(images.window)] = medians_of_known(np.concatenate(stack))
     return result
 
 
@@ -228,13 +225,14 @@ def find_changes(
         binned = _binned(images, some, scenes, bins, changes.new_stars)
         for number, values in zip(some.numbers, binned, strict=True):
             residual = BinnedResidual(*values.astype(float))
-            noise = np.nanmedian(residual.error[np.isfinite(residual.error)]) * BIN_SIDE
+            error = residual.error[np.isfinite(residual.error)]
+            noise = BIN_SIDE * median(error) if error.size else 0.0
             judged = judge(
                 residual,
                 bins,
                 images.mesh,
                 images.backgrounds[number],
-                limit=max(limit, NOISE_LIMIT * float(noise)),
+                limit=max(limit, NOISE_LIMIT * noise),
                 sampler=sampler,
             )
             changes.sky[number], changes.error[number] = judged.sky, judged.error
@@ -290,15 +288,29 @@ def average_images(
         bins = Bins.over(band)
         for some in images.in_blocks(is_averaged):
             flux = read_flux(some.block, pixels, some.inside)
-            flags = read_flags(some.block, pixels, some.inside)
+            left_out = _not_averaged(some, pixels)
             for index, number in enumerate(some.numbers):
                 sky = images.backgrounds[number] + changes.sky[number]
-                light = flux[index] - images.mesh.evaluate(sky[None], band)[0]
-                good = np.isfinite(light) & ((flags[index] & NOT_AVERAGED) == 0)
-                good &= ~bins.spread(changes.foreign(number, rows))
-                np.add(total[pixels], light, out=total[pixels], where=good)
+                light = flux[index] - evaluate_background_image(sky, images.mesh, band)
+                good = np.isfinite(light)
+                if left_out is not None:
+                    good &= ~left_out[index]
+                foreign = changes.foreign(number, rows)
+                if foreign.any():
+                    good &= ~bins.spread(foreign)
+                if not good.all():
+                    light[~good] = 0.0
+                total[pixels] += light
                 count[pixels] += good
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0), count
+
+
+def _not_averaged(some: BlockImages, pixels: tuple[slice, slice]) -> NDArray | None:
+    """Pixels of some images that must not be averaged, bool; None if there are none."""
+    flags = read_flags(some.block, pixels, some.inside)
+    if not (np.bitwise_or.reduce(flags, axis=None) & NOT_AVERAGED):
+        return None
+    return (flags & NOT_AVERAGED) != 0
 
 
 def unpacked(packed: NDArray, bins: Bins) -> NDArray:
@@ -317,7 +329,7 @@ def bands(window: Window) -> Iterator[Window]:
 
 @dataclass(frozen=True)
 class _BandScene:
-    """What an image should show in a band, and around it in ``region``."""
+    """What an image should show in a band, and around it in ``region``; float32 arrays."""
 
     band: Window
     region: Window
@@ -325,7 +337,7 @@ class _BandScene:
     reference: NDArray
     starlight: NDArray
     slopes: NDArray
-    segments: Segments
+    stars: Starlight
 
     @classmethod
     def of(
@@ -334,38 +346,22 @@ class _BandScene:
         """Cut the scene of a band out of that of the window."""
         region = band.widened(MARGIN, window)
         cut = region.slices_in(window)
-        image, stars = np.asarray(reference[cut], float), starlight[cut].astype(np.float32)
-        return cls(
-            band,
-            region,
-            Bins.over(region),
-            image,
-            stars,
-            slopes[:, *cut],
-            Segments.of(stars),
-        )
+        image, light = (values[cut].astype(np.float32) for values in (reference, starlight))
+        steep = slopes[:, *cut].astype(np.float32)
+        return cls(band, region, Bins.over(region), image, light, steep, Starlight.of(light))
 
     def compare(self, light: NDArray, motion: NDArray):
-        """Bin what is left of an image, (mean, error, doubt); and its new stars."""
-        d_row, d_column = displacement_in(np.nan_to_num(motion), self.region)
+        """Bin what is left of an image, (mean, error, doubt); and its new stars.
+
+        ``light`` (n_rows, n_columns) float32: the image without its sky [e-/s].
+        """
+        residual = light - self.reference
         # To first order, the reference moved.
-        residual = (
-            light - self.reference + d_row * self.slopes[0] + d_column * self.slopes[1]
-        ).astype(np.float32)
-        sigma = pixel_noise(residual, np.nan_to_num(self.starlight, nan=np.inf) < DARK)
+        moved = displacement_in(np.nan_to_num(motion), self.region, np.float32)
+        for displacement, slopes in zip(moved, self.slopes, strict=True):
+            residual += displacement * slopes
+        sigma = self.stars.dark.noise(residual)
         stars = find_new_stars(residual, self.starlight, sigma if sigma > 0 else 1.0)
         extra = new_starlight(residual, stars) if stars.row.size else None
-        binned = bin_residual(
-            residual, self.starlight, self.segments, extra, self.bins, sigma=sigma
-        )
+        binned = bin_residual(residual, self.stars, extra, self.bins, sigma=sigma)
         return (binned.mean, binned.error, binned.doubt), stars
-
-
-def _median(stack: NDArray) -> NDArray:
-    """Median of images (n, ...), NaN pixels left out; NaN where there are none."""
-    stack.sort(axis=0)  # NaN last
-    count = np.isfinite(stack).sum(axis=0)
-    low, high = np.maximum(count - 1, 0) // 2, count // 2
-    high = np.minimum(high, len(stack) - 1)
-    picked = [np.take_along_axis(stack, index[None], axis=0)[0] for index in (low, high)]
-    return np.where(count > 0, 0.5 * (picked[0] + picked[1]), np.nan)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.convolution import fft_convolve
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.stamps import add_stamps, nearest_pixel, stamp_pixels
-from tessphot_lib.prf.convolution import fft_convolve
 from tessphot_lib.prf.evaluate import DERIVATIVES, REACH, prf_derivatives, prf_stamps, wing_light
 
 FAINT_LIGHT = 0.02  # [e-/s] cores are drawn as far as they give a pixel so much

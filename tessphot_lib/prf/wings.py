@@ -12,9 +12,9 @@ import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+from tessphot_lib.core.convolution import fft_convolve
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.stamps import nearest_pixel
-from tessphot_lib.prf.convolution import fft_convolve
 from tessphot_lib.prf.evaluate import REACH
 
 WING_RADIUS = np.array([5.75, 7.25, 9.0, 11.5, 15.0, 19.5, 25.0])  # [pixels]

@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from tessphot_lib.background.changes import (
-    BinnedResidual,
-    Segments,
-    _uneven,
-    bin_residual,
-    judge,
-    star_changes,
-)
+from tessphot_lib.background.changes import BinnedResidual, Segments, Starlight, bin_residual
+from tessphot_lib.background.foreign_light import _uneven, judge
 from tessphot_lib.background.new_stars import find_new_stars, new_starlight
 from tessphot_lib.core.bins import Bins
 from tessphot_lib.core.geometry import Window
@@ -50,7 +44,7 @@ def changes_of(starlight, change, background=100.0):
     residual = change + rng.normal(0, 1, WINDOW.shape) * np.sqrt(SIGMA**2 + starlight / 1000)
     new = find_new_stars(residual, starlight, SIGMA)
     extra = new_starlight(residual, new) if new.row.size else None
-    binned = bin_residual(residual, starlight, Segments.of(starlight), extra, BINS)
+    binned = bin_residual(residual, Starlight.of(starlight), extra, BINS)
     judged = judge(binned, BINS, MESH, np.full(MESH.shape, background), limit=LIMIT)
     return BINS.spread(judged.foreign), judged, new
 
@@ -170,7 +164,7 @@ def test_missing_pixels_and_empty_images(starlight):
     assert not foreign.any()
     assert np.isfinite(judged.sky).all()
     nothing = np.full(WINDOW.shape, np.nan)
-    binned = bin_residual(nothing, starlight, Segments.of(starlight), None, BINS)
+    binned = bin_residual(nothing, Starlight.of(starlight), None, BINS)
     judged = judge(binned, BINS, MESH, np.zeros(MESH.shape), limit=LIMIT)
     assert not judged.foreign.any()
     assert np.isnan(judged.error).all()
@@ -229,11 +223,38 @@ def test_cells_without_bins_do_not_make_the_others_uneven():
     assert np.argwhere(_uneven(mean, cells)).tolist() == [[3, 0]]
 
 
+def test_two_patches_of_light_are_judged_by_themselves():
+    """Of the parts that exceed the lower limit only that with a bright bin is foreign light."""
+    mean = np.random.default_rng(4).normal(0, 0.01, BINS.shape)
+    mean[10:20, 10:20] += 0.8  # under the limit ...
+    mean[14, 14] += 5  # ... but for a bin
+    mean[40:50, 40:50] += 0.8
+    foreign = judged_bins(mean, MESH).foreign
+    assert foreign[11:19, 11:19].all()
+    assert not foreign[30:].any()
+
+
 def test_change_of_a_star_is_its_slope():
     light = star(50.0, 60.0, 1e4) + star(54.5, 62.0, 3e3)
     segments = Segments.of(light)
     residual = 0.1 * star(50.0, 60.0, 1e4) + 7.0  # on an even ghost
-    change = star_changes(residual, segments, SIGMA)
+    residual[51, 60] = np.nan
+    slope = segments.slopes(residual.ravel()[segments.pixels], SIGMA)
+    change = np.zeros(WINDOW.shape)
+    change.ravel()[segments.pixels] = np.repeat(slope, segments.sizes) * segments.light
     np.testing.assert_allclose(change[48:52, 58:62], 0.1 * light[48:52, 58:62], rtol=0.05)
     assert (change[200:] == 0).all()
-    assert not star_changes(residual, Segments.of(np.zeros(WINDOW.shape)), SIGMA).any()
+    assert Segments.of(np.zeros(WINDOW.shape)).slopes(np.zeros(0), SIGMA).size == 0
+
+
+def test_pixels_of_a_star_are_those_on_its_slope(starlight):
+    """Whichever way is uphill; each pixel once, star by star."""
+    segments = Segments.of(starlight)
+    assert sorted(segments.pixels) == np.flatnonzero(starlight.ravel() > 0.8).tolist()
+    np.testing.assert_array_equal(segments.light, starlight.ravel()[segments.pixels].astype("f4"))
+    assert segments.sizes.sum() == segments.pixels.size
+    star_of = np.zeros(WINDOW.shape, dtype=int)
+    star_of.ravel()[segments.pixels] = 1 + np.repeat(np.arange(len(segments.first)), segments.sizes)
+    bright = star_of[150, 121]
+    assert bright > 0
+    assert (star_of[147:154, 118:124] == bright).mean() > 0.9

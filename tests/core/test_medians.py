@@ -1,8 +1,9 @@
 """Medians of what is known."""
 
 import numpy as np
+import pytest
 
-from tessphot_lib.core.medians import medians_of_known
+from tessphot_lib.core.medians import median, medians_of_known
 
 
 def test_only_finite_values_count():
@@ -16,3 +17,11 @@ def test_only_finite_values_count():
 def test_no_values_have_no_median():
     assert np.isnan(medians_of_known(np.zeros((0, 3)))).all()
     assert medians_of_known(np.zeros((5, 0))).shape == (0,)
+
+
+@pytest.mark.parametrize("n_values", [1, 2, 7, 8])
+def test_median_of_finite_values(n_values):
+    values = np.random.default_rng(n_values).normal(size=n_values)
+    before = values.copy()
+    assert median(values) == np.median(values)
+    np.testing.assert_array_equal(values, before)

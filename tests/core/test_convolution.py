@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.signal import fftconvolve
 
-from tessphot_lib.prf.convolution import fft_convolve
+from tessphot_lib.core.convolution import fft_convolve
 
 
 @pytest.mark.parametrize("mode", ["same", "valid"])
