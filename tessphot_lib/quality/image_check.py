@@ -159,7 +159,8 @@ def is_unlike(
     *,
     light_limit: float,
     sharpness_limit: float,
-    shift_limit: float | NDArray,
+    shift_limit: float,
+    jump_limit: float | NDArray,
 ) -> NDArray:
     """Tell which images show stars that are dimmer, brighter, blurred, sharper or displaced.
 
@@ -171,8 +172,10 @@ def is_unlike(
         Rows and columns [pixels].
     light_limit, sharpness_limit : float
         Fractions, against the images around; `LASTING` times as much against the sector.
-    shift_limit : float or (n_images,) array
+    shift_limit : float
         [pixels] against the sector.
+    jump_limit : float or (n_images,) array
+        [pixels] against the images around; a slow drift exceeds `shift_limit` only.
 
     Returns
     -------
@@ -182,10 +185,13 @@ def is_unlike(
     dim = replace(light, noise=light.error).exceeds(light_limit, LASTING * light_limit)
     dim &= light.n_stars >= MIN_STARS_FOR_LIGHT
     result = dim | sharpness.exceeds(sharpness_limit, LASTING * sharpness_limit)
-    off = np.hypot(shift[0].lasting, shift[1].lasting)
-    error = np.hypot(shift[0].noise, shift[1].noise)
+    drift, jump = (
+        np.hypot(*(getattr(axis, name) for axis in shift)) for name in ("lasting", "change")
+    )
+    error = SIGNIFICANT * np.hypot(shift[0].noise, shift[1].noise)
     with np.errstate(invalid="ignore"):
-        return result | (off > np.maximum(shift_limit, SIGNIFICANT * error))
+        result |= drift > np.maximum(shift_limit, error)
+        return result | (jump > np.maximum(jump_limit, error))
 
 
 def _around(off: NDArray, time: NDArray) -> NDArray:

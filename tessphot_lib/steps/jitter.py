@@ -33,7 +33,7 @@ from tessphot_lib.quality.image_check import (
 log = logging.getLogger(__name__)
 
 REFERENCE_SPAN = 1800 / SECONDS_PER_DAY  # [d] as long as an image: a short cadence has more jitter
-UNCORRECTED = 0.5  # of the offset's limit, where the motion is unknown and stays in the fluxes
+UNCORRECTED = 0.5  # of the offset's limit, for jumps where the motion is unknown: it stays there
 HEADER_ERROR = 0.01  # [pixels] 1-sigma error stated for motions taken from the headers' WCS
 
 
@@ -152,7 +152,8 @@ def _compare(
         (shift[0], shift[1]),
         light_limit=flags.light_limit,
         sharpness_limit=flags.sharpness_limit,
-        shift_limit=flags.offset_limit * np.where(is_known, 1.0, UNCORRECTED),
+        shift_limit=flags.offset_limit,
+        jump_limit=flags.offset_limit * np.where(is_known, 1.0, UNCORRECTED),
     )
     changed |= lacks_stars(np.isfinite(displaced[0]), np.isfinite(stars_light))
     return _Looks(light, sharpness, np.where(changed, int(CadenceFlag.STARS_CHANGED), 0))

@@ -7,7 +7,7 @@ from tessphot_lib.quality.image_check import is_unlike, lacks_stars, shared_chan
 
 N_IMAGES = 240
 TIME = 1683.0 + np.arange(N_IMAGES) / 48
-LIMITS = {"light_limit": 0.01, "sharpness_limit": 0.02, "shift_limit": 0.4}
+LIMITS = {"light_limit": 0.01, "sharpness_limit": 0.02, "shift_limit": 0.4, "jump_limit": 0.2}
 
 
 def measures(n_stars=12, seed=0):
@@ -37,6 +37,16 @@ def flagged(light, sharpness, row, column):
 def test_stars_that_vary_by_themselves_flag_nothing(n_stars):
     for seed in range(3):
         assert flagged(*measures(n_stars, seed)) == []
+
+
+@pytest.mark.parametrize("n_stars", [1, 12])
+def test_a_drift_may_be_longer_than_a_jump(n_stars):
+    light, sharpness, row, column = measures(n_stars)
+    row += (0.6 * (TIME - TIME.mean()) / np.ptp(TIME))[:, None]  # 0.3 pixels from the middle
+    assert flagged(light, sharpness, row, column) == []
+    column[[3, 90]] += 0.25  # less than the drift at its ends
+    assert flagged(light, sharpness, row, column) == [3, 90]
+    assert flagged(light, sharpness, 2 * row, column) != [3, 90]  # 0.6 pixels
 
 
 @pytest.mark.parametrize("factor", [0.97, 1.04, 0.5])
