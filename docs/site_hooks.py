@@ -64,8 +64,10 @@ def on_page_markdown(markdown, page, **_):
         return markdown
 
     def formula(found):
-        display = "block" if found[1] else "inline"
-        return convert(found[1] or found[2], display=display)
+        if found[1]:
+            return convert(found[1], display="block")
+        # Markdown would take <math> at the beginning of a line for a block.
+        return f"<span>{convert(found[2], display='inline')}</span>"
 
     return FORMULA.sub(formula, markdown)
 
@@ -90,7 +92,7 @@ def flags_page():
 
 def commands_page():
     """What ``tessphot --help`` prints, and that of each command."""
-    os.environ["COLUMNS"] = "95"
+    os.environ["COLUMNS"] = "80"
     top = parser()
     lines = ["# The command `tessphot`", "", "```text", top.format_help().rstrip(), "```", ""]
     (commands,) = (one for one in top._actions if isinstance(one, argparse._SubParsersAction))

@@ -21,7 +21,6 @@ EXAMPLES = """examples:
   tessphot star 261136679 --method linpsf       measure it again, by another method
   tessphot pixels 261136679                     its pixels, as a target pixel file
   tessphot check mine.yaml                      mistakes in a configuration, before a run
-  tessphot check mine.yaml                      mistakes in a configuration, before a run
 
 The exit code is 0, 1 if something went wrong (one line says what), 2 for a wrong command."""
 
