@@ -3,7 +3,8 @@
 ======================================  ====================================================
 s0014/0000/0002/6113/6679/…_lc.fits.gz  a light curve; folders by the digits of the TIC number
 s0014/ccd/…_img.fits, …_prf.fits        average image and PRF of each CCD and cadence
-s0014/cbv/…_cbv.fits                    its cotrending basis vectors, where there are some
+s0014/cbv/…_cbv.fits                    its cotrending basis vectors, where there are some; of
+                                        target pixel files in folders like s0014/cbv/c0120
 …_readme.txt                            columns, keywords and flags
 …_targets.csv                           the light curves with their stars
 …_md5sum.txt                            checksums: ``md5sum --check`` reads them
@@ -32,7 +33,7 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.settings import HlspSettings
 from tessphot_lib.io.files.atomic import complete_folder
 from tessphot_lib.io.files.fits_provenance import note_long_strings
-from tessphot_lib.io.products.cbv_fits import cbv_name
+from tessphot_lib.io.products.cbv_fits import cbv_path
 from tessphot_lib.io.products.lightcurve_template import COMMENTS, HLSP
 from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
 from tessphot_lib.io.products.todo_tables import ccd_of_row
@@ -167,9 +168,9 @@ def _put_files_of_ccd(
     if ccd_id.has_stamps:
         where += f"-c{ccd_id.cadence:04d}"
     found = [(results / str(ccd_id) / name, "ccd", kind) for name, kind in OF_CCD.items()]
-    vectors = results / "cbv" / cbv_name(ccd_id, cadence_seconds)
-    if vectors.exists():
-        found.append((vectors, "cbv", "cbv"))
+    vectors = Path("cbv", cbv_path(ccd_id, cadence_seconds))
+    if (results / vectors).exists():
+        found.append((results / vectors, str(vectors.parent), "cbv"))
     for source, place, kind in found:
         if not source.is_file():
             raise InputDataError(f"{source}: no such file")

@@ -12,7 +12,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.io.files.atomic import complete_folder
-from tessphot_lib.io.products.cbv_fits import cbv_name, write_cbvs
+from tessphot_lib.io.products.cbv_fits import cbv_path, write_cbvs
 from tessphot_lib.io.products.diagnostics_ecsv import (
     DIAGNOSTICS_NAME,
     DTYPES,
@@ -141,5 +141,6 @@ def _write_cbvs(folder: Path, trends: Sequence[Path], others: Sequence[Path]) ->
                 log.warning("left out: %s", error)
                 continue
             ccd_id = CcdId.from_string(str(attributes["ccd"]))
-            name = cbv_name(ccd_id, float(attributes["cadence_seconds"]))
-            write_cbvs(partial / name, arrays, attributes, ccd_id)
+            output = partial / cbv_path(ccd_id, float(attributes["cadence_seconds"]))
+            output.parent.mkdir(exist_ok=True)
+            write_cbvs(output, arrays, attributes, ccd_id)

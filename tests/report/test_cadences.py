@@ -13,7 +13,7 @@ from pixel_cube import CCD, open_cube
 import tessphot_lib
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.io.products.cbv_fits import cbv_name
+from tessphot_lib.io.products.cbv_fits import cbv_path
 from tessphot_lib.io.products.prf_fits import write_prf
 from tessphot_lib.io.products.todo_sqlite import create_todo
 from tessphot_lib.io.products.todo_tables import Status
@@ -72,8 +72,8 @@ def results(tmp_path_factory):
         write_prf(home / "prf.fits", generic_prf(), ccd_id, attributes={})
         fits.PrimaryHDU(np.zeros((2, 3))).writeto(home / "average_image.fits")
         create_todo(home / "todo.sqlite", source.assign(priority=range(1, len(source) + 1)))
-        vectors = folder / "cbv" / cbv_name(ccd_id, float(source["cadence_seconds"].iloc[0]))
-        vectors.parent.mkdir(exist_ok=True)
+        vectors = folder / "cbv" / cbv_path(ccd_id, float(source["cadence_seconds"].iloc[0]))
+        vectors.parent.mkdir(exist_ok=True, parents=True)
         header = fits.Header({"TIMEDEL": float(source["cadence_seconds"].iloc[0])})
         fits.PrimaryHDU(header=header).writeto(vectors)
     create_todo(folder / "todo.sqlite", stars, diagnostics=measured)
@@ -134,9 +134,13 @@ def test_release_has_the_files_of_each_cadence(results, tmp_path):
     assert of_images | of_stamps < names
     assert "hlsp_small_tess_tpf_tic00000000100-s0014-2-3-c0120_tess_v01_lc.fits" in names
     assert "hlsp_small_tess_ffi_tic00000000100-s0014-2-3-c1800_tess_v01_lc.fits" in names
-    vectors = {path.name: fits.getheader(path)["TIMEDEL"] for path in output.rglob("*_cbv.fits")}
+    cbvs = output / "s0014" / "cbv"
+    vectors = {
+        str(path.relative_to(cbvs)): fits.getheader(path)["TIMEDEL"]
+        for path in cbvs.rglob("*.fits")
+    }
     assert vectors == {
         "hlsp_small_tess_ffi_s0014-2-3-ccd_tess_v01_cbv.fits": 1800,
-        "hlsp_small_tess_tpf_s0014-2-3-c0120-ccd_tess_v01_cbv.fits": 120,
+        "c0120/hlsp_small_tess_tpf_s0014-2-3-c0120-ccd_tess_v01_cbv.fits": 120,
     }
     assert (output / "hlsp_small_tess_ffi_all_tess_v01_targets.csv").exists()

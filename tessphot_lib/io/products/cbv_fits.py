@@ -27,9 +27,14 @@ from tessphot_lib.io.files.fits_provenance import note_long_strings, note_proven
 from tessphot_lib.io.products.time_cards import time_cards
 
 
-def cbv_name(ccd_id: CcdId, cadence_seconds: float) -> str:
-    """Return the name of the file, by which lightkurve finds it in a folder."""
-    return (
+def cbv_path(ccd_id: CcdId, cadence_seconds: float) -> Path:
+    """Return the path of the file below the folder of all basis vectors.
+
+    lightkurve takes the first file of a folder whose name has sector, camera and CCD: those of
+    target pixel files have folders of their own, by cadence.
+    """
+    folder = Path(f"c{ccd_id.cadence:04d}") if ccd_id.has_stamps else Path()
+    return folder / (
         f"tess-s{ccd_id.sector:04d}-{ccd_id.camera}-{ccd_id.ccd}"
         f"-c{round(cadence_seconds):04d}_cbv.fits"
     )

@@ -10,7 +10,7 @@ from astropy.io import fits
 from lightkurve.correctors import CBVCorrector
 
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.io.products.cbv_fits import cbv_name, write_cbvs
+from tessphot_lib.io.products.cbv_fits import cbv_path, write_cbvs
 from tests.io.products.test_lightcurve_fits import CADENCE, CCD_ID, light_curve, write
 
 N_CADENCES, LEVEL = 300, 2000.0
@@ -40,8 +40,17 @@ def trends(n_vectors=2, remark=""):
 @pytest.fixture
 def folder(tmp_path):
     for ccd_id in (OTHER, CCD_ID):
-        write_cbvs(tmp_path / cbv_name(ccd_id, CADENCE), *trends(), ccd_id)
+        write_cbvs(tmp_path / cbv_path(ccd_id, CADENCE), *trends(), ccd_id)
     return tmp_path
+
+
+def test_readers_that_go_by_the_ccd_find_one_file(folder):
+    """lightkurve takes the first file with sector, camera and CCD in its name."""
+    stamps = replace(CCD_ID, cadence=120)
+    assert cbv_path(stamps, 120.0).as_posix() == "c0120/tess-s0014-2-3-c0120_cbv.fits"
+    assert [path.name for path in folder.glob("*s0014-2-3-*.fits")] == [
+        cbv_path(CCD_ID, CADENCE).name
+    ]
 
 
 def test_layout_is_that_of_the_mission(folder):
