@@ -28,6 +28,11 @@ def tic_number(text: str) -> int:
     return int(match[1])
 
 
+def tic_number_or_file(text: str) -> int | Path:
+    """Read the number of a star, or the name of a file that is there."""
+    return Path(text) if Path(text).is_file() else tic_number(text)
+
+
 def todo_of(options: argparse.Namespace) -> Path:
     """Return the todo list of the run that was named."""
     return options.directory / "results" / "todo.sqlite"

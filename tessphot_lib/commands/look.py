@@ -6,12 +6,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tessphot_lib.commands.common import add_directory, listed_stars, tic_number, todo_of
+from tessphot_lib.commands.common import (
+    add_directory,
+    listed_stars,
+    tic_number,
+    tic_number_or_file,
+    todo_of,
+)
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import ConfigError, TessphotError
+from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.todo_tables import STATUS_WORDS
 from tessphot_lib.report.find import FoundStar, find_star
 from tessphot_lib.report.star_picture import draw_star, picture_format
+from tessphot_lib.steps.joined import draw_together
 from tessphot_lib.steps.pixels import run_pixels
 
 WORDS = {**STATUS_WORDS, None: "not on the todo list"}
@@ -30,9 +39,19 @@ def add_look(commands: Any) -> None:
 
 def _add_show(commands: Any) -> None:
     """Add the command that draws a star."""
-    show = commands.add_parser("show", help="picture: stamp, light curve, centroids")
+    show = commands.add_parser(
+        "show",
+        help="picture: stamp, light curve, centroids",
+        description="Draw a star: its stamp, light curve and centroids, and of halo photometry "
+        "the weights of its pixels; a picture for each CCD that it was measured on.",
+    )
     show.set_defaults(run=_show)
-    show.add_argument("tic_id", type=tic_number, metavar="TIC", help="number of the star")
+    show.add_argument(
+        "tic_id",
+        type=tic_number_or_file,
+        metavar="TIC",
+        help="number of the star, or a light curve such as one in trials/",
+    )
     add_directory(show)
     show.add_argument(
         "--output",
@@ -41,6 +60,14 @@ def _add_show(commands: Any) -> None:
     )
     show.add_argument(
         "--periodogram", action="store_true", help="with the amplitude spectrum of FLUX_CORR"
+    )
+    show.add_argument(
+        "--residuals",
+        action="store_true",
+        help="with what the PRFs of the stars leave of the average image",
+    )
+    show.add_argument(
+        "--together", action="store_true", help="all sectors in one picture, on one scale"
     )
 
 
@@ -96,24 +123,66 @@ def _about(star: FoundStar) -> str:
 
 
 def _show(options: argparse.Namespace) -> int:
-    """Draw a star, once for each CCD it was on."""
+    """Draw a star, once for each CCD it was on, or all its sectors together."""
     if options.output:
         picture_format(options.output)  # an unknown one is refused before anything is read
+    if options.together and (options.periodogram or options.residuals):
+        raise ConfigError("--together: does not go with --periodogram and --residuals")
+    if isinstance(options.tic_id, Path):
+        return _show_file(options, options.tic_id)
     stars = find_star(todo_of(options), options.tic_id)
     drawn = [star for star in stars if star.light_curve is not None]
     if not drawn:
         raise TessphotError(
             f"TIC {options.tic_id} has no light curve: {WORDS[stars[0].status]} ({stars[0].remark})"
         )
+    if options.together:
+        return _show_together(options, drawn)
     for star in drawn:
         output = options.output or Path(f"tic{star.tic_id}-{star.ccd_id}.png")
         if options.output and len(drawn) > 1:
             output = output.with_stem(f"{output.stem}-{star.ccd_id}")
-        catalog = todo_of(options).parent / str(star.ccd_id) / "catalog.sqlite"
-        spectrum = {"with_spectrum": options.periodogram}
-        draw_star(star.light_curve, catalog, output, remark=star.remark, **spectrum)
-        sys.stdout.write(f"{output}\n")
+        folder = todo_of(options).parent / str(star.ccd_id)
+        said = WORDS[star.status] + (f": {star.remark}" if star.remark else "")
+        _draw(options, star.light_curve, folder, output, said)
     return 0
+
+
+def _show_together(options: argparse.Namespace, stars: list[FoundStar]) -> int:
+    """Draw all light curves of a star as one picture."""
+    output = options.output or Path(f"tic{stars[0].tic_id}.png")
+    results = todo_of(options).parent
+    prfs = [results / str(star.ccd_id) / "prf.fits" for star in stars]
+    draw_together([star.light_curve for star in stars], prfs, output)
+    sys.stdout.write(f"{output}\n")
+    return 0
+
+
+def _show_file(options: argparse.Namespace, path: Path) -> int:
+    """Draw a light curve of any folder; its neighbors, if the run is here that it is from."""
+    if options.together:
+        raise ConfigError(f"--together: draws the light curves of a run, and {path} is one file")
+    header = read_light_curve(path)[2]
+    ccd_id = CcdId(*(int(header[name]) for name in ("SECTOR", "CAMERA", "CCD")))
+    output = options.output or Path(f"{path.name.partition('.')[0]}.png")
+    _draw(options, path, todo_of(options).parent / str(ccd_id), output, str(path))
+    return 0
+
+
+def _draw(
+    options: argparse.Namespace, light_curve: Path, folder: Path, output: Path, remark: str
+) -> None:
+    """Draw a light curve of a CCD whose files are in a folder."""
+    files = CcdFiles.in_folder(folder)
+    draw_star(
+        light_curve,
+        files.catalog if files.catalog.is_file() else None,
+        output,
+        remark=remark,
+        with_spectrum=options.periodogram,
+        prf=files.prf if options.residuals else None,
+    )
+    sys.stdout.write(f"{output}\n")
 
 
 def _pixels(options: argparse.Namespace) -> int:

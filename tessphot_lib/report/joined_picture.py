@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.lightcurve import Stamp
 from tessphot_lib.io.files.atomic import complete_file
-from tessphot_lib.report.pictures import draw_outlines, new_figure
+from tessphot_lib.report.pictures import new_figure
+from tessphot_lib.report.stamp_pictures import draw_aperture, show_image, stretched
 from tessphot_lib.report.star_picture import picture_format
 
 if TYPE_CHECKING:
@@ -48,14 +48,15 @@ def draw_joined(
         _draw_sector(axes, curve, shown[0][0], fontsize=9)
         axes.set(xlabel="time (BTJD)", ylabel="relative flux")
     else:
-        n_rows = -(-len(shown) // COLUMNS)
+        columns = min(COLUMNS, len(shown))
+        n_rows = -(-len(shown) // columns)
         figure = new_figure(figsize=(13, 3.5 + 2.4 * n_rows))
-        grid = figure.add_gridspec(n_rows + 1, 4 * COLUMNS, height_ratios=[1.5, *[1] * n_rows])
+        grid = figure.add_gridspec(n_rows + 1, 4 * columns, height_ratios=[1.5, *[1] * n_rows])
         axes = figure.add_subplot(grid[0, :])
         _draw_series(axes, curve, np.ones(len(curve["TIME"]), dtype=bool))
         axes.set(xlabel="time (BTJD)", ylabel="relative flux")
         for index, (row, stamp) in enumerate(shown):
-            line, first = index // COLUMNS + 1, 4 * (index % COLUMNS)
+            line, first = index // columns + 1, 4 * (index % columns)
             _draw_stamp(figure.add_subplot(grid[line, first]), stamp)
             axes = figure.add_subplot(grid[line, first + 1 : first + 4])
             _draw_sector(axes, curve, row, fontsize=7)
@@ -100,11 +101,7 @@ def _draw_series(axes: "Axes", curve: Mapping[str, NDArray], chosen: NDArray) ->
 
 def _draw_stamp(axes: "Axes", stamp: Stamp) -> None:
     """Average image with the aperture."""
-    window, image = stamp.window, stamp.average_image
-    extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
-    scaled = np.arcsinh((image - np.nanmin(image)) / max(np.nanpercentile(image, 60), 1.0))
-    axes.imshow(scaled, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
-    mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
-    draw_outlines(axes, mask.astype(int), window, linewidths=1)
+    show_image(axes, stamp.window, stretched(stamp.average_image))
+    draw_aperture(axes, stamp, linewidths=1)
     axes.tick_params(labelsize=6)
     axes.locator_params(integer=True, nbins=3)

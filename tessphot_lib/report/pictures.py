@@ -7,15 +7,14 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.core.flags import ApertureFlag, LightCurveFlag
-from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.products.average_fits import read_average_image
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_todo
-from tessphot_lib.report.outlines import outlines
+from tessphot_lib.report.stamp_pictures import draw_aperture, draw_outlines, show_image
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 N_LABELS = 12  # bright stars that are named in the picture
@@ -39,9 +38,9 @@ def draw_average(folder: Path, ccd_id: CcdId, output: Path) -> None:
     figure = new_figure(figsize=(8, 8))
     axes = figure.subplots()
     low, high = np.nanpercentile(average, [5, 99.5])
-    extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
-    shown = np.arcsinh(np.clip(average - low, 0, None) / max(high - low, 1e-9) * 100)
-    axes.imshow(shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
+    show_image(
+        axes, window, np.arcsinh(np.clip(average - low, 0, None) / max(high - low, 1e-9) * 100)
+    )
     draw_outlines(axes, owner, window, linewidths=0.4)
     for star in stars.head(N_LABELS).itertuples():
         axes.annotate(
@@ -89,14 +88,9 @@ def draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:
     axes["background"].set(
         xlabel="time (BTJD)", ylabel="background\n(e$^-$/s/pixel)", xlim=axes["flux"].get_xlim()
     )
-    window = stamp.window
-    extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
     shown = np.arcsinh(np.clip(stamp.average_image, 0, None))
-    axes["stamp"].imshow(
-        shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest"
-    )
-    mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
-    draw_outlines(axes["stamp"], mask.astype(int), window, linewidths=1)
+    show_image(axes["stamp"], stamp.window, shown)
+    draw_aperture(axes["stamp"], stamp, linewidths=1)
     axes["stamp"].set(xlabel="column", ylabel="row", title="average image, aperture")
     axes["stamp"].locator_params(integer=True, nbins=6)
     figure.savefig(output, dpi=130, format="png")
@@ -113,13 +107,6 @@ def new_figure(**options: Any) -> "Figure":
     from matplotlib.figure import Figure  # heavy
 
     return Figure(layout="constrained", **options)
-
-
-def draw_outlines(axes: "Axes", owner: np.ndarray, window: Window, **style: Any) -> None:
-    """Draw the borders between pixels of different owners (0: none), in red."""
-    from matplotlib.collections import LineCollection  # heavy
-
-    axes.add_collection(LineCollection(outlines(owner, window), colors="tab:red", **style))
 
 
 def stamp_pixels(aperture: np.ndarray) -> int:

@@ -1,39 +1,50 @@
 """A light-curve file -> a picture: stamp with aperture and neighbors, light curve, centroids."""
 
+import textwrap
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import ConfigError
-from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.io.files.atomic import complete_file
-from tessphot_lib.io.products.lightcurve_fits import read_light_curve
-from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
-from tessphot_lib.report.pictures import draw_outlines, new_figure
+from tessphot_lib.io.products.lightcurve_fits import read_light_curve, read_weights
+from tessphot_lib.report.pictures import new_figure
 from tessphot_lib.report.point_flags import main_reason, reasons
 from tessphot_lib.report.spectrum import amplitude_spectrum
+from tessphot_lib.report.stamp_pictures import (
+    draw_aperture,
+    draw_residuals,
+    draw_weights,
+    show_image,
+    stars_around,
+    stretched,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 NEIGHBOR_TMAG = 5.0  # [mag] neighbors this much fainter are not shown
 FORMATS = ("png", "pdf", "svg")
+IMAGE_HEIGHT = 3.6  # [inch] of a row of images
+LINE_LENGTH = 150  # [characters] of the remark under the title
 MAX_REASONS = 6  # that the legend names
 
 
 def draw_star(
     light_curve: Path,
-    catalog: Path,
+    catalog: Path | None,
     output: Path,
     *,
     remark: str = "",
     with_spectrum: bool = False,
+    prf: Path | None = None,
 ) -> None:
     """Draw one star.
 
@@ -41,29 +52,39 @@ def draw_star(
     ----------
     light_curve : Path
         FITS file.
-    catalog : Path
-        Of its CCD, for the neighbors.
+    catalog : Path or None
+        Of its CCD, for the neighbors; None: they are not shown.
     output : Path
         Picture; its suffix tells the format, see `picture_format`.
     remark : str
         What the todo list says of the star, such as a warning; shown under the title.
     with_spectrum : bool
         Whether the amplitude spectrum of FLUX_CORR is drawn, too.
+    prf : Path, optional
+        ``prf.fits`` of its CCD: draws what the PRFs of the stars leave of the average image.
 
     Raises
     ------
     ConfigError
-        If the suffix is not known.
+        If the suffix is not known, or the PRF is to be shown without a catalog.
     """
     file_format = picture_format(output)
+    if prf is not None and catalog is None:
+        raise ConfigError(
+            f"{light_curve}: its CCD's catalog is not there, so PRFs cannot be fitted"
+        )
     curve, stamp, header = read_light_curve(light_curve)
+    weights = read_weights(light_curve)
     rows = [["stamp", "corr"], ["stamp", "raw"], ["facts", "centroid"]]
     rows += [["facts", "spectrum"]] if with_spectrum else []
-    figure = new_figure(figsize=(13, 2.5 * len(rows)))
-    axes = figure.subplot_mosaic(rows, width_ratios=[1, 2.2])
+    heights = [2.5 * len(rows), *[IMAGE_HEIGHT] * ((weights is not None) + (prf is not None))]
+    figure = new_figure(figsize=(13, sum(heights)))
+    parts = list(np.atleast_1d(figure.subfigures(len(heights), 1, height_ratios=heights)))
+    axes = parts.pop(0).subplot_mosaic(rows, width_ratios=[1, 2.2])
     _draw_stamp(axes["stamp"], curve, stamp, catalog)
     good = curve.quality == 0
     _draw_series(axes["corr"], curve, curve.flux_corr, good, "FLUX_CORR (ppm)")
+    _draw_expected(axes["corr"], curve)
     _draw_series(axes["raw"], curve, curve.flux, good, "FLUX_RAW (e$^-$/s)")
     for values, label, color in (
         (curve.centroid_column, "column", "tab:blue"),
@@ -80,8 +101,13 @@ def draw_star(
         _draw_spectrum(axes["spectrum"], curve)
     axes["facts"].axis("off")
     axes["facts"].text(0, 1, _facts(header, curve), va="top", family="monospace", fontsize=9)
+    if weights is not None:
+        draw_weights(parts.pop(0), stamp, weights)
+    if prf is not None and catalog is not None:
+        draw_residuals(parts.pop(0), curve, stamp, catalog, prf)
     title = title_of(header)
-    figure.suptitle(f"{title}\n{remark}" if remark else title)
+    lines = [title, *textwrap.wrap(remark, LINE_LENGTH)]
+    figure.suptitle("\n".join(lines), fontsize=11)
     with complete_file(output) as partial:
         figure.savefig(partial, dpi=120, format=file_format)
 
@@ -116,33 +142,32 @@ def picture_format(path: Path) -> str:
     return suffix.lower()
 
 
-def _draw_stamp(axes: "Axes", curve: LightCurve, stamp: Stamp, catalog: Path) -> None:
-    """Average image with the aperture and the stars of the catalog."""
+def _draw_stamp(axes: "Axes", curve: LightCurve, stamp: Stamp, catalog: Path | None) -> None:
+    """Average image with the aperture and, where the catalog is known, its stars."""
     window = stamp.window
-    edges = [window.row0 - 0.5, window.row1 - 0.5, window.column0 - 0.5, window.column1 - 0.5]
-    image = stamp.average_image
-    shown = np.arcsinh((image - np.nanmin(image)) / max(np.nanpercentile(image, 60), 1.0))
-    extent = (edges[2], edges[3], edges[0], edges[1])
-    axes.set_facecolor("0.9")
-    axes.patch.set(hatch="xxx", edgecolor="0.6")  # shows where pixels are missing
-    axes.imshow(shown, origin="lower", extent=extent, cmap="gray_r", interpolation="nearest")
-    mask = (stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0
-    draw_outlines(axes, mask.astype(int), window, linewidths=1.5)
-    stars = read_catalog_window(catalog, *edges)
+    show_image(axes, window, stretched(stamp.average_image))
+    draw_aperture(axes, stamp, linewidths=1.5)
+    if catalog is not None:
+        _draw_stars(axes, curve, stars_around(catalog, window, 0.0))
+    axes.set(
+        xlim=(window.column0 - 0.5, window.column1 - 0.5),
+        ylim=(window.row0 - 0.5, window.row1 - 0.5),
+        xlabel="column (science pixels)",
+        ylabel="row (science pixels)",
+        title="aperture (red), neighbors (blue)",
+    )
+
+
+def _draw_stars(axes: "Axes", curve: LightCurve, stars: pd.DataFrame) -> None:
+    """Star and neighbors, where the catalog has them."""
     is_target = (stars["tic_id"] == curve.tic_id).to_numpy()
-    faintest = float(stars["tmag"][is_target].min()) + NEIGHBOR_TMAG
+    brightest = stars["tmag"][is_target] if is_target.any() else stars["tmag"]
+    faintest = float(brightest.min()) + NEIGHBOR_TMAG
     near = stars[~is_target & (stars["tmag"] < faintest).to_numpy()]
     size = 40 + 20 * (faintest - near["tmag"].to_numpy())
     axes.scatter(near["column"], near["row"], s=size, facecolors="none", edgecolors="tab:blue")
     target = stars[is_target]
     axes.plot(target["column"], target["row"], "+", color="tab:red", ms=12, mew=1.5)
-    axes.set(
-        xlim=edges[2:],
-        ylim=edges[:2],
-        xlabel="column (science pixels)",
-        ylabel="row (science pixels)",
-        title="aperture (red), neighbors (blue)",
-    )
 
 
 def _draw_series(
@@ -169,6 +194,14 @@ def _draw_series(
     axes.set_ylabel(label)
 
 
+def _draw_expected(axes: "Axes", curve: LightCurve) -> None:
+    """Lines between which two thirds of the points of a constant star are expected."""
+    sigma = _median(curve.flux_corr_err[curve.quality == 0])
+    for level, label in ((-sigma, None), (sigma, "1 sigma expected")):
+        axes.axhline(level, color="tab:red", lw=0.8, ls="--", zorder=3, label=label)
+    axes.legend(loc="best", fontsize=7, framealpha=0.6)
+
+
 def _draw_spectrum(axes: "Axes", curve: LightCurve) -> None:
     """Amplitude spectrum of the good points."""
     frequency, amplitude = amplitude_spectrum(curve.time, curve.flux_corr, curve.quality == 0)
@@ -180,11 +213,14 @@ def _draw_spectrum(axes: "Axes", curve: LightCurve) -> None:
 
 def _facts(header: dict, curve: LightCurve) -> str:
     """A few lines about the star."""
+    points = 1 / (24 * float(header["TIMEDEL"]))  # in an hour
+    expected = _median(curve.flux_corr_err[curve.quality == 0]) / np.sqrt(points)
     lines = [
         f"method       {header['PHOTMET']}",
         f"mean flux    {_median(curve.flux[curve.quality == 0]):.1f} e-/s",
         f"good points  {int((curve.quality == 0).sum())} of {len(curve.time)}",
         f"CDPP 1 h     {header.get('CDPP1_0') or np.nan:.0f} ppm",
+        f"  expected   {expected:.0f} ppm",
         f"CDPP 6 h     {header.get('CDPP6_0') or np.nan:.0f} ppm",
         f"correction   {header.get('CORRMETH')}, {header.get('CORRNTR')} trends",
     ]

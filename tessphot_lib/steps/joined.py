@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.errors import InputDataError
-from tessphot_lib.core.lightcurve import LightCurve
+from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.io.files.atomic import complete_folder
 from tessphot_lib.io.products.joined_fits import write_joined
@@ -87,6 +87,35 @@ def join(
     InputDataError
         If a file cannot be read.
     """
+    table, rows, stamps, star = _gather(light_curves, prfs, star)
+    write_joined(output, table, rows, star, origin=origin)
+    draw_joined(table, rows, stamps, _title(star, rows), output.with_suffix(".png"))
+    return rows
+
+
+def draw_together(light_curves: Sequence[Path], prfs: Sequence[Path], output: Path) -> None:
+    """Draw the light curves of a star in several sectors as one picture, on one scale.
+
+    Parameters
+    ----------
+    light_curves, prfs
+        As of `join`.
+    output : Path
+        Picture; its suffix tells the format.
+
+    Raises
+    ------
+    InputDataError
+        If a file cannot be read.
+    """
+    table, rows, stamps, star = _gather(light_curves, prfs, None)
+    draw_joined(table, rows, stamps, _title(star, rows), output)
+
+
+def _gather(
+    light_curves: Sequence[Path], prfs: Sequence[Path], star: Mapping[str, Any] | None
+) -> tuple[dict[str, NDArray], list[dict[str, Any]], list[Stamp], Mapping[str, Any]]:
+    """Read light curves and put them on one scale: table, rows of sectors, stamps, star."""
     read = [
         (*read_light_curve(path), read_prf(prf).zeropoint)
         for path, prf in zip(light_curves, prfs, strict=True)
@@ -108,11 +137,11 @@ def join(
             "CATRATIO": one.catalog_ratio,
             "RATIO": one.ratio,
         }
-    table = _in_order(curves, joined, rows)
-    write_joined(output, table, rows, star, origin=origin)
-    title = f"{star['name']}, Tmag {star['tmag']:.2f}: {len(rows)} light curves"
-    draw_joined(table, rows, stamps, title, output.with_suffix(".png"))
-    return rows
+    return _in_order(curves, joined, rows), rows, stamps, star
+
+
+def _title(star: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
+    return f"{star['name']}, Tmag {star['tmag']:.2f}: {len(rows)} light curves"
 
 
 def _star_of(header: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tessphot_lib.cli import main, parser
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
+from tessphot_lib.io.products.lightcurve_fits import read_weights
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import Status, read_todo
 from tessphot_lib.steps.todo import run_todo
@@ -82,6 +84,21 @@ def test_show_draws_a_picture(small_run, tmp_path, capsys):
     picture = image.imread(output)
     assert picture.shape[:2] > (500, 1000)
     assert np.std(picture[..., :3]) > 0.05
+    assert main(["show", tic_id, *folder, "--output", str(output), "--residuals"]) == 0
+    larger = image.imread(output)
+    assert larger.shape[0] > picture.shape[0] + 300
+    assert (larger[-300:, ..., 0] != larger[-300:, ..., 2]).any()  # residuals are in color
+
+
+def test_show_draws_all_sectors_together(small_run, tmp_path, monkeypatch, capsys):
+    tic_id = SHOWCASE["transit"]
+    folder = ["--directory", str(small_run.results.parent)]
+    monkeypatch.chdir(tmp_path)
+    assert main(["show", str(tic_id), *folder, "--together"]) == 0
+    assert capsys.readouterr().out == f"tic{tic_id}.png\n"
+    assert image.imread(tmp_path / f"tic{tic_id}.png").std() > 0.05
+    assert main(["show", str(tic_id), *folder, "--together", "--residuals"]) == 1
+    assert "--together: does not go with" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -151,7 +168,18 @@ def test_star_by_halo(small_run, tmp_path, capsys):
     assert path.endswith("-s0014-cam3-ccd4-halo.fits.gz")
     header = fits.getheader(path)
     assert (header["PHOTMET"], header["HALO_RAD"]) == ("halo", 20.0)
-    assert header["HALO_NPX"] == (fits.getdata(path, "WEIGHTMAP") > 0).any(axis=0).sum()
+    weights = fits.getdata(path, "WEIGHTMAP")
+    assert header["HALO_NPX"] == (weights > 0).any(axis=0).sum()
+    np.testing.assert_array_equal(read_weights(Path(path)), weights)
+    assert read_weights(small_run.light_curves[SHOWCASE["transit"]]) is None
+    # A trial's file is drawn, too: beside the run with its neighbors, elsewhere without.
+    pictures = [tmp_path / "here.png", tmp_path / "elsewhere.png"]
+    for folder, output in zip((small_run.results.parent, tmp_path), pictures, strict=True):
+        assert main(["show", path, "--directory", str(folder), "--output", str(output)]) == 0
+    assert image.imread(pictures[0]).shape[0] > 1000  # with the weights
+    nowhere = ["--directory", str(tmp_path), "--residuals", "--output", str(tmp_path / "x.png")]
+    assert main(["show", path, *nowhere]) == 1
+    assert "catalog is not there" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["saturated", "faint pulsation"])

@@ -202,6 +202,21 @@ def read_light_curve(path: Path) -> tuple[LightCurve, Stamp, dict[str, Any]]:
     return light_curve, stamp, header
 
 
+def read_weights(path: Path) -> NDArray | None:
+    """Read the weights of halo photometry, (n_segments, n_rows, n_columns); None without.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read.
+    """
+    try:
+        with fits.open(path) as hdus:
+            return _native(hdus["WEIGHTMAP"].data) if "WEIGHTMAP" in hdus else None
+    except _NOT_READABLE as error:
+        raise InputDataError(f"{path} is not a light curve: {error}") from error
+
+
 @cache
 def _with_columns(extra: tuple[TableColumn, ...]) -> TableLayout:
     """Layout with further columns; made once for the stars of a job."""
