@@ -10,6 +10,9 @@ PIXEL_SCALE_DEG = PIXEL_SCALE / 3600  # [deg]
 BTJD_OFFSET = 2457000.0  # [d] BTJD = BJD_TDB - 2457000
 BTJD_UNIX = 2440587.5 - BTJD_OFFSET  # [d] BTJD of the Unix epoch
 SECONDS_PER_DAY = 86400.0
+# [d] of target pixel files that count as the reference, as long as an image: a short cadence
+# has more jitter.
+REFERENCE_SPAN = 1800 / SECONDS_PER_DAY
 HOURS_PER_DAY = 24.0
 DAYS_PER_YEAR = 365.25
 SPEED_OF_LIGHT_AU_PER_DAY = 173.1446326846693

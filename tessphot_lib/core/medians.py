@@ -1,4 +1,4 @@
-"""Medians of what is known."""
+"""Medians of what is known, and running ones."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,3 +47,30 @@ def median(values: NDArray) -> float:
     parted = np.partition(values, middle)
     high = float(parted[middle])
     return high if values.size % 2 else 0.5 * (float(parted[:middle].max()) + high)
+
+
+def running_median(values: NDArray, first: NDArray, last: NDArray) -> NDArray:
+    """Medians of rows around each row, in a time that hardly grows with their number.
+
+    Parameters
+    ----------
+    values : (n, m) array
+        NaN do not count.
+    first, last : (n,) int arrays
+        The rows ``first`` to ``last - 1`` of each; both must not decrease.
+
+    Returns
+    -------
+    (n, m) float64 array
+        NaN where no value counts.
+    """
+    import pandas as pd  # slow to import
+    from pandas.api.indexers import BaseIndexer
+
+    class Bounds(BaseIndexer):  # type: ignore[misc]
+        def get_window_bounds(  # type: ignore[no-untyped-def]
+            self, num_values=0, min_periods=None, center=None, closed=None, step=None
+        ):
+            return first.astype(np.int64), last.astype(np.int64)
+
+    return pd.DataFrame(values).rolling(Bounds(), min_periods=1).median().to_numpy()

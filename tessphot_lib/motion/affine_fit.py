@@ -1,15 +1,20 @@
 """Affine motion of the images, fitted to the positions of stars."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import affine_design, displacement
+from tessphot_lib.core.medians import medians_of_known, running_median
 
 AROUND = 0.5  # [d] images within a quarter of a day on each side tell where one should be
 CLIP = 4.0  # [sigma] stars off the fit by more are left out
 MIN_SIDE = 8  # images on one side that show where an image should be
 MAX_POSITIONS = 10  # at which motion is judged, spread over the CCD
 CLEAR = 4.0  # [sigma] that a displacement must stand out
+N_CLIPS = 5  # at most, of stars off the fit
+AT_ONCE = 1_000_000  # positions that are looked at together
 MIN_STARS = 8  # for an affine fit; from 3 on a translation is fitted
 
 
@@ -54,46 +59,103 @@ def fit_motion(
     scatter = np.ones(int(often.sum()))
     for _ in range(2):  # the second time with each star's own scatter as its weight
         of_all[often] = scatter
-        residual_sum, residual_count = np.zeros(len(scatter)), np.zeros(len(scatter))
-        for index in range(n_images):
-            fit = _fit_one(design, displacement[0][index], displacement[1][index], scatter)
-            motion[index], error[index], n_used[index], residual, used = fit
-            residual_sum[used] += np.minimum(residual[used], CLIP) ** 2
-            residual_count[used] += 1
-        rms = np.sqrt(residual_sum / np.maximum(residual_count, 1))
-        scatter = scatter * np.where(residual_count > 0, np.maximum(rms, 1e-3), np.inf)
+        squares, count = np.zeros(len(scatter)), np.zeros(len(scatter))
+        at_once = max(1, AT_ONCE // len(scatter))
+        for first in range(0, n_images, at_once):
+            part = slice(first, first + at_once)
+            fit = _fit_many(design, displacement[0][part], displacement[1][part], scatter)
+            motion[part], error[part] = fit.motion, fit.error
+            n_used[part] = fit.n_used
+            clipped = np.minimum(fit.residual, CLIP) ** 2
+            squares += np.where(fit.used, clipped, 0.0).sum(axis=0)
+            count += fit.used.sum(axis=0)
+        rms = np.sqrt(squares / np.maximum(count, 1))
+        scatter = scatter * np.where(count > 0, np.maximum(rms, 1e-3), np.inf)
         scatter = np.maximum(scatter, 0.2 * np.median(scatter))
     return motion, error, n_used, of_all
 
 
-def _fit_one(
-    design: NDArray, d_row: NDArray, d_column: NDArray, scatter: NDArray
-) -> tuple[NDArray, float, int, NDArray, NDArray]:
-    """Robust weighted fit of one image: motion, error, number, residuals [scatter], stars used."""
-    used = np.isfinite(d_row) & np.isfinite(d_column) & np.isfinite(scatter)
-    residual = np.full(len(d_row), np.nan)
-    motion, error = np.full(6, np.nan), np.nan
-    for _ in range(5):
-        n_used = int(used.sum())
-        if n_used < 3:
-            return np.full(6, np.nan), np.nan, n_used, residual, np.zeros_like(used)
-        n_terms = 3 if n_used >= MIN_STARS else 1
-        weighted = design[used, :n_terms] / scatter[used, None]
-        both = np.column_stack([d_row[used], d_column[used]]) / scatter[used, None]
-        solution, *_ = np.linalg.lstsq(weighted, both, rcond=None)
-        motion = np.zeros((2, 3))
-        motion[:, :n_terms] = solution.T
-        with np.errstate(invalid="ignore"):
-            residual = np.hypot(d_row - design @ motion[0], d_column - design @ motion[1]) / (
-                scatter * np.sqrt(2)
-            )
-        typical = max(np.sqrt(np.median(residual[used] ** 2) / np.log(2)), 1e-9)
-        error = typical * np.sqrt(1.0 / np.sum(1.0 / scatter[used] ** 2))
-        keep = np.isfinite(residual) & (residual < CLIP * typical) & np.isfinite(scatter)
-        if np.array_equal(keep, used):
+class _Fits(NamedTuple):
+    """Fits of some images.
+
+    Attributes
+    ----------
+    motion : (n_images, 6) array
+        NaN where fewer than three stars are left.
+    error : (n_images,) array
+    residual : (n_images, n_stars) array
+        [scatter of the star]
+    used : (n_images, n_stars) bool array
+        Stars that count; none in images without a fit.
+    n_used : (n_images,) int array
+        How many; in images without a fit, how many were left.
+    """
+
+    motion: NDArray
+    error: NDArray
+    residual: NDArray
+    used: NDArray
+    n_used: NDArray
+
+
+def _fit_many(design: NDArray, d_row: NDArray, d_column: NDArray, scatter: NDArray) -> _Fits:
+    """Robust weighted fits of images, each by itself, (n_images, n_stars) of displacements."""
+    shape = d_row.shape
+    usable = np.isfinite(d_row) & np.isfinite(d_column) & np.isfinite(scatter)
+    n_images = shape[0]
+    found = _Fits(
+        motion=np.full((n_images, 6), np.nan),
+        error=np.full(n_images, np.nan),
+        residual=np.zeros(shape),
+        used=usable.copy(),
+        n_used=np.zeros(n_images, dtype=int),
+    )
+    left = np.arange(n_images)  # images whose fit is not yet what it will be
+    for _ in range(N_CLIPS):
+        used = found.used[left]
+        found.n_used[left] = used.sum(axis=1)
+        is_fitted = found.n_used[left] >= 3
+        bad = left[~is_fitted]
+        found.motion[bad], found.error[bad], found.used[bad] = np.nan, np.nan, False
+        left, used = left[is_fitted], used[is_fitted]
+        if not left.size:
             break
-        used = keep
-    return motion.ravel(), float(error), int(used.sum()), residual, used
+        by_row, by_column = (np.where(used, values[left], 0.0) for values in (d_row, d_column))
+        solved = _solve_weighted(design, used / scatter**2, by_row, by_column)
+        off = np.hypot(
+            d_row[left] - solved[:, 0] @ design.T, d_column[left] - solved[:, 1] @ design.T
+        )
+        residual = off / (scatter * np.sqrt(2))
+        square = medians_of_known(np.where(used, residual, np.nan).T ** 2)
+        typical = np.maximum(np.sqrt(square / np.log(2)), 1e-9)
+        found.motion[left] = solved.reshape(-1, 6)
+        found.error[left] = typical * np.sqrt(1 / (used / scatter**2).sum(axis=1))
+        found.residual[left] = residual
+        with np.errstate(invalid="ignore"):
+            keep = usable[left] & (residual < CLIP * typical[:, None])
+        same = (keep == used).all(axis=1)
+        left = left[~same]
+        found.used[left] = keep[~same]
+        found.n_used[left] = keep[~same].sum(axis=1)
+    return found
+
+
+def _solve_weighted(design: NDArray, weight: NDArray, d_row: NDArray, d_column: NDArray) -> NDArray:
+    """Weighted least squares of images, (n_images, 2, 3); a translation with few stars.
+
+    ``weight``, ``d_row`` and ``d_column`` are (n_images, n_stars); stars of weight 0 do not count.
+    """
+    solved = np.zeros((len(weight), 2, 3))
+    many = np.count_nonzero(weight, axis=1) >= MIN_STARS
+    for n_terms, images in ((1, ~many), (3, many)):
+        terms, of_images = design[:, :n_terms], weight[images]
+        products = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
+        normal = (of_images @ products).reshape(-1, n_terms, n_terms)
+        inverse = np.linalg.pinv(normal, hermitian=True)
+        for axis, values in enumerate((d_row[images], d_column[images])):
+            right = (of_images * values) @ terms
+            solved[images, axis, :n_terms] = np.einsum("tab,tb->ta", inverse, right)
+    return solved
 
 
 def is_displaced(
@@ -127,22 +189,22 @@ def is_displaced(
     """
     result = np.zeros(len(motion), dtype=bool)
     known = np.flatnonzero(np.isfinite(motion).all(axis=1))
-    moved = np.stack(displacement(motion[known], *_spread(row, column)))
+    if not known.size:
+        return result
+    moved = np.hstack(displacement(motion[known], *_spread(row, column)))
     clear = np.maximum(limit, CLEAR * np.nan_to_num(error[known]))
     times = time[known]
-    first, last = (np.searchsorted(times, times + side * AROUND) for side in (-1, 1))
-    for position, index in enumerate(known):
-        around = slice(first[position], last[position])  # twice as wide: exact below
-        since = times[around] - time[index]
-        near = np.abs(since) <= 0.5 * AROUND
-        # At a step of the pointing the images of one side are where this one is.
-        sides = [near & (since <= 0), near & (since >= 0)]
-        here = moved[:, around]
-        offset = [
-            np.median(np.hypot(*(moved[:, position] - np.median(here[:, some], axis=1))))
-            for some in (near, *(side for side in sides if side.sum() >= MIN_SIDE))
-        ]
-        result[index] = min(offset) > clear[position]
+    # At a step of the pointing the images of one side are where this one is.
+    offsets = []
+    for before, after in ((0.5, 0.5), (0.5, 0.0), (0.0, 0.5)):
+        first = np.searchsorted(times, times - before * AROUND, side="left")
+        last = np.searchsorted(times, times + after * AROUND, side="right")
+        off = np.hypot(*np.hsplit(moved - running_median(moved, first, last), 2))
+        of_image = np.median(off, axis=1)
+        if not (before and after):
+            of_image[last - first < MIN_SIDE] = np.inf
+        offsets.append(of_image)
+    result[known] = np.min(offsets, axis=0) > clear
     return result
 
 

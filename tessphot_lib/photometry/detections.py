@@ -4,6 +4,7 @@ Asteroids, transients and variable stars; `tessphot_lib.photometry.moving_object
 `tessphot_lib.photometry.transients` tell them apart.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -23,6 +24,72 @@ STAR_CHANGE = 0.03  # of the light of the average image, by which stars vary
 STAR_MOTION = 0.03  # [pixels] by which the measured motion of the images is off ...
 SECOND_ORDER = 0.6  # [1/pixels] ... and this times its square: the average image moves linearly
 SCATTERED_ERROR = 0.05  # of scattered light, that its background is off at most
+LONG = 1800.0  # [s] short cadences of target pixel files are averaged over: objects hardly move
+AT_ONCE = 4_000_000  # pixels of all cadences that are looked at together
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The cadences that are looked at together: one image, or short cadences of half an hour.
+
+    Attributes
+    ----------
+    first, stop : (n,) int arrays
+        Cadences ``first`` to ``stop - 1``; one of them is good at least.
+    image : (n,) int array
+        The good one in the middle, which stands for them.
+    size : int
+        Cadences in a whole span.
+    """
+
+    first: NDArray
+    stop: NDArray
+    image: NDArray
+    size: int
+
+    @classmethod
+    def of(cls, cube: PixelCube) -> Self:
+        """Divide the cadences of a cube; images that are not good are in none."""
+        good = np.flatnonzero(cube.is_good())
+        if not cube.ccd_id.has_stamps or not good.size:
+            return cls(good, good + 1, good, 1)
+        size = max(round(LONG / float(cube.attributes["cadence_seconds"])), 1)
+        number = (cube.cadenceno - cube.cadenceno[0]) // size
+        first = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
+        stop = np.append(first[1:], len(number))
+        begin, end = np.searchsorted(good, first), np.searchsorted(good, stop)
+        has = end > begin
+        middle = (begin + end - 1)[has] // 2
+        return cls(first[has], stop[has], good[middle], size)
+
+    def slices(self, cube: PixelCube, window: Window) -> Iterator[tuple[slice, NDArray]]:
+        """Cadences to read at once, and the numbers of the spans in them, none of them divided."""
+        if self.size == 1:
+            for cadences in cadence_slices(cube, window):
+                inside = (self.image >= cadences.start) & (self.image < cadences.stop)
+                yield cadences, np.flatnonzero(inside)
+            return
+        at_once = max(AT_ONCE // (window.shape[0] * window.shape[1] * self.size), 1)
+        for begin in range(0, len(self.image), at_once):
+            numbers = np.arange(begin, min(begin + at_once, len(self.image)))
+            yield slice(int(self.first[numbers[0]]), int(self.stop[numbers[-1]])), numbers
+
+    def has(self, images: NDArray, seen: NDArray) -> NDArray:
+        """Tell which images are in a span of those that are seen, (n,) bool."""
+        number = np.searchsorted(self.first, images, side="right")
+        return np.isin(number, np.searchsorted(self.first, seen, side="right"))
+
+
+def _mean(light: NDArray, error: NDArray) -> tuple[NDArray, NDArray]:
+    """Mean of images (n, n_rows, n_columns) and its error; NaN where none has the pixel."""
+    if len(light) == 1:
+        return light[0], error[0].astype(float)
+    known = np.isfinite(light) & np.isfinite(error)
+    count = known.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(known, light, 0.0).sum(axis=0) / count
+        variance = np.where(known, error, 0.0).astype(float) ** 2
+        return mean, np.sqrt(variance.sum(axis=0)) / count
 
 
 @dataclass(frozen=True)
@@ -63,14 +130,17 @@ def motion_of_images(cube: PixelCube) -> NDArray:
 
 
 def detect(cube: PixelCube) -> Detections:
-    """Find what stands out of the good images anywhere; positions are those in the images."""
-    parts = []
+    """Find what stands out of the good images anywhere; positions are those in the images.
+
+    Of target pixel files, out of the means of `Spans`.
+    """
+    spans, parts = Spans.of(cube), []
     for box in cube.grid.windows:
         for row in range(box.row0, box.row1, CELL):
             for column in range(box.column0, box.column1, CELL):
                 last = min(row + CELL, box.row1), min(column + CELL, box.column1)
                 cell = Window(row, last[0], column, last[1])
-                parts += _detections_in(cube, cell, cell.widened(OVERLAP).intersect(box))
+                parts += _detections_in(cube, cell, cell.widened(OVERLAP).intersect(box), spans)
     return Detections.join(parts)
 
 
@@ -82,7 +152,7 @@ def _scattered_fraction(cube: PixelCube) -> NDArray:
     return np.clip(np.nan_to_num(fraction), 0.0, 1.0)
 
 
-def _detections_in(cube: PixelCube, cell: Window, window: Window) -> list[Detections]:
+def _detections_in(cube: PixelCube, cell: Window, window: Window, spans: Spans) -> list[Detections]:
     """What stands out of a part of the CCD; it is looked at with what is around it."""
     if min(window.shape) < 3:
         return []
@@ -91,25 +161,27 @@ def _detections_in(cube: PixelCube, cell: Window, window: Window) -> list[Detect
     steepest = (scene.slopes**2).sum(axis=0)
     scattered = _scattered_fraction(cube)
     parts = []
-    for cadences in cadence_slices(cube, window):
-        images = np.arange(cube.n_cadences)[cadences]
-        chosen = np.flatnonzero(good[images])
-        if not chosen.size:
+    for cadences, numbers in spans.slices(cube, window):
+        if not numbers.size:
             continue
         flux, error = cube.read_with_errors(window, cadences)
         sky = cube.background_in(window, cadences)
-        for index in chosen:
-            image = images[index]
-            moved = displacement_in(motion[image], window)
+        for number in numbers:
+            image = int(spans.image[number])
+            whole = np.arange(spans.first[number], spans.stop[number])
+            used = whole[good[whole]]
+            index = used - cadences.start
+            seen, noise = _mean(flux[index] - sky[index], error[index])
+            moved = displacement_in(motion[used].mean(axis=0), window)
             shift = STAR_MOTION**2 + (SECOND_ORDER * (moved[0] ** 2 + moved[1] ** 2)) ** 2
             sigma = np.sqrt(
-                error[index].astype(float) ** 2
+                noise**2
                 + (STAR_CHANGE * light) ** 2
                 + shift * steepest
-                + (SCATTERED_ERROR * scattered[image] * sky[index]) ** 2
+                + (SCATTERED_ERROR * scattered[image] * sky[image - cadences.start]) ** 2
             )
-            residual = flux[index] - sky[index] - scene.shifted(*moved)
-            found = find_detections(residual, sigma, int(image), window.row0, window.column0)
+            residual = seen - scene.shifted(*moved)
+            found = find_detections(residual, sigma, image, window.row0, window.column0)
             inside = cell.contains(found.row, found.column)
             parts.append(Detections(*(values[inside] for values in vars(found).values())))
     return parts

@@ -16,7 +16,7 @@ from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.wcs import ffi_wcs, sky_to_pixel
 from tessphot_lib.io.products.moving_ecsv import COLUMNS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.photometry.detections import detect
+from tessphot_lib.photometry.detections import Spans, detect
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.quality.moving_objects import Detections, Track, link_tracks
 
@@ -46,15 +46,15 @@ def find_moving(cube: PixelCube, found: Detections | None = None) -> pd.DataFram
     DataFrame
         Columns of `tessphot_lib.io.products.moving_ecsv`.
     """
-    good = np.flatnonzero(cube.is_good())
-    found = _without_stars(detect(cube) if found is None else found, len(good))
-    interval = float(cube.attributes["cadence_seconds"]) / SECONDS_PER_DAY
+    spans = Spans.of(cube)
+    found = _without_stars(detect(cube) if found is None else found, len(spans.image))
+    interval = spans.size * float(cube.attributes["cadence_seconds"]) / SECONDS_PER_DAY
     time = (cube.time - cube.timecorr - cube.time[0]) / interval
-    number = np.searchsorted(good, found.image)
-    tracks = link_tracks(replace(found, image=number), time[good])
+    number = np.searchsorted(spans.image, found.image)
+    tracks = link_tracks(replace(found, image=number), time[spans.image])
     log.info("%s: %d detections, %d moving objects", cube.ccd_id, len(found.image), len(tracks))
     parts = [
-        _positions(cube, found, track, good, time, f"found {index}")
+        _positions(cube, found, track, spans, time, f"found {index}")
         for index, track in enumerate(tracks, start=1)
     ]
     return _joined(parts)
@@ -72,11 +72,12 @@ def _without_stars(found: Detections, n_images: int) -> Detections:
 
 
 def _positions(
-    cube: PixelCube, found: Detections, track: Track, good: NDArray, time: NDArray, name: str
+    cube: PixelCube, found: Detections, track: Track, spans: Spans, time: NDArray, name: str
 ) -> pd.DataFrame:
     """Where an object was in all images from a little before its first detection on."""
-    first = max(int(good[track.first]) - BEYOND_ENDS, 0)
-    last = min(int(good[track.last]) + BEYOND_ENDS, cube.n_cadences - 1)
+    beyond = BEYOND_ENDS * spans.size
+    first = max(int(spans.image[track.first]) - beyond, 0)
+    last = min(int(spans.image[track.last]) + beyond, cube.n_cadences - 1)
     images = np.arange(first, last + 1)
     row, column = track.at(time[images])
     seen = found.image[track.members]
@@ -84,7 +85,8 @@ def _positions(
     flux = pd.Series(found.flux[track.members], index=seen)
     flux = flux.rolling(SMOOTHED, center=True, min_periods=1).median().reindex(images)
     flux = flux.interpolate(limit_direction="both")
-    return _table(cube, images, row, column, flux.to_numpy(), np.isin(images, seen), name, "found")
+    is_seen = spans.has(images, seen)
+    return _table(cube, images, row, column, flux.to_numpy(), is_seen, name, "found")
 
 
 def predict_moving(cube: PixelCube, ephemerides: pd.DataFrame, prf: Prf) -> pd.DataFrame:

@@ -172,6 +172,10 @@ class PatchCubes:
         """Whether some images count for the average, by their background [e-/s per pixel]."""
         return self.is_good[cadences] & (np.nan_to_num(level, nan=np.inf) < self.max_background)
 
+    def header_motion(self) -> NDArray:
+        """What the files themselves state of the motion, (n_images, 6); NaN if they do not."""
+        return np.full((self.n_images, 6), np.nan)
+
     def complete(self) -> None:
         """Fill the tables of the images and of the stars that tell the motion."""
         shape = len(self._chosen), self.n_images
@@ -196,7 +200,7 @@ class PatchCubes:
             "background": self.background,
             "background_error": self.background_error,
             "column_excess": np.zeros((self.n_images, 0)),
-            "header_motion": np.full((self.n_images, 6), np.nan),
+            "header_motion": self.header_motion(),
             **of_stars,
         }
         chosen = self.stars.loc[self._chosen]

@@ -8,7 +8,7 @@ whatever the polynomial leaves over.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +21,7 @@ from tessphot_lib.core.noise_model import SANE, NoiseModel
 from tessphot_lib.core.patches import polynomial_terms
 from tessphot_lib.io.images.tpf_stamps import StampFile, StampPixels, read_stamp, stamp_pixels
 from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize
+from tessphot_lib.motion.stated_motion import StatedMotion
 from tessphot_lib.preparation.patch_cubes import (
     AT_ONCE,
     STAR_COLUMNS,
@@ -53,6 +54,16 @@ class StampCubes(PatchCubes):
     dtype: ClassVar[type] = np.float32
 
     on_bad_image: str = "error"
+    _stated: StatedMotion = field(init=False)
+    _stated_in: dict[int, int] = field(default_factory=dict)  # the patch that a file counts in
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._stated = StatedMotion(self.n_images)
+
+    def header_motion(self) -> NDArray:
+        """POS_CORR of all files, (n_images, 6)."""
+        return self._stated.motion()
 
     def motion_stars_of_all(self) -> NDArray:
         """Rows of the catalog whose positions tell the motion: the brightest, spread."""
@@ -126,14 +137,21 @@ class StampCubes(PatchCubes):
                 target = (slice(None), *common.slices_in(window))
                 source = (slice(None), *common.slices_in(reader.stamp.window))
                 for part in reader.next_chunk():
-                    _, here, there = np.intersect1d(
-                        numbers[cadences], part.cadenceno, return_indices=True
-                    )
+                    here, there = _common(numbers[cadences], part.cadenceno)
+                    if self._stated_in.setdefault(reader.stamp.tic_id, number) == number:
+                        self._add_stated(reader.stamp, cadences.start + here, part, there)
                     new = [one[source][there] for one in (part.flux, part.flux_err, part.flux_bkg)]
                     is_new = np.isnan(cubes[0][target][here]) & np.isfinite(new[0])
                     for cube, values in zip(cubes, new, strict=True):
                         cube[target][here] = np.where(is_new, values, cube[target][here])
             yield (cadences, *cubes)
+
+    def _add_stated(
+        self, stamp: StampFile, images: NDArray, pixels: StampPixels, there: NDArray
+    ) -> None:
+        """Add the motion that a file states."""
+        d_row, d_column = pixels.pos_corr_row[there], pixels.pos_corr_column[there]
+        self._stated.add(*stamp.place(), images, d_row, d_column)
 
 
 class _Reader:
@@ -177,6 +195,13 @@ def _skipping(stamp: StampFile) -> Iterator[StampPixels]:
         yield from _checked(stamp)
     except InputDataError as err:
         log.warning("left out: %s", err)
+
+
+def _common(numbers: NDArray, others: NDArray) -> tuple[NDArray, NDArray]:
+    """Where cadence numbers that both have are, in one and the other; both increase."""
+    at = np.minimum(np.searchsorted(numbers, others), len(numbers) - 1)
+    there = np.flatnonzero(numbers[at] == others)
+    return at[there], there
 
 
 def _cut(pixels: StampPixels, cadences: slice) -> StampPixels:

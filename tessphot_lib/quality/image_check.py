@@ -25,6 +25,7 @@ LEAST_SCATTER = 1e-4  # relative, or [pixels], of a star: none is better
 DENSEST = 0.45  # of the images, at most half, show what is usual
 NEAR = 4.0  # times half the range that these take: within it others count, too
 MANY_STARS = 10  # whose disagreement says how well the median is known
+AT_ONCE = 4_000  # images that are looked at together
 MIN_AROUND = 8  # images, at least, that the usual value around an image is from
 
 
@@ -119,18 +120,26 @@ def _scatter(off: NDArray, by_many: bool) -> NDArray:
 
 def _common(off: NDArray, scatter: NDArray, by_many: bool) -> tuple[NDArray, NDArray, NDArray]:
     """Weighted median over the stars in each image, its error and noise, (n_images,) each."""
-    change, error, noise = (np.full(len(off), np.nan) for _ in range(3))
-    with_scatter = np.isfinite(off) & np.isfinite(scatter)
-    for index in np.flatnonzero(with_scatter.any(axis=1)):
-        known = with_scatter[index]
-        values, weight = off[index][known], 1 / scatter[known] ** 2
-        change[index] = _weighted_median(values, weight)
-        noise[index] = MEDIAN_ERROR / np.sqrt(weight.sum())
-        disagree = np.abs(values - change[index]) * np.sqrt(weight)
-        spread = MAD_TO_SIGMA * float(np.median(disagree))
-        counts = by_many or len(values) >= MANY_STARS
-        error[index] = noise[index] * max(1.0, spread if counts else 0.0)
+    parts = [
+        _common_of(off[first : first + AT_ONCE], scatter, by_many)
+        for first in range(0, len(off), AT_ONCE)
+    ]
+    change, error, noise = (np.concatenate(values) for values in zip(*parts, strict=True))
     return change, error, noise
+
+
+def _common_of(off: NDArray, scatter: NDArray, by_many: bool) -> tuple[NDArray, NDArray, NDArray]:
+    """`_common` of some images."""
+    known = np.isfinite(off) & np.isfinite(scatter)
+    n_known = known.sum(axis=1)
+    weight = np.where(known, 1 / scatter**2, 0.0)
+    change = _weighted_median(np.where(known, off, np.inf), weight)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        noise = np.where(n_known > 0, MEDIAN_ERROR / np.sqrt(weight.sum(axis=1)), np.nan)
+        disagree = np.where(known, np.abs(off - change[:, None]) * np.sqrt(weight), np.nan)
+    spread = MAD_TO_SIGMA * medians_of_known(disagree.T)
+    counts = (n_known > 0) & (by_many | (n_known >= MANY_STARS))
+    return change, noise * np.maximum(1.0, np.where(counts, spread, 0.0)), noise
 
 
 def lacks_stars(is_found: NDArray, is_measured: NDArray) -> NDArray:
@@ -226,11 +235,21 @@ def _densest(values: NDArray) -> float:
     return float(np.median(known[near]))
 
 
-def _weighted_median(values: NDArray, weight: NDArray) -> float:
-    """Weighted median; of two values that qualify the one nearer to zero."""
-    order = np.argsort(values, kind="stable")
-    values, total = values[order], np.cumsum(weight[order])
-    half = 0.5 * total[-1]
-    lower = values[np.searchsorted(total, half * (1 - 1e-9))]
-    upper = values[min(np.searchsorted(total, half * (1 + 1e-9), side="right"), len(values) - 1)]
-    return float(lower if abs(lower) < abs(upper) else upper)
+def _weighted_median(values: NDArray, weight: NDArray) -> NDArray:
+    """Weighted median of each row, NaN without weight; of two that qualify the one nearer to zero.
+
+    Values without weight must be infinite.
+    """
+    if not values.shape[1]:
+        return np.full(len(values), np.nan)
+    order = np.argsort(values, axis=1, kind="stable")
+    values = np.take_along_axis(values, order, axis=1)
+    total = np.cumsum(np.take_along_axis(weight, order, axis=1), axis=1)
+    half = 0.5 * total[:, -1:]
+    n_known = np.count_nonzero(weight, axis=1)
+    # The first whose sum reaches half of all, and the first that exceeds it.
+    at = (total < half * (1 - 1e-9)).sum(axis=1), (total <= half * (1 + 1e-9)).sum(axis=1)
+    rows = np.arange(len(values))
+    lower, upper = (values[rows, np.clip(index, 0, np.maximum(n_known - 1, 0))] for index in at)
+    median = np.where(np.abs(lower) < np.abs(upper), lower, upper)
+    return np.where(n_known > 0, median, np.nan)

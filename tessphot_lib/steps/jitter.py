@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import displacement
-from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.constants import REFERENCE_SPAN
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import provenance
@@ -22,6 +22,8 @@ from tessphot_lib.io.products.block_hdf5 import (
 )
 from tessphot_lib.io.products.jitter_ecsv import write_jitter
 from tessphot_lib.motion.affine_fit import fit_motion, is_displaced, relative_to
+from tessphot_lib.motion.own_influence import own_influence
+from tessphot_lib.motion.stated_motion import MIN_IMAGES, is_better, scatter_around
 from tessphot_lib.quality.image_check import (
     LASTING,
     SharedChange,
@@ -32,9 +34,9 @@ from tessphot_lib.quality.image_check import (
 
 log = logging.getLogger(__name__)
 
-REFERENCE_SPAN = 1800 / SECONDS_PER_DAY  # [d] as long as an image: a short cadence has more jitter
 UNCORRECTED = 0.5  # of the offset's limit, for jumps where the motion is unknown: it stays there
 HEADER_ERROR = 0.01  # [pixels] 1-sigma error stated for motions taken from the headers' WCS
+POS_CORR_ERROR = 0.0005  # [pixels] and from POS_CORR: 0.1 to 0.2 mpx and slow drifts of 0.5 to 1.7
 
 
 def run_jitter(
@@ -53,31 +55,36 @@ def run_jitter(
 
     Notes
     -----
-    Of target pixel files, the cadences of half an hour are the reference.
     Where the stars give no motion, the WCS in the image's header does; where
     there is none either, the motion is NaN and the source 'none'.
+
+    Of target pixel files, the cadences of half an hour are the reference, and POS_CORR stands
+    for the headers' WCS. If the stars scatter less around that than around the motion measured
+    from them, it is taken for all cadences that have it.
     """
     images = read_all_images(blocks, ("time", "cadenceno", "quality", "header_motion"))
     stars = read_motion_stars(blocks[0])
     displaced = tuple(_of_stars(blocks, axis, stars[axis]) for axis in ("row", "column"))
     motion, error, n_used, scatter = fit_motion(*displaced, stars["row"], stars["column"])
-    is_known = np.isfinite(motion).all(axis=1) | np.isfinite(images["header_motion"]).all(axis=1)
+    header = images["header_motion"]
+    is_known = np.isfinite(motion).all(axis=1) | np.isfinite(header).all(axis=1)
     looks = _compare(blocks, images["time"], displaced, is_known, settings.flags)
     quality = images["quality"] | looks.quality
-    reference = reference_index(images["time"], quality, motion, settings.bad_quality)
+    known = motion if np.isfinite(motion).all(axis=1).any() else header
+    reference = reference_index(images["time"], quality, known, settings.bad_quality)
     if reference is not None:
         span = REFERENCE_SPAN if ccd_id.has_stamps else 0.0
         near = np.abs(images["time"] - images["time"][reference]) <= 0.5 * span
         near &= (quality & settings.bad_quality) == 0
         near[reference] = True
-        motion = relative_to(motion, np.nanmean(motion[near], axis=0))
-    header = images["header_motion"]
-    if reference is not None and np.isfinite(header[reference]).all():
-        header = header - header[reference]
-    source = np.where(np.isfinite(motion).all(axis=1), "stars", "header")
+        motion, header = (_against(one, near) for one in (motion, header))
+    from_stars = np.isfinite(motion).all(axis=1)
+    if ccd_id.has_stamps and _is_stated_better(displaced, stars, motion, scatter, header):
+        from_stars &= ~np.isfinite(header).all(axis=1)
+    source = np.where(from_stars, "stars", "header")
     fallen_back = source == "header"
     motion[fallen_back] = header[fallen_back]
-    error[fallen_back] = HEADER_ERROR
+    error[fallen_back] = POS_CORR_ERROR if ccd_id.has_stamps else HEADER_ERROR
     source[~np.isfinite(motion).all(axis=1)] = "none"
     error[source == "none"] = np.nan
     places = _places(blocks[0])
@@ -111,6 +118,35 @@ def run_jitter(
         star_scatter=scatter,
         attributes=provenance(settings.as_mapping(), blocks),
     )
+
+
+def _against(motion: NDArray, near: NDArray) -> NDArray:
+    """Motion against that of some images; as it is if none of them has any."""
+    known = np.isfinite(motion).all(axis=1) & near
+    return relative_to(motion, motion[known].mean(axis=0)) if known.any() else motion
+
+
+def _is_stated_better(
+    displaced: tuple[NDArray, ...],
+    stars: dict[str, NDArray],
+    motion: NDArray,
+    star_scatter: NDArray,
+    stated: NDArray,
+) -> bool:
+    """Whether the stars scatter less around the motion that files state than around their own."""
+    both = np.isfinite(motion).all(axis=1) & np.isfinite(stated).all(axis=1)
+    if both.sum() < MIN_IMAGES:
+        return False
+    measured = tuple(axis[both] for axis in displaced)
+    at = stars["row"], stars["column"]
+    own = own_influence(*measured, *at, motion=motion[both], scatter=star_scatter)
+    around = (
+        scatter_around(*measured, *at, stated[both]),
+        scatter_around(*measured, *at, motion[both], own),
+    )
+    medians = [1e3 * float(np.nanmedian(one)) for one in around]
+    log.info("stars scatter by %.3f mpx around POS_CORR, by %.3f around their motion", *medians)
+    return is_better(*around)
 
 
 class _Looks(NamedTuple):

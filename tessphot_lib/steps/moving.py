@@ -68,7 +68,7 @@ def run_moving(
             inputs.append(ephemerides)
             predicted = predict_moving(cube, read_object_ephemerides(ephemerides), model)
             moving = predicted if moving is None else join_found_and_predicted(moving, predicted)
-        if found is not None:
+        if found is not None and not ccd_id.has_stamps:  # their few pixels are full of a star
             known, sources = read_catalog(catalog)[0], read_unlisted(unlisted)
             appeared = find_transients(cube, found, moving, known, sources, model)
     log.info("%s: %d moving objects", ccd_id, moving["object"].nunique())

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.clock import timestamp_shifts
-from tessphot_lib.core.constants import FRAME_TIME, SECONDS_PER_DAY
+from tessphot_lib.core.constants import FRAME_TIME, REFERENCE_SPAN, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId
@@ -18,6 +19,7 @@ from tessphot_lib.io.images.cutout_table import write_cutout_table
 from tessphot_lib.io.images.ffi_table import plain_keywords, write_ffi_table
 from tessphot_lib.io.images.tpf import TpfCadences, read_tpf_cadences
 from tessphot_lib.io.images.tpf_stamps import StampFile, read_stamp
+from tessphot_lib.motion.stated_motion import StatedMotion
 from tessphot_lib.preparation.ccd_wcs import fit_ccd_wcs, wcs_text
 from tessphot_lib.quality.tpf_flags import common_quality
 
@@ -53,7 +55,7 @@ def run_stamp_table(
         With the cadence.
     on_bad_image : {'error', 'skip'}
     """
-    rows: list[dict] = []
+    rows: list[dict | StampFile] = []
     problems: list[str] = []
     good: dict[int, StampFile] = {}
     for path in sorted(_files(tpfs), key=lambda path: (path.name, str(path))):
@@ -69,9 +71,10 @@ def run_stamp_table(
             rows.append({"path": path, "status": "unusable", "reason": err})
             continue
         good[stamp.tic_id] = stamp
-        rows.append(_row(stamp))
+        rows.append(stamp)
     stamps = list(good.values())
-    images, n_read = _cadences(stamps, ccd_id, problems)
+    read = _read_sample(stamps, ccd_id, problems)
+    images = _cadences(read, ccd_id)
     refusal = _told(problems, output) if on_bad_image == "error" else None
     if not good:
         reason = f", the first because of {problems[0]}" if problems else ""
@@ -80,19 +83,22 @@ def run_stamp_table(
         )
     elif not images:
         refusal = refusal or f"{ccd_id}: none of its target pixel files has times"
-    write_cutout_table(output, rows, ccd_id)
+    placed = _at_reference(stamps, read, images)
+    of_star = {stamp.tic_id: _row(stamp) for stamp in placed}
+    listed = [row if isinstance(row, dict) else of_star[row.tic_id] for row in rows]
+    write_cutout_table(output, listed, ccd_id)
     write_ffi_table(
         ffi_table,
         images,
         ccd_id,
         refusal=refusal,
-        wcs=wcs_text(fit_ccd_wcs(stamps)) if stamps else None,
+        wcs=wcs_text(fit_ccd_wcs(placed)) if placed else None,
         image_header=plain_keywords(stamps[0].header, KEYWORDS) if stamps else None,
         attributes=provenance({"input": {"on_bad_image": on_bad_image}}, [output]),
     )
     log.info(
         "%s: %d target pixel files, %d of them used, of %d cadences; bits of %d files",
-        *(ccd_id, len(rows), len(stamps), len(images), n_read),
+        *(ccd_id, len(rows), len(stamps), len(images), len(read)),
     )
 
 
@@ -123,30 +129,62 @@ def _row(stamp: StampFile) -> dict[str, Any]:
     }
 
 
-def _cadences(
+def _read_sample(
     stamps: Sequence[StampFile], ccd_id: CcdId, problems: list[str]
-) -> tuple[list[dict], int]:
-    """One row of ``ffis.ecsv`` for each cadence with a time, and the number of files read for it.
-
-    Times are barycentric for the star of the first file that can be read. What is wrong with
-    others is added to the problems.
-    """
+) -> list[tuple[StampFile, TpfCadences]]:
+    """Cadences of `SAMPLE` of the files that have times; what is wrong is added to the problems."""
     step = max(1, len(stamps) // SAMPLE)
-    read: list[TpfCadences] = []
-    first: StampFile | None = None
+    read: list[tuple[StampFile, TpfCadences]] = []
     for stamp in stamps[::step][:SAMPLE]:
         try:
-            one = read_tpf_cadences(stamp.path, ccd_id.of_images)
+            one = read_tpf_cadences(stamp.path, ccd_id.of_images, with_motion=True)
         except InputDataError as err:
             problems.append(str(err))
             continue
         if np.isfinite(one.time - one.timecorr).sum() > 1:
-            first = first or stamp
-            read.append(one)
-    if first is None:
-        return [], 0
-    number, time, timecorr = _clock(read)
-    quality = common_quality(number, [one.cadenceno for one in read], [one.quality for one in read])
+            read.append((stamp, one))
+    return read
+
+
+def _at_reference(
+    stamps: Sequence[StampFile], read: Sequence[tuple[StampFile, TpfCadences]], images: list[dict]
+) -> list[StampFile]:
+    """Stamps with the sky where it is in the reference image.
+
+    POS_CORR is against the WCS of a file, which is that of no certain cadence: in sector 1 they
+    are 0.1 to 0.4 pixels apart. Without POS_CORR they stay as they are.
+    """
+    reference = [one["time"] - one["timecorr"] for one in images if one.get("is_reference")]
+    stated = StatedMotion(1)
+    for stamp, cadences in read:
+        when = cadences.time - cadences.timecorr
+        with np.errstate(invalid="ignore"):
+            near = np.abs(when - reference[0]) <= 0.5 * REFERENCE_SPAN
+        moved = cadences.pos_corr_row[near], cadences.pos_corr_column[near]
+        known = np.isfinite(moved[0]) & np.isfinite(moved[1])
+        if known.any():
+            offset = (np.array([one[known].mean()]) for one in moved)
+            stated.add(*stamp.place(), np.zeros(1, dtype=int), *offset)
+    motion = np.nan_to_num(stated.motion())
+    found = []
+    for stamp in stamps:
+        d_row, d_column = displacement(motion, *np.array(stamp.place()).reshape(2, 1))
+        found.append(stamp.moved(float(d_row[0, 0]), float(d_column[0, 0])))
+    return found
+
+
+def _cadences(read: Sequence[tuple[StampFile, TpfCadences]], ccd_id: CcdId) -> list[dict]:
+    """One row of ``ffis.ecsv`` for each cadence with a time.
+
+    Times are barycentric for the star of the first file.
+    """
+    if not read:
+        return []
+    first, cadences = read[0][0], [one for _, one in read]
+    number, time, timecorr = _clock(cadences)
+    quality = common_quality(
+        number, [one.cadenceno for one in cadences], [one.quality for one in cadences]
+    )
     shift = 0.5 * sum(timestamp_shifts(first.header.get("DATA_REL"), first.header.get("PROCVER")))
     half = 0.5 * ccd_id.cadence / SECONDS_PER_DAY
     kept = KEPT_FRAMES if first.header.get("CRMITEN") is True else 1.0
@@ -175,7 +213,7 @@ def _cadences(
     bad = (quality & ~int(CadenceFlag.SCATTERED_LIGHT)) != 0
     distance = np.abs(time - 0.5 * (time[0] + time[-1])) + np.where(bad, 1e6, 0)
     rows[int(np.argmin(distance))]["is_reference"] = True
-    return rows, len(read)
+    return rows
 
 
 def _clock(read: Sequence[TpfCadences]) -> tuple[NDArray, NDArray, NDArray]:

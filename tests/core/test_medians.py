@@ -1,9 +1,9 @@
-"""Medians of what is known."""
+"""Medians of what is known, and running ones."""
 
 import numpy as np
 import pytest
 
-from tessphot_lib.core.medians import median, medians_of_known
+from tessphot_lib.core.medians import median, medians_of_known, running_median
 
 
 def test_only_finite_values_count():
@@ -25,3 +25,15 @@ def test_median_of_finite_values(n_values):
     before = values.copy()
     assert median(values) == np.median(values)
     np.testing.assert_array_equal(values, before)
+
+
+def test_running_medians_are_those_of_their_rows():
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(40, 3))
+    values[4:9, 1] = np.nan
+    first = np.maximum(np.arange(40) - 3, 0)
+    last = np.minimum(np.arange(40) + 2, 40)
+    found = running_median(values, first, last)
+    for index in range(40):
+        around = values[first[index] : last[index]]
+        np.testing.assert_array_equal(found[index], medians_of_known(around))

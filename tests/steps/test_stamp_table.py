@@ -1,11 +1,13 @@
 """The tables of target pixel files: one bad file does not stop the other CCDs."""
 
+import numpy as np
 import pytest
 from astropy.io import fits
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.simulation_settings import SimulationSettings
+from tessphot_lib.core.wcs import ffi_wcs, sky_to_pixel
 from tessphot_lib.io.images.cutout_table import read_cutout_table
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.steps.simulate_tpfs import run_simulate_tpfs
@@ -55,6 +57,28 @@ def test_bad_file_is_an_error_of_those_who_read_the_table(folder, which):
         read_ffi_table(folder / "ffis.ecsv")
     tables_of(folder, "skip")
     assert len(read_ffi_table(folder / "ffis.ecsv")) == 30
+
+
+def moved(path, row, column):
+    with fits.open(path, mode="update") as hdus:
+        hdus["PIXELS"].data["POS_CORR1"] = column
+        hdus["PIXELS"].data["POS_CORR2"] = row
+
+
+def test_stars_are_placed_where_they_are_in_the_reference(folder):
+    """POS_CORR is against the WCS of a file, which is that of no certain cadence."""
+    for path in files_in(folder):
+        moved(path, np.nan, np.nan)
+    stated, cadences = tables_of(folder, "error")
+    sky = [np.array([value]) for value in stated[0]["wcs"].wcs.crval]
+    before = sky_to_pixel(ffi_wcs(cadences.meta["wcs"]), *sky)
+    for path in files_in(folder):
+        moved(path, 0.3, -0.2)
+    placed, cadences = tables_of(folder, "error")
+    for one, other in zip(stated, placed, strict=True):
+        np.testing.assert_allclose(other["wcs"].wcs.crpix - one["wcs"].wcs.crpix, [-0.2, 0.3])
+    after = sky_to_pixel(ffi_wcs(cadences.meta["wcs"]), *sky)
+    np.testing.assert_allclose(np.subtract(after, before)[:, 0], [0.3, -0.2], atol=1e-3)
 
 
 def test_all_problems_are_counted(folder):

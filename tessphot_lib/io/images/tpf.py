@@ -1,5 +1,6 @@
 """Times and quality of SPOC's target pixel files (``*_tp.fits``, plain or gzipped)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,7 @@ from tessphot_lib.io.files.damage import read_count, told_as_damage
 from tessphot_lib.io.images.tpf_rows import open_tpf, read_rows, row_dtype
 
 COLUMNS = {"TIME": ">f8", "TIMECORR": ">f4", "CADENCENO": ">i4", "QUALITY": ">i4"}
+MOTION_COLUMNS = {"POS_CORR1": ">f4", "POS_CORR2": ">f4"}
 ROWS_AT_ONCE = 4096  # of the table; the pixels in them are passed over
 
 
@@ -30,16 +32,28 @@ class TpfCadences:
         Barycentric mid-times [BTJD], with the shifts of early releases, and the
         correction in them [d]; NaN where the file has none.
     cadenceno, quality : int64 arrays
+    pos_corr_row, pos_corr_column : float64 arrays
+        Motion of the star against the WCS of the file [pixels]; NaN where the file has none.
     """
 
     time: NDArray
     timecorr: NDArray
     cadenceno: NDArray
     quality: NDArray
+    pos_corr_row: NDArray
+    pos_corr_column: NDArray
 
 
-def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
+def read_tpf_cadences(path: Path, ccd_id: CcdId, *, with_motion: bool = False) -> TpfCadences:
     """Read what a target pixel file says of its cadences, without keeping its pixels.
+
+    Parameters
+    ----------
+    path : Path
+    ccd_id : CcdId
+        Without a cadence.
+    with_motion : bool
+        Whether POS_CORR is read, too; NaN otherwise.
 
     Raises
     ------
@@ -54,15 +68,19 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId) -> TpfCadences:
             if any(type(number) is not int for number in numbers):
                 raise ValueError(f"SECTOR, CAMERA and CCD are {numbers}")
             found = _ccd_id(path, numbers)
-            columns = _read_columns(file, header)
+            wanted = COLUMNS | (MOTION_COLUMNS if with_motion else {})
+            columns = _read_columns(file, header, wanted)
         shift = 0.5 * sum(timestamp_shifts(primary.get("DATA_REL"), primary.get("PROCVER")))
     if found != ccd_id:
         raise InputDataError(f"{path}: it is of {found}, expected {ccd_id}")
+    unknown = np.full(len(columns["TIME"]), np.nan)
     return TpfCadences(
         time=columns["TIME"].astype(float) + shift / SECONDS_PER_DAY,
         timecorr=columns["TIMECORR"].astype(float),
         cadenceno=columns["CADENCENO"].astype(np.int64),
         quality=columns["QUALITY"].astype(np.int64) & MISSION_BITS,
+        pos_corr_row=columns.get("POS_CORR2", unknown).astype(float),
+        pos_corr_column=columns.get("POS_CORR1", unknown).astype(float),
     )
 
 
@@ -73,11 +91,13 @@ def _ccd_id(path: Path, numbers: list[int]) -> CcdId:
         raise InputDataError(f"{path}: {err}") from err
 
 
-def _read_columns(file: BinaryIO, header: fits.Header) -> dict[str, NDArray]:
+def _read_columns(
+    file: BinaryIO, header: fits.Header, wanted: Mapping[str, str]
+) -> dict[str, NDArray]:
     """Take the needed columns out of the rows, a part of the table at a time."""
     n_rows = read_count(header, "NAXIS2")
-    row = row_dtype(header, COLUMNS)
-    columns = {name: np.empty(n_rows, dtype=form) for name, form in COLUMNS.items()}
+    row = row_dtype(header, wanted)
+    columns = {name: np.empty(n_rows, dtype=form) for name, form in wanted.items()}
     first = 0
     for rows in read_rows(file, row, n_rows, ROWS_AT_ONCE):
         for name, values in columns.items():

@@ -6,9 +6,9 @@ memory does not grow with their number. FLUX has its background off, which is FL
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 from astropy.io import fits
@@ -66,6 +66,20 @@ class StampFile:
     target: tuple[float, float]
     header: fits.Header
     n_cadences: int
+
+    def place(self) -> tuple[float, float]:
+        """Return row and column of its star [science pixels]; without it, of the stamp's middle."""
+        column, row = (float(one) for one in self.wcs.all_world2pix(*self.target, 0))
+        if not (math.isfinite(row) and math.isfinite(column)):
+            return self.window.middle
+        return row + self.window.row0, column + self.window.column0
+
+    def moved(self, d_row: float, d_column: float) -> Self:
+        """Return it with a WCS whose sky is displaced by some pixels."""
+        wcs = self.wcs.deepcopy()
+        wcs.wcs.crpix += d_column, d_row
+        wcs.wcs.set()
+        return replace(self, wcs=wcs)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,8 @@ def write_jitter(
     n_stars : (n,) array
         Stars used.
     source : (n,) array of str
-        'stars', 'header' (fall-back) or 'none'.
+        'stars', 'header' (fall-back; of target pixel files POS_CORR, also where that is better)
+        or 'none'.
     light, sharpness : (n,) arrays
         Light of the stars, and the fraction of it in their cores, relative to what they are in
         the whole sector; NaN where no star was measured.

@@ -1,0 +1,56 @@
+"""Which cadences are looked at together: single images, or half an hour of short ones."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+from pixel_cube import CCD
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.photometry.detections import Spans, _mean
+
+
+def cube_of(number, good, ccd_id=CCD):
+    return SimpleNamespace(
+        attributes={"cadence_seconds": 120.0},
+        ccd_id=ccd_id,
+        cadenceno=number,
+        n_cadences=len(number),
+        is_good=lambda: good,
+        block_slices=lambda: [slice(0, len(number))],
+    )
+
+
+def test_short_cadences_are_looked_at_together():
+    """Half hours: with a gap, one without good cadences, the last one cut."""
+    number = np.concatenate([np.arange(7, 52), np.arange(90, 120)])  # 15 of 120 s each
+    good = np.ones(75, dtype=bool)
+    good[[0, 3, 74]], good[15:30] = False, False
+    cube = cube_of(number, good, replace(CCD, cadence=120))
+    spans = Spans.of(cube)
+    np.testing.assert_array_equal(spans.first, [0, 30, 45, 52, 67])
+    np.testing.assert_array_equal(spans.stop, [15, 45, 52, 67, 75])
+    np.testing.assert_array_equal(spans.image, [8, 37, 48, 59, 70])
+    parts = list(spans.slices(cube, Window(0, 2000, 0, 100)))  # one at a time
+    assert [cadences.start for cadences, _ in parts] == spans.first.tolist()
+    assert [numbers.tolist() for _, numbers in parts] == [[0], [1], [2], [3], [4]]
+    seen = spans.has(np.array([29, 30, 44, 45, 74]), np.array([37, 70]))
+    np.testing.assert_array_equal(seen, [False, True, True, False, True])
+
+
+def test_images_are_looked_at_one_by_one():
+    good = np.array([True, False, True, True])
+    cube = cube_of(np.array([5, 6, 7, 9]), good)
+    spans = Spans.of(cube)
+    np.testing.assert_array_equal(spans.image, [0, 2, 3])
+    ((cadences, numbers),) = spans.slices(cube, Window(0, 10, 0, 10))
+    assert cadences == slice(0, 4)
+    np.testing.assert_array_equal(numbers, [0, 1, 2])
+    np.testing.assert_array_equal(spans.has(np.arange(4), np.array([2])), [0, 0, 1, 0])
+
+
+def test_mean_of_short_cadences_and_its_error():
+    light = np.array([[[1.0, np.nan, np.nan]], [[3.0, 5.0, np.nan]]])
+    mean, error = _mean(light, np.full(light.shape, 0.2))
+    np.testing.assert_allclose(mean, [[2.0, 5.0, np.nan]])
+    np.testing.assert_allclose(error[0, :2], [0.2 / np.sqrt(2), 0.2])
