@@ -19,7 +19,7 @@ from tessphot_lib.core.mesh import evaluate_background
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import read_diagnostics, read_todo
 from tessphot_lib.simulation.diffuse import scattered_level
-from tessphot_lib.simulation.prf import prf_stamp
+from tessphot_lib.simulation.prf import form_of, prf_stamp
 from tessphot_lib.simulation.render import star_image, uncatalogued_light
 from tessphot_lib.simulation.scene import Scene, background_truth, motion_truth, noise_truth
 from tessphot_lib.simulation.stars import CONSTANT
@@ -206,7 +206,7 @@ def photometry_quality(folder: Path, *, per_bin: int = 400, seed: int = 1) -> li
         ):
             if len(near) > per_bin:
                 near = near.iloc[np.sort(rng.choice(len(near), per_bin, replace=False))]
-            found = [_measure(scene, folder, star, sigma, quiet) for star in near.itertuples()]
+            found = [measure_star(scene, folder, star, sigma, quiet) for star in near.itertuples()]
             found = [star for star in found if star is not None]
             if len(found) >= 5:
                 values = {key: np.array([star[key] for star in found]) for key in found[0]}
@@ -236,10 +236,13 @@ def _rows_of_bin(bin_name: str, values: dict[str, NDArray], rng: np.random.Gener
     return rows
 
 
-def _measure(
+def measure_star(
     scene: Scene, folder: Path, star, sigma: NDArray, quiet: NDArray
 ) -> dict[str, float] | None:
-    """Bias, 1-h scatter, floor, point-to-point scatter [ppm] and chi2 of a constant star."""
+    """Bias, 1-h scatter, floor, point-to-point scatter [ppm] and chi2 of a constant star.
+
+    ``chi2`` is of the median absolute deviation, ``variance`` of the mean square.
+    """
     index = scene.star_index(star.tic_id)
     if scene.stars.variability[index] != CONSTANT:
         return None
@@ -270,6 +273,7 @@ def _measure(
         "floor": 1e6 * floors[0] / true_flux / np.sqrt(per_hour),
         "joint_floor": 1e6 * floors[1] / true_flux / np.sqrt(per_hour),
         "ptp": ptp,
+        "variance": float(own.var(ddof=1) / np.mean(error**2)),
         "chi2": float((1.4826 * np.median(np.abs(own - median) / error)) ** 2),
     }
 
@@ -299,7 +303,6 @@ def _floors(scene: Scene, index: int, sigma: NDArray) -> tuple[float, float] | N
     near = stars.known & (np.abs(stars.row - row) < FLOOR_HALF)
     near = np.flatnonzero(near & (np.abs(stars.column - column) < FLOOR_HALF))
     near = [index, *near[near != index]]
-    shape = {"width": scene.settings.prf_width, "field_change": scene.settings.prf_field_change}
     noise = sigma[np.ix_(rows - window.row0, columns - window.column0)].ravel()
     design = np.array(
         [
@@ -309,7 +312,7 @@ def _floors(scene: Scene, index: int, sigma: NDArray) -> tuple[float, float] | N
                 rows,
                 columns,
                 scene.ccd_id.ccd,
-                **shape,
+                **form_of(scene.settings),
             ).ravel()
             / noise
             for star in near

@@ -106,6 +106,14 @@ class SimulationSettings(Settings):
         uniqueItems=True,
     )
 
+    prf_family: str = setting(
+        "usual",
+        "shape of the PRF",
+        choices={
+            "usual": "elongated away from the camera center; the same wings everywhere",
+            "asymmetric": "no axis of symmetry; wings that hold more light far from the center",
+        },
+    )
     prf_width: float = setting(1.0, "factor on the width of the core of the PRF", **NOT_NEGATIVE)
     prf_field_change: float = setting(
         1.0, "factor on the change of the PRF over the field", **NOT_NEGATIVE

@@ -50,6 +50,7 @@ from tessphot_lib.prf.linear_fit import (
     fit_average_image,
     fit_crowding,
     fit_images,
+    pixel_change,
     prepare_fit,
 )
 from tessphot_lib.prf.scene import model_error, scene_derivatives, wing_image
@@ -66,7 +67,6 @@ BOX_HALF = 2  # [pixels] 5 x 5 pixels whose flags and background are a star's
 FULL_SHARE = 0.8  # of a full well in the average image: fuller pixels are not used
 AROUND_FULL = np.ones((7, 3), dtype=bool)  # pixels beside them may hold their charge
 OFFSET_ERRORS = 0.25  # the background may be wrong by so many times its error from image to image
-PIXEL_CHANGE = 0.0004  # of the light in a pixel: what motion and PRF err by from image to image
 CONFUSION = 0.2  # [e-/s] error of the average image from stars that nobody knows
 N_PLACE_ROUNDS = 3
 SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is told
@@ -185,7 +185,7 @@ def _prepare(
         Design(tuple(matrix[:, columns] for matrix in design.matrices)),
         stars.flux[free],
         fixed.reshape(len(fixed), -1),
-        np.hypot(noise, PIXEL_CHANGE * _bright(cube, region)).ravel(),
+        np.hypot(noise, pixel_change(prf) * _bright(cube, region)).ravel(),
         offset_prior_sigma=_offset_prior_sigma(cube, cell.intersect(cube.window)),
         moving=None if places is None else np.flatnonzero(stars.tmag[free] <= places.image_limit),
     )

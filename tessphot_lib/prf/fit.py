@@ -51,6 +51,7 @@ CLIP = 4.0  # [sigma] pixels off by more show an unknown star
 MAX_MISFIT, POOR_MISFIT = 3.0, 10.0  # of the median star's, from which a star is left out
 MAX_FLUX_OFF = 0.3  # [ln] of a star's flux from the catalog's, as others are
 MAX_OFFSET = 0.3  # [pixels] from the catalog's position
+SKY_ERROR = 0.3  # [e-/s] of the level between the stars
 RIDGE = 1e-3  # keeps what no pixel shows at its last value
 FEW_STARS, FEW_STARS_RADIUS = 10, 4.0  # [pixels] so many stars show the PRF as far as this
 
@@ -163,11 +164,11 @@ def fit_prf(
     prf = on_nodes(prf, terms)
     all_flux = flux_of(field.tmag)
     fit = _StarFits(flux=all_flux[stars], d_row=np.zeros(len(stars)), d_column=np.zeros(len(stars)))
-    unknowns = coefficients_of_terms(prf, terms)
+    unknowns, level = coefficients_of_terms(prf, terms), 0.0
     for number in range(n_rounds):
         # What the stamps show without the neighbors. Pixels with unknown stars do not count,
         # nor do stars that fit much worse than most.
-        neighbors = drawn * flux_of(zeropoint, prf.zeropoint)
+        neighbors = drawn * flux_of(zeropoint, prf.zeropoint) + level
         model = _target_light(prf, field, stars, fit)
         is_poor = number < N_POOR_ROUNDS
         light, sigma, usable = _light_of_stars(field, stars, fit, model, neighbors, is_poor=is_poor)
@@ -176,7 +177,8 @@ def fit_prf(
         weight = np.where(usable & typical[:, None, None], 1 / sigma**2, 0.0)
         # The stars with the PRF as it is, then the PRF with the stars as they are.
         fit = _fit_stars(prf, field, stars, fit, light, weight, terms)
-        unknowns = _fit_coefficients(unknowns, prf, terms, field, stars, fit, light, weight)
+        unknowns, change = _fit_coefficients(unknowns, prf, terms, field, stars, fit, light, weight)
+        level += change
         prf = replace(prf, coefficients=terms.to_nodes(unknowns))
         if typical.sum() < MIN_STARS or not (total_light(prf) > 0).all():
             return start or generic_prf()
@@ -312,8 +314,12 @@ def _fit_coefficients(
     fit: _StarFits,
     light: NDArray,
     weight: NDArray,
-) -> NDArray:
-    """Improve the coefficients of all terms by some steps of conjugate gradients."""
+) -> tuple[NDArray, float]:
+    """Improve the coefficients of all terms, and the sky, by some steps of conjugate gradients.
+
+    The sky between the stars is hardly known better than to 0.1 e-/s per pixel, as much as what
+    stars of Tmag 12 give the outermost pixels of their stamps: left in, it would become wings.
+    """
     first_row, first_column = corners(field, stars)
     offsets = np.arange(2 * HALF + 1)
     row, column = field.row[stars] + fit.d_row, field.column[stars] + fit.d_column
@@ -322,21 +328,25 @@ def _fit_coefficients(
     right = spline_matrix(first_column[:, None] + offsets - column[:, None], n_splines, prf.spacing)
     polynomials = terms.at(field.row[stars], field.column[stars]) * fit.flux[:, None]
 
+    shape = unknowns.shape
+
+    # The sky is the last of the unknowns.
     def forward(values: NDArray) -> NDArray:
-        surface = np.tensordot(polynomials, values, axes=1)
-        return left @ surface @ right.swapaxes(1, 2)
+        surface = np.tensordot(polynomials, values[:-1].reshape(shape), axes=1)
+        return left @ surface @ right.swapaxes(1, 2) + values[-1]
 
     def backward(pixels: NDArray) -> NDArray:
         surface = left.swapaxes(1, 2) @ pixels @ right
-        return np.tensordot(polynomials.T, surface, axes=1)
+        return np.append(np.tensordot(polynomials.T, surface, axes=1), pixels.sum())
 
     remaining = backward(weight * (light - _target_light(prf, field, stars, fit)))
     # Cores and wings differ in weight a thousandfold: each coefficient in units of its own error.
     squares = (left**2).swapaxes(1, 2) @ weight @ (right**2)
     diagonal = np.tensordot((polynomials**2).T, squares, axes=1)
     ridge = RIDGE * (diagonal + RIDGE * diagonal.max()) + _few_stars(len(stars)) * diagonal
-    diagonal = diagonal + ridge
-    change, direction = np.zeros_like(unknowns), remaining / diagonal
+    ridge = np.append(ridge, SKY_ERROR**-2)
+    diagonal = np.append(diagonal, weight.sum()) + ridge
+    change, direction = np.zeros_like(diagonal), remaining / diagonal
     power = np.sum(remaining * direction)
     for _ in range(N_STEPS):
         if not power > 0:
@@ -349,7 +359,7 @@ def _fit_coefficients(
         new_power = np.sum(remaining * scaled)
         direction = scaled + new_power / power * direction
         power = new_power
-    return unknowns + change
+    return unknowns + change[:-1].reshape(shape), float(change[-1])
 
 
 def _few_stars(n_stars: int) -> NDArray:

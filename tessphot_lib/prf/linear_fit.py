@@ -37,6 +37,10 @@ IMAGE_PRIOR_SIGMA = 1.0  # of its mean flux: how much a star is thought to chang
 POSITION_PRIOR_SIGMA = 0.1  # [pixels] how wrong the position of a star may be
 MOTION_PRIOR_SIGMA = 0.02  # [pixels] and its motion in one image
 MAX_MISSING = 0.02  # fraction of a star's weight that missing pixels may have
+# Of the light in a pixel, that motion and a wrong PRF change it by from image to image, for a PRF
+# that is wrong by so much of a star's light in a pixel; seen in real stars with the mission's.
+PIXEL_CHANGE, PIXEL_CHANGE_ERROR = 0.0004, 0.003
+CORE_HALF = 2  # [pixels] 5 x 5 pixels whose errors are a PRF's
 MIN_FLUX_FRACTION = 0.01  # of its catalog flux that a star keeps in the average image
 
 
@@ -222,6 +226,18 @@ def fit_average_image(
     d_row[free] = change[n_stars : n_stars + len(free)] * ratio
     d_column[free] = change[n_stars + len(free) :] * ratio
     return flux, d_row, d_column
+
+
+def pixel_change(prf: Prf) -> float:
+    """Fraction of the light in a pixel by which it errs from image to image, 0 to 0.0004.
+
+    It makes bright pixels count for less, and those around them for more. A PRF that is known
+    better needs less of it: pixels around bright ones are those of which it is known worst.
+    """
+    middle = prf.error.shape[0] // 2
+    core = slice(max(middle - CORE_HALF, 0), middle + CORE_HALF + 1)
+    error = float(np.sqrt(np.mean(prf.error[core, core] ** 2)))
+    return PIXEL_CHANGE * min(error / PIXEL_CHANGE_ERROR, 1.0)
 
 
 def prepare_fit(

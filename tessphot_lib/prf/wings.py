@@ -5,6 +5,11 @@ stars are taken off, an image is the sum of rings about all stars, each times
 the share of the light that falls there, and of the sky. All pixels tell of it,
 each by what the cores leave it certain: no star has to stand alone, which in a
 crowd none does.
+
+The background that was taken off the image holds the light of far wings, in each
+cell of its mesh another amount. So the sky is free in small cells, and what wings
+are like is seen inside these only. That shows little of the farthest radii: wings
+are believed to go on there about as they do nearer to the star.
 """
 
 import numpy as np
@@ -21,6 +26,11 @@ WING_RADIUS = np.array([5.75, 7.25, 9.0, 11.5, 15.0, 19.5, 25.0])  # [pixels]
 FALL = 3  # power of the distance by which wings fall off between and beyond these radii
 # Share of the light per pixel at these radii that is believed until others are seen.
 USUAL_WINGS = 1e-5 * (9.0 / WING_RADIUS) ** FALL
+# From this radius on shares follow each other: from one to the next, the factor by which they
+# are more than usual changes by so much of itself. Nearer ones each are usual within themselves.
+FIRST_FOLLOWER, FOLLOWING = 3, 0.25
+MIN_FACTOR = 0.3  # of which that change is at least counted
+SKY_CELL = 32  # [pixels] side of cells in which the sky is free
 CORRELATED_PIXELS = 10  # unknown stars cover as many: so much less do pixels tell
 N_CLIPS, CLIP = 4, 4.0  # [sigma] pixels off by more show unknown stars, or bleed trails
 MIN_PIXELS = 100
@@ -61,35 +71,68 @@ def fit_wings(
     pixels = np.flatnonzero(usable)
     pixels = pixels[:: -(-len(pixels) // MAX_PIXELS)]
     values = residual.ravel()[pixels].astype(float)
-    error = np.sqrt(CORRELATED_PIXELS) * sigma.ravel()[pixels].astype(float)
-    # In units of what is usual, so that all unknowns are about 1; the sky comes last.
-    design = np.ones((len(pixels), len(USUAL_WINGS) + 1), dtype=np.float32)
+    weight = 1 / (CORRELATED_PIXELS * sigma.ravel()[pixels].astype(float) ** 2)
+    # In units of what is usual, so that all unknowns are about 1.
+    design = np.empty((len(pixels), len(USUAL_WINGS)), dtype=np.float32)
     points = _points(window, row, column, flux)
     for index, kernel in enumerate(_ring_kernels()):
         light = fft_convolve(points, USUAL_WINGS[index] * kernel, "valid")
         design[:, index] = light.ravel()[pixels]
+    cell = _cells(window).ravel()[pixels]
     kept = np.ones(len(pixels), dtype=bool)
+    factors = np.ones(len(USUAL_WINGS))
     for _ in range(N_CLIPS):
-        solution = _solve(design[kept], values[kept], error[kept])
-        off = np.abs(values - design @ solution) / error
+        counted = np.where(kept, weight, 0.0)
+        factors, sky = _solve(design, values, counted, cell, factors)
+        off = np.abs(values - design @ factors - sky[cell]) * np.sqrt(weight)
         kept = off <= CLIP * ROUNDED_MAD_TO_SIGMA * np.median(off[kept])
-    return solution[:-1] * USUAL_WINGS, float(solution[-1])
+    return factors * USUAL_WINGS, float(np.median(sky[cell]))
 
 
-def _solve(design: NDArray, values: NDArray, error: NDArray) -> NDArray:
-    """Least squares, all unknowns but the last at least 0, and believed to be 1 +- 1 before."""
-    weighted = design / error.astype(np.float32)[:, None] ** 2
-    normal = (weighted.T @ design).astype(float)
-    right = (weighted.T @ values).astype(float)
-    wings = slice(0, -1)
-    # The sky is free: for any wings, it is what is left.
-    to_sky = normal[-1, wings] / normal[-1, -1]
-    reduced = normal[wings, wings] - np.outer(normal[wings, -1], to_sky) + np.eye(len(to_sky))
-    wanted = right[wings] - to_sky * right[-1] + 1.0
-    upper = np.linalg.cholesky(reduced).T
-    start = upper @ scipy.linalg.cho_solve(scipy.linalg.cho_factor(reduced), wanted)
-    shares, _ = scipy.optimize.nnls(upper, start)
-    return np.append(shares, right[-1] / normal[-1, -1] - to_sky @ shares)
+def _cells(window: Window) -> NDArray:
+    """Number of the cell of each pixel, (n_rows, n_columns) ints from 0; aligned with the CCD."""
+    rows, columns = (
+        np.arange(first, last) // SKY_CELL - first // SKY_CELL
+        for first, last in ((window.row0, window.row1), (window.column0, window.column1))
+    )
+    return rows[:, None] * (columns[-1] + 1) + columns
+
+
+def _solve(
+    design: NDArray, values: NDArray, weight: NDArray, cell: NDArray, before: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Least squares: factors of the usual wings, at least 0, and the sky of each cell.
+
+    ``before`` are the factors as they are believed, by which they may change from radius to
+    radius. The sky of a cell without pixels is 0.
+    """
+    n_cells = int(cell.max()) + 1
+    in_cell = np.maximum(np.bincount(cell, weight, n_cells), 1e-300)
+    mean = np.bincount(cell, weight * values, n_cells) / in_cell
+    means = np.column_stack(
+        [np.bincount(cell, weight * column, n_cells) / in_cell for column in design.T]
+    )
+    # The sky is free: for any wings, it is what is left in the mean of its cell.
+    weighted = design * weight.astype(np.float32)[:, None]
+    normal = (weighted.T @ design).astype(float) - (means.T * in_cell) @ means
+    right = (weighted.T @ values).astype(float) - (means.T * in_cell) @ mean
+    belief, target = _belief(before)
+    upper = np.linalg.cholesky(normal + belief).T
+    start = upper @ scipy.linalg.cho_solve(scipy.linalg.cho_factor(normal + belief), right + target)
+    factors, _ = scipy.optimize.nnls(upper, start)
+    return factors, np.where(in_cell > 1e-300, mean - means @ factors, 0.0)
+
+
+def _belief(before: NDArray) -> tuple[NDArray, NDArray]:
+    """What is known of the factors of the usual wings, as normal equations."""
+    n_factors = len(before)
+    rows, wanted = np.eye(n_factors), np.ones(n_factors)
+    for index in range(FIRST_FOLLOWER, n_factors):
+        rows[index, index - 1] = -1.0
+        error = FOLLOWING * max(0.5 * (before[index] + before[index - 1]), MIN_FACTOR)
+        rows[index] /= error
+        wanted[index] = 0.0
+    return rows.T @ rows, rows.T @ wanted
 
 
 def _points(window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:

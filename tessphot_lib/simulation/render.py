@@ -195,15 +195,14 @@ class _Layer:
         self.region = scene.region
         self.stars = stars
         settings = scene.settings
-        shape = prf.components(
-            stars.row,
-            stars.column,
-            scene.ccd_id.ccd,
-            width=settings.prf_width,
-            field_change=settings.prf_field_change,
+        place = stars.row, stars.column, scene.ccd_id.ccd
+        shape = prf.components(*place, **prf.form_of(settings)).part(which)
+        self.sigma, self.shift_row, self.shift_column = (
+            shape.sigma,
+            shape.shift_row,
+            shape.shift_column,
         )
-        self.sigma, self.shift_row, self.shift_column = (part[:, which] for part in shape)
-        self.weight = prf.WEIGHT[which]
+        self.weight = shape.weight
         self.groups = list(self._grouped())
 
     def reach(self) -> NDArray:
@@ -293,7 +292,7 @@ class _Layer:
             group.n_pixels,
             derivatives=derivatives,
         )
-        scale = flux[who, None] * self.weight
+        scale = flux[who, None] * self.weight[who]
         down = [(profile * scale[:, :, None]).transpose(0, 2, 1) for profile in down]
         orders = [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2)] if derivatives else [(0, 0)]
         return [down[p] @ along[q] for p, q in orders]
@@ -325,7 +324,7 @@ class _Layer:
 
 
 class _Wings:
-    """The wide components of the PRF, which are round and the same everywhere.
+    """The wide components of the PRF, which are round and have the same width everywhere.
 
     The stars are laid on the pixels with a quadratic spline, which has the
     right place and a known variance, and convolved with the Gaussian that
@@ -335,6 +334,10 @@ class _Wings:
     def __init__(self, scene: Scene, stars: Stars) -> None:
         self.region = scene.region
         self.stars = stars
+        place = stars.row, stars.column, scene.ccd_id.ccd
+        form = prf.form_of(scene.settings)
+        self.light = stars.flux[:, None] * prf.components(*place, **form).part(WINGS).weight
+        self.sigma = prf.FAMILIES[form["family"]].sigma[WINGS]
 
     def render(self, motion: NDArray) -> NDArray:
         """Return the light over the region, moved."""
@@ -348,24 +351,24 @@ class _Wings:
 
     def _spread(self, motion: NDArray) -> NDArray:
         """The light over the region and one pixel around it."""
-        points = self._points(motion)
         border = WING_REACH - 1
         light = np.zeros(np.add(self.region.shape, 2))
-        for sigma, weight in zip(prf.SIGMA[WINGS], prf.WEIGHT[WINGS], strict=True):
+        for sigma, flux in zip(self.sigma, self.light.T, strict=True):
             missing = np.sqrt(sigma**2 + PIXEL_VARIANCE - SPLINE_VARIANCE)
+            points = self._points(motion, flux)
             spread = scipy.ndimage.gaussian_filter(points, missing, mode="constant", radius=border)
-            light += weight * spread[border:-border, border:-border]
+            light += spread[border:-border, border:-border]
         return light
 
-    def _points(self, motion: NDArray) -> NDArray:
-        """The stars on the pixels of the region and WING_REACH around it."""
+    def _points(self, motion: NDArray, flux: NDArray) -> NDArray:
+        """Light (n_stars,) on the pixels of the region and WING_REACH around it."""
         region = self.region
         n_rows, n_columns = (n + 2 * WING_REACH for n in region.shape)
         drow, dcolumn = displacement(motion, self.stars.row, self.stars.column)
         row = self.stars.row + drow - region.row0 + WING_REACH
         column = self.stars.column + dcolumn - region.column0 + WING_REACH
         inside = (row > 1) & (row < n_rows - 2) & (column > 1) & (column < n_columns - 2)
-        row, column, flux = row[inside], column[inside], self.stars.flux[inside]
+        row, column, flux = row[inside], column[inside], flux[inside]
         near_row, near_column = np.rint(row).astype(int), np.rint(column).astype(int)
         points = np.zeros(n_rows * n_columns)
         for i, down in zip((-1, 0, 1), _spline(row - near_row), strict=True):

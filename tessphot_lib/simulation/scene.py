@@ -251,8 +251,7 @@ def prf_truth(
         corner[0] + np.arange(shape[0]),
         corner[1] + np.arange(shape[1]),
         scene.ccd_id.ccd,
-        width=scene.settings.prf_width,
-        field_change=scene.settings.prf_field_change,
+        **prf.form_of(scene.settings),
     )
     return stamp, corner
 

@@ -96,6 +96,22 @@ def test_wrong_zero_point_of_the_catalog_is_found(field):
     assert found.zeropoint - true.zeropoint == pytest.approx(-0.1, abs=1e-3)
 
 
+def test_a_sky_that_is_wrong_does_not_become_wings():
+    """0.5 e-/s per pixel are more than what most stars give the edges of their stamps."""
+    field = field_of(n_stars=120)
+    stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)
+    true, found = (
+        fit_prf(replace(field, image=field.image + sky), stars, n_rounds=3) for sky in (0.0, 0.5)
+    )
+    corner = np.array([1616]), np.array([446]), (9, 9)
+    held = [
+        prf_stamps(one, np.array([1620.0]), np.array([450.0]), *corner)[0].sum()
+        for one in (true, found)
+    ]
+    assert held[1] == pytest.approx(held[0], abs=1e-3)
+    assert found.zeropoint == pytest.approx(true.zeropoint, abs=1e-3)
+
+
 def test_displaced_positions_become_part_of_the_prf(field, prf):
     """Fits are made at the catalog's positions, wherever the WCS has them."""
     moved = replace(field, row=field.row + 0.05, column=field.column - 0.08)

@@ -1,5 +1,7 @@
 """PRF fits of groups of stars: known fluxes given back, with errors that are true."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from tessphot_lib.prf.linear_fit import (
     fit_average_image,
     fit_crowding,
     fit_images,
+    pixel_change,
     prepare_fit,
 )
 from tessphot_lib.prf.scene import scene_image
@@ -326,3 +329,14 @@ def test_no_star_at_all():
         (np.zeros(2), np.zeros(2)),
     )
     assert found.shape == error.shape == (0, 2)
+
+
+def test_bright_pixels_count_by_how_well_the_prf_is_known():
+    """0.3 % of a star's light in a pixel is the error of the mission's PRFs, seen in real stars."""
+    errors = {0.0: 0.0, 3e-4: 4e-5, 3e-3: 4e-4, 0.02: 4e-4}
+    for error, expected in errors.items():
+        prf = replace(PRF, error=np.full((7, 7), error))
+        assert pixel_change(prf) == pytest.approx(expected)
+    far = np.full((17, 17), 0.02)
+    far[6:11, 6:11] = 3e-4  # only the pixels that hold most of the light are asked
+    assert pixel_change(replace(PRF, error=far)) == pytest.approx(4e-5)

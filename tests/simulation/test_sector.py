@@ -49,15 +49,18 @@ def centroid(image):
     return (rows * image).sum() / image.sum(), (columns * image).sum() / image.sum()
 
 
+@pytest.mark.parametrize("family", ["usual", "asymmetric"])
 @pytest.mark.parametrize("position", [(12.3, 1999.8), (1030.4, 700.5), (2040.0, 3.2)])
-def test_prf_sums_to_one_and_is_centred_on_the_star(position):
+def test_prf_sums_to_one_and_is_centred_on_the_star(position, family):
     row, column = position
     rows, columns = np.arange(int(row) - 100, int(row) + 103), np.arange(int(column) - 98, 2200)
-    stamp = prf_stamp(row, column, rows, columns[:205], 1)
-    assert stamp.sum() == pytest.approx(1.0, abs=1e-6)
+    stamp = prf_stamp(row, column, rows, columns[:205], 1, family=family)
+    # The farthest wings of the asymmetric family reach beyond these pixels.
+    assert stamp.sum() == pytest.approx(1.0, abs=1e-6 if family == "usual" else 1e-5)
     down, along = centroid(stamp)
-    assert rows[0] + down == pytest.approx(row, abs=1e-4)
-    assert columns[0] + along == pytest.approx(column, abs=1e-4)
+    tolerance = 1e-4 if family == "usual" else 2e-3
+    assert rows[0] + down == pytest.approx(row, abs=tolerance)
+    assert columns[0] + along == pytest.approx(column, abs=tolerance)
 
 
 def test_prf_is_elongated_away_from_the_camera_and_wider_there():
@@ -74,6 +77,34 @@ def test_prf_is_elongated_away_from_the_camera_and_wider_there():
     assert abs(near[1]) < 1e-3
     beside = second_moments(2000, 50)  # the centre lies to higher columns
     assert beside[2] > beside[0] + 0.05
+
+
+def test_asymmetric_prf_has_no_axis_of_symmetry_and_wings_that_change():
+    def mirrored(stamp):
+        flipped = (stamp[::-1], stamp[:, ::-1], stamp.T, stamp[::-1, ::-1].T, stamp[::-1, ::-1])
+        return min(np.abs(stamp - other).sum() for other in flipped)
+
+    steps = np.arange(-4, 5)
+    outside = []
+    for row, column in ((2097.0, 2105.0), (900.0, 1200.0), (5.0, 5.0)):  # away from the center
+        pixels = int(row) + steps, int(column) + steps
+        stamp = prf_stamp(row, column, *pixels, 1, family="asymmetric")
+        assert mirrored(stamp) > 0.03
+        outside.append(1 - stamp.sum())
+    assert outside[2] > 2 * outside[0]
+
+
+def test_images_show_the_asymmetric_prf():
+    scene = scene_with(
+        stars_per_ccd=0, showcase=True, noise_factor=0.0, prf_family="asymmetric", **NO_EVENTS
+    )
+    stars = scene.stars
+    star = int(np.flatnonzero(stars.tmag == 9.0)[0])
+    image = star_image(scene, stars.select(np.arange(5) == star))
+    stamp, corner = prf_truth(scene, stars.row[star], stars.column[star], (31, 31))
+    at = corner[0] - scene.window.row0, corner[1] - scene.window.column0
+    part = image[at[0] : at[0] + 31, at[1] : at[1] + 31]
+    np.testing.assert_allclose(part, stars.flux[star] * stamp, atol=2e-5 * stars.flux[star])
 
 
 def test_prf_concentration_is_that_of_tess():
