@@ -47,10 +47,11 @@ def on_files(files, config):
     picture = DEMO_RUN / "star.png"
     if main(["show", STAR, "--directory", str(DEMO_RUN), "--output", str(picture)]):
         raise SystemExit("the picture of a star of the demo cannot be drawn")
-    average = DEMO / "pictures" / "average_image.png"
+    average = next((DEMO / "pictures").glob("average_image_*.png"), DEMO / "none")
     report = [path for path in (DEMO / "report").rglob("*") if path.is_file()]
-    for path in (picture, average, *report):
-        name = path.relative_to(DEMO) if path in report else path.name
+    names = {picture: picture.name, average: "average_image.png"}
+    names |= {path: str(path.relative_to(DEMO)) for path in report}
+    for path, name in names.items():
         files.append(File.generated(config, f"demo/{name}", abs_src_path=str(path)))
     return files
 

@@ -628,7 +628,7 @@ class OutputSettings(Settings):
         **NO_BRACES,
     )
     hlsp: HlspSettings = section(HlspSettings, "keywords of a collection at MAST")
-    pictures: bool = setting(False, "true: also draw the average image and a light curve as PNG")
+    pictures: bool = setting(False, "true: also draw the average images and a light curve as PNG")
     parquet: bool = setting(
         False, "true: also write all light curves of a CCD to one file, lightcurves.parquet"
     )

@@ -29,10 +29,7 @@ SUMMARY = "results/summary.txt"
 RECORD = "results/run.json"
 REPORT = "results/report/index.html"
 JOINED = "results/joined"
-PICTURES = {
-    "average": "results/pictures/average_image.png",
-    "light_curve": "results/pictures/light_curve.png",
-}
+LIGHT_CURVE_PICTURE = "results/pictures/light_curve.png"
 # What is made of each CCD up to a stage that can be asked for; the tiles come after these.
 STAGES = {"catalog": "catalog.sqlite", "prepare": "pixels.hdf5", "todo": "todo.sqlite"}
 
@@ -189,7 +186,7 @@ class Plan:
 
         Of what leads there (blocks, cubes) only what something else needs is made again.
         """
-        pictures = PICTURES.values() if self.config["output"]["pictures"] else ()
+        pictures = self.pictures if self.config["output"]["pictures"] else []
         report = [REPORT] if self.config["output"]["report"] else []
         wants_tables = self.config["output"]["parquet"]
         tables = self.of_each_ccd("lightcurves.parquet") if wants_tables else []
@@ -204,6 +201,16 @@ class Plan:
         if self.first_products:
             return self.first_products
         return self.measured if stage == "photometry" else self.of_each_ccd(STAGES[stage])
+
+    @property
+    def average_pictures(self) -> list[str]:
+        """Pictures of the average image of each CCD; of cutouts, of all of them."""
+        return [f"results/pictures/average_image_{ccd_id}.png" for ccd_id in self.ccds]
+
+    @property
+    def pictures(self) -> list[str]:
+        """All pictures of the run."""
+        return [*self.average_pictures, LIGHT_CURVE_PICTURE]
 
     @property
     def pages_of_ccds(self) -> list[str]:

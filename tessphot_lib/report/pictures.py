@@ -1,4 +1,4 @@
-"""Step: a finished run -> a picture of an average image with apertures, and of a light curve."""
+"""A light curve -> a picture; and what all pictures share."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,17 +7,12 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.core.flags import ApertureFlag, LightCurveFlag
-from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.io.products.average_fits import read_average_image
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
-from tessphot_lib.io.products.todo_apertures import read_apertures
-from tessphot_lib.io.products.todo_sqlite import read_todo
-from tessphot_lib.report.stamp_pictures import draw_aperture, draw_outlines, show_image
+from tessphot_lib.report.stamp_pictures import draw_aperture, show_image
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-N_LABELS = 12  # bright stars that are named in the picture
 FAINT_LIMIT = 13.0  # [Tmag] of the star whose light curve is shown
 
 
@@ -26,37 +21,6 @@ def draw_nothing(why: str, output: Path) -> None:
     figure = new_figure(figsize=(6, 2))
     figure.text(0.5, 0.5, why, ha="center", va="center")
     figure.savefig(output, dpi=120, format="png")
-
-
-def draw_average(folder: Path, ccd_id: CcdId, output: Path) -> None:
-    """Average image with the outlines of all apertures."""
-    average, _, window = read_average_image(folder / "average_image.fits")
-    stars = read_todo(folder / "todo.sqlite")
-    owner = np.zeros(window.shape, dtype=np.int64)
-    for priority, aperture in read_apertures(folder / "todo.sqlite").items():
-        owner[aperture.window.slices_in(window)][aperture.mask] = priority
-    figure = new_figure(figsize=(8, 8))
-    axes = figure.subplots()
-    low, high = np.nanpercentile(average, [5, 99.5])
-    show_image(
-        axes, window, np.arcsinh(np.clip(average - low, 0, None) / max(high - low, 1e-9) * 100)
-    )
-    draw_outlines(axes, owner, window, linewidths=0.4)
-    for star in stars.head(N_LABELS).itertuples():
-        axes.annotate(
-            f"{star.tic_id}\n{star.tmag:.1f}",
-            (star.column, star.row),
-            xytext=(5, 5),
-            textcoords="offset points",
-            fontsize=6,
-            color="tab:blue",
-        )
-    axes.set(
-        xlabel="column (science pixels)",
-        ylabel="row (science pixels)",
-        title=f"{ccd_id}: average image, apertures of {len(stars)} stars (red)",
-    )
-    figure.savefig(output, dpi=130, format="png")
 
 
 def draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:

@@ -16,6 +16,7 @@ from matplotlib import image
 from pipeline_run import CCD, COARSE, DUMPS, NAN, SHOWCASE, ZERO
 
 import tessphot_lib
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import software_version
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.steps.pictures import run_pictures
@@ -129,7 +130,7 @@ def test_all_products_are_there(small_run):
     assert {path.name for path in (small_run.ccd / "lightcurves").iterdir()} == {"r13c0", "r14c0"}
     for name in ("todo.sqlite", "summary.txt", "cbv/tess-s0014-3-4-c1800_cbv.fits"):
         assert (small_run.results / name).stat().st_size > 0, name
-    for name in ("average_image.png", "light_curve.png"):
+    for name in (f"average_image_{CCD}.png", "light_curve.png"):
         picture = small_run.results / "pictures" / name
         assert picture.read_bytes().startswith(b"\x89PNG"), name
 
@@ -434,7 +435,8 @@ def test_pictures_of_a_run_without_light_curves(small_run, tmp_path):
         (tmp_path / CCD / name).symlink_to(small_run.ccd / name)
     shutil.copy(small_run.ccd / "todo.sqlite", tmp_path / "todo.sqlite")  # no diagnostics in it
     average, curve = tmp_path / "average_image.png", tmp_path / "light_curve.png"
-    run_pictures(tmp_path / "todo.sqlite", average, curve)
+    ccd_ids = [CcdId.from_string(CCD)]
+    run_pictures(tmp_path / "todo.sqlite", [average], curve, ccd_ids=ccd_ids)
     picture = image.imread(curve)
     assert 0 < (picture[..., 0] < 0.5).mean() < 0.1  # some words on white
     assert image.imread(average).shape[0] > 500

@@ -65,8 +65,9 @@ def test_products(config):
     config["output"]["report"] = False
     assert plan.products == [*of_run, *of_ccds]
     config["output"]["pictures"] = True
-    assert plan.products[3:5] == [
-        "results/pictures/average_image.png",
+    assert plan.products[3:6] == [
+        "results/pictures/average_image_s0014-cam3-ccd2.png",
+        "results/pictures/average_image_s0014-cam3-ccd4.png",
         "results/pictures/light_curve.png",
     ]
 

@@ -73,7 +73,7 @@ KINDS = {
     "diagnostics r13c0.ecsv",
     "results todo.sqlite",
     "results summary.txt",
-    "pictures average_image.png",
+    f"pictures average_image_{CCD}.png",
 }
 
 

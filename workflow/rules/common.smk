@@ -35,7 +35,15 @@ from tessphot_lib.plan.ancient import look_behind_ancient
 from tessphot_lib.plan.folders import output_folder, with_paths_from
 from tessphot_lib.plan.outlook import outlook
 from tessphot_lib.plan.resources import cutout_memory, growing
-from tessphot_lib.plan.run import JOINED, PICTURES, RECORD, REPORT, SUMMARY, Plan, read_config
+from tessphot_lib.plan.run import (
+    JOINED,
+    LIGHT_CURVE_PICTURE,
+    RECORD,
+    REPORT,
+    SUMMARY,
+    Plan,
+    read_config,
+)
 from tessphot_lib.plan.session import BEGAN, Session
 from tessphot_lib.plan.unfinished import lost_files
 

@@ -59,11 +59,20 @@ rule pictures:
     input:
         "results/todo.sqlite",
     output:
-        average=report(
-            PICTURES["average"], caption="../report/average_image.rst", category="Pictures"
-        ),
+        averages=[
+            report(
+                path,
+                caption="../report/average_image.rst",
+                category="Pictures",
+                labels={"CCD": str(ccd_id), "picture": "average image"},
+            )
+            for path, ccd_id in zip(plan.average_pictures, plan.ccds)
+        ],
         light_curve=report(
-            PICTURES["light_curve"], caption="../report/light_curve.rst", category="Pictures"
+            LIGHT_CURVE_PICTURE,
+            caption="../report/light_curve.rst",
+            category="Pictures",
+            labels={"CCD": "", "picture": "light curve"},
         ),
     log:
         "logs/pictures.log",
@@ -75,8 +84,9 @@ rule pictures:
         mem_mb=memory(2000),
         runtime=growing(30),
     params:
+        ccds=list(map(str, plan.ccds)),
         code=code_of("pictures"),
     message:
-        "pictures of the average image and of a light curve"
+        "pictures of the average images and of a light curve"
     script:
         "../scripts/pictures.py"
