@@ -15,6 +15,7 @@ from tessphot_lib.core.constants import MAD_TO_SIGMA
 from tessphot_lib.core.medians import medians_of_known
 
 BASELINE = 0.5  # [d] over which the usual value of a star is taken
+SHIFT_BASELINE = 3.0  # [d] the same for positions, which drift more slowly than stars vary
 SIGNIFICANT = 5.0  # [sigma] that a change must stand out
 LASTING = 5.0  # times the limits, that a change against the whole sector must exceed
 MIN_STARS_FOR_LIGHT = 3  # fewer may vary together
@@ -63,7 +64,13 @@ class SharedChange:
 
 
 def shared_change(
-    values: NDArray, time: NDArray, *, relative: bool, outlying: float, by_many: bool = False
+    values: NDArray,
+    time: NDArray,
+    *,
+    relative: bool,
+    outlying: float,
+    by_many: bool = False,
+    baseline: float = BASELINE,
 ) -> SharedChange:
     """Find what the values of all stars do together.
 
@@ -80,6 +87,8 @@ def shared_change(
     by_many : bool
         Whether no star counts more than the median star: for light, and for positions in
         blends, which a single star may change by itself, however quiet it is at other times.
+    baseline : float
+        [d] that the images around extend over.
 
     Returns
     -------
@@ -99,7 +108,7 @@ def shared_change(
     with np.errstate(invalid="ignore"):
         is_calm = ~(np.abs(first - _densest(first)) > outlying)
     off = off - np.nan_to_num(medians_of_known(off[is_calm]))
-    around = _around(np.where(is_calm[:, None], off, np.nan), time)
+    around = _around(np.where(is_calm[:, None], off, np.nan), time, baseline)
     scatter = _scatter((off - around)[is_calm], by_many)
     change, error, noise = _common(off - around, scatter, by_many)
     slow, *_ = _common(np.where(np.isfinite(off), around, np.nan), scatter, by_many)
@@ -203,17 +212,20 @@ def is_unlike(
         return result | (jump > np.maximum(jump_limit, error))
 
 
-def _around(off: NDArray, time: NDArray) -> NDArray:
-    """Usual value of each star around each image: medians of `BASELINE` days, interpolated.
+def _around(off: NDArray, time: NDArray, baseline: float) -> NDArray:
+    """Usual value of each star around each image: medians of ``baseline`` days, interpolated.
 
-    0 for a star that is never known.
+    They are taken each `BASELINE`, which is the least ``baseline``; 0 for a star that is
+    never known.
     """
     n_images = len(off)
-    step = float(np.median(np.diff(time))) if n_images > 1 else BASELINE
+    step = float(np.median(np.diff(time))) if n_images > 1 else baseline
     at_once = max(MIN_AROUND, round(BASELINE / step))
+    margin = max(0, round(0.5 * (baseline - BASELINE) / step))
     parts = np.array_split(np.arange(n_images), max(1, n_images // at_once))
     middle = np.array([time[part].mean() for part in parts])
-    medians = np.array([medians_of_known(off[part]) for part in parts])
+    near = [slice(max(0, part[0] - margin), part[-1] + 1 + margin) for part in parts]
+    medians = np.array([medians_of_known(off[images]) for images in near])
     around = np.zeros(off.shape)
     for star, of_star in enumerate(medians.T):
         known = np.isfinite(of_star)

@@ -26,6 +26,7 @@ from tessphot_lib.motion.own_influence import own_influence
 from tessphot_lib.motion.stated_motion import MIN_IMAGES, is_better, scatter_around
 from tessphot_lib.quality.image_check import (
     LASTING,
+    SHIFT_BASELINE,
     SharedChange,
     is_unlike,
     lacks_stars,
@@ -179,7 +180,14 @@ def _compare(
         )
     )
     shift = [
-        shared_change(values, time, relative=False, outlying=flags.offset_limit, by_many=True)
+        shared_change(
+            values,
+            time,
+            relative=False,
+            outlying=flags.offset_limit,
+            by_many=True,
+            baseline=SHIFT_BASELINE,
+        )
         for values in displaced
     ]
     changed = is_unlike(

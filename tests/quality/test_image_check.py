@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.quality.image_check import is_unlike, lacks_stars, shared_change
+from tessphot_lib.quality.image_check import (
+    SHIFT_BASELINE,
+    is_unlike,
+    lacks_stars,
+    shared_change,
+)
 
 N_IMAGES = 240
 TIME = 1683.0 + np.arange(N_IMAGES) / 48
@@ -27,9 +32,8 @@ def measures(n_stars=12, seed=0):
 def flagged(light, sharpness, row, column):
     of_light = shared_change(light, TIME, relative=True, outlying=0.05, by_many=True)
     of_sharpness = shared_change(sharpness, TIME, relative=True, outlying=0.1)
-    shift = [
-        shared_change(v, TIME, relative=False, outlying=0.4, by_many=True) for v in (row, column)
-    ]
+    of_shift = {"relative": False, "outlying": 0.4, "by_many": True, "baseline": SHIFT_BASELINE}
+    shift = [shared_change(values, TIME, **of_shift) for values in (row, column)]
     return np.flatnonzero(is_unlike(of_light, of_sharpness, tuple(shift), **LIMITS)).tolist()
 
 
@@ -42,11 +46,11 @@ def test_stars_that_vary_by_themselves_flag_nothing(n_stars):
 @pytest.mark.parametrize("n_stars", [1, 12])
 def test_a_drift_may_be_longer_than_a_jump(n_stars):
     light, sharpness, row, column = measures(n_stars)
-    row += (0.6 * (TIME - TIME.mean()) / np.ptp(TIME))[:, None]  # 0.3 pixels from the middle
+    row += (0.3 * (TIME - TIME.mean()) / np.ptp(TIME))[:, None]  # 0.15 pixels from the middle
     assert flagged(light, sharpness, row, column) == []
-    column[[3, 90]] += 0.25  # less than the drift at its ends
+    column[[3, 90]] -= 0.35  # less than the limit against the sector
     assert flagged(light, sharpness, row, column) == [3, 90]
-    assert flagged(light, sharpness, 2 * row, column) != [3, 90]  # 0.6 pixels
+    assert flagged(light, sharpness, 12 * row, column)[-1] == N_IMAGES - 1  # 1.8 pixels
 
 
 @pytest.mark.parametrize("factor", [0.97, 1.04, 0.5])
