@@ -126,7 +126,7 @@ def _apertures(
     around = region.widened(NEIGHBOR_REACH)
     with np.errstate(invalid="ignore"):
         near = np.flatnonzero(around.contains(stars.row, stars.column))
-    known = [values[near] for values in (stars.row, stars.column, stars.tmag)]
+    known = [values[near] for values in (stars.average_row, stars.average_column, stars.tmag)]
     mask_scale = float(cube.attributes["mask_radius_scale"])
     light = KnownLight.expected(
         prf,
@@ -137,7 +137,11 @@ def _apertures(
         targets=np.searchsorted(near, stars.measured),
         stamps=[
             stamp_window(
-                stars.row[star], stars.column[star], stars.tmag[star], region, settings.max_radius
+                stars.average_row[star],
+                stars.average_column[star],
+                stars.tmag[star],
+                region,
+                settings.max_radius,
             )
             for star in stars.measured
         ],

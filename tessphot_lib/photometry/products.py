@@ -281,8 +281,21 @@ def make_template(
             "ZPERR": (round(prf.zeropoint_error, 4), "[mag] its 1-sigma error"),
             "ZPSTARS": (prf.zeropoint_stars, "stars it is measured from; 0: assumed"),
             **(error_cards(cube.noise) if cube.noise is not None else {}),
+            **_catalog_cards(cube),
         },
     )
+
+
+def _catalog_cards(cube: PixelCube) -> Cards:
+    """By what the catalog was set right, if it was."""
+    shift = np.asarray(cube.attributes.get("catalog_shift", np.zeros(9)))
+    if not shift.any():
+        return {}
+    return {
+        "CATDROW": (round(float(shift[6]), 4), "[pixels] catalog set right by, middle of the CCD"),
+        "CATDCOL": (round(float(shift[7]), 4), "[pixels] catalog set right by, middle of the CCD"),
+        "CATSTARS": (int(shift[8]), "stars that show it"),
+    }
 
 
 def error_cards(noise: NoiseModel) -> Cards:

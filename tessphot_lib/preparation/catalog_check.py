@@ -1,11 +1,15 @@
-"""Whether the stars of the average image are where the catalog has them."""
+"""Whether the stars of the average image are where the catalog has them, and what if not."""
 
 import logging
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
@@ -14,24 +18,75 @@ from tessphot_lib.motion.catalog_offset import catalog_offset
 log = logging.getLogger(__name__)
 
 LIMITS = {"bright_limit": 7.5, "faint_limit": 12.5}  # [Tmag] of the stars that show it
-MAX_OFFSET = 1.5  # [pixels] that the stars may be off: masks and apertures would miss them
-TOLD_OFFSET = 0.3  # [pixels]
+MAX_OFFSET = 2.0  # [pixels] that the stars may be off: masks and motion stars would miss them
+MIN_OFFSET = 0.15  # [pixels] smaller ones are left to the comparison of single stars
+AFFINE_STARS = 20  # with fewer only the translation is believed
+
+
+@dataclass(frozen=True)
+class CatalogShift:
+    """How the catalog is set right for an image whose WCS, or whose positions, are off.
+
+    Attributes
+    ----------
+    motion : (6,) float64 array
+        Affine displacement of all stars, see `tessphot_lib.core.affine`; zeros: none.
+    d_row, d_column : float
+        In the middle of the window [pixels].
+    n_stars : int
+        That show it; 0 where none is applied.
+    """
+
+    motion: NDArray = field(default_factory=lambda: np.zeros(6))
+    d_row: float = 0.0
+    d_column: float = 0.0
+    n_stars: int = 0
+
+    def places(self, row: NDArray, column: NDArray) -> tuple[NDArray, NDArray]:
+        """Return positions (n,) [science pixels] set right."""
+        d_row, d_column = displacement(self.motion[None], row, column)
+        return row + d_row[0], column + d_column[0]
+
+    def to_array(self) -> NDArray:
+        """Numbers for files, (9,): ``motion``, ``d_row``, ``d_column``, ``n_stars``."""
+        return np.array([*self.motion, self.d_row, self.d_column, self.n_stars])
+
+    @classmethod
+    def from_array(cls, values: NDArray) -> Self:
+        """Read them back; none from an empty array."""
+        if not len(values):
+            return cls()
+        return cls(np.array(values[:6]), *map(float, values[6:8]), int(values[8]))
 
 
 def check_catalog(
-    image: NDArray, window: Window, stars: pd.DataFrame, *, catalog: Path, reference: str
-) -> None:
-    """Refuse a catalog whose stars are displaced, turned or scaled against the image.
+    image: NDArray,
+    window: Window,
+    stars: pd.DataFrame,
+    *,
+    catalog: Path,
+    reference: str,
+    mean_motion: NDArray | None = None,
+) -> CatalogShift:
+    """Compare a catalog with the stars of an image; refuse one that is displaced by much.
 
     Parameters
     ----------
     image : (n_rows, n_columns) array
-        The average image [e-/s].
+        The median of images, or their mean [e-/s].
     window : Window
     stars : DataFrame
         row, column, tmag of the catalog.
     catalog, reference
         Its path, and the image whose WCS it is from, for the message.
+    mean_motion : (6,) array, optional
+        By which this image is displaced against the reference image, as its motion says.
+
+    Returns
+    -------
+    CatalogShift
+        What is to be added to all positions: displacement, turn and scale where enough stars
+        show more than `MIN_OFFSET`.
 
     Raises
     ------
@@ -39,9 +94,12 @@ def check_catalog(
         If stars are off by more than `MAX_OFFSET` in the middle or a corner of the window.
     """
     row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
+    if mean_motion is not None:
+        moved = displacement(mean_motion[None], row, column)
+        row, column = row + moved[0][0], column + moved[1][0]
     off = catalog_offset(image, window, row, column, tmag, zeropoint=TMAG_ZEROPOINT, **LIMITS)
-    if off is None or off.largest <= TOLD_OFFSET:
-        return
+    if off is None or off.largest <= MIN_OFFSET:
+        return CatalogShift()
     told = (
         f"{catalog}: the average image has the stars up to {off.largest:.1f} pixels from where "
         f"the catalog has them ({off.d_row:+.1f} rows, {off.d_column:+.1f} columns in the middle; "
@@ -52,4 +110,10 @@ def check_catalog(
             f"{told}: the WCS of {reference} is wrong, or the positions of the star list are; "
             "take that image away, or mend the list"
         )
-    log.warning("%s", told)
+    motion = off.motion
+    if off.n_stars < AFFINE_STARS:
+        motion = np.array([off.d_row, 0.0, 0.0, off.d_column, 0.0, 0.0])
+    if not np.hypot(off.d_row, off.d_column) > MIN_OFFSET and off.n_stars < AFFINE_STARS:
+        return CatalogShift()
+    log.warning("%s; positions are set right by that", told)
+    return CatalogShift(motion, off.d_row, off.d_column, off.n_stars)

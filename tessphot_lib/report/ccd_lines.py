@@ -8,7 +8,7 @@ import numpy as np
 from tessphot_lib.core.constants import TMAG_ZEROPOINT, ZEROPOINT_WARNING
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.prf_model import Prf
-from tessphot_lib.io.products.pixels_hdf5 import read_noise
+from tessphot_lib.io.products.pixels_hdf5 import PointingSummary, read_noise, read_pointing
 from tessphot_lib.io.products.prf_fits import read_prf
 
 SOURCES = {
@@ -16,6 +16,7 @@ SOURCES = {
     "pixels": "from the scatter of the pixels",
     "formula": "photon and read noise as expected",
 }
+LASTING = 0.02  # of the images that are displaced: more are told
 FEW_BROKEN = 1e-3  # of the uncertainties of images: more are told
 
 
@@ -35,8 +36,26 @@ def ccd_lines(pixels: Sequence[Path], prfs: Sequence[Path]) -> str:
     lines = []
     for cube, prf in zip(pixels, prfs, strict=True):
         ccd_id, noise = read_noise(cube)
-        lines.append(f"{ccd_id}: {_error_text(noise)}; {_zeropoint_text(read_prf(prf))}\n")
+        texts = [_error_text(noise), _zeropoint_text(read_prf(prf))]
+        texts += _pointing_texts(read_pointing(cube))
+        lines.append(f"{ccd_id}: {'; '.join(texts)}\n")
     return "".join(sorted(lines))
+
+
+def _pointing_texts(pointing: PointingSummary) -> list[str]:
+    """Say if the catalog was off, and if the telescope pointed elsewhere for a time."""
+    texts = []
+    if pointing.n_stars:
+        texts.append(
+            f"WARNING: positions of the catalog were off by {pointing.d_row:+.2f} rows, "
+            f"{pointing.d_column:+.2f} columns ({pointing.n_stars} stars) and are set right by that"
+        )
+    if pointing.n_displaced > LASTING * pointing.n_images:
+        texts.append(
+            f"WARNING: {pointing.n_displaced} of {pointing.n_images} images are displaced by "
+            f"{pointing.displacement:.1f} pixels and are flagged"
+        )
+    return texts
 
 
 def _error_text(noise: NoiseModel | None) -> str:

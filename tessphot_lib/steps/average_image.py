@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from tessphot_lib.background.straps import fit_straps
 from tessphot_lib.catalog.sky_mask import sky_mask
 from tessphot_lib.core.affine import against_mean
 from tessphot_lib.core.errors import InputDataError
-from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh, interpolation_matrix
 from tessphot_lib.core.patches import Patches
 from tessphot_lib.core.provenance import provenance
@@ -32,7 +32,7 @@ from tessphot_lib.preparation.averaged import (
     light_of_images,
     removed_images,
 )
-from tessphot_lib.preparation.catalog_check import check_catalog
+from tessphot_lib.preparation.catalog_check import CatalogShift, check_catalog
 from tessphot_lib.preparation.changes import (
     Changes,
     Images,
@@ -65,6 +65,7 @@ class _Average:
     straps: NDArray
     static: NDArray
     changes: Changes | None = None
+    shift: CatalogShift = field(default_factory=CatalogShift)
 
 
 def run_average_image(
@@ -113,10 +114,6 @@ def run_average_image(
         models, limit = table["background"], settings.average.max_background
         image, count = average_image(_sums(blocks, removed, models, grid, limit))
         made = _Average(image, count, is_averaged, *[np.zeros(0)] * 3)
-    if isinstance(grid, Mesh):
-        stars, about = read_catalog(catalog, ("row", "column", "tmag"))
-        reference = str(about["reference_image"])
-        check_catalog(made.image, window, stars, catalog=catalog, reference=reference)
     log.info("%s: averaged %d of %d images", ccd_id, made.is_averaged.sum(), made.is_averaged.size)
     attributes = provenance(settings.as_mapping(), [*blocks, catalog, jitter])
     _write_changes(foreign_light, made.changes, attributes)
@@ -131,6 +128,7 @@ def run_average_image(
         offset=made.offset,
         straps=made.straps,
         static_light=made.static,
+        catalog_shift=made.shift.to_array(),
         attributes=attributes,
     )
 
@@ -193,11 +191,12 @@ def _of_images(
     first = find_changes(images, reference, reference, limit=limit, chosen=chosen)
     better = reference_image(images, chosen, first)
     reference = np.where(np.isfinite(better), better, reference)
+    shift = _catalog_shift(reference, mesh.window, catalog, found["motion"], chosen)
     # Extended light is in the way of the stars whose PRF is fitted: it is taken off as well as
     # the generic PRF shows it.
-    generic = _starlight(reference, mesh, catalog, settings, fit=False)
+    generic = _starlight(reference, mesh, catalog, shift, settings, fit=False)
     static = static_light(reference, generic.light)
-    scene = _starlight(reference - static, mesh, catalog, settings)
+    scene = _starlight(reference - static, mesh, catalog, shift, settings)
     sampler = SkySampler.from_mask(mesh, scene.mask)
     offset = starlight_offset(reference - static, scene.light, sampler, error)
     above = strapped.evaluate(offset, mesh.window)
@@ -221,6 +220,23 @@ def _of_images(
         straps=straps,
         static=static if has_static else np.zeros(0),
         changes=changes,
+        shift=shift,
+    )
+
+
+def _catalog_shift(
+    image: NDArray, window: Window, catalog: Path, motion: NDArray, chosen: NDArray
+) -> CatalogShift:
+    """By what the catalog is off the stars of the median of some images."""
+    stars, about = read_catalog(catalog, ("row", "column", "tmag"))
+    of_image = motion[chosen][np.isfinite(motion[chosen]).all(axis=1)]
+    return check_catalog(
+        image,
+        window,
+        stars,
+        catalog=catalog,
+        reference=str(about["reference_image"]),
+        mean_motion=of_image.mean(axis=0) if len(of_image) else None,
     )
 
 
@@ -233,11 +249,18 @@ class _Scene:
 
 
 def _starlight(
-    image: NDArray, mesh: Mesh, catalog: Path, settings: PrepareSettings, *, fit: bool = True
+    image: NDArray,
+    mesh: Mesh,
+    catalog: Path,
+    shift: CatalogShift,
+    settings: PrepareSettings,
+    *,
+    fit: bool = True,
 ) -> _Scene:
     """What the stars of the catalog give, by the PRF of the image or the generic one."""
     stars, _ = read_catalog(catalog, ("row", "column", "tmag"))
     row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
+    row, column = shift.places(row, column)
     scale = settings.background.mask_radius_scale
     window = mesh.window
     field = StarField.of_image(image, window, row, column, tmag, mask_radius_scale=scale)

@@ -23,6 +23,7 @@ from tessphot_lib.core.sphere import unit_vector
 from tessphot_lib.io.images.ffi_table import TIME_ERROR
 from tessphot_lib.io.products.average_fits import (
     read_average_image,
+    read_catalog_shift,
     read_sky_offset,
     read_static_light,
     read_straps,
@@ -40,6 +41,7 @@ from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_settings
 from tessphot_lib.motion.own_influence import own_influence
+from tessphot_lib.preparation.catalog_check import CatalogShift
 from tessphot_lib.preparation.noise import measure_noise
 from tessphot_lib.preparation.pixel_flags import pixel_flags
 from tessphot_lib.quality.straylight import brightest_level, has_straylight
@@ -95,6 +97,7 @@ def run_hdf5(
     path = read_spacecraft(spacecraft)
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
+    shift = CatalogShift.from_array(read_catalog_shift(average_image))
     header = json.loads(str(read_catalog_settings(catalog)["image_header"] or "{}"))
     noise, factor, motion_factor = measure_noise(
         blocks,
@@ -119,7 +122,9 @@ def run_hdf5(
         window,
         blocks=blocks,
         identities=identities,
-        images={name: images[name] for name in PER_IMAGE},
+        # Motion is against the catalog: where that is off, all images are displaced against it.
+        images={name: images[name] for name in PER_IMAGE}
+        | {"motion": images["motion"] + shift.motion},
         names=images["name"],
         average_image=average,
         average_count=count,
@@ -132,6 +137,7 @@ def run_hdf5(
             ),
             **_constants(images, settings),
             "noise": noise.to_json(),
+            "catalog_shift": shift.to_array(),
             **_about_sky_and_times(read_catalog_settings(catalog), path, ccd_id),
         },
     )

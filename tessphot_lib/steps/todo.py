@@ -24,6 +24,7 @@ from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.io.products.todo_sqlite import create_todo, with_priority
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.io.stars.star_lists import in_sector, read_excluded, read_methods
+from tessphot_lib.photometry.average_positions import average_places
 from tessphot_lib.photometry.believed_stars import StarChecks
 from tessphot_lib.photometry.ccd_apertures import ccd_apertures
 from tessphot_lib.photometry.choice import as_listed, is_left_out, suitable_methods
@@ -32,7 +33,15 @@ from tessphot_lib.report.not_measured import excluded_stars, stars_not_measured
 log = logging.getLogger(__name__)
 
 FORCED = "linpsf"  # method for transients, with photometry.method: auto
-NOT_LISTED = ["aperture", "is_automatic", "tmag_listed", "finding", "same_as"]  # columns
+NOT_LISTED = [
+    "aperture",
+    "is_automatic",
+    "tmag_listed",
+    "finding",
+    "same_as",
+    "image_row",
+    "image_column",
+]  # columns
 
 
 def run_todo(
@@ -83,6 +92,7 @@ def run_todo(
     faint_limit = float(settings.faint_limit)
     with PixelCube(pixels) as cube:
         window = cube.window
+        in_image = np.column_stack(average_places(cube, believed))
         cadence_seconds = int(cube.attributes["cadence_seconds"])
         found, on_data = ccd_apertures(
             cube,
@@ -115,6 +125,7 @@ def run_todo(
         stars["datasource"] = _datasources(stars, read_cutout_table(cutouts))
     stars["cadence_seconds"] = cadence_seconds
     stars["aperture"] = pd.Series([found[index] for index in chosen], dtype=object)
+    stars[["image_row", "image_column"]] = in_image[places]
     listed = in_sector(read_methods(settings.methods), ccd_id.sector)
     stars = with_priority(_with_methods(stars, listed, model.zeropoint, photometry))
     inputs = pixels, catalog, prf, list_check, unlisted
@@ -160,7 +171,8 @@ def _write_list(
 ) -> None:
     """Find out who is left to a brighter neighbor, write all, and tell the numbers."""
     apertures = stars["aperture"].tolist()
-    skipped = _left_to_brighter(stars, apertures)
+    seen_at = {"row": stars["image_row"], "column": stars["image_column"]}
+    skipped = _left_to_brighter(stars.assign(**seen_at), apertures)
     findings = [text if isinstance(text, str) else None for text in stars["finding"]]
     automatic = stars["is_automatic"].tolist()
     listed = map(as_listed, apertures, stars["method"], automatic, findings)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pixel_cube import CCD, open_cube
 
+from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -66,3 +67,17 @@ def test_zero_points_are_kept_with_the_prf(tmp_path):
     lines(tmp_path, zeropoint=20.61, zeropoint_error=0.07, zeropoint_stars=4)
     prf = read_prf(tmp_path / "prf.fits")
     assert (prf.zeropoint, prf.zeropoint_error, prf.zeropoint_stars) == (20.61, 0.07, 4)
+
+
+def test_a_catalog_that_was_off_and_a_step_of_the_pointing_are_told(tmp_path):
+    motion = np.zeros((8, 6))
+    motion[5:, 3] = 1.5
+    write_prf(tmp_path / "prf.fits", generic_prf(), CCD, attributes={})
+    shift = np.array([0.8, 0, 0, -0.4, 0, 0, 0.8, -0.4, 31])
+    quality = np.where(np.arange(8) < 5, 0, int(CadenceFlag.STARS_CHANGED))
+    images = np.full((8, *WINDOW.shape), 50.0)
+    more = {"motion": motion, "quality": quality, "attributes": {"catalog_shift": shift}}
+    open_cube(tmp_path, WINDOW, images, **more).close()
+    text = ccd_lines([tmp_path / "pixels.hdf5"], [tmp_path / "prf.fits"])
+    assert "catalog were off by +0.80 rows, -0.40 columns (31 stars)" in text
+    assert "WARNING: 3 of 8 images are displaced by 1.5 pixels and are flagged" in text

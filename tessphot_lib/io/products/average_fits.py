@@ -26,13 +26,16 @@ def write_average_image(
     straps: NDArray,
     static_light: NDArray,
     attributes: dict[str, str],
+    catalog_shift: NDArray | None = None,
 ) -> None:
     """Write the image.
 
     ``wcs`` is the text of the reference image's WCS in full-image pixels,
     ``offset`` what has to be subtracted from all backgrounds (its nodes; of
     any shape, empty for none), ``straps`` the response of the columns (empty: all alike),
-    ``static_light`` what has to be added to all backgrounds in each pixel (empty: nothing).
+    ``static_light`` what has to be added to all backgrounds in each pixel (empty: nothing),
+    ``catalog_shift`` by what the catalog is off (array of a
+    `tessphot_lib.preparation.catalog_check.CatalogShift`; None: nothing).
     """
     primary = fits.PrimaryHDU()
     for key, value, comment in (
@@ -43,6 +46,11 @@ def write_average_image(
         ("NIMAGES", n_images, "number of images averaged"),
     ):
         primary.header[key] = (value, comment)
+    shift = np.zeros(0) if catalog_shift is None else catalog_shift
+    if shift.any():
+        for key, value in zip(("CATDROW", "CATDCOL"), shift[6:8], strict=True):
+            primary.header[key] = (round(float(value), 4), "[pixels] the catalog is off by, middle")
+        primary.header["CATSTARS"] = (int(shift[8]), "stars that show it")
     note_provenance(primary.header, attributes)
     header = fits.Header.fromstring(wcs, sep="\n")
     if header.get("RADESYS") == "ICRS":  # which has no equinox
@@ -62,6 +70,7 @@ def write_average_image(
                 ("SKYOFFSET", offset),
                 ("STRAPS", straps),
                 ("STATICLIGHT", static_light.astype(np.float32)),
+                ("CATALOGSHIFT", shift),
             )
         ]
         hdus = fits.HDUList([primary, image, counts, *more])
@@ -95,6 +104,11 @@ def read_straps(path: Path) -> NDArray:
 def read_static_light(path: Path) -> NDArray:
     """Read what has to be added to all backgrounds in each pixel, empty for nothing."""
     return _read_array(path, "STATICLIGHT")
+
+
+def read_catalog_shift(path: Path) -> NDArray:
+    """Read by what the catalog is off: array of a `CatalogShift`, empty for nothing."""
+    return _read_array(path, "CATALOGSHIFT")
 
 
 def _read_array(path: Path, name: str) -> NDArray:
