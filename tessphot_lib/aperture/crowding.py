@@ -13,6 +13,8 @@ from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.scene import scene_derivatives
 
+UNEXPLAINED_ERROR = 0.4  # relative, of slopes of unknown light: by those measured in 21 real stars
+
 
 @dataclass(frozen=True)
 class KnownLight:
@@ -163,6 +165,25 @@ def light_moved(motion: NDArray, d_row: NDArray, d_column: NDArray) -> NDArray:
     )
 
 
+def with_unexplained(motion: NDArray, unexplained: NDArray) -> tuple[NDArray, NDArray]:
+    """Add the light that no known star gives to what is corrected for.
+
+    Parameters
+    ----------
+    motion, unexplained : (n_stars, 5), (n_stars, 2) arrays
+        See `ApertureLight`. Stars whose ``motion`` is 0 are not corrected for motion.
+
+    Returns
+    -------
+    motion, uncertain : (n_stars, 5), (n_stars, 2) arrays
+        For `light_moved`, and for `moved_light_error`.
+    """
+    is_corrected = motion.any(axis=1, keepdims=True)
+    whole = motion.copy()
+    whole[:, :2] += np.where(is_corrected, unexplained, 0.0)
+    return whole, np.where(is_corrected, UNEXPLAINED_ERROR, 1.0) * unexplained
+
+
 def unexplained_slopes(average: NDArray, known: NDArray, mask: NDArray) -> NDArray:
     """How light that no known star gives changes in an aperture when the image moves.
 
@@ -198,8 +219,10 @@ def moved_light_error(
 
     Parameters
     ----------
-    motion, unexplained : (n_stars, 5), (n_stars, 2) arrays
-        See `ApertureLight`.
+    motion : (n_stars, 5) array
+        That `light_moved` corrects for.
+    unexplained : (n_stars, 2) array
+        By what its first two may be off, or what is not corrected for [e-/s/pixel].
     motion_error : (n_cadences,) array
         Of the measured motion, per axis [pixels]; an unknown error counts as none.
     unseen_rms, seen_rms : float

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.crowding import light_moved
+from tessphot_lib.aperture.crowding import light_moved, with_unexplained
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import MeasurementError
@@ -83,6 +83,7 @@ def _correct_for_motion(
     )
     if is_corrected:
         d_row, d_column = motion_against_average(cube, targets.stars)
+        motion, unexplained = with_unexplained(motion, unexplained)
         fluxes.flux[...] -= light_moved(motion, d_row.T, d_column.T)
     else:
         motion, unexplained = np.zeros_like(motion), unexplained + motion[:, :2]

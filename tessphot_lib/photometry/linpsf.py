@@ -16,6 +16,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from tessphot_lib.aperture.crowding import UNEXPLAINED_ERROR
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.affine import displacement
@@ -179,6 +180,7 @@ def _prepare(
     fixed[0] += wings
     unexplained = _unexplained(cube, region, design, stars.flux[near], wings)
     fixed[0] += unexplained
+    fixed[1:3] -= image_slopes(unexplained)
     columns = np.flatnonzero(free)
     free = near[free]
     fit = prepare_fit(
@@ -198,15 +200,15 @@ def _prepare(
 def _motion_error(cube: PixelCube, fit: GroupFit, unexplained: NDArray) -> NDArray:
     """By what the fluxes of free stars err from image to image through motion, (n_free, 1) [e-/s].
 
-    Motion that nobody measured changes all light; what was measured is accounted for but in
-    the light that the stars do not explain.
+    Motion that nobody measured changes all light; what was measured is accounted for, but less
+    exactly in the light that the stars do not explain.
     """
     if cube.noise is None:
         return np.zeros((len(fit.mean_flux), 1))
     gain = fit.gain[: len(fit.mean_flux)]
     error = np.zeros(len(gain))
     for axis, slope in enumerate(image_slopes(unexplained)):
-        not_modelled = gain @ -slope.ravel()
+        not_modelled = UNEXPLAINED_ERROR * (gain @ -slope.ravel())
         modelled = gain @ (fit.design.matrices[1 + axis] @ fit.mean_flux + fit.fixed[1 + axis])
         error += (cube.noise.motion * (modelled + not_modelled)) ** 2
         error += (cube.noise.motion_seen * not_modelled) ** 2

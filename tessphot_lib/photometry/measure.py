@@ -7,15 +7,20 @@ curve is written as one FITS file (`tessphot_lib.photometry.products`).
 import logging
 import time as clock
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.lightcurve import StarFluxes
 from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.io.products.diagnostics_ecsv import diagnostics_table
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import Status
+from tessphot_lib.lightcurves.motion_error import motion_error
 from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.extra_apertures import measure_extra_apertures
 from tessphot_lib.photometry.methods import measure_by_method
@@ -74,12 +79,13 @@ def measure_stars(
     targets = targets.as_measured(fluxes.notes)
     extra = measure_extra_apertures(cube, targets, tile, settings)
     shared = (clock.perf_counter() - start) / max(n_stars, 1)
+    frame, quality = StarFrame.of(cube, targets.stars), quality_of(cube, targets, fluxes)
     products = Products(
         cube=cube,
         targets=targets,
-        fluxes=fluxes,
-        frame=StarFrame.of(cube, targets.stars),
-        quality=quality_of(cube, targets, fluxes),
+        fluxes=with_motion_errors(cube, fluxes, frame, quality, targets),
+        frame=frame,
+        quality=quality,
         correction=correction,
         template=make_template(cube, output_settings, targets.prf),
         settings=settings,
@@ -96,6 +102,32 @@ def measure_stars(
             rate = (index + 1) / (clock.perf_counter() - start)
             log.info("%s: %d of %d stars, %.1f per second", cube.ccd_id, index + 1, n_stars, rate)
     return diagnostics_table(rows)
+
+
+def with_motion_errors(
+    cube: PixelCube, fluxes: StarFluxes, frame: StarFrame, quality: NDArray, targets: StarList
+) -> StarFluxes:
+    """Add to the errors what the motion of the images still adds to the noise of each star.
+
+    No error becomes larger than the scatter of the fluxes by that. The header says what was
+    added (``ERRMOVE``).
+    """
+    d_row, d_column = cube.motion_at(
+        *(targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    )
+    flux_err, notes = fluxes.flux_err.copy(), list(fluxes.notes)
+    for index, note in enumerate(notes):
+        good = quality[index] == 0
+        error, scatter = motion_error(
+            frame.time[index], fluxes.flux[index], good, d_row[:, index], d_column[:, index]
+        )
+        stated = np.nanmedian(flux_err[index][good]) if error > 0 else np.nan
+        room = max(scatter**2 - stated**2, 0.0) if np.isfinite(stated) else 0.0
+        added = min(error, room**0.5)
+        flux_err[index] = np.hypot(flux_err[index], added)
+        card = {"ERRMOVE": (round(added, 4), "[e/s] more error, by how the flux follows motion")}
+        notes[index] = replace(note, header={**note.header, **card})
+    return replace(fluxes, flux_err=flux_err, notes=tuple(notes))
 
 
 def count_statuses(table: pd.DataFrame) -> str:

@@ -1,7 +1,6 @@
 """The noise of a CCD's pixels, measured from some of them when all blocks are known."""
 
 import logging
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -60,8 +59,7 @@ def measure_noise(
     grid: BackgroundGrid,
     ccd_id: CcdId,
     *,
-    length: float,
-    read_noise: Sequence[float] | None,
+    expected: NoiseModel,
     is_good: NDArray,
     choice: str,
 ) -> tuple[NoiseModel, NDArray, float]:
@@ -80,10 +78,8 @@ def measure_noise(
         What the backgrounds are of.
     ccd_id : CcdId
         For messages.
-    length : float
-        From the start to the end of an image [s].
-    read_noise : sequence of 4 float, optional
-        Of outputs A to D, by the headers of the images [e- per exposure].
+    expected : NoiseModel
+        As the instrument should be.
     is_good : (n_images,) bool array
     choice : {'auto', 'images', 'pixels'}
         ``prepare.flux_errors``.
@@ -97,7 +93,6 @@ def measure_noise(
         For the errors of the motion, at most 1: they are no larger than the changes of the
         motion from image to image.
     """
-    expected = NoiseModel.expected(length, read_noise)
     middle = _middle_images(images["time"], is_good)
     seen = NoiseScatter()
     with ExitStack() as stack:

@@ -17,6 +17,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import FlagSettings, PrepareSettings
 from tessphot_lib.core.sphere import unit_vector
@@ -39,11 +40,12 @@ from tessphot_lib.io.products.foreign_light_hdf5 import read_foreign_light
 from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
-from tessphot_lib.io.stars.catalog_sqlite import read_catalog_settings
+from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.motion.own_influence import own_influence
 from tessphot_lib.preparation.catalog_check import CatalogShift
 from tessphot_lib.preparation.noise import measure_noise
 from tessphot_lib.preparation.pixel_flags import pixel_flags
+from tessphot_lib.preparation.pixel_motion import motion_from_pixels
 from tessphot_lib.quality.straylight import brightest_level, has_straylight
 from tessphot_lib.times.spacecraft import error_along
 
@@ -99,16 +101,21 @@ def run_hdf5(
     average, count, _ = read_average_image(average_image)
     shift = CatalogShift.from_array(read_catalog_shift(average_image))
     header = json.loads(str(read_catalog_settings(catalog)["image_header"] or "{}"))
+    expected = NoiseModel.expected(
+        float(np.median(images["time_stop"] - images["time_start"])) * SECONDS_PER_DAY,
+        _read_noise(header),
+    )
+    is_good = images["quality"] & (settings.bad_quality | int(OWN_BAD_CADENCE)) == 0
+    given = blocks, images, average, grid
+    own_motion = _own_motion(blocks, motion)
+    stars, _ = read_catalog(catalog, ("tic_id", "row", "column"))
+    found = motion_from_pixels(*given, stars, ccd_id, expected=expected, is_good=is_good)
+    if found is not None:
+        images["motion"], images["motion_error"], own_motion = found
+        seen = np.isfinite(found[0]).all(axis=1)
+        images["quality"][seen] &= ~np.int32(CadenceFlag.NO_MOTION)
     noise, factor, motion_factor = measure_noise(
-        blocks,
-        images,
-        average,
-        grid,
-        ccd_id,
-        length=float(np.median(images["time_stop"] - images["time_start"])) * SECONDS_PER_DAY,
-        read_noise=_read_noise(header),
-        is_good=images["quality"] & (settings.bad_quality | int(OWN_BAD_CADENCE)) == 0,
-        choice=settings.flux_errors,
+        *given, ccd_id, expected=expected, is_good=is_good, choice=settings.flux_errors
     )
     error = images["background_error"]
     images["motion_error"] = images["motion_error"] * motion_factor
@@ -129,7 +136,7 @@ def run_hdf5(
         average_image=average,
         average_count=count,
         grid=grid,
-        own_motion=_own_motion(blocks, motion),
+        own_motion=own_motion,
         pixel_flags=pixel_flags(blocks, lengths, grid, foreign_light),
         attributes={
             **provenance(

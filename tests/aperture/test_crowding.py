@@ -9,6 +9,7 @@ from tessphot_lib.aperture.crowding import (
     light_moved,
     moved_light_error,
     unexplained_slopes,
+    with_unexplained,
 )
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.prf.scene import scene_image
@@ -153,3 +154,12 @@ def test_unexplained_light_moves_as_a_shifted_image_does():
     ]
     np.testing.assert_allclose(found, change, rtol=0.05)
     np.testing.assert_array_equal(unexplained_slopes(known, known, mask), 0)
+
+
+def test_light_of_unknown_stars_is_corrected_for_but_not_that_of_saturated_ones():
+    motion = np.array([[3.0, -2.0, 0.5, 0.1, 0.2], [0.0] * 5])
+    unexplained = np.array([[10.0, 1.0], [40.0, 2.0]])
+    whole, uncertain = with_unexplained(motion, unexplained)
+    np.testing.assert_allclose(whole, [[13.0, -1.0, 0.5, 0.1, 0.2], [0.0] * 5])
+    np.testing.assert_allclose(uncertain, [[4.0, 0.4], [40.0, 2.0]])
+    np.testing.assert_array_equal(motion[0, :2], [3.0, -2.0])

@@ -68,7 +68,8 @@ class Sector:
 
     def measure(self, **changed):
         is_good = np.ones(N_IMAGES, dtype=bool)
-        given = {"length": 1800.0, "read_noise": None, "is_good": is_good, "choice": "auto"}
+        expected = NoiseModel.expected(1800.0)
+        given = {"expected": expected, "is_good": is_good, "choice": "auto"}
         grid = changed.pop("grid", GRID)
         return measure_noise(self.blocks, self.images, self.average, grid, CCD, **(given | changed))
 

@@ -1,0 +1,86 @@
+"""What image motion adds to the noise of a star, by how its flux follows the motion.
+
+Corrections for motion are as good as the PRF, the star list and the average image are. By how
+much a light curve still changes with the motion is seen in second differences of consecutive
+images, in which variable stars change little. It says nothing of noise from other causes, and
+thus nothing of the star's own variations, unless they happen to go with the pointing.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+
+SECOND_DIFFERENCE = 6.0  # variance of x[i-1] - 2 x[i] + x[i+1] for white noise of variance 1
+OVERLAP = 2.3  # n of them tell as much of a slope as n / 2.3 independent ones
+MIN_IMAGES = 40
+SIGNIFICANT = 16.0  # chi2 of two slopes: a probability of 3e-4 by chance
+REGULAR = 0.2  # by which the distance of images may differ from the usual one, relative
+HUBER = 2.0  # [sigma] from which a difference counts less
+N_ROUNDS = 6
+
+
+def motion_error(
+    time: NDArray, flux: NDArray, good: NDArray, d_row: NDArray, d_column: NDArray
+) -> tuple[float, float]:
+    """Find what image motion adds to a star's noise from one image to the next.
+
+    Parameters
+    ----------
+    time : (n_images,) array
+        [d]
+    flux : (n_images,) array
+        [e-/s]; NaN does not count.
+    good : (n_images,) bool array
+    d_row, d_column : (n_images,) arrays
+        Motion of the images at the star [pixels]; NaN does not count.
+
+    Returns
+    -------
+    error : float
+        1-sigma error of the flux through motion [e-/s]; 0 if the flux does not follow the
+        motion, or there are fewer than `MIN_IMAGES`.
+    scatter : float
+        All noise of the flux, from its second differences [e-/s]; NaN if unknown.
+    """
+    values = np.stack([flux, d_row, d_column]).astype(float)
+    usable = good & np.isfinite(values).all(axis=0)
+    middle = _middle(time, usable)
+    if len(middle) < MIN_IMAGES:
+        return 0.0, np.nan
+    second = values[:, middle - 1] - 2 * values[:, middle] + values[:, middle + 1]
+    change, moves = second[0], second[1:].T
+    spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(second), axis=1)
+    scatter = float(spread[0] / np.sqrt(SECOND_DIFFERENCE))
+    if not (spread > 0).all():
+        return 0.0, scatter
+    slopes, covariance = _robust_slopes(change, moves)
+    if slopes @ np.linalg.solve(covariance, slopes) < SIGNIFICANT:
+        return 0.0, scatter
+    clipped = np.clip(moves, -3 * spread[1:], 3 * spread[1:])
+    motion = clipped.T @ clipped / len(clipped) / SECOND_DIFFERENCE
+    variance = slopes @ motion @ slopes - np.trace(motion @ covariance)
+    return float(np.sqrt(max(variance, 0.0))), scatter
+
+
+def _middle(time: NDArray, usable: NDArray) -> NDArray:
+    """Images that may be compared with the ones right before and after them."""
+    if len(time) < 3:
+        return np.zeros(0, dtype=int)
+    steps = np.diff(time)
+    regular = np.abs(steps / np.nanmedian(steps) - 1) <= REGULAR
+    three = usable[:-2] & usable[1:-1] & usable[2:] & regular[:-1] & regular[1:]
+    return np.flatnonzero(three) + 1
+
+
+def _robust_slopes(change: NDArray, moves: NDArray) -> tuple[NDArray, NDArray]:
+    """Slopes of a flux by motion, outliers counting little, and their covariance."""
+    weight = np.ones(len(change))
+    for _ in range(N_ROUNDS):
+        normal = (moves * weight[:, None]).T @ moves
+        normal += 1e-12 * np.trace(normal) * np.eye(2)
+        slopes = np.linalg.solve(normal, (moves * weight[:, None]).T @ change)
+        off = np.abs(change - moves @ slopes)
+        sigma = max(ROUNDED_MAD_TO_SIGMA * float(np.median(off)), 1e-300)
+        weight = np.minimum(1.0, HUBER * sigma / np.maximum(off, 1e-300))
+    return slopes, np.linalg.inv(normal) * sigma**2 * OVERLAP

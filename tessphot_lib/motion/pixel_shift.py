@@ -1,0 +1,152 @@
+"""Motion of images against their average, from all pixels of a few small windows.
+
+For cutouts with too few single stars for positions of stars. What an image has more than the
+average image is, to first order, the motion times the slopes of the average image, beside what
+each star has changed in brightness, and an offset of the sky. All that is fitted at once, so
+that variable stars are not taken for motion.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+from tessphot_lib.core.slopes import image_slopes
+
+MODEL_ERROR = 0.001  # of a pixel's light counts as its noise: the slopes are not exact
+MIN_PEAK = 10.0  # [sigma of a pixel] of a star whose brightness is fitted
+MAX_STARS = 40  # the brightest
+CLIP = 6.0  # [sigma] pixels that are off by more do not count
+N_ROUNDS = 3
+
+
+class ShiftInformation(NamedTuple):
+    """What one window tells of the motion, star by star.
+
+    Attributes
+    ----------
+    normal : (n_images, n_stars + 1, 2, 2) array
+        Inverse of the covariance of the motion by row and column [pixels**-2]; 0 for images
+        of which pixels are missing. The last one is of the pixels of no star.
+    right : (n_images, n_stars + 1, 2) array
+        Its product with the motion.
+    """
+
+    normal: NDArray
+    right: NDArray
+
+
+def shift_information(
+    change: NDArray, average: NDArray, noise: NDArray, areas: NDArray
+) -> ShiftInformation:
+    """Find what the pixels of a window tell of the motion of each image.
+
+    Parameters
+    ----------
+    change : (n_images, n_rows, n_columns) array
+        Images without background, less the average image [e-/s].
+    average : (n_rows, n_columns) array
+        Average image, without background [e-/s].
+    noise : (n_rows, n_columns) array
+        1-sigma errors of the pixels of one image [e-/s]; NaN pixels do not count.
+    areas : (n_stars, n_rows, n_columns) bool array
+        Pixels of each star, of `star_areas`.
+    """
+    used = np.isfinite(average) & np.isfinite(noise) & (noise > 0)
+    n_images, n_stars = len(change), len(areas)
+    if not n_stars or used.sum() < n_stars + 4:
+        shape = n_images, n_stars + 1, 2
+        return ShiftInformation(np.zeros((*shape, 2)), np.zeros(shape))
+    light = np.nan_to_num(average)
+    terms = [*-image_slopes(light), *(light * area for area in areas), np.ones(light.shape)]
+    sigma = np.hypot(noise, MODEL_ERROR * light)[used]
+    design = np.stack([term[used] for term in terms], axis=1) / sigma[:, None]
+    data = change[:, used].astype(float) / sigma
+    is_whole = np.isfinite(data).all(axis=1)
+    data = np.where(is_whole[:, None], data, 0.0)
+    scale = np.maximum(np.abs(design).max(axis=0), 1e-300)
+    solver = np.linalg.pinv(design / scale, rcond=1e-9) / scale[:, None]
+    for _ in range(N_ROUNDS):  # what lies off is taken for what the fit has there
+        model = (data @ solver.T) @ design.T
+        residual = data - model
+        spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(residual), axis=1, keepdims=True)
+        spread = np.maximum(spread, 1.0)
+        data = np.where(np.abs(residual) > CLIP * spread, model, data)
+    # The part of the slopes that nothing else looks like.
+    rest, _ = np.linalg.qr(design[:, 2:] / scale[2:])
+    alone = design[:, :2] - rest @ (rest.T @ design[:, :2])
+    data = data - (data @ rest) @ rest.T
+    # Of the noise itself, without what the slopes are wrong by, which stays the same.
+    share = np.square(noise[used] / sigma)[:, None]
+    of_noise = float(np.sum(alone**2 * share) / max(float(np.sum(alone**2)), 1e-300))
+    weight = is_whole / (_excess(residual, spread[:, 0], is_whole) ** 2 * max(of_noise, 1e-9))
+    inside = [area[used] for area in (*areas, ~areas.any(axis=0))]
+    normal = np.array([alone[one].T @ alone[one] for one in inside])
+    right = np.stack([data[:, one] @ alone[one] for one in inside], axis=1)
+    return ShiftInformation(weight[:, None, None, None] * normal, weight[:, None, None] * right)
+
+
+def _excess(residual: NDArray, spread: NDArray, is_whole: NDArray) -> NDArray:
+    """Noise of each image over what is expected of the pixels, at least 1, (n_images,).
+
+    From changes from image to image: what the fit lacks over the sector, such as a change of
+    focus, is in all images alike. An image that is noisier than others counts less.
+    """
+    if is_whole.sum() < 3:
+        return np.maximum(spread, 1.0)
+    second = np.diff(residual[is_whole], 2, axis=0)
+    fast = ROUNDED_MAD_TO_SIGMA * float(np.median(np.abs(second))) / 6**0.5
+    usual = float(np.median(spread[is_whole]))
+    return max(fast, 1.0) * np.maximum(spread / usual, 1.0)
+
+
+def star_areas(average: NDArray, noise: NDArray) -> NDArray:
+    """Pixels of each bright peak of an image, to the valleys, (n_stars, n_rows, n_columns) bool."""
+    light = np.where(np.isfinite(average), average, -np.inf)
+    around = np.pad(light, 1, constant_values=-np.inf)
+    n_rows, n_columns = light.shape
+    steps = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)]
+    nearby = np.stack([around[1 + r : 1 + r + n_rows, 1 + c : 1 + c + n_columns] for r, c in steps])
+    row, column = np.indices(light.shape)
+    uphill = np.array(steps)[np.argmax(nearby, axis=0)]
+    target = np.clip(row + uphill[..., 0], 0, n_rows - 1) * n_columns
+    target += np.clip(column + uphill[..., 1], 0, n_columns - 1)
+    top = target.ravel()
+    for _ in range(int(np.ceil(np.log2(max(top.size, 2))))):
+        top = top[top]
+    with np.errstate(invalid="ignore"):
+        is_bright = light.ravel()[top] > MIN_PEAK * np.nanmedian(noise)
+    peaks = np.unique(top[is_bright])
+    peaks = peaks[np.argsort(-light.ravel()[peaks], kind="stable")][:MAX_STARS]
+    return np.array([top == peak for peak in peaks], dtype=bool).reshape(-1, *light.shape)
+
+
+def joined_shift(seen: ShiftInformation) -> tuple[NDArray, NDArray]:
+    """Motion of the images by all stars together.
+
+    Returns
+    -------
+    shift : (n_images, 2) array
+        By row and column against the average image [pixels]; NaN where nothing is known.
+    error : (n_images,) array
+        1-sigma, per axis [pixels].
+    """
+    return _solved(seen.normal.sum(axis=1), seen.right.sum(axis=1))
+
+
+def shift_by_others(seen: ShiftInformation, star: int) -> tuple[NDArray, NDArray]:
+    """As `joined_shift`, without one of the stars."""
+    normal, right = (one.sum(axis=1) - one[:, star] for one in seen)
+    return _solved(normal, right)
+
+
+def _solved(normal: NDArray, right: NDArray) -> tuple[NDArray, NDArray]:
+    """Motion and error from normal equations; NaN where they are singular."""
+    size = np.trace(normal, axis1=1, axis2=2)
+    known = np.linalg.det(normal) > 1e-6 * size**2
+    shift, error = np.full(right.shape, np.nan), np.full(len(right), np.nan)
+    covariance = np.linalg.inv(normal[known])
+    shift[known] = np.einsum("nij,nj->ni", covariance, right[known])
+    error[known] = np.sqrt(np.trace(covariance, axis1=1, axis2=2) / 2)
+    return shift, error

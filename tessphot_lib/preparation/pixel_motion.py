@@ -1,0 +1,161 @@
+"""Motion of the images of a few cutouts, where there are too few single stars to measure it."""
+
+import logging
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy
+from numpy.typing import NDArray
+
+from tessphot_lib.background.smoothing import keep_changes, smooth_in_time
+from tessphot_lib.catalog.saturation import FULL_WELL_RATE
+from tessphot_lib.core.background_grid import BackgroundGrid
+from tessphot_lib.core.constants import HOURS_PER_DAY, ROUNDED_MAD_TO_SIGMA
+from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.io.products.block_hdf5 import open_block
+from tessphot_lib.motion.pixel_shift import (
+    ShiftInformation,
+    joined_shift,
+    shift_by_others,
+    shift_information,
+    star_areas,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_PIXELS = 40_000  # of a window; where there are more, there are stars enough
+UNKNOWN = 0.5  # of the good images without motion: then it is measured here, in all images
+BETTER = 1.5  # times as exact as by the positions of stars it has to be elsewhere
+MIN_IMAGES = 12
+SIGNIFICANT = 2.0  # times its error that the motion has to be to be used
+FULL_FRACTION = 0.5  # of a full well: the charge of fuller pixels does not move as the image
+SMOOTHED_HOURS = 2.5
+ALIKE_SIGMA = 0.1  # scale of `smooth_in_time`: what is within 3 sigma is alike
+MAX_SHIFT = 0.5  # [pixels] to which first order is good
+
+
+def motion_from_pixels(
+    blocks: list[Path],
+    images: dict[str, NDArray],
+    average: NDArray,
+    grid: BackgroundGrid,
+    stars: pd.DataFrame,
+    ccd_id: CcdId,
+    *,
+    expected: NoiseModel,
+    is_good: NDArray,
+) -> tuple[NDArray, NDArray, dict[str, NDArray]] | None:
+    """Measure the motion of images against the average image, if it is not known as well.
+
+    Parameters
+    ----------
+    blocks, images, average, grid, ccd_id, is_good
+        As of `tessphot_lib.preparation.noise.measure_noise`.
+    stars : pandas.DataFrame
+        ``tic_id``, ``row`` and ``column`` of the catalog.
+    expected : NoiseModel
+
+    Returns
+    -------
+    motion : (n_images, 6) array
+        Affine, a translation; NaN where it is not known.
+    error : (n_images,) array
+        1-sigma per axis [pixels].
+    own : dict
+        ``tic_id``, ``d_row`` and ``d_column`` of the stars that it was measured with, as
+        `tessphot_lib.motion.own_influence` has it: what each has contributed to the motion; NaN
+        where the others alone tell nothing.
+
+    None is returned where the motion is known, or nothing can be seen of it.
+    """
+    unknown = ~np.isfinite(images["motion"]).all(axis=1)
+    sizes = [window.shape[0] * window.shape[1] for window in grid.windows]
+    if is_good.sum() < MIN_IMAGES or max(sizes) > MAX_PIXELS:
+        return None
+    is_known = unknown[is_good].mean() < UNKNOWN
+    if is_known and grid.is_continuous:
+        return None
+    level = float(np.nanmedian(images["background_level"][is_good]))
+    parts, ids = [], []
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_block(block)) for block in blocks]
+        for window in grid.windows:
+            light = average[window.slices_in(grid.window)].astype(float)
+            noise = _noise(light, level, window, expected)
+            areas = star_areas(light, noise)
+            cut = (slice(None), *window.slices_in(grid.window))
+            flux = np.concatenate([file["flux"][cut] for file in files])
+            flux -= grid.evaluate(images["background"], window) + light
+            parts.append(shift_information(flux, light, noise, areas))
+            ids += [_stars_in(area, window, stars) for area in (*areas, ~areas.any(axis=0))]
+    seen = ShiftInformation(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
+    time = images["time"]
+    shift, error, is_seen = _used(*joined_shift(seen), time, is_good)
+    by_stars = np.nanmedian(images["motion_error"][is_good]) if is_known else np.inf
+    if not is_seen or by_stars < BETTER * np.nanmedian(error[is_good]):
+        return None
+    d_row, d_column = np.full((2, len(shift), len(ids)), np.nan)
+    for star in range(len(ids)):
+        others, _, is_seen = _used(*shift_by_others(seen, star), time, is_good)
+        if is_seen:
+            d_row[:, star], d_column[:, star] = (shift - others).T
+    motion = np.full((len(shift), 6), np.nan)
+    known = np.isfinite(shift).all(axis=1)
+    motion[known] = 0.0
+    motion[:, [0, 3]] = shift
+    log.info(
+        "%s: motion of %d images from the pixels of %d stars, good to %.2f mpx",
+        *(ccd_id, known.sum(), len(ids), 1e3 * float(np.nanmedian(error))),
+    )
+    which = np.repeat(np.arange(len(ids)), [len(one) for one in ids])
+    own = {"tic_id": np.concatenate(ids), "d_row": d_row[:, which], "d_column": d_column[:, which]}
+    return motion, error, own
+
+
+def _noise(light: NDArray, level: float, window: Window, expected: NoiseModel) -> NDArray:
+    """Errors of the pixels of a quiet image; NaN where charge does not move as the image does."""
+    with np.errstate(invalid="ignore"):
+        full = scipy.ndimage.binary_dilation(
+            light > FULL_FRACTION * FULL_WELL_RATE, np.ones((3, 3))
+        )
+    noise = expected.sigma(light + level, window).astype(float)
+    return np.where(full, np.nan, noise)
+
+
+def _stars_in(area: NDArray, window: Window, stars: pd.DataFrame) -> NDArray:
+    """TIC numbers of the stars in some pixels of a window."""
+    row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    row, column = np.round(row).astype(int), np.round(column).astype(int)
+    near = np.flatnonzero(window.contains(row, column))
+    inside = area[row[near] - window.row0, column[near] - window.column0]
+    return stars["tic_id"].to_numpy(dtype=np.int64)[near[inside]]
+
+
+def _used(
+    shift: NDArray, error: NDArray, time: NDArray, is_good: NDArray
+) -> tuple[NDArray, NDArray, bool]:
+    """The motion, smoothed as far as it is noise, its errors, and whether it is more than these."""
+    known = np.isfinite(shift).all(axis=1) & (np.abs(np.nan_to_num(shift)) < MAX_SHIFT).all(axis=1)
+    shift = np.where(known[:, None], shift, np.nan)
+    good = known & is_good
+    if good.sum() < MIN_IMAGES:
+        return shift, error, False
+    off = shift[good] - np.median(shift[good], axis=0)
+    size = ROUNDED_MAD_TO_SIGMA * float(np.sqrt(np.mean(np.median(np.abs(off), axis=0) ** 2)))
+    typical = float(np.median(error[good]))
+    if size < SIGNIFICANT * typical:
+        return shift, error, False
+    scale = ALIKE_SIGMA / typical
+    smoothed, gain = smooth_in_time(
+        shift[:, None] * scale, time, good, width=SMOOTHED_HOURS / HOURS_PER_DAY
+    )
+    result, kept = shift.copy(), np.ones(len(shift))
+    for axis in (0, 1):
+        given = shift[:, [axis]], smoothed[:, 0, [axis]] / scale
+        values, own = keep_changes(*given, gain, error[:, None], good)
+        result[:, axis] = values[:, 0]
+        kept = np.maximum(own[:, 0], kept if axis else 0.0)
+    return result, np.where(known, error * np.sqrt(kept + (1 - kept) / gain), np.nan), True

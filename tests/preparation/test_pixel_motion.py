@@ -1,0 +1,94 @@
+"""Motion of a few cutouts, from their pixels."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from images_block import CCD, write_images_block
+from star_images import gaussian_star
+
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.core.patches import N_TERMS, Patches
+from tessphot_lib.preparation.pixel_motion import motion_from_pixels
+
+STAMPS = [Window(203, 214, 480, 492), Window(230, 242, 500, 511)]
+GRID = Patches.of(STAMPS)
+STARS = pd.DataFrame(
+    {
+        "tic_id": [7, 5, 3],
+        "row": [208.3, 236.9, 260.0],
+        "column": [486.1, 505.2, 500.0],
+        "flux": [2500.0, 3500.0, 100.0],  # the last one is on no stamp
+    }
+)
+N_IMAGES, SKY = 120, 100.0
+EXPECTED = NoiseModel.expected(1800.0)
+
+
+def sector(folder, moves):
+    """Blocks, images and average image of two stamps whose stars move."""
+    rng = np.random.default_rng(2)
+    light = np.array(
+        [
+            sum(
+                gaussian_star(GRID.window, star.row + move[0], star.column + move[1], star.flux)
+                for star in STARS.itertuples()
+            )
+            for move in moves
+        ]
+    )
+    flux = light + SKY
+    flux += rng.normal(0, 1, flux.shape) * EXPECTED.sigma(flux, GRID.window)
+    flux[:, GRID.index < 0] = np.nan
+    blocks = [
+        write_images_block(folder / f"{first}.hdf5", GRID.window, flux[part], ccd_id=CCD)
+        for first, part in ((0, slice(0, 50)), (50, slice(50, None)))
+    ]
+    model = np.zeros((N_IMAGES, 2, N_TERMS))
+    model[:, :, 0] = SKY
+    images = {
+        "time": 1683.0 + np.arange(N_IMAGES) / 48,
+        "background": model,
+        "background_level": np.full(N_IMAGES, SKY),
+        "motion": np.full((N_IMAGES, 6), np.nan),
+        "motion_error": np.full(N_IMAGES, np.nan),
+    }
+    return blocks, images, flux.mean(axis=0) - SKY
+
+
+def found(folder, moves, **known):
+    blocks, images, average = sector(folder, moves)
+    good = np.ones(N_IMAGES, dtype=bool)
+    given = blocks, images | known, average, GRID, STARS, CCD
+    return motion_from_pixels(*given, expected=EXPECTED, is_good=good)
+
+
+@pytest.fixture
+def moves():
+    moves = np.random.default_rng(1).normal(0, 3e-3, (N_IMAGES, 2))
+    moves[:, 0] += np.linspace(-0.03, 0.03, N_IMAGES)
+    return moves - moves.mean(axis=0)
+
+
+def test_motion_of_stamps_without_any(tmp_path, moves):
+    motion, error, own = found(tmp_path, moves)
+    assert motion.shape == (N_IMAGES, 6)
+    np.testing.assert_array_equal(np.delete(motion, [0, 3], axis=1), 0)
+    off = motion[:, [0, 3]] - moves
+    assert np.std(np.diff(off, axis=0)) / np.sqrt(2) < 1.3 * np.median(error) < 1e-3
+    assert np.abs(np.polyfit(moves[:, 0], motion[:, 0], 1)[0] - 1) < 0.08
+    # Each star was measured with the other one.
+    np.testing.assert_array_equal(own["tic_id"], [7, 5])
+    assert own["d_row"].shape == own["d_column"].shape == (N_IMAGES, 2)
+    assert 0 < np.nanmax(np.abs(own["d_row"])) < 5e-3
+
+
+def test_motion_that_is_known_as_well_is_kept(tmp_path, moves):
+    known = np.zeros((N_IMAGES, 6))
+    assert found(tmp_path, moves, motion=known, motion_error=np.full(N_IMAGES, 3e-4)) is None
+    better = found(tmp_path, moves, motion=known, motion_error=np.full(N_IMAGES, 0.01))
+    assert better is not None
+
+
+def test_no_motion_where_there_is_only_noise(tmp_path):
+    assert found(tmp_path, np.zeros((N_IMAGES, 2))) is None
