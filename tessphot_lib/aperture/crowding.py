@@ -165,13 +165,17 @@ def light_moved(motion: NDArray, d_row: NDArray, d_column: NDArray) -> NDArray:
     )
 
 
-def with_unexplained(motion: NDArray, unexplained: NDArray) -> tuple[NDArray, NDArray]:
+def with_unexplained(
+    motion: NDArray, unexplained: NDArray, error: NDArray
+) -> tuple[NDArray, NDArray]:
     """Add the light that no known star gives to what is corrected for.
 
     Parameters
     ----------
     motion, unexplained : (n_stars, 5), (n_stars, 2) arrays
         See `ApertureLight`. Stars whose ``motion`` is 0 are not corrected for motion.
+    error : (n_stars, 2) array
+        Of ``unexplained``.
 
     Returns
     -------
@@ -181,7 +185,7 @@ def with_unexplained(motion: NDArray, unexplained: NDArray) -> tuple[NDArray, ND
     is_corrected = motion.any(axis=1, keepdims=True)
     whole = motion.copy()
     whole[:, :2] += np.where(is_corrected, unexplained, 0.0)
-    return whole, np.where(is_corrected, UNEXPLAINED_ERROR, 1.0) * unexplained
+    return whole, np.where(is_corrected, error, unexplained)
 
 
 def unexplained_slopes(average: NDArray, known: NDArray, mask: NDArray) -> NDArray:

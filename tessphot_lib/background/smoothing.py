@@ -13,6 +13,7 @@ from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 MIN_CHANGES = 12  # second differences that tell how much a background changes
 SECOND_DIFFERENCE = 6.0  # variance of x[i-1] - 2 x[i] + x[i+1] for white noise of variance 1
 VARIANCE_ERROR = 5.4  # n times the relative variance of a variance from n of them that overlap
+MIN_PARTS = 4  # of which none has more changes of its own than is usual: they would be a star's
 OUTLIER = 3.0  # [sigma] what differs more from its neighbors is no noise
 
 
@@ -117,5 +118,7 @@ def _fraction_kept(level: NDArray, variance: NDArray, change: NDArray, middle: N
     margin = 1 + np.sqrt(VARIANCE_ERROR / len(middle))
     expected = np.median(variance[middle], axis=0) * margin
     true = np.maximum(seen - expected, 0.0)
+    if len(true) >= MIN_PARTS:
+        true = np.minimum(true, np.median(true))
     usual = true / np.maximum(true + variance, 1e-300)
     return np.where(change**2 > OUTLIER**2 * (true + variance), 1.0, usual)

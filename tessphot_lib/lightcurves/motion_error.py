@@ -43,14 +43,10 @@ def motion_error(
     scatter : float
         All noise of the flux, from its second differences [e-/s]; NaN if unknown.
     """
-    values = np.stack([flux, d_row, d_column]).astype(float)
-    usable = good & np.isfinite(values).all(axis=0)
-    middle = _middle(time, usable)
-    if len(middle) < MIN_IMAGES:
+    differences = _second_differences(time, flux, good, d_row, d_column)
+    if differences is None:
         return 0.0, np.nan
-    second = values[:, middle - 1] - 2 * values[:, middle] + values[:, middle + 1]
-    change, moves = second[0], second[1:].T
-    spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(second), axis=1)
+    change, moves, spread = differences
     scatter = float(spread[0] / np.sqrt(SECOND_DIFFERENCE))
     if not (spread > 0).all():
         return 0.0, scatter
@@ -61,6 +57,54 @@ def motion_error(
     motion = clipped.T @ clipped / len(clipped) / SECOND_DIFFERENCE
     variance = slopes @ motion @ slopes - np.trace(motion @ covariance)
     return float(np.sqrt(max(variance, 0.0))), scatter
+
+
+def believed_slopes(
+    time: NDArray,
+    flux: NDArray,
+    good: NDArray,
+    d_row: NDArray,
+    d_column: NDArray,
+    *,
+    expected: NDArray,
+    sigma: float,
+) -> tuple[NDArray, NDArray]:
+    """Slopes of a flux by motion, from what is expected and what its changes show.
+
+    Parameters
+    ----------
+    time, flux, good, d_row, d_column
+        As of `motion_error`.
+    expected : (2,) array
+        By row and column [e-/s/pixel].
+    sigma : float
+        By how much each may be off [e-/s/pixel]; 0: they are right.
+
+    Returns
+    -------
+    slopes, error : (2,) float64 arrays
+        Weighted mean of both, and its 1-sigma errors; the expected ones with fewer than
+        `MIN_IMAGES`.
+    """
+    differences = _second_differences(time, flux, good, d_row, d_column)
+    if differences is None or not (differences[2] > 0).all() or not sigma > 0:
+        return np.array(expected, dtype=float), np.full(2, sigma)
+    seen, covariance = _robust_slopes(*differences[:2])
+    gain = sigma**2 * np.linalg.inv(covariance + sigma**2 * np.eye(2))
+    return expected + gain @ (seen - expected), np.sqrt(np.diag(gain @ covariance))
+
+
+def _second_differences(
+    time: NDArray, flux: NDArray, good: NDArray, d_row: NDArray, d_column: NDArray
+) -> tuple[NDArray, NDArray, NDArray] | None:
+    """Of the flux (n,) and the motion (n, 2), and their scatter (3,); None of too few images."""
+    values = np.stack([flux, d_row, d_column]).astype(float)
+    middle = _middle(time, good & np.isfinite(values).all(axis=0))
+    if len(middle) < MIN_IMAGES:
+        return None
+    second = values[:, middle - 1] - 2 * values[:, middle] + values[:, middle + 1]
+    spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(second), axis=1)
+    return second[0], second[1:].T, spread
 
 
 def _middle(time: NDArray, usable: NDArray) -> NDArray:

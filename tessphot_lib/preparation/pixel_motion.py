@@ -50,6 +50,8 @@ def motion_from_pixels(
 ) -> tuple[NDArray, NDArray, dict[str, NDArray]] | None:
     """Measure the motion of images against the average image, if it is not known as well.
 
+    It is a translation: an affine motion, from eight stars or more, is better.
+
     Parameters
     ----------
     blocks, images, average, grid, ccd_id, is_good
@@ -76,7 +78,8 @@ def motion_from_pixels(
     if is_good.sum() < MIN_IMAGES or max(sizes) > MAX_PIXELS:
         return None
     is_known = unknown[is_good].mean() < UNKNOWN
-    if is_known and grid.is_continuous:
+    is_affine = bool(np.nan_to_num(np.delete(images["motion"], [0, 3], axis=1)).any())
+    if is_known and (is_affine or grid.is_continuous):
         return None
     level = float(np.nanmedian(images["background_level"][is_good]))
     parts, ids = [], []

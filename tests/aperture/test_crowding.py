@@ -159,7 +159,8 @@ def test_unexplained_light_moves_as_a_shifted_image_does():
 def test_light_of_unknown_stars_is_corrected_for_but_not_that_of_saturated_ones():
     motion = np.array([[3.0, -2.0, 0.5, 0.1, 0.2], [0.0] * 5])
     unexplained = np.array([[10.0, 1.0], [40.0, 2.0]])
-    whole, uncertain = with_unexplained(motion, unexplained)
+    error = np.array([[4.0, 0.4], [7.0, 7.0]])
+    whole, uncertain = with_unexplained(motion, unexplained, error)
     np.testing.assert_allclose(whole, [[13.0, -1.0, 0.5, 0.1, 0.2], [0.0] * 5])
     np.testing.assert_allclose(uncertain, [[4.0, 0.4], [40.0, 2.0]])
     np.testing.assert_array_equal(motion[0, :2], [3.0, -2.0])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.lightcurves.motion_error import motion_error
+from tessphot_lib.lightcurves.motion_error import believed_slopes, motion_error
 
 N_IMAGES = 900
 TIME = 1683.0 + np.arange(N_IMAGES) / 48
@@ -58,3 +58,22 @@ def test_few_images_or_no_motion_tell_nothing():
     still = np.zeros(N_IMAGES)
     assert motion_error(TIME, flux, GOOD, still, still)[0] == 0
     assert motion_error(TIME[:0], flux[:0], GOOD[:0], still[:0], still[:0])[0] == 0
+
+
+def test_slopes_are_between_the_expected_and_the_seen_ones():
+    true = np.array([2000.0, 1200.0])
+    flux, *moves = curve(true)
+    rough = np.array([1500.0, 1500.0])
+    given = TIME, flux, GOOD, *moves
+    found, error = believed_slopes(*given, expected=rough, sigma=800.0)
+    assert (np.abs(found - true) < 3 * error).all()
+    assert (error < 150).all()
+    found, error = believed_slopes(*given, expected=rough, sigma=1.0)
+    np.testing.assert_allclose(found, rough, atol=1)
+    np.testing.assert_allclose(error, 1.0, rtol=1e-3)
+    few = [one[:30] for one in given]
+    found, error = believed_slopes(*few, expected=rough, sigma=800.0)
+    np.testing.assert_array_equal(found, rough)
+    np.testing.assert_array_equal(error, 800.0)
+    found, _ = believed_slopes(*given, expected=rough, sigma=0.0)
+    np.testing.assert_array_equal(found, rough)

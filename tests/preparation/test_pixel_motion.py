@@ -88,6 +88,8 @@ def test_motion_that_is_known_as_well_is_kept(tmp_path, moves):
     assert found(tmp_path, moves, motion=known, motion_error=np.full(N_IMAGES, 3e-4)) is None
     better = found(tmp_path, moves, motion=known, motion_error=np.full(N_IMAGES, 0.01))
     assert better is not None
+    known[:, 1] = 1e-6  # affine: a rotation is in it
+    assert found(tmp_path, moves, motion=known, motion_error=np.full(N_IMAGES, 0.01)) is None
 
 
 def test_no_motion_where_there_is_only_noise(tmp_path):
