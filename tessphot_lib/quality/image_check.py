@@ -3,7 +3,8 @@
 A star may change its own brightness, a change that all stars share is the instrument's:
 images that are dimmer, blurred, displaced, or without stars. Each star is compared with
 itself in the images around, and in all images; what counts is the weighted median over
-the stars. One star alone shows by its sharpness and its position, not by its light.
+the stars. One star alone shows by its sharpness and its position, not by its light: of these
+what its own variation does, in the constant light of its neighbors, is taken off.
 """
 
 from dataclasses import dataclass, replace
@@ -20,9 +21,12 @@ SIGNIFICANT = 5.0  # [sigma] that a change must stand out
 LASTING = 5.0  # times the limits, that a change against the whole sector must exceed
 MIN_STARS_FOR_LIGHT = 3  # fewer may vary together
 USUALLY = 0.7  # of the images, in which a star must be found, to be missed elsewhere
+LARGEST_BLEND = 0.5  # of the light around a star: more light of others explains no change
 MOST_MISSED = 0.5  # of these stars, without which an image is without stars
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): error of a median in units of that of the mean
 LEAST_SCATTER = 1e-4  # relative, or [pixels], of a star: none is better
+MOSTLY_SLOW = 0.1  # fraction of the variance of a star within half a day, below which it lasts
+N_CLIPS = 4  # rounds in which points far from a line are left out
 DENSEST = 0.45  # of the images, at most half, show what is usual
 NEAR = 4.0  # times half the range that these take: within it others count, too
 MANY_STARS = 10  # whose disagreement says how well the median is known
@@ -118,6 +122,55 @@ def shared_change(
     n_stars = np.isfinite(off).sum(axis=1)
     error, noise = np.maximum(error, usual_error), np.maximum(noise, usual_error)
     return SharedChange(change, error, change + slow, noise, n_stars)
+
+
+def without_own_light(sharpness: NDArray, light: NDArray, time: NDArray) -> NDArray:
+    """Take off what the variation of a star does to its sharpness.
+
+    Beside a star that is eclipsed the light of its neighbors stays, so that the fraction in its
+    core changes, too: linearly with the inverse of the light. Of three and more stars it is the
+    median that counts, so that they are left as they are.
+
+    Parameters
+    ----------
+    sharpness, light : (n_images, n_stars) arrays
+        NaN where unknown.
+    time : (n_images,) array
+        Increasing [d].
+
+    Returns
+    -------
+    (n_images, n_stars) array
+    """
+    if sharpness.shape[1] >= MIN_STARS_FOR_LIGHT:
+        return sharpness
+    result = np.array(sharpness, dtype=float)
+    for star in range(result.shape[1]):
+        known = np.isfinite(result[:, star]) & (light[:, star] > 0)
+        if not known.any():
+            continue
+        usual, value = np.median(result[known, star]), result[known, star]
+        inverse = np.median(light[known, star]) / light[known, star] - 1.0
+        # A change of the focus that lasts is no change of the star, if that varies within hours.
+        both = np.column_stack([inverse, value])
+        fast = both - _around(both, time[known], BASELINE)
+        slow = np.var(fast[:, 0]) < MOSTLY_SLOW * np.var(inverse)
+        slope, most = _slope(*(both if slow else fast).T), LARGEST_BLEND * abs(usual)
+        result[known, star] -= np.clip(slope, -most, most) * inverse
+    return result
+
+
+def _slope(x: NDArray, y: NDArray) -> float:
+    """Slope of the line through points, without those far from it."""
+    slope, use = 0.0, np.ones(len(x), dtype=bool)
+    for _ in range(N_CLIPS):
+        off_x, off_y = x - x[use].mean(), y - y[use].mean()
+        if not np.any(off_x[use]):
+            return 0.0
+        slope = float(off_x[use] @ off_y[use] / (off_x[use] @ off_x[use]))
+        rest = np.abs(off_y - slope * off_x)
+        use = rest <= max(SIGNIFICANT * MAD_TO_SIGMA * np.median(rest[use]), np.finfo(float).eps)
+    return slope
 
 
 def _scatter(off: NDArray, by_many: bool) -> NDArray:

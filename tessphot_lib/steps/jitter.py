@@ -31,6 +31,7 @@ from tessphot_lib.quality.image_check import (
     is_unlike,
     lacks_stars,
     shared_change,
+    without_own_light,
 )
 
 log = logging.getLogger(__name__)
@@ -170,6 +171,7 @@ def _compare(
     ``is_known`` says in which images the motion is, so that it can be corrected for.
     """
     stars_light, stars_sharpness = (_of_stars(blocks, name) for name in ("light", "sharpness"))
+    stars_sharpness = without_own_light(stars_sharpness, stars_light, time)
     limits = {"light": flags.light_limit, "sharpness": flags.sharpness_limit}
     light, sharpness = (
         shared_change(

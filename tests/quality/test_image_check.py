@@ -8,6 +8,7 @@ from tessphot_lib.quality.image_check import (
     is_unlike,
     lacks_stars,
     shared_change,
+    without_own_light,
 )
 
 N_IMAGES = 240
@@ -30,6 +31,7 @@ def measures(n_stars=12, seed=0):
 
 
 def flagged(light, sharpness, row, column):
+    sharpness = without_own_light(sharpness, light, TIME)
     of_light = shared_change(light, TIME, relative=True, outlying=0.05, by_many=True)
     of_sharpness = shared_change(sharpness, TIME, relative=True, outlying=0.1)
     of_shift = {"relative": False, "outlying": 0.4, "by_many": True, "baseline": SHIFT_BASELINE}
@@ -78,6 +80,25 @@ def test_hours_at_the_start_do_not_spoil_the_images_after_them():
     light, sharpness, row, column = measures()
     light[:13] *= 0.3
     assert flagged(light, sharpness, row, column) == list(range(13))
+
+
+@pytest.mark.parametrize("n_stars", [1, 2])
+@pytest.mark.parametrize("change", ["eclipses", "outburst"])
+def test_a_single_star_in_the_light_of_neighbors_may_vary(n_stars, change):
+    """What is constant beside it changes the fraction in its core."""
+    light, sharpness, row, column = measures(n_stars)
+    star = np.ones((N_IMAGES, n_stars))
+    if change == "eclipses":
+        star[np.arange(N_IMAGES) % 50 < 5] = 0.4
+    else:
+        star[120:] = 20.0
+    light = np.median(light, axis=0) * star
+    others = 0.15 * np.median(light, axis=0)
+    with_others = light + others
+    blended = sharpness * (light + 0.3 * others) / with_others
+    assert flagged(with_others, blended, row, column) == []
+    blended[33:36] *= 0.9
+    assert flagged(with_others, blended, row, column) == [33, 34, 35]
 
 
 @pytest.mark.parametrize("n_stars", [1, 12])
