@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 # Degree of the distortion of the CCD's WCS by the number of stamps it is fitted to.
 DEGREE_BY_COUNT = ((24, 3), (12, 2))
-GRID = np.array([0.0, 0.5, 1.0])  # points of each stamp that the CCD's WCS is fitted to
+GRID = np.array([-0.5, 0.0, 0.5])  # points of each stamp that the CCD's WCS is fitted to
+NARROWEST = 4.0  # [pixels] their distance at least: of narrower ones astropy fits none
 
 
 class Placed(Protocol):
@@ -48,12 +49,17 @@ def fit_ccd_wcs(stamps: Sequence[Placed], *, has_distortion: bool = True) -> "WC
     return fit_wcs_from_points((column, row), sky, projection="TAN", sip_degree=degree)
 
 
+def _along(n_pixels: int) -> NDArray:
+    """Positions along an axis of a stamp, beyond it if there is little on the CCD."""
+    return 0.5 * (n_pixels - 1) + GRID * max(n_pixels - 1.0, NARROWEST)
+
+
 def _points(stamp: Placed) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Points of a stamp: zero-based column and row of the full image, ra and dec [deg]."""
     n_rows, n_columns = stamp.window.shape
     y, x = (
         axis.ravel()
-        for axis in np.meshgrid(GRID * (n_rows - 1), GRID * (n_columns - 1), indexing="ij")
+        for axis in np.meshgrid(*map(_along, (n_rows, n_columns)), indexing="ij")
     )
     ra, dec = stamp.wcs.all_pix2world(x, y, 0)
     first = stamp.window.column0 + FIRST_SCIENCE_COLUMN
