@@ -57,10 +57,7 @@ def _along(n_pixels: int) -> NDArray:
 def _points(stamp: Placed) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Points of a stamp: zero-based column and row of the full image, ra and dec [deg]."""
     n_rows, n_columns = stamp.window.shape
-    y, x = (
-        axis.ravel()
-        for axis in np.meshgrid(*map(_along, (n_rows, n_columns)), indexing="ij")
-    )
+    y, x = (axis.ravel() for axis in np.meshgrid(*map(_along, (n_rows, n_columns)), indexing="ij"))
     ra, dec = stamp.wcs.all_pix2world(x, y, 0)
     first = stamp.window.column0 + FIRST_SCIENCE_COLUMN
     return x + first, y + stamp.window.row0, ra, dec
