@@ -47,7 +47,9 @@ def on_files(files, config):
     picture = DEMO_RUN / "star.png"
     if main(["show", STAR, "--directory", str(DEMO_RUN), "--output", str(picture)]):
         raise SystemExit("the picture of a star of the demo cannot be drawn")
-    average = next((DEMO / "pictures").glob("average_image_*.png"), DEMO / "none")
+    average = next((DEMO / "pictures").glob("average_image_*.png"), None)
+    if average is None:
+        raise SystemExit("demo-run/ is of an older version: make clean, then make docs")
     report = [path for path in (DEMO / "report").rglob("*") if path.is_file()]
     names = {picture: picture.name, average: "average_image.png"}
     names |= {path: str(path.relative_to(DEMO)) for path in report}
