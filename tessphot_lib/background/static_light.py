@@ -4,6 +4,8 @@ What is finer than the mesh of the background stands in the mean image, between 
 and is part of the sky of each of them.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import scipy
 from numpy.typing import NDArray
@@ -23,6 +25,10 @@ SEED, GROWN = 7.0, 3.0  # [sigma] of extended light, and as far as it goes
 LEAST = 1.0  # [e-/s per pixel] less does not count
 AROUND, SURROUNDED = 25, 0.7  # [pixels] of the pixels about a bright star that have such light
 TAPER = 4.0  # [pixels] over which it ends
+TILE = 256  # [pixels] in which the averages are made at once
+REACH = int(4 * max(SCALES) + 0.5)  # [pixels] of the averages: that of scipy's Gaussians
+
+Slices = tuple[slice, ...]
 
 
 def static_light(image: NDArray, starlight: NDArray) -> NDArray:
@@ -66,13 +72,43 @@ def static_light(image: NDArray, starlight: NDArray) -> NDArray:
     blind = (np.abs(coarse) < LEAST + doubt) & (doubt > LEAST) & ~extended
     around = [scipy.ndimage.uniform_filter(one.astype(float), AROUND) for one in (extended, ~blind)]
     extended |= blind & (around[0] > SURROUNDED * around[1]) & (around[1] > 0)
-    # Where stars hide what is near, what is farther away counts, and at last nothing.
-    found = np.zeros(image.shape)
+    taper = scipy.ndimage.gaussian_filter(extended.astype(float), TAPER)
+    result = np.zeros(image.shape)
+    for part, around, inside in _parts(taper > 0):
+        result[part] = _average_at_all_scales(light[around], weight[around])[inside] * taper[part]
+    return result
+
+
+def _parts(wanted: NDArray) -> Iterator[tuple[Slices, Slices, Slices]]:
+    """Tiles that have any of the pixels wanted (n_rows, n_columns) bool.
+
+    With what lies about each, as far as the averages reach; and where the tile is in that.
+    """
+    n_rows, n_columns = wanted.shape
+    for row in range(0, n_rows, TILE):
+        for column in range(0, n_columns, TILE):
+            part = slice(row, min(row + TILE, n_rows)), slice(column, min(column + TILE, n_columns))
+            if not wanted[part].any():
+                continue
+            around = tuple(
+                slice(max(one.start - REACH, 0), min(one.stop + REACH, size))
+                for one, size in zip(part, wanted.shape, strict=True)
+            )
+            inside = tuple(
+                slice(one.start - wide.start, one.stop - wide.start)
+                for one, wide in zip(part, around, strict=True)
+            )
+            yield part, around, inside
+
+
+def _average_at_all_scales(light: NDArray, weight: NDArray) -> NDArray:
+    """Where stars hide what is near, what is farther away counts, and at last nothing."""
+    found = np.zeros(light.shape)
     for sigma in SCALES[::-1]:
         mean, share = _average(light, weight, sigma)
         share /= share + HIDDEN
         found = share * mean + (1 - share) * found
-    return found * scipy.ndimage.gaussian_filter(extended.astype(float), TAPER)
+    return found
 
 
 def _average(light: NDArray, weight: NDArray, sigma: float) -> tuple[NDArray, NDArray]:

@@ -109,18 +109,16 @@ def find_detections(
     first_row, first_column : int
         Its first pixel.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.nan_to_num(residual / sigma, nan=0.0, posinf=0.0, neginf=0.0)
-    row, column = np.nonzero(ratio > PIXEL_SIGMA)
-    peak = np.nan_to_num(residual, nan=-np.inf)
+    with np.errstate(invalid="ignore"):
+        pixels = np.flatnonzero(residual.ravel() > PIXEL_SIGMA * sigma.ravel())
+    is_known = np.isfinite(residual.ravel()[pixels]) & (sigma.ravel()[pixels] > 0)
+    row, column = np.unravel_index(pixels[is_known], residual.shape)
     side = (2 * HALF + 1,) * 2
-    light = cut_stamps(peak, row - HALF, column - HALF, side)
     # The brightest pixel of its 3 x 3.
-    middle = light[:, HALF, HALF]
-    highest = np.nanmax(
-        light[:, HALF - 1 : HALF + 2, HALF - 1 : HALF + 2], axis=(1, 2), initial=-np.inf
-    )
-    row, column = row[middle >= highest], column[middle >= highest]
+    near = cut_stamps(residual, row - 1, column - 1, (3, 3))
+    highest = np.nanmax(near, axis=(1, 2), initial=-np.inf)
+    is_peak = residual[row, column] >= highest
+    row, column = row[is_peak], column[is_peak]
     light = cut_stamps(residual, row - HALF, column - HALF, side)
     weight = 1 / cut_stamps(sigma, row - HALF, column - HALF, side) ** 2
     usable = np.isfinite(light) & np.isfinite(weight)

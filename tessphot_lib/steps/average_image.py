@@ -194,13 +194,14 @@ def _of_images(
     shift = _catalog_shift(reference, mesh.window, catalog, found["motion"], chosen)
     # Extended light is in the way of the stars whose PRF is fitted: it is taken off as well as
     # the generic PRF shows it.
-    generic = _starlight(reference, mesh, catalog, shift, settings, fit=False)
-    static = static_light(reference, generic.light)
-    scene = _starlight(reference - static, mesh, catalog, shift, settings)
-    sampler = SkySampler.from_mask(mesh, scene.mask)
-    offset = starlight_offset(reference - static, scene.light, sampler, error)
+    stars = _stars(catalog, shift)
+    scale = settings.background.mask_radius_scale
+    static = static_light(reference, _starlight(reference, mesh.window, stars, scale, fit=False))
+    light = _starlight(reference - static, mesh.window, stars, scale)
+    sampler = SkySampler.from_mask(mesh, sky_mask(mesh.window, *stars, radius_scale=scale))
+    offset = starlight_offset(reference - static, light, sampler, error)
     above = strapped.evaluate(offset, mesh.window)
-    static = static_light(reference + above, scene.light)
+    static = static_light(reference + above, light)
     log.info(
         "%s: backgrounds are lowered by %.2f e-/s/pixel; %.1f %% of the pixels have extended light",
         ccd_id,
@@ -240,39 +241,33 @@ def _catalog_shift(
     )
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """Light of the catalog's stars [e-/s], and where they are masked."""
-
-    light: NDArray
-    mask: NDArray
+def _stars(catalog: Path, shift: CatalogShift) -> tuple[NDArray, NDArray, NDArray]:
+    """Row, column and magnitude of the stars of the catalog, set right, (n,) each."""
+    stars, _ = read_catalog(catalog, ("row", "column", "tmag"))
+    row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
+    return *shift.places(row, column), tmag
 
 
 def _starlight(
     image: NDArray,
-    mesh: Mesh,
-    catalog: Path,
-    shift: CatalogShift,
-    settings: PrepareSettings,
+    window: Window,
+    stars: tuple[NDArray, NDArray, NDArray],
+    mask_radius_scale: float,
     *,
     fit: bool = True,
-) -> _Scene:
-    """What the stars of the catalog give, by the PRF of the image or the generic one."""
-    stars, _ = read_catalog(catalog, ("row", "column", "tmag"))
-    row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
-    row, column = shift.places(row, column)
-    scale = settings.background.mask_radius_scale
-    window = mesh.window
-    field = StarField.of_image(image, window, row, column, tmag, mask_radius_scale=scale)
-    chosen = choose_prf_stars(field, bright_limit=BRIGHT_LIMIT, faint_limit=FAINT_LIMIT)
-    fitted = fit_field(field, chosen if fit else chosen[:0])
+) -> NDArray:
+    """What the stars of the catalog give by the PRF of the image, or the generic one [e-/s]."""
+    field = StarField.of_image(image, window, *stars, mask_radius_scale=mask_radius_scale)
+    limits = {"bright_limit": BRIGHT_LIMIT, "faint_limit": FAINT_LIMIT}
+    chosen = choose_prf_stars(field, **limits) if fit else np.zeros(0, dtype=int)
+    fitted = fit_field(field, chosen)
     log.info(
         "PRF for the light of stars between stars: %s, zero point %.3f, sky %.2f",
         fitted.prf.source,
         fitted.prf.zeropoint,
         fitted.sky,
     )
-    return _Scene(fitted.scene, sky_mask(window, row, column, tmag, radius_scale=scale))
+    return fitted.scene
 
 
 def _write_changes(path: Path, changes: Changes | None, attributes: dict[str, str]) -> None:

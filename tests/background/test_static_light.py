@@ -65,3 +65,12 @@ def test_unknown_pixels_do_not_matter(field):
     assert np.isfinite(found).all()
     assert found[80, 75] == pytest.approx(galaxy[80, 75], rel=0.1)
     assert not static_light(np.full(SHAPE, np.nan), known).any()
+
+
+def test_tiles_do_not_matter(field, monkeypatch):
+    known, image = field
+    image = image + 200 * np.exp(-0.5 * (np.hypot(ROW - 64, COLUMN - 130) / 9) ** 2)
+    whole = static_light(image, known)
+    assert whole.any()
+    monkeypatch.setattr("tessphot_lib.background.static_light.TILE", 64)
+    np.testing.assert_array_equal(static_light(image, known), whole)
