@@ -613,6 +613,9 @@ class MovingSettings(Settings):
         "table of positions of known objects: name, time or jd, ra, dec, tmag or vmag",
         **PATH_OR_NULL,
     )
+    skybot: bool = setting(
+        False, "ask SkyBoT (IMCCE, over the internet) for the known objects on each CCD"
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)

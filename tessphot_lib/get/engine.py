@@ -34,6 +34,7 @@ from tessphot_lib.steps.moving import run_moving
 from tessphot_lib.steps.moving_photometry import run_moving_photometry
 from tessphot_lib.steps.photometry import run_photometry
 from tessphot_lib.steps.prf import run_prf
+from tessphot_lib.steps.skybot import run_skybot
 from tessphot_lib.steps.spacecraft import run_spacecraft
 from tessphot_lib.steps.targets import run_targets
 from tessphot_lib.steps.tic import run_tic
@@ -305,9 +306,12 @@ class Engine:
     def _moving(self, files: CcdFiles, ccd_id: CcdId) -> dict[str, Path | None]:
         """``moving.ecsv`` and ``transients.ecsv``, where any are looked for or predicted."""
         settings, names = self.settings.moving, ("moving", "transients")
-        if not (settings.find or settings.ephemerides):
+        if not (settings.find or settings.ephemerides or settings.skybot):
             return dict.fromkeys(names)
         folder = self.ccd_folder(ccd_id)
+        skybot = folder / "skybot.csv" if settings.skybot else None
+        if skybot is not None and not skybot.is_file():
+            run_skybot(folder / "ffis.ecsv", files.catalog, skybot, ccd_id)
         outputs = {name: folder / CcdFiles.names()[name] for name in names}
         run_moving(
             files.pixels,
@@ -319,6 +323,7 @@ class Engine:
             unlisted=folder / CcdFiles.names()["unlisted"],
             settings=settings,
             ephemerides=Path(settings.ephemerides).expanduser() if settings.ephemerides else None,
+            skybot=skybot,
         )
         return dict(outputs)
 

@@ -98,8 +98,8 @@ def _missing_files(config: Mapping[str, Any]) -> Iterator[str]:
         yield f"moving.ephemerides: there is no file {objects!r}"
     if config["photometry"]["transients"] and not config["moving"]["find"]:
         yield "photometry.transients: true needs moving.find: true, which finds them"
-    if config["photometry"]["moving"] and not (config["moving"]["find"] or objects):
-        yield "photometry.moving: true needs moving.find or moving.ephemerides"
+    if config["photometry"]["moving"] and not any(config["moving"].values()):
+        yield "photometry.moving: true needs moving.find, moving.ephemerides or moving.skybot"
     folder = config["prf"]["folder"]
     if config["prf"]["source"] == "spoc" and folder is None:
         yield "prf.folder: must name a folder, since prf.source is 'spoc'"

@@ -327,8 +327,12 @@ class Plan:
     def moving_file(self, ccd_id: CcdId) -> str | list[str]:
         """Return the moving objects of a CCD, where any are looked for or predicted."""
         settings = self.config["moving"]
-        is_wanted = settings["find"] or settings["ephemerides"]
+        is_wanted = settings["find"] or settings["ephemerides"] or settings["skybot"]
         return f"results/{ccd_id}/moving.ecsv" if is_wanted else []
+
+    def skybot_file(self, ccd_id: CcdId) -> str | list[str]:
+        """Return the ephemerides of SkyBoT for a CCD, where they are asked for."""
+        return f"results/{ccd_id}/skybot.csv" if self.config["moving"]["skybot"] else []
 
     def transients_file(self, ccd_id: CcdId) -> str | list[str]:
         """Return the transients of a CCD, which are written with its moving objects."""

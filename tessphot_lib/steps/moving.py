@@ -3,6 +3,8 @@
 import logging
 from pathlib import Path
 
+import pandas as pd
+
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import MovingSettings
@@ -35,6 +37,7 @@ def run_moving(
     settings: MovingSettings,
     unlisted: Path | None = None,
     ephemerides: Path | None = None,
+    skybot: Path | None = None,
 ) -> None:
     """Find moving objects and transients in the images, and predict objects of a table.
 
@@ -51,22 +54,24 @@ def run_moving(
     settings : MovingSettings
     unlisted : Path, optional
         ``unlisted.ecsv``: sources of the average image.
-    ephemerides : Path, optional
-        Positions of known objects.
+    ephemerides, skybot : Path, optional
+        Positions of known objects, by the user and from SkyBoT; where both have an object, the
+        user's count.
 
     Raises
     ------
     InputDataError
-        If the table of ephemerides cannot be read.
+        If a table of ephemerides cannot be read.
     """
     inputs = [path for path in (pixels, prf, catalog, unlisted) if path is not None]
     model, appeared = read_prf(prf), no_transients()
     with PixelCube(pixels) as cube:
         found = detect(cube) if settings.find else None
         moving = None if found is None else find_moving(cube, found)
-        if ephemerides is not None:
-            inputs.append(ephemerides)
-            predicted = predict_moving(cube, read_object_ephemerides(ephemerides), model)
+        tables = [path for path in (ephemerides, skybot) if path is not None]
+        if tables:
+            inputs += tables
+            predicted = predict_moving(cube, _ephemerides(tables), model)
             moving = predicted if moving is None else join_found_and_predicted(moving, predicted)
         if found is not None and not ccd_id.has_stamps:  # their few pixels are full of a star
             known, sources = read_catalog(catalog)[0], read_unlisted(unlisted)
@@ -75,3 +80,13 @@ def run_moving(
     made_by = provenance({"moving": settings.as_mapping()}, inputs)
     write_moving(output, moving, ccd_id, made_by)
     write_transients(transients, appeared, ccd_id, made_by)
+
+
+def _ephemerides(paths: list[Path]) -> pd.DataFrame:
+    """Read tables of ephemerides; the first one that has an object counts."""
+    every = [read_object_ephemerides(path) for path in paths]
+    known: set[str] = set()
+    for number, table in enumerate(every):
+        every[number] = table[~table["name"].isin(known)]
+        known |= set(table["name"])
+    return pd.concat(every, ignore_index=True)

@@ -251,7 +251,7 @@ def test_script_reruns_its_rule_but_not_by_its_comments(plan, project):
     source = script.read_text()
     script.write_text(f"# A comment.\n{source}\n# And another.\n")
     assert plan() == {}
-    assert source.count("None,\n") == 2
+    assert source.count("None,\n") > 1
     script.write_text(source.replace("None,\n", "False,\n"))
     assert set(plan()) == {"ccd_todo", "trends", "tile_photometry", *AT_THE_END}
 

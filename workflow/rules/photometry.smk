@@ -29,6 +29,33 @@ rule prf:
         "../scripts/prf.py"
 
 
+# Local, since the nodes of a cluster often have no network access.
+rule skybot:
+    input:
+        # ancient(): a new image does not repeat the questions.
+        ffi_table=ancient("results/{ccd_id}/ffis.ecsv"),
+        catalog=ancient("results/{ccd_id}/catalog.sqlite"),
+    output:
+        "results/{ccd_id}/skybot.csv",
+    log:
+        "logs/{ccd_id}/skybot.log",
+    benchmark:
+        "benchmarks/{ccd_id}/skybot.tsv"
+    localrule: True
+    conda:
+        "../../environment.yaml"
+    resources:
+        mem_mb=memory(1000),
+        runtime=growing(60),
+        downloads=1,
+    params:
+        code=code_of("skybot"),
+    message:
+        "{wildcards.ccd_id}: known asteroids and comets, from SkyBoT"
+    script:
+        "../scripts/skybot.py"
+
+
 rule moving:
     input:
         pixels="results/{ccd_id}/pixels.hdf5",
@@ -37,6 +64,7 @@ rule moving:
         catalog="results/{ccd_id}/catalog.sqlite",
         unlisted="results/{ccd_id}/unlisted.ecsv",
         ephemerides=plan.object_ephemerides(),
+        skybot=of_ccd(plan.skybot_file),
     output:
         moving="results/{ccd_id}/moving.ecsv",
         transients="results/{ccd_id}/transients.ecsv",

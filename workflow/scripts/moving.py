@@ -7,6 +7,7 @@ from tessphot_lib.steps.moving import run_moving
 
 log_to(snakemake.log[0])
 ephemerides = snakemake.input.get("ephemerides")
+skybot = snakemake.input.get("skybot")
 run_moving(
     Path(snakemake.input.pixels),
     Path(snakemake.input.prf),
@@ -17,4 +18,5 @@ run_moving(
     settings=MovingSettings.from_params(snakemake.params.settings),
     unlisted=Path(snakemake.input.unlisted),
     ephemerides=Path(str(ephemerides)) if ephemerides else None,
+    skybot=Path(str(skybot)) if skybot else None,
 )

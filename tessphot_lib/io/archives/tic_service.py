@@ -22,6 +22,14 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.core.errors import ServiceError
+from tessphot_lib.io.archives.asking import (
+    Patience,
+    errors_of_requests,
+    in_words,
+    is_timeout,
+    is_worth_another_try,
+    well_behaved,
+)
 
 log = logging.getLogger(__name__)
 
@@ -49,25 +57,12 @@ BRIGHTEST = -10.0  # [Tmag] no star is brighter
 PAGE_SIZE = 50_000  # rows of a page at MAST
 MOST_ROWS = 150_000  # of one question; both services take long for more, VizieR may cut it off
 SMALLEST_RADIUS = 0.1  # [deg] smaller circles are not cut any more when they take too long
-POLITE_WAIT = 600.0  # [s] the longest that a service may ask us to wait
 
 # Far fewer stars than in the emptiest fields: so many per square degree at Tmag 10, and so
 # much more, in dex, for each fainter magnitude.
 FEWEST_AT_10 = 1.0
 FEWEST_SLOPE = 0.25
 SURELY_SOME = 20.0  # stars; where at least so many must be, an answer without any is wrong
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a service is waited for."""
-
-    tries: int = 6  # of one question
-    timeouts: int = 2  # of one question, before a smaller one is asked in its place
-    first_wait: float = 5.0  # [s] before the second try; doubles with each further one
-    longest_wait: float = 120.0  # [s]
-    timeout: float = 300.0  # [s] for one answer
-    interval: float = 0.5  # [s] from one request to the next, at least
 
 
 @dataclass(frozen=True)
@@ -133,11 +128,11 @@ class StarService:
                 self._wait(number, failures[-1])
             try:
                 return self._checked(self._ask(cone, faint_limit), cone, faint_limit)
-            except (_BadAnswerError, *_errors_of_requests()) as error:
-                failures.append(_in_words(error))
-                if not _is_worth_another_try(error):
+            except (_BadAnswerError, *errors_of_requests()) as error:
+                failures.append(in_words(error))
+                if not is_worth_another_try(error):
                     break
-                timeouts += _is_timeout(error)
+                timeouts += is_timeout(error)
             except _FinalError as error:
                 failures.append(str(error))
                 break
@@ -238,7 +233,7 @@ def _mast(patience: Patience) -> Any:
     """A connection to MAST."""
     from astroquery.mast import MastClass
 
-    return _well_behaved(MastClass(), patience)
+    return well_behaved(MastClass(), patience)
 
 
 def _ask_vizier(patience: Patience, cone: Cone, faint_limit: float) -> pd.DataFrame:
@@ -268,7 +263,7 @@ def _vizier(patience: Patience) -> Any:
     vizier = VizierClass(
         columns=list(VIZIER_COLUMNS), row_limit=MOST_ROWS + 1, timeout=patience.timeout
     )
-    return _well_behaved(vizier, patience)
+    return well_behaved(vizier, patience)
 
 
 def _vizier_rows(content: bytes) -> pd.DataFrame:
@@ -282,7 +277,7 @@ def _vizier_rows(content: bytes) -> pd.DataFrame:
     except Exception as error:  # its parsers raise all kinds
         start = content[:60].decode("utf-8", "replace")
         raise _BadAnswerError(
-            f"the answer cannot be read: {_in_words(error)}; it begins with {start!r}"
+            f"the answer cannot be read: {in_words(error)}; it begins with {start!r}"
         ) from error
     for info in (info for part in (tables, *tables.resources) for info in part.infos):
         if info.name == "QUERY_STATUS" and str(info.value).upper() == "ERROR":
@@ -298,61 +293,3 @@ def _vizier_rows(content: bytes) -> pd.DataFrame:
             values = np.array(column.tolist(), dtype=object)  # masked values are None
             stars[ours] = values
     return stars
-
-
-def _well_behaved(service: Any, patience: Patience) -> Any:
-    """Let requests of an astroquery service end in time, not hurry, and fail where they fail."""
-    from requests.adapters import HTTPAdapter
-
-    class Adapter(HTTPAdapter):
-        last = -np.inf
-
-        def send(self, request, *args, **kwargs):
-            if kwargs.get("timeout") is None:
-                kwargs["timeout"] = patience.timeout
-            time.sleep(max(0.0, Adapter.last + patience.interval - time.monotonic()))
-            try:
-                response = super().send(request, *args, **kwargs)
-            finally:
-                Adapter.last = time.monotonic()
-            if response.status_code in (429, 503):
-                _wait_as_told(response.headers.get("Retry-After", ""))
-            response.raise_for_status()
-            return response
-
-    for prefix in ("https://", "http://"):
-        service._session.mount(prefix, Adapter())
-    return service
-
-
-def _wait_as_told(seconds: str) -> None:
-    """Wait as long as a busy service asks for."""
-    if seconds.isdigit():
-        time.sleep(min(float(seconds), POLITE_WAIT))
-
-
-def _errors_of_requests() -> tuple[type[Exception], ...]:
-    """What astroquery and the library below it raise."""
-    from astroquery.exceptions import RemoteServiceError
-    from requests import RequestException
-
-    return RequestException, RemoteServiceError, TimeoutError, AttributeError
-
-
-def _is_timeout(error: Exception) -> bool:
-    from requests import Timeout
-
-    return isinstance(error, Timeout | TimeoutError)
-
-
-def _is_worth_another_try(error: Exception) -> bool:
-    """False where the service refuses the question itself."""
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", 500)
-    return status >= 500 or status in (408, 425, 429)
-
-
-def _in_words(error: Exception) -> str:
-    """Tell an error in one line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else f"{text[:297]}..."

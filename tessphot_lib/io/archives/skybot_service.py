@@ -1,0 +1,150 @@
+"""Asteroids, comets and planets in a circle on the sky, from SkyBoT (IMCCE), as TESS sees them.
+
+SkyBoT (Berthier et al. 2006, ASPC 351, 367) computes which known objects are in a circle at an
+instant, for an observatory by its code at the Minor Planet Center; C57 is TESS.
+"""
+
+import io
+import logging
+import random
+import time
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tessphot_lib.core.errors import ServiceError
+from tessphot_lib.io.archives.asking import (
+    Patience,
+    errors_of_requests,
+    in_words,
+    is_worth_another_try,
+    well_behaved,
+)
+
+log = logging.getLogger(__name__)
+
+TESS = "C57"  # code of the observatory
+MAX_RADIUS = 10.0  # [deg] of a question
+POSITION_ERROR = 120.0  # [arcsec] objects of less certain positions are left out
+# Identifiers of the fields of an answer, and our names.
+FIELDS = {
+    "name": "name",
+    "_raj2000": "ra",
+    "_decj2000": "dec",
+    "magV": "vmag",
+    "dracosdec": "ra_rate",
+    "ddec": "dec_rate",
+}
+ADVICE = (
+    "What came before is not kept. Try again later, save ephemerides by hand for "
+    "moving.ephemerides, or set moving.skybot: false"
+)
+
+
+class _BadAnswerError(Exception):
+    """An answer that is none; to be tried again."""
+
+
+def objects_in(
+    ra: float, dec: float, radius: float, jd_utc: float, patience: Patience
+) -> pd.DataFrame:
+    """Ask which objects are in a circle at an instant, in tries with growing pauses.
+
+    Parameters
+    ----------
+    ra, dec, radius : float
+        [deg, ICRS]
+    jd_utc : float
+        [JD, UTC]
+    patience : Patience
+
+    Returns
+    -------
+    DataFrame
+        ``name``, ``ra``, ``dec`` [deg], ``vmag``, ``ra_rate`` (cos(dec) included), ``dec_rate``
+        [arcsec/h]; empty where there are none.
+
+    Raises
+    ------
+    ServiceError
+        If there is no good answer after all tries.
+    """
+    failures: list[str] = []
+    for number in range(patience.tries):
+        if number:
+            seconds = min(patience.first_wait * 2.0 ** (number - 1), patience.longest_wait)
+            seconds *= random.uniform(0.5, 1.5)
+            log.warning("SkyBoT: %s; again in %.1f s", failures[-1], seconds)
+            time.sleep(seconds)
+        try:
+            return _objects(_ask(ra, dec, radius, jd_utc, patience))
+        except (_BadAnswerError, *errors_of_requests()) as error:
+            failures.append(in_words(error))
+            if not is_worth_another_try(error):
+                break
+    times = "once" if len(failures) == 1 else f"{len(failures)} times"
+    raise ServiceError(
+        f"SkyBoT gives no answer to: objects within {radius:.2f} deg around RA {ra:.3f}, "
+        f"Dec {dec:+.3f} at JD {jd_utc:.3f}; asked {times}, at last: {failures[-1]}. {ADVICE}"
+    )
+
+
+def _ask(ra: float, dec: float, radius: float, jd_utc: float, patience: Patience) -> bytes:
+    """Put the question; the answer as it came."""
+    from astropy import units
+    from astropy.coordinates import SkyCoord
+
+    response = _service(patience).cone_search_async(
+        SkyCoord(ra, dec, unit="deg", frame="icrs"),
+        min(radius, MAX_RADIUS) * units.deg,
+        jd_utc,
+        location=TESS,
+        position_error=POSITION_ERROR * units.arcsec,
+        cache=False,
+    )
+    return bytes(response.content)
+
+
+def _service(patience: Patience) -> Any:
+    """A connection to SkyBoT."""
+    from astroquery.imcce import SkybotClass
+
+    return well_behaved(SkybotClass(), patience)
+
+
+def _objects(content: bytes) -> pd.DataFrame:
+    """Read a VOTable, which is complete if its XML is."""
+    from astropy.io import votable
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of details of the format
+            tables = votable.parse(io.BytesIO(content), verify="ignore")
+    except Exception as error:  # its parsers raise all kinds
+        start = content[:60].decode("utf-8", "replace")
+        raise _BadAnswerError(
+            f"the answer cannot be read: {in_words(error)}; it begins with {start!r}"
+        ) from error
+    for info in (info for part in (tables, *tables.resources) for info in part.infos):
+        if info.name == "QUERY_STATUS" and str(info.value).upper() == "ERROR":
+            raise _BadAnswerError(f"it says: {info.content or info.value}")
+    found = [table.to_table() for table in tables.iter_tables() if len(table.array)]
+    if not found:
+        return pd.DataFrame({name: np.zeros(0) for name in FIELDS.values()})
+    missing = set(FIELDS) - set(found[0].colnames)
+    if missing:
+        raise _BadAnswerError(f"the answer has no field {', '.join(sorted(missing))}")
+    objects = pd.DataFrame()
+    for field, name in FIELDS.items():
+        values = found[0][field].tolist()  # masked values are None
+        if name == "name":
+            objects[name] = [str(value).strip() for value in values]
+        else:
+            objects[name] = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce")
+    objects = objects.astype({name: float for name in objects if name != "name"})
+    possible = objects["ra"].between(0, 360) & objects["dec"].between(-90, 90)
+    if not possible.all():
+        raise _BadAnswerError(f"the answer has {int((~possible).sum())} impossible positions")
+    return objects
