@@ -53,15 +53,74 @@ def shift_information(
     areas : (n_stars, n_rows, n_columns) bool array
         Pixels of each star, of `star_areas`.
     """
-    used = np.isfinite(average) & np.isfinite(noise) & (noise > 0)
     n_images, n_stars = len(change), len(areas)
-    if not n_stars or used.sum() < n_stars + 4:
+    terms = _terms(average, noise, areas)
+    if terms is None:
         shape = n_images, n_stars + 1, 2
         return ShiftInformation(np.zeros((*shape, 2)), np.zeros(shape))
+    used, design, sigma = terms
+    data, residual, spread, is_whole = _fitted(change, used, design, sigma)
+    spread = np.maximum(spread, 1.0)
+    # The part of the slopes that nothing else looks like.
+    rest, _ = np.linalg.qr(design[:, 2:])
+    alone = design[:, :2] - rest @ (rest.T @ design[:, :2])
+    data = data - (data @ rest) @ rest.T
+    # Of the noise itself, without what the slopes are wrong by, which stays the same.
+    share = np.square(noise[used] / sigma)[:, None]
+    of_noise = float(np.sum(alone**2 * share) / max(float(np.sum(alone**2)), 1e-300))
+    weight = is_whole / (_excess(residual, spread, is_whole) ** 2 * max(of_noise, 1e-9))
+    inside = [area[used] for area in (*areas, ~areas.any(axis=0))]
+    normal = np.array([alone[one].T @ alone[one] for one in inside])
+    right = np.stack([data[:, one] @ alone[one] for one in inside], axis=1)
+    return ShiftInformation(weight[:, None, None, None] * normal, weight[:, None, None] * right)
+
+
+def residual_spread(change: NDArray, average: NDArray, noise: NDArray, areas: NDArray) -> NDArray:
+    """Scatter of the pixels of each image about everything that stars can do.
+
+    These may move and change in brightness: what is left is noise, or light that has structure,
+    as scattered light has.
+
+    Parameters
+    ----------
+    As of `shift_information`.
+
+    Returns
+    -------
+    (n_images,) array
+        In units of ``noise``; NaN of images of which pixels are missing, or without any stars.
+    """
+    terms = _terms(average, noise, areas)
+    if terms is None:
+        return np.full(len(change), np.nan)
+    used, design, sigma = terms
+    _, _, spread, is_whole = _fitted(change, used, design, sigma)
+    return np.where(is_whole, spread, np.nan)
+
+
+def _terms(
+    average: NDArray, noise: NDArray, areas: NDArray
+) -> tuple[NDArray, NDArray, NDArray] | None:
+    """Which pixels are used, what they may change by over their errors, and these."""
+    used = np.isfinite(average) & np.isfinite(noise) & (noise > 0)
+    if not len(areas) or used.sum() < len(areas) + 4:
+        return None
     light = np.nan_to_num(average)
     terms = [*-image_slopes(light), *(light * area for area in areas), np.ones(light.shape)]
     sigma = np.hypot(noise, MODEL_ERROR * light)[used]
     design = np.stack([term[used] for term in terms], axis=1) / sigma[:, None]
+    design[:, 2:] /= np.maximum(np.abs(design[:, 2:]).max(axis=0), 1e-300)
+    return used, design, sigma
+
+
+def _fitted(
+    change: NDArray, used: NDArray, design: NDArray, sigma: NDArray
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Fit the terms to all images.
+
+    Returns the data without outliers and what the fit leaves, (n_images, n_used), the scatter of
+    the latter, (n_images,), and which images have all pixels.
+    """
     data = change[:, used].astype(float) / sigma
     is_whole = np.isfinite(data).all(axis=1)
     data = np.where(is_whole[:, None], data, 0.0)
@@ -70,21 +129,10 @@ def shift_information(
     for _ in range(N_ROUNDS):  # what lies off is taken for what the fit has there
         model = (data @ solver.T) @ design.T
         residual = data - model
-        spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(residual), axis=1, keepdims=True)
-        spread = np.maximum(spread, 1.0)
-        data = np.where(np.abs(residual) > CLIP * spread, model, data)
-    # The part of the slopes that nothing else looks like.
-    rest, _ = np.linalg.qr(design[:, 2:] / scale[2:])
-    alone = design[:, :2] - rest @ (rest.T @ design[:, :2])
-    data = data - (data @ rest) @ rest.T
-    # Of the noise itself, without what the slopes are wrong by, which stays the same.
-    share = np.square(noise[used] / sigma)[:, None]
-    of_noise = float(np.sum(alone**2 * share) / max(float(np.sum(alone**2)), 1e-300))
-    weight = is_whole / (_excess(residual, spread[:, 0], is_whole) ** 2 * max(of_noise, 1e-9))
-    inside = [area[used] for area in (*areas, ~areas.any(axis=0))]
-    normal = np.array([alone[one].T @ alone[one] for one in inside])
-    right = np.stack([data[:, one] @ alone[one] for one in inside], axis=1)
-    return ShiftInformation(weight[:, None, None, None] * normal, weight[:, None, None] * right)
+        spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(residual), axis=1)
+        limit = CLIP * np.maximum(spread, 1.0)[:, None]
+        data = np.where(np.abs(residual) > limit, model, data)
+    return data, residual, spread, is_whole
 
 
 def _excess(residual: NDArray, spread: NDArray, is_whole: NDArray) -> NDArray:

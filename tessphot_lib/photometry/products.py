@@ -18,6 +18,7 @@ from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, LightCurve, Stamp, StarFluxes
+from tessphot_lib.core.medians import medians_of_known
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
@@ -323,6 +324,7 @@ def quality_of(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> NDArra
         fluxes.background / size.reshape(-1, 1),
         bad_quality=int(cube.attributes["bad_quality"]),
         straylight_factor=float(flags["straylight_factor"]),
+        sky_error=_relative_sky_error(cube, targets, fluxes, size),
     )
     if len(targets.moving):
         disturbed = disturbed_points(
@@ -330,6 +332,19 @@ def quality_of(cube: PixelCube, targets: StarList, fluxes: StarFluxes) -> NDArra
         )
         quality[disturbed] |= int(LightCurveFlag.MOVING_OBJECT)
     return quality
+
+
+def _relative_sky_error(
+    cube: PixelCube, targets: StarList, fluxes: StarFluxes, size: NDArray
+) -> NDArray | float:
+    """Error of the fluxes on cutouts by their backgrounds, over the usual error of all of it."""
+    good = cube.is_good()
+    if cube.grid.is_continuous or not good.any():
+        return 0.0
+    at = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
+    error = cube.grid.error_at(cube.background_error, *at).T * size.reshape(-1, 1)
+    usual = medians_of_known(fluxes.flux_err[:, good].T)
+    return error / np.where(usual > 0, usual, np.nan)[:, None]
 
 
 def sky_lookup(

@@ -19,6 +19,7 @@ from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.motion.pixel_shift import (
     ShiftInformation,
     joined_shift,
+    residual_spread,
     shift_by_others,
     shift_information,
     star_areas,
@@ -34,6 +35,8 @@ SIGNIFICANT = 2.0  # times its error that the motion has to be to be used
 FULL_FRACTION = 0.5  # of a full well: the charge of fuller pixels does not move as the image
 SMOOTHED_HOURS = 2.5
 ALIKE_SIGMA = 0.1  # scale of `smooth_in_time`: what is within 3 sigma is alike
+MAX_STRUCTURE = 0.03  # of the excess light of an image: more is no structure of scattered light
+UNUSUAL = 1.25  # times the usual scatter of pixels about what stars can do
 MAX_SHIFT = 0.5  # [pixels] to which first order is good
 
 
@@ -116,6 +119,56 @@ def motion_from_pixels(
     which = np.repeat(np.arange(len(ids)), [len(one) for one in ids])
     own = {"tic_id": np.concatenate(ids), "d_row": d_row[:, which], "d_column": d_column[:, which]}
     return motion, error, own
+
+
+def errors_of_structure(
+    blocks: list[Path],
+    images: dict[str, NDArray],
+    average: NDArray,
+    grid: BackgroundGrid,
+    *,
+    expected: NoiseModel,
+    is_good: NDArray,
+) -> NDArray:
+    """What light with structure, such as scattered light, makes backgrounds of cutouts err by.
+
+    Parameters
+    ----------
+    As of `motion_from_pixels`.
+
+    Returns
+    -------
+    (n_images, n_patches) array
+        1-sigma [e-/s per pixel]: what the pixels of an image scatter by beyond the noise and
+        beyond the usual, when stars may move and change, but at most a few percent of what its
+        sky is brighter than usual; 0 where nothing is seen.
+    """
+    result = np.zeros((len(images["time"]), len(grid.windows)))
+    level = images["background_level"].astype(float)
+    if grid.is_continuous or is_good.sum() < MIN_IMAGES:
+        return result
+    quiet = float(np.nanmedian(level[is_good]))
+    with ExitStack() as stack:
+        files = [stack.enter_context(open_block(block)) for block in blocks]
+        for number, window in enumerate(grid.windows):
+            if window.shape[0] * window.shape[1] > MAX_PIXELS:
+                continue
+            light = average[window.slices_in(grid.window)].astype(float)
+            noise = _noise(light, quiet, window, expected)
+            cut = (slice(None), *window.slices_in(grid.window))
+            flux = np.concatenate([file["flux"][cut] for file in files])
+            flux -= grid.evaluate(images["background"], window) + light
+            spread = residual_spread(flux, light, noise, star_areas(light, noise))
+            known = np.isfinite(spread) & np.isfinite(level)
+            if not (known & is_good).any():
+                continue
+            sky = float(np.median(expected.sigma(np.full((1, window.shape[1]), quiet), window)))
+            more = np.maximum(np.nan_to_num(level) - quiet, 0.0)
+            photons = (more * expected.photon) ** 0.5
+            usual = float(np.median(spread[known & is_good])) * np.hypot(1.0, photons / sky)
+            excess = np.sqrt(np.maximum(spread**2 - (UNUSUAL * usual) ** 2, 0.0))
+            result[known, number] = np.minimum(sky * excess, MAX_STRUCTURE * more)[known]
+    return result
 
 
 def _noise(light: NDArray, level: float, window: Window, expected: NoiseModel) -> NDArray:

@@ -12,6 +12,7 @@ from tessphot_lib.core.flags import (
 )
 
 QUIET_QUANTILE = 0.2  # of the images are taken to have a quiet sky at a star
+UNCERTAIN_SKY = 3.0  # times the usual error that the error by the background may be
 LEAST_SKY = 1.0  # [e-/s per pixel] a quiet sky is not taken to be fainter
 
 # Bit of the star's pixels -> bit of the light curve
@@ -29,6 +30,7 @@ def star_quality(
     *,
     bad_quality: int,
     straylight_factor: float,
+    sky_error: NDArray | float = 0.0,
 ) -> NDArray:
     """Tell what is wrong with the points of light curves.
 
@@ -49,6 +51,9 @@ def star_quality(
         at the star, and only where that is unknown the bit of the image.
     straylight_factor : float
         Multiple of the quiet sky at a star, above which there is stray light.
+    sky_error : (n_stars, n_cadences) array, optional
+        Error of the flux by the background, over the usual error of all of it; NaN: unknown.
+        More than `UNCERTAIN_SKY` is stray light, too.
 
     Returns
     -------
@@ -65,6 +70,8 @@ def star_quality(
         quality[pixel_flags & int(pixel_flag) != 0] |= int(flag)
     in_light = cadence_quality & int(CadenceFlag.STRAYLIGHT_MEASURED) != 0
     is_bright = has_straylight_at_star(sky, straylight_factor) | (in_light & ~np.isfinite(sky))
+    with np.errstate(invalid="ignore"):
+        is_bright |= sky_error > UNCERTAIN_SKY
     quality[is_bright] |= int(LightCurveFlag.FLAGGED_BAD | LightCurveFlag.STRAYLIGHT)
     quality[~np.isfinite(flux)] |= int(LightCurveFlag.MISSING_PIXELS)
     return quality

@@ -45,7 +45,7 @@ from tessphot_lib.motion.own_influence import own_influence
 from tessphot_lib.preparation.catalog_check import CatalogShift
 from tessphot_lib.preparation.noise import measure_noise
 from tessphot_lib.preparation.pixel_flags import pixel_flags
-from tessphot_lib.preparation.pixel_motion import motion_from_pixels
+from tessphot_lib.preparation.pixel_motion import errors_of_structure, motion_from_pixels
 from tessphot_lib.quality.straylight import brightest_level, has_straylight
 from tessphot_lib.times.spacecraft import error_along
 
@@ -120,6 +120,9 @@ def run_hdf5(
     error = images["background_error"]
     images["motion_error"] = images["motion_error"] * motion_factor
     error *= factor.reshape(-1, *[1] * (error.ndim - 1)).astype(error.dtype)
+    if not grid.is_continuous:
+        structure = errors_of_structure(*given, expected=expected, is_good=is_good)
+        images["background_error"] = np.hypot(error, structure).astype(error.dtype)
     flagged = int((images["quality"] != 0).sum())
     n_images, lengths = len(images["time"]), [one.n_images for one in identities]
     log.info("%s: %d images in %d blocks, %d flagged", ccd_id, n_images, len(blocks), flagged)

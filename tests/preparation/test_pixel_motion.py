@@ -9,7 +9,7 @@ from star_images import gaussian_star
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import N_TERMS, Patches
-from tessphot_lib.preparation.pixel_motion import motion_from_pixels
+from tessphot_lib.preparation.pixel_motion import errors_of_structure, motion_from_pixels
 
 STAMPS = [Window(203, 214, 480, 492), Window(230, 242, 500, 511)]
 GRID = Patches.of(STAMPS)
@@ -25,8 +25,8 @@ N_IMAGES, SKY = 120, 100.0
 EXPECTED = NoiseModel.expected(1800.0)
 
 
-def sector(folder, moves):
-    """Blocks, images and average image of two stamps whose stars move."""
+def sector(folder, moves, change=0.0):
+    """Blocks, images and average image of two stamps whose stars move, with some more light."""
     rng = np.random.default_rng(2)
     light = np.array(
         [
@@ -40,6 +40,7 @@ def sector(folder, moves):
     flux = light + SKY
     flux += rng.normal(0, 1, flux.shape) * EXPECTED.sigma(flux, GRID.window)
     flux[:, GRID.index < 0] = np.nan
+    average, flux = flux.mean(axis=0) - SKY, flux + change
     blocks = [
         write_images_block(folder / f"{first}.hdf5", GRID.window, flux[part], ccd_id=CCD)
         for first, part in ((0, slice(0, 50)), (50, slice(50, None)))
@@ -53,7 +54,7 @@ def sector(folder, moves):
         "motion": np.full((N_IMAGES, 6), np.nan),
         "motion_error": np.full(N_IMAGES, np.nan),
     }
-    return blocks, images, flux.mean(axis=0) - SKY
+    return blocks, images, average
 
 
 def found(folder, moves, **known):
@@ -94,3 +95,40 @@ def test_motion_that_is_known_as_well_is_kept(tmp_path, moves):
 
 def test_no_motion_where_there_is_only_noise(tmp_path):
     assert found(tmp_path, np.zeros((N_IMAGES, 2))) is None
+
+
+def structure(folder, change, level):
+    """Errors of backgrounds of images with more light, whose sky is at some level."""
+    more = change + (level - SKY)[:, None, None]
+    blocks, images, average = sector(folder, np.zeros((N_IMAGES, 2)), more)
+    images["background_level"] = level
+    images["background"][:, :, 0] = level[:, None]
+    good = np.ones(N_IMAGES, dtype=bool)
+    return errors_of_structure(blocks, images, average, GRID, expected=EXPECTED, is_good=good)
+
+
+def levels(*bright):
+    """Level of the sky, in some images three times as bright as usual."""
+    level = np.full(N_IMAGES, SKY)
+    level[list(bright)] = 3 * SKY
+    return level
+
+
+def test_scattered_light_with_structure_is_in_the_errors_of_its_stamp(tmp_path):
+    _, column = np.indices(GRID.window.shape)
+    change = np.zeros((N_IMAGES, *GRID.window.shape))
+    change[30] = np.where(GRID.index == 1, 2.0 * np.sin(1.7 * column), 0.0)
+    error = structure(tmp_path, change, levels(30))
+    assert error[30, 1] == pytest.approx(2.0 / np.sqrt(2), rel=0.4)
+    error[30, 1] = 0
+    assert (error < 0.2).all()
+    # Without scattered light it is something else: a nebula, a variable star.
+    assert (structure(tmp_path, change, levels()) == 0).all()
+
+
+def test_stars_that_flare_or_are_eclipsed_are_no_structure(tmp_path):
+    change = np.zeros((N_IMAGES, *GRID.window.shape))
+    star = STARS.iloc[0]
+    light = gaussian_star(GRID.window, star.row, star.column, star.flux)
+    change[40], change[50] = 3 * light, -0.8 * light
+    assert (structure(tmp_path, change, levels(40, 50)) < 0.3).all()
