@@ -452,7 +452,7 @@ class TpfFolder(FolderSource):
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
         self.listing = TPF_FILES
-        self._unreadable: list[str] = []
+        self._unusable: list[str] = []
 
     @property
     def folder(self) -> Path:
@@ -466,7 +466,7 @@ class TpfFolder(FolderSource):
 
     def search(self) -> dict[CcdId, list[FfiFile]]:
         """Return all target pixel files of the CCDs asked for, by CCD and cadence."""
-        found, self._unreadable = find_stamps(self.folder, self._asked or None)
+        found, self._unusable = find_stamps(self.folder, self._asked or None)
         return {one: found[one] for one in self._asked_among(found)}
 
     def find(self, asked: Sequence[CcdId], *, is_main: bool) -> list[CcdId]:
@@ -478,13 +478,10 @@ class TpfFolder(FolderSource):
             known = listed_ccds(self.listing) if self.listing.is_dir() else []
             return self._asked_among(known)
         self.found = self.search()
-        if self._unreadable:
-            text = (
-                f"{self.folder_key}: the header of {self._unreadable[0]} does not say which CCD "
-                "it is of"
-            )
-            if len(self._unreadable) > 1:
-                text += f", nor do those of {len(self._unreadable) - 1} other files"
+        if self._unusable:
+            text = f"{self.folder_key}: {self._unusable[0]}"
+            if len(self._unusable) > 1:
+                text += f" (and {len(self._unusable) - 1} more such files)"
             if self.config["input"]["on_bad_image"] == "error":
                 raise ConfigError(text)
             self.warnings.append(f"left out: {text}")

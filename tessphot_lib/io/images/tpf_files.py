@@ -80,8 +80,9 @@ def find_stamps(
     -------
     found : dict of CcdId to list of FfiFile
         By CCD and cadence, sorted by name; ``stamp`` is empty.
-    unreadable : list of str
-        Files of the sectors whose headers do not say which CCD they are of.
+    unusable : list of str
+        What is wrong with files of the sectors, their headers: they do not say which CCD the
+        file is of, or name another sector than its name.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def find_stamps(
     wanted = None if ccd_ids is None else set(ccd_ids)
     sectors = None if wanted is None else {ccd_id.sector for ccd_id in wanted}
     found: dict[CcdId, list[FfiFile]] = {}
-    unreadable = []
+    unusable = []
     for name, path in sorted(walk_files(os.fspath(folder))):
         named = SECTOR_IN_NAME.match(name)
         is_other = named and sectors is not None and int(named[1]) not in sectors
@@ -99,11 +100,13 @@ def find_stamps(
             continue
         ccd_id = ccd_of_tpf(path)
         if ccd_id is None:
-            unreadable.append(path)
+            unusable.append(f"the header of {path} does not say which CCD it is of")
+        elif named and ccd_id.sector != int(named[1]):
+            unusable.append(f"the header of {path} says that it is of sector {ccd_id.sector}")
         elif wanted is None or ccd_id in wanted:
             cadence = CADENCES["fast" if "fast" in name else "slow"]
             found.setdefault(replace(ccd_id, cadence=cadence), []).append(FfiFile("", path, False))
-    return found, unreadable
+    return found, unusable
 
 
 def ccd_of_tpf(path: str) -> CcdId | None:

@@ -164,12 +164,19 @@ def test_files_by_ccd_and_cadence(tmp_path):
     fast.write_bytes(slow.read_bytes())
     broken = tmp_path / slow.name.replace("0005", "0006")
     broken.write_text("damaged")
-    found, unreadable = find_stamps(tmp_path, [CCD.of_images, CcdId(14, 1, 1)])
+    renamed = tmp_path / slow.name.replace("s0014", "s0015").replace("0005", "0007")
+    renamed.write_bytes(slow.read_bytes())
+    ours = [CCD.of_images, CcdId(14, 1, 1)]
+    found, unusable = find_stamps(tmp_path, [*ours, CcdId(15, 1, 1)])
     assert {ccd_id: [file.path for file in files] for ccd_id, files in found.items()} == {
         CCD: [str(slow)],
         replace(CCD, cadence=20): [str(fast)],
     }
-    assert unreadable == [str(broken)]
+    assert unusable == [
+        f"the header of {broken} does not say which CCD it is of",
+        f"the header of {renamed} says that it is of sector 14",
+    ]
+    assert find_stamps(tmp_path, ours)[1] == unusable[:1]
     assert find_stamps(tmp_path, [CcdId(13, 2, 3)]) == ({}, [])
 
 
