@@ -14,6 +14,10 @@ ABSENT_LIGHT = (
 OTHER_MAGNITUDE = "The image shows a star {} mag {} than in the list, which is believed."
 OTHER_POSITION = "The image shows the star {} pixels from its position in the list."
 UNLISTED_LIGHT = "Light in the aperture is of a source that the list lacks, see unlisted.ecsv."
+BACKGROUND_LEFT = (
+    "The background of the target pixel file is not right: {} e-/s per pixel are left between "
+    "the stars."
+)
 NO_HALO = "No halo photometry ({}): measured by its aperture instead."
 TOO_FEW_PIXELS = "{} usable pixels, at least {} are needed"
 TOO_FEW_IMAGES = "{} good images with all pixels, at least {} are needed"

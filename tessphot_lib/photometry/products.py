@@ -34,6 +34,7 @@ from tessphot_lib.photometry.choice import choice_cards
 from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.extra_apertures import ExtraFluxes
 from tessphot_lib.photometry.failures import attempt
+from tessphot_lib.photometry.left_background import left_background
 from tessphot_lib.photometry.methods import method_cards
 from tessphot_lib.photometry.moving_objects import disturbed_points
 from tessphot_lib.photometry.regions import tile_region
@@ -106,7 +107,8 @@ class Products:
         if found is None:
             return row | failed | {"errors": failure}
         negative = NEGATIVE_FLUX if found["mean_flux"] <= 0 else None
-        warnings = [text for text in (aperture.warnings, note.warning, negative) if text]
+        left = found.pop("background_left")
+        warnings = [text for text in (aperture.warnings, note.warning, negative, left) if text]
         return (
             row
             | found
@@ -133,6 +135,11 @@ class Products:
         for axis in ("row", "column"):  # where the catalog has it, if there is no centroid
             centroid = _median(getattr(light_curve, f"centroid_{axis}")[good])
             found[f"pos_{axis}"] = centroid if np.isfinite(centroid) else float(star[axis])
+        left = None
+        if self.cube.ccd_id.has_stamps:
+            left = left_background(
+                self.cube, aperture.window, self.targets.neighbors, self.targets.prf
+            )
         path = self._path(star["tic_id"])
         write_light_curve(
             path,
@@ -150,6 +157,7 @@ class Products:
                 **(choice_cards(self.settings) if aperture.is_automatic else {}),
                 **note.header,
                 **correction_cards,
+                **(left.cards() if left is not None else {}),
                 **{CDPP_KEYWORDS[key]: noise[key] for key in noise},
                 **({} if self.extra is None else self.extra.cards(index)),
             },
@@ -159,7 +167,9 @@ class Products:
         found |= note.diagnostics
         if not np.isfinite(found.get("contamination", np.nan)):
             found["contamination"] = 1.0  # no light in the aperture is known to be the target's
-        return found | {"lightcurve": path.name}
+        n_pixels = int(aperture.mask.sum())
+        told = left.warning(n_pixels, found["mean_flux"]) if left is not None else None
+        return found | {"lightcurve": path.name, "background_left": told}
 
     def light_curve(self, index: int, star: Mapping[str, Any]) -> tuple[LightCurve, dict[str, Any]]:
         """Light curve of one star, FLUX_CORR where its quality is 0, and cards about that."""

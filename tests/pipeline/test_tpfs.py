@@ -228,6 +228,9 @@ def test_lightkurve_takes_the_files_for_spoc_ones(sky):
     pixels.hdu.close()
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # lightkurve leaves files open
 def test_pixels_of_a_star_come_out_as_they_went_in(sky, stamps, tmp_path):
     """A target pixel file of the run has the pixels, times and motion of the one it is from."""
     path = sorted((sky / "tpf").glob("*.fits"))[1]
@@ -251,6 +254,15 @@ def test_pixels_of_a_star_come_out_as_they_went_in(sky, stamps, tmp_path):
         assert off.max() < 0.05
         assert hdus["APERTURE"].header["NPIXSAP"] > 3
         assert 0 < hdus[1].header["CROWDSAP"] <= 1
+        mask, time = hdus["APERTURE"].data & 2 > 0, hdus[1].data["TIME"]
+        summed = hdus[1].data["FLUX"][:, mask].sum(axis=1)
+    pixels = lightkurve.read(output, quality_bitmask="none")
+    assert type(pixels).__name__ == "TessTargetPixelFile"
+    assert (pixels.row, pixels.column) == (found.window.row0 + 1, found.window.column0 + 45)
+    curve = pixels.to_lightcurve(aperture_mask=pixels.pipeline_mask)
+    pixels.hdu.close()
+    np.testing.assert_allclose(curve.flux.value, summed, rtol=1e-5)
+    np.testing.assert_allclose(curve.time.value, time, rtol=0, atol=1e-8)
     at = found.wcs.all_world2pix(*source.target, 0)
     expected = source.wcs.all_world2pix(*source.target, 0)
     shift = source.window.column0 - found.window.column0, source.window.row0 - found.window.row0

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+from paths import REALDATA
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
@@ -10,10 +11,12 @@ from tessphot_lib.core.simulation_settings import SimulationSettings
 from tessphot_lib.core.wcs import ffi_wcs, sky_to_pixel
 from tessphot_lib.io.images.cutout_table import read_cutout_table
 from tessphot_lib.io.images.ffi_table import read_ffi_table
+from tessphot_lib.motion.star_positions import measure_stamps
 from tessphot_lib.steps.simulate_tpfs import run_simulate_tpfs
 from tessphot_lib.steps.stamp_table import run_stamp_table
 
 CCD = CcdId(14, 2, 3, cadence=120)
+SPOC_FILE = REALDATA / "lightcurves" / "tess25155310-s01-first-cadences_tp.fits.gz"
 SETTINGS = SimulationSettings(n_images=2, gap_after=1, stars_per_ccd=100_000, tpf_stars=3)
 
 
@@ -108,3 +111,19 @@ def test_folder_without_files(tmp_path):
     assert len(tables_of(tmp_path, "error")[1]) == 0
     with pytest.raises(InputDataError, match=f"{CCD}: none of its 0 target pixel files"):
         read_ffi_table(tmp_path / "ffis.ecsv")
+
+
+@pytest.mark.realdata
+@pytest.mark.skipif(not SPOC_FILE.is_file(), reason="real TESS data are not beside the project")
+def test_star_of_a_real_file_is_where_its_light_is(tmp_path):
+    """POS_CORR of the first cadences of sector 1: 0.37 pixels against the WCS."""
+    tables, ccd_id = (tmp_path / "cutouts.ecsv", tmp_path / "ffis.ecsv"), CcdId(1, 4, 1, 120)
+    run_stamp_table([SPOC_FILE], *tables, ccd_id, on_bad_image="error")
+    (row,) = read_cutout_table(tables[0])
+    with fits.open(SPOC_FILE) as hdus:
+        light = hdus[1].data["FLUX"][2:].mean(axis=0, dtype=float)
+        target = hdus[1].header["RA_OBJ"], hdus[1].header["DEC_OBJ"]
+    column, line = row["wcs"].all_world2pix(*target, 0)
+    seen = measure_stamps(light[None], line.reshape(1), column.reshape(1))
+    assert abs(line - seen[0][0]) < 0.1
+    assert abs(column - seen[1][0]) < 0.1
