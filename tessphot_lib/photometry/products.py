@@ -348,8 +348,10 @@ def _relative_sky_error(
     cube: PixelCube, targets: StarList, fluxes: StarFluxes, size: NDArray
 ) -> NDArray | float:
     """Error of the fluxes on cutouts by their backgrounds, over the usual error of all of it."""
+    if cube.grid.is_continuous:
+        return 0.0
     good = cube.is_good()
-    if cube.grid.is_continuous or not good.any():
+    if not good.any():
         return 0.0
     at = (targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
     error = cube.grid.error_at(cube.background_error, *at).T * size.reshape(-1, 1)

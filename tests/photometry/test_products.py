@@ -76,7 +76,9 @@ def test_stray_light_is_judged_by_the_sky_in_one_pixel():
     fluxes.background[0], fluxes.background[1] = 12 * sky, sky
     settings = json.dumps({"flags": {"straylight_factor": 5.0}})
     images = SimpleNamespace(
-        quality=np.zeros(5, dtype=int), attributes={"settings": settings, "bad_quality": 32}
+        quality=np.zeros(5, dtype=int),
+        attributes={"settings": settings, "bad_quality": 32},
+        grid=SimpleNamespace(is_continuous=True),
     )
     quality = quality_of(images, SimpleNamespace(apertures=apertures, moving=[]), fluxes)
     is_bright = quality & int(LightCurveFlag.STRAYLIGHT) != 0
@@ -85,6 +87,30 @@ def test_stray_light_is_judged_by_the_sky_in_one_pixel():
     fluxes.background[0] = 12 * np.array([0.06, 0.06, 0.06, 0.6, 0.6])
     quality = quality_of(images, SimpleNamespace(apertures=apertures, moving=[]), fluxes)
     assert not (quality[0] & int(LightCurveFlag.STRAYLIGHT)).any()
+
+
+def test_a_sky_that_is_far_less_certain_than_usual_is_stray_light():
+    """On cutouts: 12 pixels with an error of 2 e-/s each, for a usual error of 5 e-/s."""
+    sky_error = np.array([0.1, 0.1, 2.0, 0.1, 0.1])
+    fluxes = StarFluxes.unknown(1, 5)
+    fluxes.flux[:], fluxes.flux_err[:], fluxes.background[:] = 1000.0, 5.0, 600.0
+    fluxes.flux_err[0, 2] = 24.5
+    images = SimpleNamespace(
+        quality=np.zeros(5, dtype=int),
+        attributes={
+            "settings": json.dumps({"flags": {"straylight_factor": 5.0}}),
+            "bad_quality": 32,
+        },
+        grid=SimpleNamespace(
+            is_continuous=False, error_at=lambda error, row, column: error[:, [0] * len(row)]
+        ),
+        background_error=sky_error[:, None],
+        is_good=lambda: np.ones(5, dtype=bool),
+    )
+    star = pd.DataFrame({"row": [1.0], "column": [2.0]})
+    targets = SimpleNamespace(apertures=[Aperture.whole(Window(0, 3, 0, 4))], moving=[], stars=star)
+    is_stray = quality_of(images, targets, fluxes) & int(LightCurveFlag.STRAYLIGHT) != 0
+    assert is_stray.tolist() == [[False, False, True, False, False]]
 
 
 def test_a_star_is_not_corrected_by_the_motion_that_it_makes_itself():
