@@ -24,6 +24,7 @@ from tessphot_lib.get.star import Outcome, Sources, get_star
 
 log = logging.getLogger(__name__)
 
+STDIN = "-"
 SIZE_RULES = next(one.metadata["rules"] for one in fields(CutoutSettings) if one.name == "size")
 
 EXAMPLES = """examples:
@@ -191,12 +192,13 @@ def _given(options: argparse.Namespace) -> Iterator[Target | ConfigError]:
         except ConfigError as error:
             yield error
     if options.list is not None:
-        yield from read_targets(_lines(options.list), str(options.list), options.tmag)
+        origin = "standard input" if str(options.list) == STDIN else str(options.list)
+        yield from read_targets(_lines(options.list), origin, options.tmag)
 
 
 def _lines(path: Path) -> Iterable[str]:
     """Lines of a list, or of the standard input."""
-    if str(path) == "-":
+    if str(path) == STDIN:
         return sys.stdin
     try:
         return path.read_text(encoding="utf-8").splitlines()

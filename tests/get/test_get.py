@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from io import StringIO
 from pathlib import Path
 
 import lightkurve
@@ -196,6 +197,17 @@ def test_each_failure_is_a_line_and_the_others_go_on(cut, get, tmp_path):
         f"tessphot: {listed}: line 2: '500,10' is not right ascension and declination in degrees",
         f"tessphot: TIC {good}: given twice, measured once",
         "tessphot: 10.00000 +20.00000: no cutout of any sector has it, at 10.00000 +20.00000",
+    ]
+
+
+def test_a_list_may_come_from_the_standard_input(cut, get, monkeypatch):
+    monkeypatch.setattr("sys.stdin", StringIO("# mine\nTIC 5\n500,10\n"))
+    code, out, err = get("--list", "-")
+    assert (code, out) == (1, [])
+    assert err == [
+        f"tessphot: TIC 5: {cut.stars}: TIC 5 is not in the list",
+        "tessphot: standard input: line 3: '500,10' is not right ascension and declination in "
+        "degrees",
     ]
 
 

@@ -9,6 +9,11 @@ import pandas as pd
 import pytest
 import yaml
 from archive import Archive, serving
+from astroquery.mast.discovery_portal import PortalAPI
+from astroquery.vizier import VizierClass
+from fake_archives import COLUMNS, serve
+from fake_archives import Archive as StarArchive
+from pipeline_run import by_tic_id
 
 from tessphot_lib.cli import main
 from tessphot_lib.core.errors import DownloadError
@@ -17,6 +22,9 @@ from tessphot_lib.core.settings import MastSettings, ServerSettings
 from tessphot_lib.core.targets import parse_target
 from tessphot_lib.get.services import Services
 from tessphot_lib.io.archives.tesscut_service import cutout_name
+from tessphot_lib.io.archives.tic_service import TITLES, Patience
+from tessphot_lib.io.products.lightcurve_fits import read_light_curve
+from tessphot_lib.steps.tic import run_tic
 
 SECTOR, CUT = "/tesscut/api/v0.1/sector", "/tesscut/api/v0.1/astrocut"
 INVOKE, GAIA = "/api/v0/invoke", "/tap-server/tap/sync"
@@ -169,3 +177,67 @@ def test_a_server_that_is_away(cut, archive, get):
     assert code == 1
     assert len(err) == 2
     assert all("503" in line for line in err)
+
+
+@pytest.fixture(params=["mast", "vizier"])
+def sky(request, cut, settings, tmp_path, monkeypatch):
+    """MAST or VizieR, with the stars of the simulated sky; ``config`` names it."""
+    stars = pd.read_csv(cut.stars)[COLUMNS].assign(objType="STAR", disposition="")
+    soon = Patience(3, 2, first_wait=0.001, longest_wait=0.01, timeout=5.0, interval=0.0)
+    monkeypatch.setitem(run_tic.__kwdefaults__, "patience", soon)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with serve(StarArchive(stars)) as sky:
+        monkeypatch.setattr(PortalAPI, "MAST_REQUEST_URL", f"{sky.url}/invoke")
+        monkeypatch.setattr(PortalAPI, "COLUMNS_CONFIG_URL", f"{sky.url}/columnsconfig")
+        monkeypatch.setattr(
+            VizierClass, "_server_to_url", lambda self, return_type: f"{sky.url}/{return_type}"
+        )
+        sky.title = TITLES[request.param]
+        sky.config = tmp_path / "sky.yaml"
+        catalog = {"source": request.param, "cache": str(tmp_path / "cache"), "buffer": 0.05}
+        own = {"input": {"mast": settings.as_mapping()}, "catalog": catalog}
+        sky.config.write_text(yaml.safe_dump(own))
+        yield sky
+
+
+@pytest.fixture
+def online(sky, tmp_path, capsys):
+    """``tessphot get`` that has nothing but services; what is tried again is not returned."""
+
+    def call(*targets):
+        where = ["--sectors", "14", "--output", tmp_path / "out", "--config", sky.config]
+        code = main(["get", *map(str, [*targets, *where])])
+        said = capsys.readouterr()
+        err = [line for line in said.err.splitlines() if "; again in " not in line]
+        return code, said.out.splitlines(), err
+
+    return call
+
+
+def test_stars_around_the_cutout_are_downloaded(cut, archive, sky, online, get, tmp_path):
+    """As from a table that reaches farther; after failures that pass, and only once."""
+    tic_id = cut.tic_ids[0]
+    sky.troubles = [503, "truncated"]
+    code, out, err = online(tic_id)
+    assert (code, err) == (0, [])
+    assert "sector 14" in out[1]
+    folder = tmp_path / "out" / f"TIC{tic_id}"
+    (path,) = by_tic_id(folder / "results").values()
+    downloaded, _, _ = read_light_curve(path)
+    n_asked = len(sky.asked)
+    assert n_asked > 2
+    assert online(tic_id)[0] == 0
+    assert len(sky.asked) == n_asked
+    assert get(tic_id, "--sectors", "14")[0] == 0
+    np.testing.assert_allclose(read_light_curve(path)[0].flux, downloaded.flux, rtol=1e-5)
+
+
+def test_a_star_whose_neighbors_cannot_be_had_leaves_the_others(cut, archive, sky, online):
+    sky.troubles = ["html"] * 3
+    code, out, err = online(*cut.tic_ids)
+    assert code == 1
+    assert len(err) == 1
+    assert err[0].startswith(f"tessphot: TIC {cut.tic_ids[0]}: s0014-cam3-ccd4: {sky.title}")
+    assert [line.split(",")[0] for line in out if line.startswith("TIC")] == [
+        f"TIC {cut.tic_ids[1]}"
+    ]

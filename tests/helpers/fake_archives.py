@@ -178,6 +178,7 @@ def serve(archive):
     """Let an archive answer; its ``url`` tells where."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.handle_error = lambda *_: None  # others may go away whenever they like
     server.archive = archive
     archive.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
