@@ -323,13 +323,14 @@ class PixelCube:
     ------
     InputDataError
         If the file cannot be read or has another format version, or a block is
-        missing, or is another one than when the file was made.
+        missing, or is another one than when the file was made; from all methods that
+        read, if it has been closed.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         try:
-            self._file = h5py.File(self.path, "r", locking=False)
+            self._opened = h5py.File(self.path, "r", locking=False)
         except OSError as err:
             raise InputDataError(f"{path}: cannot be read: {err}") from err
         try:
@@ -350,8 +351,17 @@ class PixelCube:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; what is read from then on is an error."""
+        self._opened.close()
+
+    @property
+    def _file(self) -> h5py.File:
+        """The open file."""
+        if not self._opened:
+            raise InputDataError(
+                f"{self.path}: the file is closed; read it inside of its with statement"
+            )
+        return self._opened
 
     def read(
         self, name: str, region: Window | None = None, cadences: slice = slice(None)

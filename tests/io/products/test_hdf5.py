@@ -6,6 +6,7 @@ import h5py
 import hdf5plugin  # noqa: F401  (registers the filters)
 import numpy as np
 import pytest
+from pixel_cube import open_cube
 
 from tessphot_lib.catalog.saturation import saturation_flags
 from tessphot_lib.core.errors import InputDataError
@@ -479,3 +480,20 @@ def test_number_of_images_must_be_that_of_the_blocks(made, tmp_path):
             attributes={},
         )
     assert not (tmp_path / "pixels.hdf5").exists()
+
+
+def test_a_closed_cube_says_so(tmp_path):
+    window = Window(100, 104, 200, 205)
+    cube = open_cube(tmp_path, window, np.ones((3, 4, 5)))
+    cube.close()
+    cube.close()
+    asked = [
+        lambda: cube.read("flux"),
+        cube.flags,
+        cube.average_image,
+        lambda: [*cube.block_slices()],
+    ]
+    for ask in asked:
+        with pytest.raises(InputDataError, match=r"pixels\.hdf5: the file is closed; read it"):
+            ask()
+    assert cube.n_cadences == 3  # what has been read stays
