@@ -141,7 +141,9 @@ def _gather(
 
 
 def _title(star: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    return f"{star['name']}, Tmag {star['tmag']:.2f}: {len(rows)} light curves"
+    return (
+        f"{star['name']}, Tmag {star['tmag']:.2f}: {len(rows)} light curve{'s' * (len(rows) != 1)}"
+    )
 
 
 def _star_of(header: Mapping[str, Any]) -> dict[str, Any]:

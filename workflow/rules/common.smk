@@ -34,6 +34,7 @@ from tessphot_lib.io.files.yaml_files import read_yaml
 from tessphot_lib.plan.ancient import look_behind_ancient
 from tessphot_lib.plan.folders import output_folder, with_paths_from
 from tessphot_lib.plan.outlook import outlook
+from tessphot_lib.plan.progress import follow
 from tessphot_lib.plan.resources import cutout_memory, growing
 from tessphot_lib.plan.run import (
     JOINED,
@@ -84,6 +85,8 @@ if output:
     workdir: output
 
 
+if workflow.is_main_process and not IS_MODULE:
+    follow(logger)
 look_behind_ancient(lost_files() if workflow.is_main_process else ())
 plan = or_stop(Plan, config, is_main=workflow.is_main_process)
 config["photometry"]["tiles"] = plan.grid

@@ -219,5 +219,5 @@ def ccd_warnings(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[str]:
         texts.append(f"zero point {prf.zeropoint:.2f} mag, expected {TMAG_ZEROPOINT}")
     warned = stars["warning"][stars["status"] == int(Status.WARNING)]
     for text, count in warned.value_counts().head(3).items():
-        texts.append(f"{count} stars: {text}")
+        texts.append(f"{count} star{'s' * (count != 1)}: {text}")
     return texts
