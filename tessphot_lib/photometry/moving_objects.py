@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.wcs import ffi_wcs, sky_to_pixel
@@ -28,6 +29,7 @@ SMOOTHED = 7  # detections, of whose fluxes the median counts
 DISTURBED = 5.0  # [sigma] of a flux, from which light of an object counts
 REACH = 12  # [pixels] around an aperture, from where an object gives it light ...
 BRIGHT_FLUX, BRIGHT_REACH = 3e4, 40  # [e-/s], [pixels] ... and a bright one
+FAR, FAR_PART = 5.0, 0.75  # [pixels] from where a wing may be too bright; the part that is sure
 SMEAR = np.array([-1 / 3, 0.0, 1 / 3])  # of the way in an exposure
 SAME_DISTANCE = 2.0  # [pixels] a predicted object and the track of a found one
 
@@ -181,13 +183,21 @@ def disturbed_points(
         corner = np.full(len(rows), box.row0), np.full(len(rows), box.column0)
         part = np.zeros(len(rows))
         for smear in SMEAR:
-            place = (at[k][rows] + smear * steps[k][rows] for k in (0, 1))
-            part += prf_stamps(prf, *place, *corner, box.shape)[:, mask].sum(axis=1) / len(SMEAR)
+            place = [at[k][rows] + smear * steps[k][rows] for k in (0, 1)]
+            shares = prf_stamps(prf, *place, *corner, box.shape) * _belief(box, *place)
+            part += shares[:, mask].sum(axis=1) / len(SMEAR)
         light = np.zeros(len(cadenceno))
         np.add.at(light, image[rows], at[2][rows] * part)
         with np.errstate(invalid="ignore"):
             disturbed[index] = light > DISTURBED * flux_err[index]
     return disturbed
+
+
+def _belief(box: Window, row: NDArray, column: NDArray) -> NDArray:
+    """What of the PRF of objects counts in each pixel of a box, (n, n_rows, n_columns)."""
+    down = np.arange(box.row0, box.row1)[:, None] - row[:, None, None]
+    along = np.arange(box.column0, box.column1) - column[:, None, None]
+    return np.where(np.hypot(down, along) > FAR, FAR_PART, 1.0)
 
 
 def _step(moving: pd.DataFrame, name: str) -> NDArray:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.flags import ApertureFlag
+from tessphot_lib.core.identifiers import object_name
 from tessphot_lib.core.lightcurve import LightCurve
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
@@ -57,7 +58,9 @@ def draw_comparison(light_curves: Sequence[Path], output: Path) -> None:
         offset -= GAP / 4 * spread
         axes.plot(curve.time[good], relative[good] + offset, ".", ms=3, label=header["PHOTMET"])
         offset -= GAP / 4 * spread
-        title = f"TIC {curve.tic_id}, Tmag {header['TESSMAG']:.2f}: sector {header['SECTOR']}"
+        title = (
+            f"{object_name(curve.tic_id)}, Tmag {header['TESSMAG']:.2f}: sector {header['SECTOR']}"
+        )
     axes.set(xlabel="time (BTJD)", ylabel="FLUX_RAW (ppm, shifted)", title=title)
     axes.legend(loc="upper right", fontsize=8)
     with complete_file(output) as partial:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.identifiers import object_name
 from tessphot_lib.report.pictures import new_figure
 from tessphot_lib.report.stamp_pictures import draw_outlines, show_image, stretched
 
@@ -91,4 +92,4 @@ def _name_star(axes: "Axes", star: Mapping | None) -> None:
         axes.set_title("no listed star", fontsize=6)
         return
     axes.plot(star["column"], star["row"], "+", color="tab:blue", ms=5, mew=0.8)
-    axes.set_title(f"TIC {int(star['tic_id'])}, {star['tmag']:.1f}", fontsize=6)
+    axes.set_title(f"{object_name(int(star['tic_id']))}, {star['tmag']:.1f}", fontsize=6)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.core.flags import ApertureFlag, LightCurveFlag
+from tessphot_lib.core.identifiers import object_name
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.report.stamp_pictures import draw_aperture, show_image
 
@@ -43,7 +44,7 @@ def draw_light_curve(path: Path, star: pd.Series, output: Path) -> None:
     )
     axes["flux"].set(
         ylabel="relative flux",
-        title=f"TIC {light_curve.tic_id}, Tmag {star['tmag']:.2f}: good cadences",
+        title=f"{object_name(light_curve.tic_id)}, Tmag {star['tmag']:.2f}: good cadences",
     )
     axes["flux"].tick_params(labelbottom=False)
     axes["background"].plot(

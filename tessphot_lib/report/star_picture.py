@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import ConfigError
+from tessphot_lib.core.identifiers import object_name
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve, read_weights
@@ -122,7 +123,7 @@ def title_of(header: Mapping[str, Any]) -> str:
     """
     where = f"sector {header['SECTOR']}, camera {header['CAMERA']}, CCD {header['CCD']}"
     seconds = round(float(header["TIMEDEL"]) * SECONDS_PER_DAY)
-    return f"TIC {header['TICID']}, Tmag {header['TESSMAG']:.2f}: {where}, {seconds} s"
+    return f"{object_name(header['TICID'])}, Tmag {header['TESSMAG']:.2f}: {where}, {seconds} s"
 
 
 def picture_format(path: Path) -> str:
