@@ -120,7 +120,7 @@ class Patches:
     def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
         """Pick the errors (n_images, n_patches) of the patches at positions, (n_images, n)."""
         patch = self.part_at(row, column)
-        picked = np.asarray(error, dtype=float)[:, patch]
+        picked = np.asarray(error)[:, patch].astype(float)
         picked[:, patch < 0] = np.nan
         return picked
 

@@ -97,10 +97,11 @@ def measure_noise(
     seen = NoiseScatter()
     with ExitStack() as stack:
         files = [stack.enter_context(open_block(block)) for block in blocks]
+        changes = _second_difference(images["background"], middle)
         for piece in _pieces(grid):
             cut = piece.slices_in(grid.window)
             pixels = [_read(files, name, cut) for name in ("flux", "flux_err")]
-            _look_at(piece, middle, *pixels, images, average, grid, expected, seen)
+            _look_at(piece, middle, *pixels, images, changes, average, grid, expected, seen)
     fitted = fit_noise(PixelScatter.joined(seen.pixels), expected)
     broken = seen.n_broken / max(seen.n_errors, 1)
     motion_scatter = _motion_scatter(images, middle, grid.window)
@@ -187,12 +188,16 @@ def _look_at(
     flux: NDArray,
     stated: NDArray,
     images: dict[str, NDArray],
+    changes: NDArray,
     average: NDArray,
     grid: BackgroundGrid,
     expected: NoiseModel,
     seen: NoiseScatter,
 ) -> None:
-    """Measure the scatter of the pixels of a piece, and add it to what is known."""
+    """Measure the scatter of the pixels of a piece, and add it to what is known.
+
+    ``changes`` are the second differences of the backgrounds.
+    """
     is_there = np.isfinite(flux)
     seen.n_errors += int(is_there.sum())
     seen.n_broken += int((is_there & ~is_sane(stated, expected.sigma(flux, piece))).sum())
@@ -200,9 +205,7 @@ def _look_at(
         return
     second = flux[middle - 1].astype(float) - 2 * flux[middle] + flux[middle + 1]
     # Backgrounds are linear in their models, but for the light that all of them have.
-    second -= grid.without_static().evaluate(
-        _second_difference(images["background"], middle), piece
-    )
+    second -= grid.without_static().evaluate(changes, piece)
     second, flux, stated = (
         values.reshape(len(middle), -1) for values in (second, flux[middle], stated[middle])
     )
@@ -252,7 +255,7 @@ def _see_sky(
     with np.errstate(invalid="ignore"):
         quiet = level <= QUIET_FACTOR * median_of_known(level)
     error, own = (
-        grid.error_at(images[f"background_{name}"], *at)[middle] for name in ("error", "own")
+        grid.error_at(images[f"background_{name}"][middle], *at) for name in ("error", "own")
     )
     shown: list[SkyScatter | None] = []
     for chosen, sky in ((quiet, seen.quiet), (~quiet, seen.lit)):

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+from tessphot_lib.core.medians import medians_of_known
 from tessphot_lib.core.noise_model import N_OUTPUTS, NoiseModel
 
 SECOND_DIFFERENCE = 6.0  # variance of x[i-1] - 2 x[i] + x[i+1] for white noise of variance 1
@@ -102,8 +103,8 @@ def scatter_variance(second: NDArray) -> NDArray:
     result = np.full(second.shape[1:], np.nan)
     if not np.any(enough):
         return result
-    some = second[:, enough]
-    mad = np.nanmedian(np.abs(some - np.nanmedian(some, axis=0)), axis=0)
+    some = np.asarray(second[:, enough], dtype=float)
+    mad = medians_of_known(np.abs(some - medians_of_known(some)))
     result[enough] = (ROUNDED_MAD_TO_SIGMA * mad) ** 2 / SECOND_DIFFERENCE
     return result
 

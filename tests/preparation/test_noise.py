@@ -13,7 +13,14 @@ from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
 from tessphot_lib.io.products.block_hdf5 import open_block
-from tessphot_lib.preparation.noise import NoiseScatter, _look_at, _pieces, _read, measure_noise
+from tessphot_lib.preparation.noise import (
+    NoiseScatter,
+    _look_at,
+    _pieces,
+    _read,
+    _second_difference,
+    measure_noise,
+)
 from tessphot_lib.quality.pixel_noise import SkyScatter, background_factor, sky_scatter
 
 # On outputs A and B; its borders are no multiples of anything.
@@ -167,10 +174,11 @@ def test_what_sky_pixels_share_is_that_of_their_own_piece(tmp_path):
     cut = piece.slices_in(WINDOW)
     with open_block(sector.blocks[0]) as first, open_block(sector.blocks[1]) as second:
         pixels = [_read([first, second], name, cut) for name in ("flux", "flux_err")]
+    of_images = sector.images, _second_difference(sector.images["background"], middle)
     variance = []
     for before in ([], [SkyScatter(10.0, 0.05)]):
         seen = NoiseScatter(quiet=list(before))
-        _look_at(piece, middle, *pixels, sector.images, sector.average, GRID, expected, seen)
+        _look_at(piece, middle, *pixels, *of_images, sector.average, GRID, expected, seen)
         assert seen.quiet == before
         variance.append(seen.pixels[0].variance)
     np.testing.assert_array_equal(*variance)
