@@ -10,7 +10,7 @@ DEMO := demo-run
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 
-.PHONY: help demo docs test test-faults test-same test-slurm fuzz lint config benchmark clean
+.PHONY: help demo docs test test-faults test-same test-slurm fuzz lint config benchmark benchmark-real clean
 .DEFAULT_GOAL := help
 
 help: ## print this list
@@ -67,6 +67,9 @@ config: $(VENV)/installed ## write config.yaml, its schema and its tables from t
 benchmark: $(VENV)/installed-for-development ## measure speed, memory and quality of the photometry
 	@test -e benchmarks/run.py || { echo "benchmarks/run.py is missing" >&2; exit 1; }
 	@$(BIN)/python benchmarks/run.py
+
+benchmark-real: $(VENV)/installed-for-development ## measure errors, times and flags on real cutouts (where there are any)
+	@$(BIN)/python benchmarks/real_pixels.py
 
 clean: ## remove the demo and the files that tools leave behind (.venv stays)
 	rm -rf $(DEMO) site build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .snakemake

@@ -36,15 +36,22 @@ MIN_IMAGES = 20
 
 
 def measure_ccd(
-    folder: Path, cutouts: Path, stars: Path, prf: Path | None, ccd_id: CcdId
+    folder: Path,
+    cutouts: Path,
+    stars: Path,
+    prf: Path | None,
+    ccd_id: CcdId,
+    *,
+    is_told: bool = True,
 ) -> pd.DataFrame:
     """Measure the stars of a CCD by each method; print what is known of it as a whole."""
     if not (folder / "prf.fits").exists():
         prepare(folder, cutouts, stars, prf, ccd_id)
     with PixelCube(folder / "pixels.hdf5") as cube:
         n_images = cube.n_cadences
-    print(f"{ccd_id} ({cutouts.name}, {n_images} images)")
-    print(f"  zero point: {zero_point(folder / 'prf.fits')}")
+    if is_told:
+        print(f"{ccd_id} ({cutouts.name}, {n_images} images)")
+        print(f"  zero point: {zero_point(folder / 'prf.fits')}")
     if n_images < MIN_IMAGES:
         return pd.DataFrame()
     tables = []

@@ -83,10 +83,11 @@ def prepare(folder: Path, cutouts: Path, stars: Path, prf: Path | None, ccd_id: 
     run_prf(pixels, catalog, folder / "prf.fits", ccd_id, **checks, settings=chosen)
 
 
-def measure(folder: Path, ccd_id: CcdId, method: str) -> pd.DataFrame:
+def measure(folder: Path, ccd_id: CcdId, method: str, *, correction: str = "none") -> pd.DataFrame:
     """Measure all stars by a method; one row per light curve, by TIC number."""
-    correction = CorrectionSettings(method="none")
-    photometry = PhotometrySettings(tiles=[1, 1], method=method, correction=correction)
+    photometry = PhotometrySettings(
+        tiles=[1, 1], method=method, correction=CorrectionSettings(method=correction)
+    )
     files = CcdFiles.in_folder(folder, todo=folder / f"todo_{method}.sqlite", trends=None)
     run_todo(
         ccd_id,

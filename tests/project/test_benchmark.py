@@ -3,6 +3,8 @@
 import importlib
 import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,15 @@ def test_no_input_of_a_tile_is_missing(planned):
     given = {str(value) for value in [*files.paths(), *tile.args, *tile.kwargs.values()]}
     for name in inputs:
         assert any(re.search(rf"/{name}\.\w+$", value) for value in given), name
+
+
+def test_figures_of_real_pixels_are_left_out_where_there_are_none(tmp_path):
+    program = PROJECT / "benchmarks" / "real_pixels.py"
+    missing = tmp_path / "realdata"
+    done = subprocess.run(
+        [sys.executable, str(program), "--data", str(missing)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{missing}: not there, nothing is measured\n"

@@ -39,6 +39,7 @@ def test_help_names_the_targets():
         "lint",
         "config",
         "benchmark",
+        "benchmark-real",
         "clean",
     )
     assert names == [f"make {target}" for target in targets]
