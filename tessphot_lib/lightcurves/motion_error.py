@@ -22,7 +22,7 @@ N_ROUNDS = 6
 
 def motion_error(
     time: NDArray, flux: NDArray, good: NDArray, d_row: NDArray, d_column: NDArray
-) -> tuple[float, float]:
+) -> float:
     """Find what image motion adds to a star's noise from one image to the next.
 
     Parameters
@@ -37,26 +37,33 @@ def motion_error(
 
     Returns
     -------
-    error : float
+    float
         1-sigma error of the flux through motion [e-/s]; 0 if the flux does not follow the
         motion, or there are fewer than `MIN_IMAGES`.
-    scatter : float
-        All noise of the flux, from its second differences [e-/s]; NaN if unknown.
     """
     differences = _second_differences(time, flux, good, d_row, d_column)
-    if differences is None:
-        return 0.0, np.nan
+    if differences is None or not (differences[2] > 0).all():
+        return 0.0
     change, moves, spread = differences
-    scatter = float(spread[0] / np.sqrt(SECOND_DIFFERENCE))
-    if not (spread > 0).all():
-        return 0.0, scatter
     slopes, covariance = _robust_slopes(change, moves)
     if slopes @ np.linalg.solve(covariance, slopes) < SIGNIFICANT:
-        return 0.0, scatter
+        return 0.0
     clipped = np.clip(moves, -3 * spread[1:], 3 * spread[1:])
     motion = clipped.T @ clipped / len(clipped) / SECOND_DIFFERENCE
     variance = slopes @ motion @ slopes - np.trace(motion @ covariance)
-    return float(np.sqrt(max(variance, 0.0))), scatter
+    return float(np.sqrt(max(variance, 0.0)))
+
+
+def flux_scatter(time: NDArray, flux: NDArray, good: NDArray) -> float:
+    """All noise of a flux from image to image, by its second differences [e-/s].
+
+    Parameters as of `motion_error`; NaN with fewer than `MIN_IMAGES`.
+    """
+    middle = _middle(time, good & np.isfinite(flux))
+    if len(middle) < MIN_IMAGES:
+        return float("nan")
+    second = flux[middle - 1].astype(float) - 2 * flux[middle] + flux[middle + 1]
+    return float(ROUNDED_MAD_TO_SIGMA * np.median(np.abs(second)) / np.sqrt(SECOND_DIFFERENCE))
 
 
 def believed_slopes(

@@ -20,7 +20,7 @@ from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.io.products.diagnostics_ecsv import diagnostics_table
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import Status
-from tessphot_lib.lightcurves.motion_error import motion_error
+from tessphot_lib.lightcurves.motion_error import flux_scatter, motion_error
 from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.extra_apertures import measure_extra_apertures
 from tessphot_lib.photometry.methods import measure_by_method
@@ -36,6 +36,9 @@ from tessphot_lib.photometry.targets import StarList
 log = logging.getLogger(__name__)
 
 TOLD_EVERY = 200  # stars
+# Of 14 stars of Tmag 9.5-11.6 in sectors 1, 3, 8 and 9, 170-340 ppm are in no pixel's error; in
+# sector 7 none are.
+RELATIVE_ERROR = 2.5e-4
 
 
 def measure_stars(
@@ -107,26 +110,32 @@ def measure_stars(
 def with_motion_errors(
     cube: PixelCube, fluxes: StarFluxes, frame: StarFrame, quality: NDArray, targets: StarList
 ) -> StarFluxes:
-    """Add to the errors what the motion of the images still adds to the noise of each star.
+    """Add to the errors what pixels do not show, as far as a star's scatter has room for it.
 
-    No error becomes larger than the scatter of the fluxes by that. The header says what was
-    added (``ERRMOVE``).
+    That is what the motion of the images still adds, by how the flux follows it (``ERRMOVE``),
+    and at most `RELATIVE_ERROR` of the flux for motion within images, PRF and flat field
+    (``ERRREST``). No error becomes larger than the scatter of the flux by that.
     """
     d_row, d_column = cube.motion_at(
         *(targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
     )
     flux_err, notes = fluxes.flux_err.copy(), list(fluxes.notes)
     for index, note in enumerate(notes):
-        good = quality[index] == 0
-        error, scatter = motion_error(
-            frame.time[index], fluxes.flux[index], good, d_row[:, index], d_column[:, index]
-        )
-        stated = np.nanmedian(flux_err[index][good]) if error > 0 else np.nan
-        room = max(scatter**2 - stated**2, 0.0) if np.isfinite(stated) else 0.0
-        added = min(error, room**0.5)
-        flux_err[index] = np.hypot(flux_err[index], added)
-        card = {"ERRMOVE": (round(added, 4), "[e/s] more error, by how the flux follows motion")}
-        notes[index] = replace(note, header={**note.header, **card})
+        time, flux, good = frame.time[index], fluxes.flux[index], quality[index] == 0
+        moved = motion_error(time, flux, good, d_row[:, index], d_column[:, index])
+        scatter = flux_scatter(time, flux, good)
+        room = 0.0
+        if np.isfinite(scatter):
+            room = max(scatter**2 - float(np.nanmedian(flux_err[index][good])) ** 2, 0.0)
+        moved = min(moved, room**0.5)
+        middle = abs(float(np.median(flux[good & np.isfinite(flux)]))) if room > 0 else 0.0
+        rest = min(RELATIVE_ERROR * middle, max(room - moved**2, 0.0) ** 0.5)
+        flux_err[index] = np.sqrt(flux_err[index] ** 2 + moved**2 + rest**2)
+        cards = {
+            "ERRMOVE": (round(moved, 4), "[e/s] added: flux still follows motion"),
+            "ERRREST": (round(rest, 4), "[e/s] added: jitter, PRF, flat; max 250 ppm"),
+        }
+        notes[index] = replace(note, header={**note.header, **cards})
     return replace(fluxes, flux_err=flux_err, notes=tuple(notes))
 
 

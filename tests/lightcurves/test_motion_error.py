@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.lightcurves.motion_error import believed_slopes, motion_error
+from tessphot_lib.lightcurves.motion_error import believed_slopes, flux_scatter, motion_error
 
 N_IMAGES = 900
 TIME = 1683.0 + np.arange(N_IMAGES) / 48
@@ -22,9 +22,8 @@ def curve(slopes=(0.0, 0.0), noise=2.0, seed=0):
 def test_noise_that_goes_with_the_motion_is_found(slopes):
     expected = np.hypot(1e-3 * slopes[0], 2e-3 * slopes[1])
     flux, *moves = curve(slopes)
-    found, scatter = motion_error(TIME, flux, GOOD, *moves)
-    assert found == pytest.approx(expected, rel=0.1)
-    assert scatter == pytest.approx(np.hypot(2.0, expected), rel=0.07)
+    assert motion_error(TIME, flux, GOOD, *moves) == pytest.approx(expected, rel=0.1)
+    assert flux_scatter(TIME, flux, GOOD) == pytest.approx(np.hypot(2.0, expected), rel=0.07)
 
 
 def test_stars_that_do_not_follow_the_motion_get_nothing():
@@ -34,30 +33,31 @@ def test_stars_that_do_not_follow_the_motion_get_nothing():
         rng = np.random.default_rng(seed)
         flux += 300 * np.sin(TIME * 2 * np.pi / rng.uniform(0.1, 10))  # pulsations, rotation
         flux[rng.integers(0, N_IMAGES, 3)] += 200  # flares
-        found.append(motion_error(TIME, flux, GOOD, *moves)[0])
+        found.append(motion_error(TIME, flux, GOOD, *moves))
     assert np.count_nonzero(found) <= 1
 
 
 def test_bad_images_and_gaps_do_not_count():
     flux, *moves = curve((3000.0, 0.0))
-    expected, _ = motion_error(TIME, flux, GOOD, *moves)
+    expected = motion_error(TIME, flux, GOOD, *moves)
     good, time = GOOD.copy(), TIME + np.where(np.arange(N_IMAGES) > 450, 3.3, 0.0)
     good[100:104] = False
     flux[100:104] += 1e4
     flux[451:] -= 500.0
     moves[0][200] = np.nan
-    found, _ = motion_error(time, flux, good, *moves)
+    found = motion_error(time, flux, good, *moves)
     assert found == pytest.approx(expected, rel=0.05)
 
 
 def test_few_images_or_no_motion_tell_nothing():
     flux, *moves = curve((3000.0, 0.0))
-    assert motion_error(TIME[:30], flux[:30], GOOD[:30], *(one[:30] for one in moves))[0] == 0
+    assert motion_error(TIME[:30], flux[:30], GOOD[:30], *(one[:30] for one in moves)) == 0
     unknown = np.full(N_IMAGES, np.nan)
-    assert motion_error(TIME, flux, GOOD, unknown, unknown)[0] == 0
+    assert motion_error(TIME, flux, GOOD, unknown, unknown) == 0
     still = np.zeros(N_IMAGES)
-    assert motion_error(TIME, flux, GOOD, still, still)[0] == 0
-    assert motion_error(TIME[:0], flux[:0], GOOD[:0], still[:0], still[:0])[0] == 0
+    assert motion_error(TIME, flux, GOOD, still, still) == 0
+    assert motion_error(TIME[:0], flux[:0], GOOD[:0], still[:0], still[:0]) == 0
+    assert np.isnan(flux_scatter(TIME[:30], flux[:30], GOOD[:30]))
 
 
 def test_slopes_are_between_the_expected_and_the_seen_ones():
