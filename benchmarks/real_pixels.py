@@ -20,11 +20,11 @@ from errors import DATA, FOLDERS, METHODS, MIN_IMAGES, by_magnitude, measure_ccd
 from numpy.typing import NDArray
 from realdata import measure
 
-from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.constants import SECONDS_PER_DAY, SPEED_OF_LIGHT_KM_PER_S
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.images.cutout_files import find_cutouts
-from tessphot_lib.io.mission.ephemeris import AU, read_ephemeris
+from tessphot_lib.io.mission.ephemeris import read_ephemeris
 from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.times.barycenter import star_time_correction
 
@@ -59,8 +59,7 @@ def light_curve(path: Path) -> dict[str, Any]:
     off = flux - running_median(flux)
     spread = 1.4826 * float(np.median(np.abs(off - np.median(off))))
     is_wild = (np.abs(off) > WILD_SIGMA * spread) & (np.abs(off) > WILD_CHANGE * abs(middle))
-    with np.errstate(invalid="ignore"):
-        is_far = (np.abs(off) > FAR_SIGMA * error) & is_wild
+    is_far = (np.abs(off) > FAR_SIGMA * error) & is_wild
     relative = flux / middle - 1
     return result | {
         "wild": int(is_wild.sum()),
@@ -101,7 +100,8 @@ def off_by(time: NDArray, timecorr: NDArray, ra: float, dec: float) -> float:
             found = read_ephemeris(path, time[known])
         except TessphotError:
             continue
-        true = star_time_correction(found.position / AU, np.array([ra]), np.array([dec]))[0]
+        light_days = found.position / (SPEED_OF_LIGHT_KM_PER_S * SECONDS_PER_DAY)
+        true = star_time_correction(light_days, np.array([ra]), np.array([dec]))[0]
         return float(1e3 * SECONDS_PER_DAY * np.abs(timecorr[known] - true).max())
     return np.nan
 
@@ -116,7 +116,7 @@ def of_ccd(folder: Path, ccd_id: CcdId) -> dict[str, Any]:
         row[name] = int(stars[name].sum()) if name in stars else 0
     row["time error (ms)"] = f"{stars['time_error'].max():.2f}"
     row["TIMEERR (ms)"] = f"{stars['stated'].max():.2f}"
-    row["least sky"] = f"{stars['sky'].min():.1f}"
+    row["lowest sky"] = f"{stars['sky'].min():.1f}"
     row["no sky"] = int(stars["no_sky"].sum())
     row["zero point"] = f"{prf.zeropoint:.3f} +- {prf.zeropoint_error:.3f} ({prf.zeropoint_stars})"
     if "is_corrected" in stars:
