@@ -36,6 +36,7 @@ SCATTER_IMAGES, MIN_SCATTER_IMAGES = 512, 12  # good ones that the scatter of pi
 STRAP_SPREAD = 0.03  # expected scatter of the response of columns
 SPREAD_PIXELS = 1000  # that the scatter of an image about its background is taken from
 AT_ONCE = 1_000_000  # pixels of all images that are fitted at once
+USUALLY_SEEN = 0.5  # fraction of the images with a pixel, or with all of these
 
 
 def fit_patch_background(
@@ -109,8 +110,14 @@ def _medians(pixels: NDArray, usable: NDArray) -> tuple[NDArray, float]:
     """Median of each pixel in the usable images, sky of a quiet image included, and their noise."""
     step = -(-len(usable) // MEDIAN_IMAGES)
     some = pixels[usable[::step]].astype(np.float64)
+    # One image with a hole (rows that were never filled) must not cost all images these pixels.
     finite = np.isfinite(some)
-    seen = finite.all(axis=0) if finite.all(axis=0).any() else finite.any(axis=0)
+    seen = finite.mean(axis=0) > USUALLY_SEEN
+    whole = finite[:, seen].all(axis=1)
+    if seen.any() and whole.mean() > USUALLY_SEEN:
+        some = some[whole]
+    else:
+        seen = finite.all(axis=0) if finite.all(axis=0).any() else finite.any(axis=0)
     first = np.nanquantile(some, FIRST_QUANTILE, axis=1)
     median = np.full(pixels.shape[1], np.nan)
     changes = some[:, seen] - first[:, None]
