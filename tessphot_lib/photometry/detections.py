@@ -24,7 +24,7 @@ STAR_CHANGE = 0.03  # of the light of the average image, by which stars vary
 STAR_MOTION = 0.03  # [pixels] by which the measured motion of the images is off ...
 SECOND_ORDER = 0.6  # [1/pixels] ... and this times its square: the average image moves linearly
 SCATTERED_ERROR = 0.05  # of scattered light, that its background is off at most
-LONG = 1800.0  # [s] short cadences of target pixel files are averaged over: objects hardly move
+LONG = 1800.0  # [s] that shorter cadences are averaged over: objects hardly move in them
 AT_ONCE = 4_000_000  # pixels of all cadences that are looked at together
 
 
@@ -51,9 +51,9 @@ class Spans:
     def of(cls, cube: PixelCube) -> Self:
         """Divide the cadences of a cube; images that are not good are in none."""
         good = np.flatnonzero(cube.is_good())
-        if not cube.ccd_id.has_stamps or not good.size:
-            return cls(good, good + 1, good, 1)
         size = max(round(LONG / float(cube.attributes["cadence_seconds"])), 1)
+        if size == 1 or not good.size:
+            return cls(good, good + 1, good, 1)
         number = (cube.cadenceno - cube.cadenceno[0]) // size
         first = np.flatnonzero(np.diff(number, prepend=number[0] - 1))
         stop = np.append(first[1:], len(number))
@@ -132,7 +132,7 @@ def motion_of_images(cube: PixelCube) -> NDArray:
 def detect(cube: PixelCube) -> Detections:
     """Find what stands out of the good images anywhere; positions are those in the images.
 
-    Of target pixel files, out of the means of `Spans`.
+    Of cadences shorter than half an hour, out of the means of `Spans`.
     """
     spans, parts = Spans.of(cube), []
     for box in cube.grid.windows:

@@ -20,7 +20,7 @@ from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.transients_ecsv import no_transients
 from tessphot_lib.photometry.average_positions import on_the_sky
-from tessphot_lib.photometry.detections import Expected, motion_of_images
+from tessphot_lib.photometry.detections import Expected, Spans, motion_of_images
 from tessphot_lib.photometry.regions import cadence_slices
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.quality.moving_objects import Detections
@@ -35,7 +35,7 @@ OUTBURST = 1.5  # times its light, by which a star in outburst is brighter
 BESIDE, BESIDE_FRACTION = 4.0, 0.1  # [pixels], of a star's light: less may be its motion
 BESIDE_SATURATED, ALONG_SATURATED = 12.0, 60.0  # [pixels] from a saturated star, along columns
 HALF = 3  # [pixels] 7 x 7 pixels give the flux
-AROUND = 2  # images on each side of a detection that may have light, too
+AROUND = 2  # half hours on each side of a detection that may have light, too
 MIN_QUIET, FAINTEST = 5, 0.2  # images without detection; else this fraction of all, the faintest
 LOWER, LOWER_SIGMA = (
     (0.05, 0.25, 0.5),
@@ -160,9 +160,11 @@ def _sources(
     cube: PixelCube, found: Detections, stars: _Stars, unlisted: pd.DataFrame, prf: Prf
 ) -> Iterator[dict[str, Any]]:
     """Rows of the table for what is a transient, or an outburst."""
-    good = np.flatnonzero(cube.is_good())
+    good, spans = np.flatnonzero(cube.is_good()), Spans.of(cube)
     least, more, times, most = SAME
-    for source in stationary_sources(replace(found, image=np.searchsorted(good, found.image))):
+    for source in stationary_sources(
+        replace(found, image=np.searchsorted(spans.image, found.image))
+    ):
         brightest = float(found.flux[source.members].max())
         star, distance = stars.nearest(source)
         is_star = distance < np.clip(more + times * source.error, least, most)
@@ -201,7 +203,11 @@ def _light(
         return None
     change, error, scene, shape = _change(cube, source, prf)
     peak_share = float(shape.max())
-    lit = (np.abs(np.arange(cube.n_cadences)[:, None] - members) <= AROUND).any(axis=1)
+    around = AROUND * Spans.of(cube).size
+    since = np.arange(cube.n_cadences)
+    near = np.searchsorted(members, since)
+    before, after = (members[np.clip(near - k, 0, len(members) - 1)] for k in (1, 0))
+    lit = np.minimum(np.abs(since - before), np.abs(since - after)) <= around
     quiet = change[good[~lit[good]]]
     quiet = quiet[np.isfinite(quiet)]
     if len(quiet) < MIN_QUIET:

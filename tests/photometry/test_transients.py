@@ -157,3 +157,37 @@ def test_a_transient_is_a_neighbor_with_its_mean_light(found, known):
     assert again["tic_id"].tolist() == [11, 12, 13, number, -2]
     assert again["tmag"][3] == pytest.approx(found["mean_tmag"][0])
     assert checks.outbursts == [12]
+
+
+def test_short_cadences_show_the_same(tmp_path, known):
+    """Of 200 s: a slow object moves by 0.04 pixels from one to the next."""
+    window, n_images = Window(2001, 2026, 1210, 1242), 270
+    rng = np.random.default_rng(3)
+    flux = SKY + rng.normal(0, 8.0, (n_images, *window.shape))
+    for k in range(n_images):
+        lit = 120 <= k < 200
+        rows, columns = [2007.2, 2018.4], [1215.0 + 0.06 * k, 1233.6]
+        lights = np.array([600.0, 500.0 if lit else 0.0])
+        flux[k] += scene_image(PRF, window, np.array(rows), np.array(columns), lights)
+    with open_cube(
+        tmp_path,
+        window,
+        flux.astype(np.float32),
+        flux_err=np.full(flux.shape, 8.0, np.float32),
+        sky=SKY,
+        time=1683.0 + np.arange(n_images) * 200 / 86400,
+        attributes={"wcs": WCS, "cadence_seconds": 200.0},
+    ) as cube:
+        seen = detect(cube)
+        moving = find_moving(cube, seen)
+        found = find_transients(cube, seen, moving, known, read_unlisted(None), PRF)
+        times = cube.time[[120, 199]]
+    assert moving["object"].unique().tolist() == ["found 1"]
+    image = moving["cadenceno"].to_numpy() - 100
+    off = np.abs(moving["column"] - (1215.0 + 0.06 * image))[(image > 20) & (image < 250)]
+    assert off.max() < 0.3
+    assert found["kind"].tolist() == ["transient"]
+    half_hour = 0.5 / 24
+    assert found["time_first"][0] == pytest.approx(times[0], abs=half_hour)
+    assert found["time_last"][0] == pytest.approx(times[1], abs=half_hour)
+    assert found["peak_flux"][0] == pytest.approx(500.0, rel=0.2)
