@@ -4,6 +4,7 @@ The same as `scipy.signal.fftconvolve`, to the last bit, for real images: that m
 takes 0.3 s to import, with all of `scipy.stats`.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import scipy
@@ -26,13 +27,22 @@ def fft_convolve(image: NDArray, kernel: NDArray, mode: Literal["same", "valid"]
     -------
     (n_rows, n_columns) or (n_rows - m_rows + 1, n_columns - m_columns + 1) float64 array
     """
-    shape = tuple(n + m - 1 for n, m in zip(image.shape, kernel.shape, strict=True))
+    return next(fft_convolutions(image, [kernel], mode))
+
+
+def fft_convolutions(
+    image: NDArray, kernels: Sequence[NDArray], mode: Literal["same", "valid"]
+) -> Iterator[NDArray]:
+    """Convolve an image, which is transformed once, with kernels of one shape: `fft_convolve`."""
+    size = kernels[0].shape
+    shape = tuple(n + m - 1 for n, m in zip(image.shape, size, strict=True))
     fast = tuple(scipy.fft.next_fast_len(n, real=True) for n in shape)
-    product = scipy.fft.rfftn(image, fast) * scipy.fft.rfftn(kernel, fast)
-    full = scipy.fft.irfftn(product, fast)
     wanted = image.shape
     if mode == "valid":
-        wanted = tuple(n - m + 1 for n, m in zip(image.shape, kernel.shape, strict=True))
+        wanted = tuple(n - m + 1 for n, m in zip(image.shape, size, strict=True))
     start = [(n - m) // 2 for n, m in zip(shape, wanted, strict=True)]
     cut = tuple(slice(first, first + n) for first, n in zip(start, wanted, strict=True))
-    return full[cut].copy()
+    transformed = scipy.fft.rfftn(image, fast)
+    for kernel in kernels:
+        product = transformed * scipy.fft.rfftn(kernel, fast)
+        yield scipy.fft.irfftn(product, fast)[cut].copy()

@@ -17,7 +17,7 @@ import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
-from tessphot_lib.core.convolution import fft_convolve
+from tessphot_lib.core.convolution import fft_convolutions
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.stamps import nearest_pixel
 from tessphot_lib.prf.evaluate import REACH
@@ -75,8 +75,8 @@ def fit_wings(
     # In units of what is usual, so that all unknowns are about 1.
     design = np.empty((len(pixels), len(USUAL_WINGS)), dtype=np.float32)
     points = _points(window, row, column, flux)
-    for index, kernel in enumerate(_ring_kernels()):
-        light = fft_convolve(points, USUAL_WINGS[index] * kernel, "valid")
+    rings = [share * kernel for share, kernel in zip(USUAL_WINGS, _ring_kernels(), strict=True)]
+    for index, light in enumerate(fft_convolutions(points, rings, "valid")):
         design[:, index] = light.ravel()[pixels]
     cell = _cells(window).ravel()[pixels]
     kept = np.ones(len(pixels), dtype=bool)
