@@ -40,6 +40,8 @@ PRF_CORRELATION = 2.0  # errors of the PRF in neighboring pixels are alike, and 
 CORE_ERROR, FAR_ERROR = 0.5, 0.004  # of the PRF in a pixel, and of all light, that it may err by
 CONFUSION = 0.3  # [e-/s] of a pixel of the average image, from stars too faint for any list
 
+FEW_UNKNOWNS = 600  # that are solved for directly, rather than in steps
+
 N_ARRAYS = 11  # of a `Census`, one entry for each star
 
 
@@ -258,18 +260,31 @@ def _improve(design: Design, weights: NDArray, left: NDArray, stars: Census) -> 
         ]
     )
     normal = (weighted @ full + scipy.sparse.diags_array(prior)).tocsr()
-    scale = scipy.sparse.diags_array(1 / np.sqrt(normal.diagonal()))
-    right = weighted @ left - prior * from_prior
-    change, _ = scipy.sparse.linalg.cg(
-        scale @ normal @ scale, scale @ right, rtol=1e-4, maxiter=200
-    )
-    change = scale @ change
+    change = _solve(normal, weighted @ left - prior * from_prior)
     stars.flux = np.maximum(stars.flux + change[:n_stars], 1e-6)
     stars.level += float(change[-1])
     for name, step in zip(("row", "column"), np.split(change[n_stars:-1], 2), strict=True):
         values, given = getattr(stars, name), getattr(stars, f"given_{name}")[moving]
         moved = values[moving] + np.clip(step, -MAX_STEP, MAX_STEP)
         values[moving] = np.clip(moved, given - MAX_OFFSET, given + MAX_OFFSET)
+
+
+def _solve(normal: "scipy.sparse.csr_array", right: NDArray) -> NDArray:
+    """Solve the normal equations, which are positive: of few unknowns directly."""
+    diagonal = normal.diagonal()
+    coupled = np.flatnonzero(np.diff(normal.indptr) > 1)  # others give no pixel any light
+    if len(coupled) <= FEW_UNKNOWNS:
+        change, scale = right / diagonal, 1 / np.sqrt(diagonal[coupled])
+        dense = normal[coupled][:, coupled].toarray() * scale[:, None] * scale
+        factor = scipy.linalg.cho_factor(dense, overwrite_a=True)
+        change[coupled] = scale * scipy.linalg.cho_solve(factor, scale * right[coupled])
+        return change
+    scale = 1 / np.sqrt(diagonal)
+    scaled = scipy.sparse.diags_array(scale)
+    change, _ = scipy.sparse.linalg.cg(
+        scaled @ normal @ scaled, scale * right, rtol=1e-4, maxiter=200
+    )
+    return scale * change
 
 
 def _set_errors(design: Design, noise: NDArray, error: NDArray, stars: Census) -> None:

@@ -7,7 +7,7 @@ the star's position, from which the effect of the image motion follows.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import scipy
@@ -156,8 +156,15 @@ def field_weights(nodes: NDArray, position: NDArray, interpolation: str) -> NDAr
         return np.ones((len(position), 1))
     if interpolation == "linear":
         return np.column_stack([np.interp(position, nodes, unit) for unit in np.eye(len(nodes))])
+    return _node_splines(np.ascontiguousarray(nodes, dtype=float).tobytes())(position)
+
+
+@lru_cache(maxsize=16)
+def _node_splines(nodes_bytes: bytes) -> "scipy.interpolate.CubicSpline":
+    """Make the splines of all nodes, from the bytes of float64 nodes: a CCD has the same ones."""
+    nodes = np.frombuffer(nodes_bytes)
     ends = "not-a-knot" if len(nodes) >= NOT_A_KNOT_NODES else "natural"
-    return scipy.interpolate.CubicSpline(nodes, np.eye(len(nodes)), bc_type=ends, axis=0)(position)
+    return scipy.interpolate.CubicSpline(nodes, np.eye(len(nodes)), bc_type=ends, axis=0)
 
 
 def spline_matrix(offset: NDArray, n_splines: int, spacing: float, derivative: int = 0) -> NDArray:

@@ -1,8 +1,8 @@
 """Sources in what is left of an image when the known stars are taken off.
 
 A source has the shape of the PRF, beside a constant in the pixels around it: smoother light,
-as of nebulae and galaxies, is none. Local maxima of the signal to noise are found with
-photutils.
+as of nebulae and galaxies, is none. Local maxima of the signal to noise are those that
+``photutils.detection.find_peaks`` finds in boxes of 3 pixels, which takes 1 s to import.
 """
 
 from collections.abc import Sequence
@@ -46,10 +46,8 @@ def find_sources(
     snr = np.where(np.isfinite(residual) & (likeness > MIN_LIKENESS), snr, 0.0)
     if not (snr > min_snr).any():
         return np.zeros(0), np.zeros(0), np.zeros(0)
-    from photutils.detection import find_peaks  # heavy
-
-    peaks = find_peaks(snr, min_snr, box_size=3)
-    row, column = (np.asarray(peaks[name], dtype=int) for name in ("y_peak", "x_peak"))
+    highest = scipy.ndimage.maximum_filter(snr, 3, mode="constant")
+    row, column = np.nonzero((snr == highest) & (snr > min_snr))
     d_row, d_column = _centroid(residual, row, column)
     return window.row0 + row + d_row, window.column0 + column + d_column, flux[row, column]
 

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
-from tessphot_lib.prf.census import take_census
+from tessphot_lib.prf.census import _solve, take_census
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.list_check import close_pairs, judge, twins
@@ -199,3 +200,17 @@ def test_three_entries_of_a_star_lead_to_one():
     order = np.array([2, 0, 1])
     same = twins(pairs, row[order], column[order], flux[order], flux / 3, 0.01 * flux)
     assert same == {1: 0, 2: 0}
+
+
+@pytest.mark.parametrize("few", [0, 600])
+def test_equations_are_solved_directly_or_in_steps(monkeypatch, few):
+    """Of unknowns of very different size; two are coupled to none."""
+    monkeypatch.setattr("tessphot_lib.prf.census.FEW_UNKNOWNS", few)
+    rng = np.random.default_rng(3)
+    size = 10.0 ** np.arange(-5, 7)
+    design = rng.normal(size=(40, 12)) * (rng.random((40, 12)) < 0.4)
+    design[:, [4, 9]] = 0.0
+    normal = (design.T @ design + 0.3 * np.eye(12)) / np.outer(size, size)
+    true = size * rng.normal(size=12)
+    found = _solve(scipy.sparse.csr_array(normal), normal @ true)
+    np.testing.assert_allclose(found / size, true / size, atol=1e-3)

@@ -18,13 +18,14 @@ from fake_archives import Archive, serve, some_stars
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from paths import REALDATA
+from scipy.spatial import cKDTree
 
 from tessphot_lib.catalog.footprint import Footprint
 from tessphot_lib.catalog.proper_motion import at_epoch
 from tessphot_lib.core.errors import InputDataError, ServiceError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.settings import CatalogSettings
-from tessphot_lib.core.sphere import separation
+from tessphot_lib.core.sphere import separation, unit_vector
 from tessphot_lib.core.wcs import ffi_wcs
 from tessphot_lib.io.archives import tic_service
 from tessphot_lib.io.archives.tic_service import Patience
@@ -132,19 +133,17 @@ def truth(stars, wcs, window, buffer, epoch):
     inside = (abs(row - (window.row0 + window.row1 - 1) / 2) <= window.shape[0] / 2) & (
         abs(column - (window.column0 + window.column1 - 1) / 2) <= window.shape[1] / 2
     )
-    distance = np.full(len(good), np.inf)
     rows = np.linspace(window.row0 - 0.5, window.row1 - 0.5, 20_000)
     columns = np.linspace(window.column0 - 0.5, window.column1 - 0.5, 20_000)
-    for edge in (
+    edges = (
         (rows, np.full(20_000, columns[0])),
         (rows, np.full(20_000, columns[-1])),
         (np.full(20_000, rows[0]), columns),
         (np.full(20_000, rows[-1]), columns),
-    ):
-        border_ra, border_dec = wcs.to_sky(*edge)
-        border = SkyCoord(border_ra, border_dec, unit="deg")
-        _, to_border, _ = SkyCoord(ra, dec, unit="deg").match_to_catalog_sky(border)
-        distance = np.minimum(distance, to_border.deg)
+    )
+    border = np.concatenate([unit_vector(*wcs.to_sky(*edge)) for edge in edges])
+    chord, _ = cKDTree(border).query(unit_vector(ra, dec))
+    distance = np.degrees(2 * np.arcsin(0.5 * chord))
     surely = good["ID"][inside | (distance < buffer - UNSURE)]
     maybe = good["ID"][inside | (distance < buffer + UNSURE)]
     return set(surely), set(maybe)
