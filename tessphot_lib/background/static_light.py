@@ -15,6 +15,7 @@ from tessphot_lib.background.new_stars import find_new_stars, new_starlight
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 
 SCALES = (1.6, 4.0, 10.0)  # [pixels] sigma of the Gaussians over which the light is averaged
+N_ROUNDS = 2  # an average is too low on a summit: what it is too low by is averaged, and so on
 HIDDEN = 0.03  # mean weight of the pixels below which a coarser average counts
 COARSE = 5.0  # [pixels] sigma of the average that shows whether there is extended light
 MODEL_FRACTION = 0.25  # of the starlight between stars, by which it may be wrong
@@ -24,9 +25,11 @@ CELL = 4  # [pixels] in which unknown stars show how well the averages are known
 SEED, GROWN = 7.0, 3.0  # [sigma] of extended light, and as far as it goes
 LEAST = 1.0  # [e-/s per pixel] less does not count
 AROUND, SURROUNDED = 25, 0.7  # [pixels] of the pixels about a bright star that have such light
+STRUCTURE, AROUND_STAR = 4.0, 3.0  # [pixels] that a star hides, and around it
+STRUCTURE_ERROR = 1.5  # of what light there differs from its average
 TAPER = 4.0  # [pixels] over which it ends
 TILE = 256  # [pixels] in which the averages are made at once
-REACH = int(4 * max(SCALES) + 0.5)  # [pixels] of the averages: that of scipy's Gaussians
+REACH = N_ROUNDS * int(4 * max(SCALES) + 0.5)  # [pixels] of the averages: scipy's Gaussians
 
 Slices = tuple[slice, ...]
 
@@ -57,7 +60,8 @@ def static_light(image: NDArray, starlight: NDArray) -> NDArray:
     rest = image - starlight
     stars = np.abs(np.where(known, starlight, 0.0))
     weight = np.where(known, 1 / (1 + (STAR_FRACTION * stars / SURE_LIGHT) ** 2), 0.0)
-    light = np.where(known, rest, 0.0) * weight
+    rest = np.where(known, rest, 0.0)
+    light = rest * weight
     coarse, total = _average(light, weight, COARSE)
     error = _error_of_coarse(rest, coarse, weight) / np.sqrt(np.maximum(total, 1e-9))
     doubt = MODEL_FRACTION * scipy.ndimage.gaussian_filter(stars, COARSE)
@@ -75,7 +79,7 @@ def static_light(image: NDArray, starlight: NDArray) -> NDArray:
     taper = scipy.ndimage.gaussian_filter(extended.astype(float), TAPER)
     result = np.zeros(image.shape)
     for part, around, inside in _parts(taper > 0):
-        result[part] = _average_at_all_scales(light[around], weight[around])[inside] * taper[part]
+        result[part] = _average_at_all_scales(rest[around], weight[around])[inside] * taper[part]
     return result
 
 
@@ -101,14 +105,38 @@ def _parts(wanted: NDArray) -> Iterator[tuple[Slices, Slices, Slices]]:
             yield part, around, inside
 
 
-def _average_at_all_scales(light: NDArray, weight: NDArray) -> NDArray:
+def _average_at_all_scales(rest: NDArray, weight: NDArray) -> NDArray:
     """Where stars hide what is near, what is farther away counts, and at last nothing."""
-    found = np.zeros(light.shape)
-    for sigma in SCALES[::-1]:
-        mean, share = _average(light, weight, sigma)
-        share /= share + HIDDEN
-        found = share * mean + (1 - share) * found
+    found = np.zeros(rest.shape)
+    for _ in range(N_ROUNDS):
+        left, change = (rest - found) * weight, np.zeros(rest.shape)
+        for sigma in SCALES[::-1]:
+            mean, share = _average(left, weight, sigma)
+            share /= share + HIDDEN
+            change = share * mean + (1 - share) * change
+        found += change
     return found
+
+
+def static_light_error(static: NDArray) -> NDArray:
+    """Estimate how wrong static light is where a star hides it.
+
+    By what it differs from its own average over `STRUCTURE` pixels around each pixel; the factor
+    is that of stars in simulated nebulae, galaxies and clusters.
+
+    Parameters
+    ----------
+    static : (n_rows, n_columns) array
+        From `static_light` [e-/s].
+
+    Returns
+    -------
+    (n_rows, n_columns) float64 array
+        [e-/s per pixel]
+    """
+    fine = static - scipy.ndimage.gaussian_filter(np.asarray(static, dtype=float), STRUCTURE)
+    local = scipy.ndimage.gaussian_filter(fine**2, AROUND_STAR)
+    return STRUCTURE_ERROR * np.sqrt(np.maximum(local, 0.0))
 
 
 def _average(light: NDArray, weight: NDArray, sigma: float) -> tuple[NDArray, NDArray]:

@@ -63,6 +63,9 @@ class Aperture:
         not known, or much brighter than it should be.
     unlisted_fraction : float
         Fraction of the known light in it that is of sources that the list lacks.
+    static_error : float
+        What the extended light under the star may be wrong by in all of its pixels, as a
+        fraction of the star's expected flux.
     cut_flux : float
         Flux in the average image of its pixels beyond which it would go on: those
         beside missing pixels, or on the edge of the stamp [e-/s].
@@ -81,6 +84,7 @@ class Aperture:
     is_limited: bool = False
     has_unknown_light: bool = False
     unlisted_fraction: float = 0.0
+    static_error: float = 0.0
     cut_flux: float = 0.0
     is_automatic: bool = False
     warnings: str | None = None

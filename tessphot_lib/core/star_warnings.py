@@ -18,6 +18,10 @@ BACKGROUND_LEFT = (
     "The background of the target pixel file is not right: {} e-/s per pixel are left between "
     "the stars."
 )
+RUGGED_LIGHT = (
+    "The light of a nebula, galaxy or cluster changes within a few pixels of the star: the mean "
+    "flux may be off by {:.0f} %."
+)
 NO_HALO = "No halo photometry ({}): measured by its aperture instead."
 TOO_FEW_PIXELS = "{} usable pixels, at least {} are needed"
 TOO_FEW_IMAGES = "{} good images with all pixels, at least {} are needed"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tessphot_lib.aperture.crowding import KnownLight
 from tessphot_lib.aperture.selection import find_apertures
 from tessphot_lib.aperture.sizes import stamp_window
+from tessphot_lib.background.static_light import static_light_error
 from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import SATURATION_TMAG
@@ -162,6 +163,9 @@ def _apertures(
         ever_full=_ever_full(cube, region, *known, settings.max_radius),
     )
     found = _with_unlisted_light(found, light, prf, region, stars, near)
+    found = _with_static_error(
+        found, cube, region, flux_of(stars.tmag[stars.measured], prf.zeropoint)
+    )
     return dict(zip(stars.measured.tolist(), found, strict=True))
 
 
@@ -211,6 +215,21 @@ def _with_unlisted_light(
         total = float(light.images[0][cut][aperture.mask].sum())
         part = float(of_sources[cut][aperture.mask].sum())
         found.append(replace(aperture, unlisted_fraction=part / total if total > 0 else 0.0))
+    return found
+
+
+def _with_static_error(
+    apertures: list[Aperture], cube: PixelCube, region: Window, flux: NDArray
+) -> list[Aperture]:
+    """Add to apertures what extended light may make the stars' fluxes (n_stars,) wrong by."""
+    static = cube.static_light
+    if static is None:
+        return apertures
+    error = static_light_error(static)[region.slices_in(cube.window)]
+    found = []
+    for aperture, expected in zip(apertures, flux, strict=True):
+        wrong = float(error[aperture.window.slices_in(region)][aperture.mask].sum())
+        found.append(replace(aperture, static_error=wrong / max(float(expected), 1e-9)))
     return found
 
 

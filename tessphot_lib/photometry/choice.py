@@ -14,6 +14,7 @@ from tessphot_lib.core.settings import FITTING_METHODS, AutoSettings, Photometry
 from tessphot_lib.core.star_warnings import (
     LIMITED_APERTURE,
     MINIMUM_APERTURE,
+    RUGGED_LIGHT,
     SWITCHED_TO_HALO,
     UNKNOWN_LIGHT,
     UNLISTED_LIGHT,
@@ -22,6 +23,7 @@ from tessphot_lib.core.star_warnings import (
 APERTURE, LINPSF, HALO = "aperture", "linpsf", "halo"  # the methods that the rules know
 DEFAULT_METHOD = APERTURE
 TOLD_FRACTION = 0.01  # of the light in an aperture, of sources that the list lacks
+TOLD_STATIC_ERROR = 0.03  # of a star's flux, that extended light may make it wrong by
 
 
 def choose_methods(
@@ -95,6 +97,8 @@ def as_listed(
     """
     warnings = [SWITCHED_TO_HALO] * is_automatic if method == HALO else _of_pixels(aperture)
     warnings += [UNLISTED_LIGHT] * (aperture.unlisted_fraction > TOLD_FRACTION)
+    if aperture.static_error > TOLD_STATIC_ERROR:
+        warnings.append(RUGGED_LIGHT.format(100 * aperture.static_error))
     warnings += [finding] if finding else []
     return replace(aperture, is_automatic=is_automatic, warnings=" ".join(warnings) or None)
 

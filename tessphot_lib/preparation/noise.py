@@ -224,7 +224,9 @@ def _look_at(
     rest = np.where(whole, second[quiet], np.nan)
     rest[:, whole], gain = without_motion(rest[:, whole], d_row[:, 0], d_column[:, 0])
     around = piece.widened(2, grid.window)
-    slopes = np.hypot(*image_slopes(average[around.slices_in(grid.window)]))
+    # Extended light moves with the stars, but is not in the average image.
+    static = grid.evaluate(np.zeros_like(images["background"][:1]), around)[0]
+    slopes = np.hypot(*image_slopes(average[around.slices_in(grid.window)] + static))
     shared = max(sky.covariance, 0.0) if sky is not None else 0.0
     seen.pixels.append(
         PixelScatter(

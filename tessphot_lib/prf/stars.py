@@ -1,6 +1,6 @@
 """The mean image of a CCD with its catalog, and the stars that its PRF can be seen from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
@@ -68,6 +68,13 @@ class StarField:
         mask = sky_mask(window, row, column, tmag, radius_scale=mask_radius_scale)
         _, noise = sky_noise(image, ~mask)
         return cls(image, noise, window, row, column, tmag)
+
+    def on_light_known_to(self, error: NDArray) -> "StarField":
+        """Return the field with more noise where stars stand on light that is not known well.
+
+        ``error`` (n_rows, n_columns) [e-/s], as of `background.static_light.static_light_error`.
+        """
+        return replace(self, noise=np.hypot(self.noise, error))
 
 
 def choose_prf_stars(

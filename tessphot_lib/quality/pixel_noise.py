@@ -27,6 +27,7 @@ MIN_PIXELS = 30
 MAD_VARIANCE = 2.7  # n times the relative variance of a variance from a MAD
 CORRELATED = 2.0  # second differences that overlap say so much less
 PIXEL_SPREAD = 0.1  # relative scatter of true variances: flat field, unseen motion
+MAX_MOTION = 0.05  # [pixels] more that nobody saw is none: skies that are wrong look like it
 MOTION_SPREAD = 0.7  # of what motion adds: slopes and directions are not known better
 PHOTON_PRIOR, READ_PRIOR = 0.05, 0.2  # relative, of the expected ones
 PRIOR_WEIGHT = 0.005  # of the pixels' weight: what they are wrong by does not average out
@@ -213,7 +214,7 @@ def fit_noise(pixels: PixelScatter, expected: NoiseModel) -> NoiseModel | None:
         "pixels",
         n_pixels=len(flux),
         n_images=int(np.median(pixels.n_images)),
-        motion=float(np.sqrt(solution[-1])),
+        motion=min(float(np.sqrt(solution[-1])), MAX_MOTION),
     )
     return _compared(model, pixels)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tessphot_lib.background.average import average_image
 from tessphot_lib.background.mesh_fit import SkySampler
 from tessphot_lib.background.starlight import starlight_offset
-from tessphot_lib.background.static_light import static_light
+from tessphot_lib.background.static_light import static_light, static_light_error
 from tessphot_lib.background.straps import fit_straps
 from tessphot_lib.catalog.sky_mask import sky_mask
 from tessphot_lib.core.affine import against_mean
@@ -195,9 +195,13 @@ def _of_images(
     # Extended light is in the way of the stars whose PRF is fitted: it is taken off as well as
     # the generic PRF shows it.
     stars = _stars(catalog, shift)
+    known = reference, mesh.window, stars
     scale = settings.background.mask_radius_scale
-    static = static_light(reference, _starlight(reference, mesh.window, stars, scale, fit=False))
-    light = _starlight(reference - static, mesh.window, stars, scale)
+    static = static_light(reference, _starlight(*known, scale))
+    light = _starlight(*known, scale, static=static)
+    if static.any():  # without the stars as they are now known it shows better, and so do they
+        static = static_light(reference, light)
+        light = _starlight(*known, scale, static=static)
     sampler = SkySampler.from_mask(mesh, sky_mask(mesh.window, *stars, radius_scale=scale))
     offset = starlight_offset(reference - static, light, sampler, error)
     above = strapped.evaluate(offset, mesh.window)
@@ -254,12 +258,19 @@ def _starlight(
     stars: tuple[NDArray, NDArray, NDArray],
     mask_radius_scale: float,
     *,
-    fit: bool = True,
+    static: NDArray | None = None,
 ) -> NDArray:
-    """What the stars of the catalog give by the PRF of the image, or the generic one [e-/s]."""
-    field = StarField.of_image(image, window, *stars, mask_radius_scale=mask_radius_scale)
-    limits = {"bright_limit": BRIGHT_LIMIT, "faint_limit": FAINT_LIMIT}
-    chosen = choose_prf_stars(field, **limits) if fit else np.zeros(0, dtype=int)
+    """What the stars of the catalog give by the PRF of the image without its static light [e-/s].
+
+    By the generic one where that light is not known yet.
+    """
+    known = image if static is None else image - static
+    field = StarField.of_image(known, window, *stars, mask_radius_scale=mask_radius_scale)
+    chosen = np.zeros(0, dtype=int)
+    if static is not None:
+        if static.any():
+            field = field.on_light_known_to(static_light_error(static))
+        chosen = choose_prf_stars(field, bright_limit=BRIGHT_LIMIT, faint_limit=FAINT_LIMIT)
     fitted = fit_field(field, chosen)
     log.info(
         "PRF for the light of stars between stars: %s, zero point %.3f, sky %.2f",

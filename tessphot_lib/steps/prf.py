@@ -6,6 +6,7 @@ from pathlib import Path
 
 from numpy.typing import NDArray
 
+from tessphot_lib.background.static_light import static_light_error
 from tessphot_lib.core.constants import TMAG_ZEROPOINT, ZEROPOINT_WARNING
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.prf_model import Prf
@@ -114,9 +115,10 @@ def _field(pixels: Path, catalog: Path) -> StarField:
     with PixelCube(pixels) as cube:
         window, image = cube.window, cube.average_image(cube.window).astype(float)
         places = average_places(cube, stars)
-        scale = float(cube.attributes["mask_radius_scale"])
+        scale, static = float(cube.attributes["mask_radius_scale"]), cube.static_light
     tmag = stars["tmag"].to_numpy(dtype=float)
-    return StarField.of_image(image, window, *places, tmag, mask_radius_scale=scale)
+    field = StarField.of_image(image, window, *places, tmag, mask_radius_scale=scale)
+    return field if static is None else field.on_light_known_to(static_light_error(static))
 
 
 def _from_data(field: StarField, chosen: NDArray) -> Prf:

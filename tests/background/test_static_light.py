@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from star_images import gaussian_star
 
-from tessphot_lib.background.static_light import static_light
+from tessphot_lib.background.static_light import static_light, static_light_error
 from tessphot_lib.core.geometry import Window
 
 SHAPE = (150, 190)
@@ -74,3 +74,25 @@ def test_tiles_do_not_matter(field, monkeypatch):
     assert whole.any()
     monkeypatch.setattr("tessphot_lib.background.static_light.TILE", 64)
     np.testing.assert_array_equal(static_light(image, known), whole)
+
+
+def test_rugged_light_under_stars_is_known_to_its_stated_error(field):
+    """Clouds of 20 pixels from summit to summit, of which an average is too low."""
+    known, image = field
+    clouds = 300 * (1.5 + np.sin(2 * np.pi * ROW / 20) * np.sin(2 * np.pi * COLUMN / 23))
+    found = static_light(image + clouds, known)
+    under = (
+        (known > 30)
+        & (known < 3000)
+        & (np.minimum(ROW, 149 - ROW) > 8)
+        & (np.minimum(COLUMN, 189 - COLUMN) > 8)
+    )
+    off, stated = (found - clouds)[under], static_light_error(found)[under]
+    assert under.sum() > 300
+    assert np.sqrt(np.mean(off**2)) < 50.0
+    assert np.mean(np.abs(off) < stated) > 0.7
+
+
+def test_static_light_that_hardly_changes_has_no_error():
+    assert not static_light_error(np.zeros(SHAPE)).any()
+    assert static_light_error(2.0 * ROW + 70.0)[75, 95] < 1e-9

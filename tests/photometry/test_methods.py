@@ -99,6 +99,13 @@ def test_fluxes_of_unequal_shapes_are_refused():
         StarFluxes(**arrays, notes=(StarNotes(),))
 
 
+def test_light_under_a_star_that_is_not_known_well_is_told_in_percent_of_its_flux():
+    aperture = Aperture(Window(4, 6, 7, 10), np.eye(2, 3, dtype=bool))
+    told = as_listed(replace(aperture, static_error=0.123), "linpsf", False).warnings
+    assert "the mean flux may be off by 12 %." in told
+    assert as_listed(replace(aperture, static_error=0.02), "linpsf", False).warnings is None
+
+
 def test_stars_as_they_were_measured():
     stars = targets("halo", "halo", "aperture")
     listed = [

@@ -487,11 +487,15 @@ class PixelCube:
         """Motion of the images against the average image, (n_cadences, 6); 0 where unknown."""
         return np.nan_to_num(against_mean(self.motion, self.is_good()))
 
+    @property
+    def static_light(self) -> NDArray | None:
+        """Extended light that all backgrounds have, (n_rows, n_columns) [e-/s]; None for none."""
+        return getattr(self.grid, "static_light", None)
+
     @cached_property
     def _static_slopes(self) -> NDArray | None:
         """Slopes of the static light by row and column, (2, n_rows, n_columns); None without."""
-        static = getattr(self.grid, "static_light", None)
-        return None if static is None else image_slopes(static)
+        return None if self.static_light is None else image_slopes(self.static_light)
 
     def motion_at(self, row: float | NDArray, column: float | NDArray) -> tuple[NDArray, NDArray]:
         """Motion of the images at positions, against the reference image.
