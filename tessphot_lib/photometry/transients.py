@@ -34,6 +34,7 @@ SAME = (0.25, 0.15, 3.0, 0.7)  # [pixels] least, + this + so many errors of a po
 OUTBURST = 1.5  # times its light, by which a star in outburst is brighter
 BESIDE, BESIDE_FRACTION = 4.0, 0.1  # [pixels], of a star's light: less may be its motion
 BESIDE_SATURATED, ALONG_SATURATED = 12.0, 60.0  # [pixels] from a saturated star, along columns
+NEAR = 2  # [pixels] 5 x 5 pixels around: their stars may have moved
 HALF = 3  # [pixels] 7 x 7 pixels give the flux
 AROUND = 2  # half hours on each side of a detection that may have light, too
 MIN_QUIET, FAINTEST = 5, 0.2  # images without detection; else this fraction of all, the faintest
@@ -165,6 +166,8 @@ def _sources(
     for source in stationary_sources(
         replace(found, image=np.searchsorted(spans.image, found.image))
     ):
+        if cube.grid.part_at(*(np.array([round(x)]) for x in (source.row, source.column)))[0] < 0:
+            continue  # the motion of the images has it beyond their edge
         brightest = float(found.flux[source.members].max())
         star, distance = stars.nearest(source)
         is_star = distance < np.clip(more + times * source.error, least, most)
@@ -230,7 +233,7 @@ def _light(
     steady = float(unlisted["flux"][near < UNLISTED_DISTANCE].sum()) + level
     if flux < max(PEAK_SIGMA * flux_err, PEAK_SCATTER * scatter):
         return None
-    if flux * peak_share < BESIDE_FRACTION * _brightest(scene, shape, max(-level, 0.0)):
+    if flux * peak_share < BESIDE_FRACTION * _brightest(scene, source, shape, max(-level, 0.0)):
         return None
     if steady > QUIET * (flux + max(steady, 0.0)):
         return None
@@ -257,10 +260,17 @@ def _is_foreign(cube: PixelCube, source: Source) -> NDArray:
     return (flags & int(PixelFlag.BACKGROUND_ANOMALY) != 0).any(axis=(1, 2))
 
 
-def _brightest(scene: Expected, shape: NDArray, mean_flux: float) -> float:
-    """Brightest pixel of the average image around a source, without the source [e-/s]."""
+def _brightest(scene: Expected, source: Source, shape: NDArray, mean_flux: float) -> float:
+    """Brightest pixel of the average image near a source, without the source [e-/s]."""
     rest = scene.average - mean_flux * shape
-    return float(np.nanmax(rest, initial=0.0))
+    row, column = round(source.row), round(source.column)
+    near = Window(row - NEAR, row + NEAR + 1, column - NEAR, column + NEAR + 1)
+    inside = near.intersect(scene.window)
+    return (
+        0.0
+        if inside is None
+        else float(np.nanmax(rest[inside.slices_in(scene.window)], initial=0.0))
+    )
 
 
 def _change(
