@@ -20,7 +20,13 @@ from errors import DATA, FOLDERS, METHODS, MIN_IMAGES, by_magnitude, measure_ccd
 from numpy.typing import NDArray
 from realdata import measure
 
-from tessphot_lib.core.constants import SECONDS_PER_DAY, SPEED_OF_LIGHT_KM_PER_S
+from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, at_epoch
+from tessphot_lib.core.constants import (
+    BTJD_OFFSET,
+    DAYS_PER_YEAR,
+    SECONDS_PER_DAY,
+    SPEED_OF_LIGHT_KM_PER_S,
+)
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.images.cutout_files import find_cutouts
@@ -28,6 +34,7 @@ from tessphot_lib.io.mission.ephemeris import read_ephemeris
 from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.times.barycenter import star_time_correction
 
+J2000 = 2451545.0 - BTJD_OFFSET  # [BTJD]
 AROUND = 12  # images on each side that a point is compared with
 WILD_SIGMA, WILD_CHANGE = 6.0, 0.02  # times the scatter, and of the flux, that a point is off by
 FAR_SIGMA = 8.0  # of its own error
@@ -46,7 +53,7 @@ def light_curve(path: Path) -> dict[str, Any]:
         size = max(int(np.sum((hdus["APERTURE"].data & 2) > 0)), 1)
     result = {
         "tmag": header["TESSMAG"],
-        "time_error": off_by(time - timecorr, timecorr, header["RA_OBJ"], header["DEC_OBJ"]),
+        "time_error": off_by(time - timecorr, timecorr, header),
         "stated": 1e3 * header["TIMEERR"],
         "sky": float(np.nanmin(sky[is_good] / size)) if np.isfinite(sky[is_good]).any() else np.nan,
         "no_sky": int(np.sum(~np.isfinite(sky[is_good]))),
@@ -88,20 +95,24 @@ def scatter(values: NDArray) -> float:
 
 def daily(time: NDArray, values: NDArray) -> float:
     """Standard deviation of daily means; NaN of fewer than three."""
-    table = pd.Series(values).groupby(np.floor(time)).mean()
+    table = pd.Series(values).groupby(np.floor(time)).mean().dropna()
     return float(table.std(ddof=0)) if len(table) > 2 else np.nan
 
 
-def off_by(time: NDArray, timecorr: NDArray, ra: float, dec: float) -> float:
+def off_by(time: NDArray, timecorr: NDArray, header: fits.Header) -> float:
     """Largest error of barycentric corrections against JPL's path of TESS [ms]; NaN: unknown."""
     known = np.isfinite(timecorr)
+    keys = {"ra_j2000": "RA_OBJ", "dec_j2000": "DEC_OBJ", "pm_ra": "PMRA", "pm_dec": "PMDEC"}
+    star = {name: [float(header.get(key) or 0.0)] for name, key in keys.items()}
+    epoch = CATALOG_EPOCH + (float(np.median(time[known])) - J2000) / DAYS_PER_YEAR
+    ra, dec = at_epoch(pd.DataFrame(star), epoch)
     for path in sorted((DATA / "ephemeris").glob("*.csv.gz")):
         try:
             found = read_ephemeris(path, time[known])
         except TessphotError:
             continue
         light_days = found.position / (SPEED_OF_LIGHT_KM_PER_S * SECONDS_PER_DAY)
-        true = star_time_correction(light_days, np.array([ra]), np.array([dec]))[0]
+        true = star_time_correction(light_days, ra, dec)[0]
         return float(1e3 * SECONDS_PER_DAY * np.abs(timecorr[known] - true).max())
     return np.nan
 
