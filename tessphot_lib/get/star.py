@@ -106,7 +106,9 @@ def get_star(
     run.problems += problems
     if not problems:
         without = set(sectors or ()) - {ccd_id.sector for ccd_id in cutouts}
-        run.problems += [f"sector {sector}: no cutout" for sector in sorted(without)]
+        if without:
+            name = "sector" if len(without) == 1 else "sectors"
+            run.problems.append(f"{name} {_ranges(without)}: no cutout")
     run.make()
     light_curves = run.light_curves()
     if not light_curves:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from logging.handlers import QueueHandler
 from typing import Any
 
-MOST_FILES = 4  # that a message on a job names
+MOST_FILES = 4  # that a message on a failed job names
 LEAST_JOBS = 4  # of a rule that has a bar
 INTERVAL = 20.0  # [s] between bars
 WIDTH = 24  # [characters] of a bar
@@ -17,11 +17,12 @@ OF_A_BLOCK = re.compile(r"_s\d{4}(_cam\d_ccd\d)?_b\d+$")  # rules for each block
 
 
 class ShortLists(logging.Filter):
-    """Shortens the lists of files in messages on jobs: a block has hundreds of images."""
+    """Shortens the lists of files of failed jobs: a block has hundreds of images."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Let every message through."""
-        for name in ("input", "output"):
+        is_failure = str(getattr(record, "event", "")) in ("job_error", "group_error")
+        for name in ("input", "output") if is_failure else ():
             files = getattr(record, name, None)
             if isinstance(files, list) and len(files) > MOST_FILES:
                 shown = [*files[: MOST_FILES - 1], f"... ({len(files)} files)"]

@@ -214,6 +214,8 @@ def test_a_list_may_come_from_the_standard_input(cut, get, monkeypatch):
 def test_a_sector_without_cutout_is_told(cut, get):
     code, _, err = get(cut.tic_ids[0], "--sectors", "13,14")
     assert (code, err) == (0, [f"tessphot: TIC {cut.tic_ids[0]}: sector 13: no cutout"])
+    code, _, err = get(cut.tic_ids[0], "--sectors", "10-14,17")
+    assert (code, err) == (0, [f"tessphot: TIC {cut.tic_ids[0]}: sectors 10-13,17: no cutout"])
     code, _, err = get(cut.tic_ids[0], "--sectors", "1-3")
     assert code == 1
     assert "no cutout of sectors 1-3 has it" in err[0]

@@ -51,7 +51,7 @@ def test_each_rule_of_many_jobs_has_a_bar(run):
 
 
 def test_events_are_called_as_snakemake_does():
-    names = {"run_info", "job_info", "job_finished", "progress"}
+    names = {"run_info", "job_info", "job_finished", "progress", "job_error", "group_error"}
     assert names <= {str(event) for event in LogEvent}
 
 
@@ -64,8 +64,12 @@ def test_what_is_no_event_is_passed_over(run):
     assert run.said == []
 
 
-def test_lists_of_files_are_short():
-    record = logging.makeLogRecord({"input": [f"{n}.fits" for n in range(1300)], "output": ["a"]})
+def test_lists_of_files_of_failed_jobs_are_short():
+    about = {"input": [f"{n}.fits" for n in range(1300)], "output": ["a"]}
+    record = logging.makeLogRecord(about | {"event": "job_info"})
+    assert ShortLists().filter(record)
+    assert len(record.input) == 1300
+    record = logging.makeLogRecord(about | {"event": "job_error"})
     assert ShortLists().filter(record)
     assert record.input == ["0.fits", "1.fits", "2.fits", "... (1300 files)"]
     assert record.output == ["a"]
