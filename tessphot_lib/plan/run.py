@@ -348,11 +348,11 @@ class Plan:
         return [str(path) for path in list_files(self.config["todo"])]
 
     def input_files(self) -> list[str]:
-        """Return the files from outside that the run reads, and those that it downloads or makes.
+        """Return the files from outside that the run reads, and images that it downloads or makes.
 
-        Images and target pixel files, lists of stars, ephemerides.
+        None as long as it is not known which images there are.
         """
-        if self.lists_to_fetch:
+        if self.first_products:
             return []
         images = [path for one in self.ccds for path in self.source_of(one).images_of(one)]
         stars = [self.star_list(ccd_id) for ccd_id in self.ccds]

@@ -106,6 +106,7 @@ def test_stars_come_first_where_there_are_no_images_yet(config):
     plan = Plan(config)
     stars = [f"results/{ccd_id}/tic.fits" for ccd_id in AskedCcds.from_config(config).by_name()]
     assert plan.products_up_to("todo") == plan.products == stars
+    assert plan.input_files() == []
 
 
 def test_only_cutouts_have_tables_of_cutouts(config, tmp_path):
@@ -257,3 +258,12 @@ def test_limit_of_the_fits_follows_that_of_the_stars(config):
         given = [("config.yaml", copy.deepcopy(config)), ("mine.yaml", mine)]
         read, _ = read_config(given, SCHEMA, is_main=True)
         assert read["photometry"]["linpsf"]["free_limit"] == expected
+
+
+def test_files_that_a_run_reads(config, tmp_path):
+    (tmp_path / "no.csv").write_text("tic_id\n7\n")
+    config["todo"]["exclude"] = "../no.csv"
+    files = Plan(config).input_files()
+    assert len(files) == len(set(files)) == 20 + 3 + 2
+    assert files[-2:] == ["../tic.csv", "../no.csv"]
+    assert all("_ffic.fits" in path for path in files[:-2])
