@@ -1,6 +1,7 @@
 """Step: stars in the images of the blocks of a CCD -> image motion, and images unlike others."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import FlagSettings, PrepareSettings
 from tessphot_lib.io.products.block_hdf5 import (
     read_all_images,
+    read_flux,
     read_identity,
     read_images,
     read_motion_stars,
@@ -26,6 +28,7 @@ from tessphot_lib.motion.own_influence import own_influence
 from tessphot_lib.motion.stated_motion import MIN_IMAGES, is_better, scatter_around
 from tessphot_lib.quality.image_check import (
     LASTING,
+    MIN_STARS_FOR_LIGHT,
     SHIFT_BASELINE,
     SharedChange,
     is_unlike,
@@ -33,9 +36,11 @@ from tessphot_lib.quality.image_check import (
     shared_change,
     without_own_light,
 )
+from tessphot_lib.quality.vanished_stars import contrast, lacks_light
 
 log = logging.getLogger(__name__)
 
+PIECE = 32  # [pixels] longest side of the parts of a window that are searched for light
 UNCORRECTED = 0.5  # of the offset's limit, for jumps where the motion is unknown: it stays there
 HEADER_ERROR = 0.01  # [pixels] 1-sigma error stated for motions taken from the headers' WCS
 POS_CORR_ERROR = 0.0005  # [pixels] and from POS_CORR: 0.1 to 0.2 mpx and slow drifts of 0.5 to 1.7
@@ -64,13 +69,18 @@ def run_jitter(
     for the headers' WCS. If the stars scatter less around that than around the motion measured
     from them, it is taken for all cadences that have it.
     """
-    images = read_all_images(blocks, ("time", "cadenceno", "quality", "header_motion"))
+    names = ("time", "cadenceno", "quality", "header_motion", "background_level")
+    images = read_all_images(blocks, names)
     stars = read_motion_stars(blocks[0])
     displaced = tuple(_of_stars(blocks, axis, stars[axis]) for axis in ("row", "column"))
     motion, error, n_used, scatter = fit_motion(*displaced, stars["row"], stars["column"])
     header = images["header_motion"]
     is_known = np.isfinite(motion).all(axis=1) | np.isfinite(header).all(axis=1)
     looks = _compare(blocks, images["time"], displaced, is_known, settings.flags)
+    if len(stars["row"]) < MIN_STARS_FOR_LIGHT:
+        is_usual = images["quality"] & (int(settings.bad_quality) | int(OWN_BAD_CADENCE)) == 0
+        vanished = _without_light(blocks, is_usual, images["background_level"])
+        looks.quality[vanished] |= int(CadenceFlag.STARS_CHANGED)
     quality = images["quality"] | looks.quality
     known = motion if np.isfinite(motion).all(axis=1).any() else header
     reference = reference_index(images["time"], quality, known, settings.bad_quality)
@@ -205,14 +215,41 @@ def _compare(
     return _Looks(light, sharpness, np.where(changed, int(CadenceFlag.STARS_CHANGED), 0))
 
 
-def _places(block: Path) -> tuple[NDArray, NDArray]:
-    """Rows and columns of the middles of the pixels that a CCD is known in."""
+def _without_light(blocks: list[Path], is_usual: NDArray, sky: NDArray) -> NDArray:
+    """Images in which all stars are gone from all pixels that would show it, (n_images,) bool."""
+    window = read_identity(blocks[0])["window"]
+    gone, was_judged = np.ones(len(sky), dtype=bool), np.zeros(len(sky), dtype=bool)
+    for part in _parts(_windows(blocks[0])):
+        flux = (read_flux(block, part.slices_in(window)) for block in blocks)
+        pattern = np.concatenate([contrast(one) for one in flux])
+        lacks, is_judged = lacks_light(pattern, is_usual, sky)
+        gone &= lacks | ~is_judged
+        was_judged |= is_judged
+        if not gone.any():
+            break
+    return gone & was_judged
+
+
+def _parts(windows: list[Window]) -> Iterator[Window]:
+    """Parts of windows whose sides are `PIECE` pixels at most."""
+    for window in windows:
+        for row in range(window.row0, window.row1, PIECE):
+            for column in range(window.column0, window.column1, PIECE):
+                last = min(row + PIECE, window.row1), min(column + PIECE, window.column1)
+                yield Window(row, last[0], column, last[1])
+
+
+def _windows(block: Path) -> list[Window]:
+    """The windows that a CCD is known in."""
     patches = read_patches(block)
     if patches is None:
-        windows = [read_identity(block)["window"]]
-    else:
-        windows = [Window(*map(int, one)) for one in patches["windows"]]
-    row, column = np.array([window.middle for window in windows]).T
+        return [read_identity(block)["window"]]
+    return [Window(*map(int, one)) for one in patches["windows"]]
+
+
+def _places(block: Path) -> tuple[NDArray, NDArray]:
+    """Rows and columns of the middles of the pixels that a CCD is known in."""
+    row, column = np.array([window.middle for window in _windows(block)]).T
     return row, column
 
 

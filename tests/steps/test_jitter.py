@@ -13,6 +13,7 @@ from tessphot_lib.steps.jitter import reference_index, run_jitter
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(0, 4, 0, 5)
+LONE = Window(300, 311, 400, 450)  # wider than the parts that are searched
 SETTINGS = PrepareSettings()
 N_IMAGES, N_STARS = 9, 25
 BLIND, LOST = 3, 6  # images without measured stars; the second has no WCS either
@@ -88,6 +89,36 @@ def test_images_in_which_all_stars_changed_are_flagged(tmp_path, star_positions)
     np.testing.assert_allclose(found["sharpness"], 1.0)
     unknown = found["quality"] & int(CadenceFlag.NO_MOTION) != 0
     assert np.flatnonzero(unknown).tolist() == [LOST]
+
+
+def write_lone(path, numbers, light, window=LONE):
+    """A block of images (``numbers``) of one star of that light in the middle of a window."""
+    rows, columns = np.indices(window.shape) - np.array([5, 20])[:, None, None]
+    shape = np.exp(-0.5 * (rows**2 + columns**2) / 0.8**2)
+    noise = np.random.default_rng(int(numbers[0])).normal(0, 1, (len(numbers), *window.shape))
+    flux = 100 + noise + light[numbers, None, None] * shape
+    at = {"row": np.array([window.row0 + 5.0]), "column": np.array([window.column0 + 20.0])}
+    images = {"time": 1683.0 + numbers / 48, "cadenceno": numbers}
+    images |= {"quality": np.zeros(len(numbers), dtype=np.int64)}
+    images |= {"header_motion": np.zeros((len(numbers), 6))}
+    images |= {"background_level": np.full(len(numbers), 100.0)}
+    images |= {f"star_{name}": np.full((len(numbers), 1), at[name][0]) for name in at}
+    images |= {"star_light": light[numbers, None], "star_sharpness": np.full((len(numbers), 1), 1)}
+    stars = {"tic_id": np.array([5]), **at}
+    return write_images_block(path, window, flux, images=images, motion_stars=stars, ccd_id=CCD)
+
+
+def test_images_without_the_only_star_are_flagged_but_no_eclipse(tmp_path):
+    light = np.full(60, 2000.0)
+    light[30:36] *= 0.15
+    light[[7, 50]] = 0.0
+    blocks = [
+        write_lone(tmp_path / f"b{first}.hdf5", np.arange(first, first + 20), light)
+        for first in (0, 20, 40)
+    ]
+    run_jitter(blocks, tmp_path / "jitter.ecsv", CCD, settings=SETTINGS)
+    quality = read_jitter(tmp_path / "jitter.ecsv")["quality"]
+    assert np.flatnonzero(quality & int(CadenceFlag.STARS_CHANGED)).tolist() == [7, 50]
 
 
 def test_reference_is_the_good_image_nearest_to_the_middle():
