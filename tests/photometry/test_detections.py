@@ -12,7 +12,7 @@ from tessphot_lib.photometry.detections import Spans, _mean
 
 def cube_of(number, good, ccd_id=CCD):
     return SimpleNamespace(
-        attributes={"cadence_seconds": 120.0},
+        attributes={"cadence_seconds": float(ccd_id.cadence or 1800)},
         ccd_id=ccd_id,
         cadenceno=number,
         n_cadences=len(number),
