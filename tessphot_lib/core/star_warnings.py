@@ -23,6 +23,10 @@ RUGGED_LIGHT = (
     "flux may be off by {:.0f} %."
 )
 NO_HALO = "No halo photometry ({}): measured by its aperture instead."
+NO_FIT = (
+    "No PRF fit (the charge of another star is in the pixels around): measured by its aperture "
+    "instead."
+)
 TOO_FEW_PIXELS = "{} usable pixels, at least {} are needed"
 TOO_FEW_IMAGES = "{} good images with all pixels, at least {} are needed"
 BLENDED_FIT = "PRF fit: too faint or too blended for a flux independent of its neighbors'."

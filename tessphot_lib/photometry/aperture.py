@@ -1,6 +1,7 @@
 """Method ``aperture``: the pixels of the apertures that the todo list holds are summed."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,18 @@ def measure_apertures(
             for index, tic_id in enumerate(targets.stars["tic_id"])
         ),
     )
+
+
+def measure_instead(
+    cube: PixelCube,
+    target: StarList,
+    tile: Window | None,
+    settings: PhotometrySettings,
+    warning: str,
+) -> StarFluxes:
+    """Measure a single star by its aperture instead of by another method, and say why."""
+    found = measure_apertures(cube, target, tile, settings)
+    return replace(found, notes=(replace(found.notes[0], method="aperture", warning=warning),))
 
 
 def _measure_block(cube: PixelCube, matrix: ApertureMatrix, cadences: slice) -> StarFluxes:

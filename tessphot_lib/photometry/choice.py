@@ -106,9 +106,10 @@ def as_listed(
 def as_measured(aperture: Aperture, note: StarNotes) -> Aperture:
     """The pixels that a star was measured with, and what the list still has to say of it."""
     warnings = aperture.warnings
-    if note.method:  # halo photometry that became that of the aperture
-        rest = (warnings or "").replace(SWITCHED_TO_HALO, "").split()
-        warnings = " ".join(_of_pixels(aperture) + rest) or None
+    if note.method:  # halo photometry, or a fit, that became that of the aperture
+        rest = (warnings or "").replace(SWITCHED_TO_HALO, "")
+        of_pixels = [text for text in _of_pixels(aperture) if text not in rest]
+        warnings = " ".join(of_pixels + rest.split()) or None
     pixels = aperture if note.pixels is None else note.pixels
     return replace(pixels, is_automatic=aperture.is_automatic, warnings=warnings)
 

@@ -28,7 +28,7 @@ from tessphot_lib.halo.pixels import (
 )
 from tessphot_lib.halo.weights import HaloWeights, fit_halo, weighted_sum
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.photometry.aperture import measure_apertures
+from tessphot_lib.photometry.aperture import measure_instead
 from tessphot_lib.photometry.average_positions import average_places
 from tessphot_lib.photometry.failures import attempt
 from tessphot_lib.photometry.known_stars import KnownStars
@@ -82,7 +82,8 @@ def measure_halos(
         )
         if isinstance(found, str):
             log.info("%s: TIC %d: %s", cube.ccd_id, tic_id, found)
-            found = _by_aperture(cube, targets.take([index]), tile, settings, found)
+            warning = NO_HALO.format(found)
+            found = measure_instead(cube, targets.take([index]), tile, settings, warning)
         if found is None:
             notes.append(StarNotes(failure=failure))
             continue
@@ -91,19 +92,6 @@ def measure_halos(
         notes += found.notes
     arrays = {name: getattr(result, name) for name in StarFluxes.array_names()}
     return StarFluxes(**arrays, notes=tuple(notes))
-
-
-def _by_aperture(
-    cube: PixelCube,
-    target: StarList,
-    tile: Window | None,
-    settings: PhotometrySettings,
-    reason: str,
-) -> StarFluxes:
-    """Measure a star by its aperture instead, and say why."""
-    found = measure_apertures(cube, target, tile, settings)
-    note = replace(found.notes[0], method="aperture", warning=NO_HALO.format(reason))
-    return replace(found, notes=(note,))
 
 
 def _measure(

@@ -10,7 +10,7 @@ are in the average. ``psf`` also fits the places of stars down to
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
@@ -36,8 +36,9 @@ from tessphot_lib.core.settings import (
     free_limit_of,
 )
 from tessphot_lib.core.slopes import image_slopes
-from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_PIXELS, SATURATED_FIT
+from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_FIT, NO_PIXELS, SATURATED_FIT
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.photometry.aperture import measure_instead
 from tessphot_lib.photometry.average_positions import mean_motion
 from tessphot_lib.photometry.failures import notes_of
 from tessphot_lib.photometry.known_stars import KnownStars
@@ -97,9 +98,28 @@ class _Group:
 def measure_linpsf(
     cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
 ) -> StarFluxes:
-    """Fit the fluxes of stars at their places; see `tessphot_lib.photometry.method`."""
-    limit = free_limit_of(settings.linpsf)
-    return measure_fits(cube, targets, tile, limit, None)
+    """Fit the fluxes of stars at their places; see `tessphot_lib.photometry.method`.
+
+    Stars for which the rules chose this method, but which stand beside the charge of another
+    one, are measured by their apertures if these have none of it, with a warning.
+    """
+    result = measure_fits(cube, targets, tile, free_limit_of(settings.linpsf), None)
+    notes = list(result.notes)
+    for index, aperture in enumerate(targets.apertures):
+        if notes[index].failure != NO_PIXELS or not _is_without_charge(cube, aperture):
+            continue
+        found = measure_instead(cube, targets.take([index]), tile, settings, NO_FIT)
+        for name in StarFluxes.array_names():
+            getattr(result, name)[index] = getattr(found, name)[0]
+        notes[index] = found.notes[0]
+    return replace(result, notes=tuple(notes))
+
+
+def _is_without_charge(cube: PixelCube, aperture: Aperture) -> bool:
+    """Whether an aperture was chosen by the rules' method and has pixels, none of them full."""
+    light = cube.average_image(aperture.window)[aperture.mask]
+    is_full = light > FULL_SHARE * FULL_WELL_RATE
+    return aperture.is_automatic and light.size > 0 and not is_full.any()
 
 
 def linpsf_cards(settings: PhotometrySettings) -> Cards:

@@ -1,5 +1,7 @@
 """What PRF fits say of stars that hardly a pixel shows, or that show too little light."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.settings import PhotometrySettings
-from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_PIXELS, SATURATED_FIT
+from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_FIT, NO_PIXELS, SATURATED_FIT
 from tessphot_lib.photometry.known_stars import KnownStars
 from tessphot_lib.photometry.linpsf import measure_linpsf
 from tessphot_lib.photometry.targets import StarList
@@ -23,7 +25,9 @@ PRF = generic_prf()
 N_IMAGES = 12
 
 
-def measured(folder, row, column, tmag, *, flux=None, full=None, n_targets=1, change=None):
+def measured(
+    folder, row, column, tmag, *, flux=None, full=None, n_targets=1, change=None, **of_aperture
+):
     """Fluxes of the first stars, whose true ones are ``flux``; with full pixels."""
     known = pd.DataFrame({"tic_id": 3 + 2 * np.arange(len(row))})
     known = known.assign(row=row, column=column, tmag=tmag)
@@ -37,7 +41,8 @@ def measured(folder, row, column, tmag, *, flux=None, full=None, n_targets=1, ch
         images = images + change
     box = Window.around(round(row[0]), round(column[0]), 2, WINDOW)
     light = ApertureLight(1.0, 1.0, np.zeros(5))
-    apertures = [Aperture(box, np.ones(box.shape, dtype=bool), light=light)] * n_targets
+    found = Aperture(box, np.ones(box.shape, dtype=bool), light=light)
+    apertures = [replace(found, **of_aperture)] * n_targets
     targets = StarList(known.iloc[:n_targets].reset_index(drop=True), apertures, known, PRF)
     with open_cube(
         folder, WINDOW, images.astype(np.float32), sky_error=0.1, average_image=average
@@ -49,6 +54,29 @@ def test_a_star_under_the_trail_of_another_is_not_measured_by_its_wings(tmp_path
     trail = slice(6, 34), slice(20, 23)
     note = measured(tmp_path, [18.3, 30.2], [21.2, 21.0], [11.0, 5.5], full=trail).notes[0]
     assert note.failure == NO_PIXELS
+
+
+def test_the_rules_measure_it_by_its_aperture_if_that_has_no_full_pixel(tmp_path):
+    """At the end of a trail, where the fit uses no pixel that shows it."""
+    place, trail = ([18.3, 30.2], [21.2, 21.0], [11.0, 5.5]), (slice(18, 34), slice(19, 24))
+    beyond = np.zeros((5, 5), dtype=bool)
+    beyond[0, 1:4] = True  # row 16
+    found = measured(tmp_path, *place, full=trail, mask=beyond, is_automatic=True)
+    (note,) = found.notes
+    assert (note.failure, note.method, note.warning) == (None, "aperture", NO_FIT)
+    own = [one[:1] for one in (*(np.array(axis) for axis in place[:2]),)]
+    light = scene_image(PRF, WINDOW, *own, flux_of(np.array([11.0]), PRF.zeropoint))
+    bright = [np.array(axis[1:]) for axis in place[:2]]
+    light += scene_image(PRF, WINDOW, *bright, flux_of(np.array([5.5]), PRF.zeropoint))
+    np.testing.assert_allclose(found.flux[0], light[16, 20:23].sum(), rtol=1e-3)
+    for number, other in enumerate(
+        ({"is_automatic": False}, {"mask": np.ones((5, 5), dtype=bool)})
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        kept = {"mask": beyond, "is_automatic": True} | other
+        found = measured(folder, *place, full=trail, **kept)
+        assert (found.notes[0].failure, found.notes[0].method) == (NO_PIXELS, None)
 
 
 def test_a_star_beside_the_trail_of_another_is(tmp_path):
@@ -110,3 +138,25 @@ def test_a_star_that_the_catalog_lacks_is_named_and_no_other_is_measured():
             stars.index_of(np.array([3, missing]))
     with pytest.raises(InputDataError, match="TIC 3: no such star"):
         stars.index_of(np.array([3]), np.array([1, 2]))
+
+
+def test_a_saturated_source_of_which_a_part_is_seen_is_fitted_there(tmp_path):
+    """Its position is beyond the edge; at the visible middle it still stands for its wings."""
+    row, column, tmag = np.array([35.2, 41.0]), np.array([25.3, 21.0]), np.array([13.0, 5.0])
+    image = scene_image(PRF, WINDOW, row, column, flux_of(tmag, PRF.zeropoint))
+    image[27:, 20:23] = np.maximum(image[27:, 20:23], FULL_WELL_RATE)
+    known = pd.DataFrame({"tic_id": [3, -1], "row": [35.2, 33.0], "column": [25.3, 21.0]})
+    known = known.assign(tmag=[13.0, 4.1])
+    light = ApertureLight(1.0, 1.0, np.zeros(5))
+    aperture = Aperture(Window(34, 37, 24, 27), np.ones((3, 3), dtype=bool), light=light)
+    images = np.repeat(image[None], N_IMAGES, axis=0).astype(np.float32)
+    off = []
+    for number, neighbors in enumerate((known, known.iloc[:1])):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        targets = StarList(known.iloc[:1], [aperture], neighbors, PRF)
+        with open_cube(folder, WINDOW, images, sky_error=0.1, average_image=image) as cube:
+            fitted = measure_linpsf(cube, targets, None, PhotometrySettings())
+        off.append(abs(np.median(fitted.flux[0]) / flux_of(13.0, PRF.zeropoint) - 1))
+    assert off[0] < 0.005
+    assert off[1] > 0.1  # without it

@@ -129,6 +129,15 @@ def test_stars_as_they_were_measured():
     assert stars.stars["method"].tolist() == ["halo", "halo", "aperture"]
 
 
+def test_what_is_said_of_pixels_is_said_once_of_a_fit_that_became_an_aperture():
+    stars = targets("linpsf")
+    (aperture,) = stars.apertures
+    listed = as_listed(replace(aperture, is_limited=True), "linpsf", True, "Found.")
+    note = StarNotes(method="aperture", warning="no fit")
+    (measured,) = replace(stars, apertures=[listed]).as_measured([note]).apertures
+    assert measured.warnings == f"{LIMITED_APERTURE} Found."
+
+
 def test_stars_measured_by_another_method_than_the_rules_chose():
     stars = targets("aperture", "halo")
     other = stars.measured_by("psf")
