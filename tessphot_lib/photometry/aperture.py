@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.crowding import UNEXPLAINED_ERROR, light_moved, with_unexplained
+from tessphot_lib.aperture.crowding import light_moved, with_unexplained
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import MeasurementError
@@ -15,8 +15,11 @@ from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.settings import ApertureSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import NO_PIXELS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.lightcurves.motion_error import believed_slopes
-from tessphot_lib.photometry.average_positions import error_of_moved_light, motion_against_average
+from tessphot_lib.photometry.average_positions import (
+    believed_light,
+    error_of_moved_light,
+    motion_against_average,
+)
 from tessphot_lib.photometry.failures import notes_of
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, regions
@@ -98,7 +101,7 @@ def _correct_for_motion(
     if is_corrected:
         moved = [one.T for one in motion_against_average(cube, targets.stars)]
         fluxes.flux[...] -= light_moved(motion, *moved)
-        unexplained, error = _believed(cube, fluxes.flux, moved, unexplained)
+        unexplained, error = believed_light(cube, fluxes.flux, moved, unexplained)
         whole, unexplained = with_unexplained(motion, unexplained, error)
         fluxes.flux[...] -= light_moved(whole - motion, *moved)
         motion = whole
@@ -106,27 +109,6 @@ def _correct_for_motion(
         motion, unexplained = np.zeros_like(motion), unexplained + motion[:, :2]
     error = error_of_moved_light(cube, motion, unexplained)
     fluxes.flux_err[...] = np.hypot(fluxes.flux_err, error)
-
-
-def _believed(
-    cube: PixelCube, flux: NDArray, moved: list[NDArray], unexplained: NDArray
-) -> tuple[NDArray, NDArray]:
-    """How the light of no known star goes with the motion, and its error, (n_stars, 2) each.
-
-    By the average image, whose slopes are rough, and by each light curve.
-    """
-    good = cube.is_good()
-    slopes, error = unexplained.copy(), np.zeros(unexplained.shape)
-    for index, expected in enumerate(unexplained):
-        slopes[index], error[index] = believed_slopes(
-            cube.time,
-            flux[index],
-            good,
-            *(one[index] for one in moved),
-            expected=expected,
-            sigma=UNEXPLAINED_ERROR * float(np.hypot(*expected)),
-        )
-    return slopes, error
 
 
 def _notes(targets: StarList, index: int) -> StarNotes:

@@ -8,10 +8,11 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.crowding import moved_light_error
+from tessphot_lib.aperture.crowding import UNEXPLAINED_ERROR, moved_light_error
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.lightcurves.motion_error import believed_slopes
 
 
 def mean_motion(cube: PixelCube) -> NDArray:
@@ -60,6 +61,50 @@ def error_of_moved_light(cube: PixelCube, motion: NDArray, unexplained: NDArray)
     if cube.noise is not None:
         rms = {"unseen_rms": cube.noise.motion, "seen_rms": cube.noise.motion_seen}
     return moved_light_error(motion, unexplained, cube.motion_error, **rms)
+
+
+def believed_light(
+    cube: PixelCube,
+    flux: NDArray,
+    moved: list[NDArray],
+    expected: NDArray,
+    *,
+    is_corrected: bool = False,
+) -> tuple[NDArray, NDArray]:
+    """Find how light of no known star goes with the motion, in the flux of each star.
+
+    By the average image, whose slopes are rough, and by each light curve.
+
+    Parameters
+    ----------
+    cube : PixelCube
+    flux : (n_stars, n_cadences) array
+        [e-/s]
+    moved : pair of (n_stars, n_cadences) arrays
+        Motion of the images at the stars, by row and column [pixels].
+    expected : (n_stars, 2) array
+        By the average image [e-/s/pixel].
+    is_corrected : bool
+        Whether ``flux`` is without what is expected. What the light curve shows beyond it is
+        returned then.
+
+    Returns
+    -------
+    slopes, error : (n_stars, 2) float64 arrays
+        [e-/s/pixel]; see `tessphot_lib.lightcurves.motion_error.believed_slopes`.
+    """
+    good = cube.is_good()
+    slopes, error = np.zeros(expected.shape), np.zeros(expected.shape)
+    for index, one in enumerate(expected):
+        slopes[index], error[index] = believed_slopes(
+            cube.time,
+            flux[index],
+            good,
+            *(axis[index] for axis in moved),
+            expected=np.zeros(2) if is_corrected else one,
+            sigma=UNEXPLAINED_ERROR * float(np.hypot(*one)),
+        )
+    return slopes, error
 
 
 def average_places(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDArray]:

@@ -16,7 +16,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.crowding import UNEXPLAINED_ERROR
+from tessphot_lib.aperture.crowding import light_moved
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.affine import displacement
@@ -39,7 +39,11 @@ from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_FIT, NO_PIXELS, SATURATED_FIT
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.aperture import measure_instead
-from tessphot_lib.photometry.average_positions import mean_motion
+from tessphot_lib.photometry.average_positions import (
+    believed_light,
+    mean_motion,
+    motion_against_average,
+)
 from tessphot_lib.photometry.failures import notes_of
 from tessphot_lib.photometry.known_stars import KnownStars
 from tessphot_lib.photometry.method import Method
@@ -83,7 +87,7 @@ class _Group:
 
     ``members`` are indices of targets, ``free`` their indices among the stars
     that are free; ``row`` and ``column`` the places of these in the average image,
-    ``motion_error`` (n_free, 1) what motion makes their fluxes err by [e-/s].
+    ``slopes`` and ``unexplained_slopes`` (n_free, 2) as of `_slopes`.
     """
 
     region: Window
@@ -92,7 +96,8 @@ class _Group:
     row: NDArray
     column: NDArray
     fit: GroupFit
-    motion_error: NDArray
+    slopes: NDArray
+    unexplained_slopes: NDArray
 
 
 def measure_linpsf(
@@ -162,6 +167,7 @@ def measure_fits(
             light = flux - sky
             for group in inside:
                 _fit_block(cube, group, whole, light, flux_err, cadences, result)
+    _correct_for_motion(cube, targets, groups, result)
     good = cube.is_good()
     for group in groups:
         for index, free in zip(group.members, group.free, strict=True):
@@ -213,26 +219,39 @@ def _prepare(
     )
     wanted = targets.stars["tic_id"].iloc[members].to_numpy()
     index = stars.index_of(wanted, free)
-    error = _motion_error(cube, fit, unexplained)
-    return _Group(region, members, index, stars.row[free], stars.column[free], fit, error)
+    at = stars.row[free], stars.column[free]
+    return _Group(region, members, index, *at, fit, *_slopes(fit, unexplained))
 
 
-def _motion_error(cube: PixelCube, fit: GroupFit, unexplained: NDArray) -> NDArray:
-    """By what the fluxes of free stars err from image to image through motion, (n_free, 1) [e-/s].
+def _slopes(fit: GroupFit, unexplained: NDArray) -> tuple[NDArray, NDArray]:
+    """How the fluxes of free stars would change with motion that is not accounted for.
 
-    Motion that nobody measured changes all light; what was measured is accounted for, but less
-    exactly in the light that the stars do not explain.
+    By all light, and by that which the stars do not explain; (n_free, 2) each [e-/s/pixel].
     """
-    if cube.noise is None:
-        return np.zeros((len(fit.mean_flux), 1))
-    gain = fit.gain[: len(fit.mean_flux)]
-    error = np.zeros(len(gain))
-    for axis, slope in enumerate(image_slopes(unexplained)):
-        not_modelled = UNEXPLAINED_ERROR * (gain @ -slope.ravel())
-        modelled = gain @ (fit.design.matrices[1 + axis] @ fit.mean_flux + fit.fixed[1 + axis])
-        error += (cube.noise.motion * (modelled + not_modelled)) ** 2
-        error += (cube.noise.motion_seen * not_modelled) ** 2
-    return np.sqrt(error)[:, None]
+    gain, design = fit.gain[: len(fit.mean_flux)], fit.design.matrices
+    every = [gain @ (design[axis] @ fit.mean_flux + fit.fixed[axis]) for axis in (1, 2)]
+    unknown = [gain @ -slope.ravel() for slope in image_slopes(unexplained)]
+    return np.stack(every, axis=1), np.stack(unknown, axis=1)
+
+
+def _correct_for_motion(
+    cube: PixelCube, targets: StarList, groups: list[_Group], result: StarFluxes
+) -> None:
+    """Take off what moving light still does to the fluxes, as each of them shows; add errors.
+
+    Slopes of light that no star explains are rough: they come from differences of pixels.
+    """
+    every, unexplained = np.zeros((2, len(targets), 2))
+    for group in groups:
+        every[group.members] = group.slopes[group.free]
+        unexplained[group.members] = group.unexplained_slopes[group.free]
+    moved = [one.T for one in motion_against_average(cube, targets.stars)]
+    left, error = believed_light(cube, result.flux, moved, unexplained, is_corrected=True)
+    result.flux[...] -= light_moved(np.pad(left, ((0, 0), (0, 3))), *moved)
+    if cube.noise is not None:
+        unseen, seen = cube.noise.motion * (every + left), cube.noise.motion_seen * error
+        size = np.sqrt((unseen**2 + seen**2).sum(axis=1, keepdims=True))
+        result.flux_err[...] = np.hypot(result.flux_err, size)
 
 
 def _disturbing(stars: KnownStars, free_limit: float) -> NDArray:
@@ -351,7 +370,7 @@ def _fit_block(
     spread = group.fit.gain[free].sum(axis=1)
     result.flux[members, cadences] = flux[free]
     result.flux_err[members, cadences] = np.sqrt(
-        error[free] ** 2 + (spread[:, None] * sky_error.T) ** 2 + group.motion_error[free] ** 2
+        error[free] ** 2 + (spread[:, None] * sky_error.T) ** 2
     )
     known = np.where(np.isfinite(flux[free]), 1.0, np.nan)
     result.centroid_row[members, cadences] = known * (group.row[free, None] + d_row[free])
