@@ -155,6 +155,8 @@ def errors_of_structure(
                 continue
             light = average[window.slices_in(grid.window)].astype(float)
             noise = _noise(light, quiet, window, expected)
+            if not np.isfinite(noise).any():  # no light, or nothing but full pixels
+                continue
             cut = (slice(None), *window.slices_in(grid.window))
             flux = np.concatenate([file["flux"][cut] for file in files])
             flux -= grid.evaluate(images["background"], window) + light
