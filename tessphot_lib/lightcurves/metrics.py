@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import MAD_TO_SIGMA
+from tessphot_lib.core.convolution import fft_convolve
 
 HOUR = 1 / 24  # [d]
 PPM = 1e6
 CDPP_HOURS = {"cdpp_0_5h": 0.5, "cdpp_1h": 1.0, "cdpp_2h": 2.0, "cdpp_6h": 6.0}
 SAVGOL_DAYS, SAVGOL_ORDER = 101 / 48, 2  # [d] width of the local parabolas: 101 cadences of 1800 s
+WIDE = 1000  # [cadences] parabolas wider than at 200 s are taken by the Fourier transform
 TREND_OUTLIER, SAVGOL_OUTLIER = 3.0, 5.0  # [sigma] points left out of the trend, and of the noise
 N_CLIPS = 3
 BREAK = 5  # cadences; over longer gaps nothing is smoothed
@@ -173,8 +175,6 @@ def _relative(time: NDArray, flux: NDArray, good: NDArray) -> tuple[NDArray, NDA
 
 def _savgol_trend(time: NDArray, values: NDArray, width: int) -> NDArray:
     """Local parabolas through values, outliers left out and interpolated over, (n_points,)."""
-    from scipy.signal import savgol_filter  # slow to import
-
     known = np.abs(values - np.median(values)) <= TREND_OUTLIER * np.std(values)
     trend = np.full(len(values), 1.0)
     for _ in range(N_CLIPS):
@@ -185,9 +185,7 @@ def _savgol_trend(time: NDArray, values: NDArray, width: int) -> NDArray:
         for part in np.split(np.arange(len(index)), breaks):
             of_part = values[index[part]]
             is_short = len(part) < width
-            smooth[part] = (
-                np.median(of_part) if is_short else savgol_filter(of_part, width, SAVGOL_ORDER)
-            )
+            smooth[part] = np.median(of_part) if is_short else _parabolas(of_part, width)
         residual = values[index] - smooth
         near = np.abs(residual) < TREND_OUTLIER * np.std(residual) + 1e-14
         if near.sum() < 2:
@@ -195,6 +193,31 @@ def _savgol_trend(time: NDArray, values: NDArray, width: int) -> NDArray:
         trend = np.interp(time, time[index[near]], smooth[near])
         known[index[~near]] = False
     return trend
+
+
+def _parabolas(values: NDArray, width: int) -> NDArray:
+    """Local parabolas through at least ``width`` values, an odd number, (n_values,).
+
+    A filter of 1,515 points (120 s) takes three times as long directly, of 9,089 (20 s) 17 times.
+    """
+    from scipy.signal import savgol_coeffs, savgol_filter  # slow to import
+
+    if width < WIDE:
+        return savgol_filter(values, width, SAVGOL_ORDER)
+    half, order = width // 2, SAVGOL_ORDER
+    kernel = savgol_coeffs(width, order)
+    level = np.median(values)  # off, for the rounding
+    smooth = np.empty(len(values))
+    middle = slice(half, len(values) - half)
+    smooth[middle] = fft_convolve((values - level)[None], kernel[None], "valid")[0]
+    at = np.linspace(-1, 1, width)
+    for ends, here in (
+        (slice(0, width), slice(0, half)),
+        (slice(-width, None), slice(-half, None)),
+    ):
+        fit = np.polynomial.polynomial.polyfit(at, values[ends] - level, order)
+        smooth[ends][here] = np.polynomial.polynomial.polyval(at[here], fit)
+    return smooth + level
 
 
 def _on_grid(time: NDArray, values: NDArray) -> tuple[NDArray, NDArray, float]:

@@ -3,9 +3,11 @@
 import lightkurve
 import numpy as np
 import pytest
+from scipy.signal import savgol_filter
 
 from tessphot_lib.lightcurves.metrics import (
     CDPP_HOURS,
+    _parabolas,
     cdpp,
     light_curve_diagnostics,
     rms_of_bins,
@@ -199,6 +201,14 @@ def test_cdpp_by_savitzky_and_golay_is_that_of_lightkurve(cadence_seconds):
     length, width = round(21600 / cadence_seconds), 2 * round(90900 / cadence_seconds - 0.5) + 1
     expected = curve.estimate_cdpp(transit_duration=length, savgol_window=width).value
     assert savgol_cdpp(time, flux, good) == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize(("n_points", "width"), [(1001, 1001), (1516, 1515), (4000, 1515)])
+def test_wide_parabolas_are_those_of_scipy(n_points, width):
+    time, flux, _ = white_noise(120, n_points)
+    values = flux / 500 + 0.1 * np.sin(time)
+    expected = savgol_filter(values, width, 2)
+    np.testing.assert_allclose(_parabolas(values, width), expected, rtol=1e-9)
 
 
 def test_rotation_is_no_noise_for_savitzky_and_golay():
