@@ -55,6 +55,10 @@ class StampFile:
     header : Header
         Primary header and keywords of the table, merged.
     n_cadences : int
+    begin : int
+        Byte of the file, unpacked, at which its table begins.
+    row : dtype
+        Of a row of the table: the columns that `stamp_pixels` takes.
     """
 
     path: Path
@@ -66,6 +70,8 @@ class StampFile:
     target: tuple[float, float]
     header: fits.Header
     n_cadences: int
+    begin: int
+    row: np.dtype
 
     def place(self) -> tuple[float, float]:
         """Return row and column of its star [science pixels]; without it, of the stamp's middle."""
@@ -115,7 +121,8 @@ def read_stamp(path: Path, ccd_id: CcdId) -> StampFile:
     """
     with told_as_damage(path), open_tpf(path) as file:
         primary, table = _headers(path, file)
-        row = row_dtype(table, ("TIME", "TIMECORR", *COLUMNS))
+        row_dtype(table, ("TIME", "TIMECORR"))
+        row = row_dtype(table, COLUMNS)
         n_cadences, begin = read_count(table, "NAXIS2"), file.tell()
         shape = row["FLUX"].shape
         number = _column_number(table, "FLUX")
@@ -144,6 +151,8 @@ def read_stamp(path: Path, ccd_id: CcdId) -> StampFile:
         target=_target(header),
         header=header,
         n_cadences=n_cadences,
+        begin=begin,
+        row=row,
     )
 
 
@@ -157,10 +166,9 @@ def stamp_pixels(stamp: StampFile) -> Iterator[StampPixels]:
     """
     last = -1
     with told_as_damage(stamp.path), open_tpf(stamp.path) as file:
-        _, table = _headers(stamp.path, file)
-        row = row_dtype(table, COLUMNS)
-        at_once = max(64, BYTES_AT_ONCE // row.itemsize)
-        for rows in read_rows(file, row, stamp.n_cadences, at_once):
+        file.seek(stamp.begin)
+        at_once = max(64, BYTES_AT_ONCE // stamp.row.itemsize)
+        for rows in read_rows(file, stamp.row, stamp.n_cadences, at_once):
             cadenceno = rows["CADENCENO"].astype(np.int64)
             if np.any(np.diff(np.append(last, cadenceno)) <= 0):
                 raise ValueError("column CADENCENO does not increase")

@@ -79,6 +79,14 @@ def test_pixels_in_parts(tmp_path, monkeypatch, compressed, bytes_at_once):
     np.testing.assert_allclose(row, -0.2 * np.arange(150), rtol=1e-6)
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_headers_are_parsed_once(tmp_path, monkeypatch, compressed):
+    stamp = read_stamp(write_stamp(tmp_path, compressed=compressed), CCD)
+    monkeypatch.delattr(fits.Header, "fromfile")
+    (part,) = stamp_pixels(stamp)
+    np.testing.assert_array_equal(part.flux[2], PIXELS + 200)
+
+
 def test_collateral_pixels_are_left_out(tmp_path):
     """Columns 43 and 44 of the full image are virtual, rows from 2049 on a buffer."""
     stamp = read_stamp(write_stamp(tmp_path, row=2047, column=43), CCD)
