@@ -377,11 +377,12 @@ def _stamp_entries(
     """Pixel and star of each entry of the design (n,), and values (n_orders, n)."""
     size = 2 * half + 1
     first_row, first_column = nearest_pixel(row) - half, nearest_pixel(column) - half
-    values = prf_derivatives(
-        prf, row, column, first_row, first_column, (size, size), orders=orders, with_wing=False
-    )
     pixel, inside = stamp_pixels(
         first_row - window.row0, first_column - window.column0, (size, size), window.shape
     )
+    near = inside.any(axis=(1, 2))  # the others' PRFs are not evaluated
+    pixel, inside, stars = pixel[near], inside[near], stars[near]
+    at = row[near], column[near], first_row[near], first_column[near]
+    values = prf_derivatives(prf, *at, (size, size), orders=orders, with_wing=False)
     star = np.broadcast_to(stars[:, None, None], inside.shape)
     return pixel[inside], star[inside], values[:, inside]
