@@ -41,6 +41,7 @@ COMPLETE = 0.5  # [mag] above the faintest stars of a list it may not be complet
 TRIAGE_SNR, TRIAGE_LIKENESS = 6.0, 0.4
 TRIAGE_ERROR = 0.12  # of the predicted light in each pixel: smaller deviations are none
 MAX_TWIN_TMAG = 16.0  # of pairs that the image is asked about
+TWIN_DEFICIT = 0.5  # of the least light that lacks at a star listed twice: else they are two
 OFF_FRACTION = 0.15  # of the light in a star's pixels that is left when its entry is wrong
 AFFECTED_DISTANCE, AFFECTED_FRACTION, MAX_AFFECTED = 8.0, 0.01, 10  # [pixels], stars named
 BESIDE_FULL = 3  # [pixels] around full ones that hold the light of their star
@@ -117,10 +118,9 @@ def _fit_cell(
     Returns the sources in it that the list lacks, see `_saturated_sources`.
     """
     image, sigma = _image(ccd.cube, window), _noise(ccd.cube, window)
-    around = window.widened(REACH)
-    extra = saturated[around.contains(*saturated[:, :2].T)]
+    extra = saturated[_is_around(window, *saturated[:, :2].T)]
     for _ in range(2):  # again without those that are another's twin
-        near = np.flatnonzero(ccd.counted & around.contains(ccd.row, ccd.column))
+        near = np.flatnonzero(ccd.counted & _is_around(window, ccd.row, ccd.column))
         stars = [
             np.append(values[near], extra[:, k])
             for k, values in enumerate((ccd.row, ccd.column, ccd.flux))
@@ -145,6 +145,12 @@ def _fit_cell(
         ]
     )
     return rows[core.contains(rows[:, 0], rows[:, 1])]
+
+
+def _is_around(window: Window, row: NDArray, column: NDArray) -> NDArray:
+    """Which stars may give light to a window, those beyond the CCD's edges among them."""
+    inside = (row >= window.row0 - REACH) & (row < window.row1 + REACH)
+    return inside & (column >= window.column0 - REACH) & (column < window.column1 + REACH)
 
 
 def _set_twins(ccd: _Ccd, stars: NDArray, found: NDArray, found_err: NDArray) -> bool:
@@ -185,8 +191,7 @@ def _cells_to_fit(ccd: _Ccd, saturated: NDArray) -> Iterator[tuple[Window, Windo
         suspicious = _suspicious(ccd, box, saturated)
         for row in range(box.row0, box.row1, CELL):
             for column in range(box.column0, box.column1, CELL):
-                last = min(row + CELL, box.row1), min(column + CELL, box.column1)
-                cell = Window(row, last[0], column, last[1])
+                cell = Window(row, row + CELL, column, column + CELL).intersect(box)
                 if suspicious[cell.slices_in(box)].any():
                     yield cell, cell.widened(MARGIN).intersect(box)
 
@@ -200,9 +205,10 @@ def _suspicious(ccd: _Ccd, box: Window, saturated: NDArray) -> NDArray:
         for k, values in enumerate((ccd.row, ccd.column, ccd.flux))
     ]
     expected = scene_image(ccd.prf, box, *at)
-    near = box.widened(REACH).contains(at[0], at[1])
-    error = model_error(ccd.prf, box, *(values[near] for values in at))
-    error = np.sqrt(sigma**2 + CONFUSION**2 + (2 * error) ** 2 + (TRIAGE_ERROR * expected) ** 2)
+    matters = _is_around(box, at[0], at[1])
+    matters &= at[2] * ccd.prf.error.max() > CONFUSION
+    of_prf = model_error(ccd.prf, box, *(values[matters] for values in at))
+    error = np.sqrt(sigma**2 + CONFUSION**2 + (2 * of_prf) ** 2 + (TRIAGE_ERROR * expected) ** 2)
     found = np.zeros(box.shape, dtype=bool)
     for residual in (image - expected, expected - image):
         flux, snr, likeness = matched_filter(ccd.prf, box, residual, error, phases=(0.0,))
@@ -210,35 +216,52 @@ def _suspicious(ccd: _Ccd, box: Window, saturated: NDArray) -> NDArray:
         found |= bright & (snr > TRIAGE_SNR) & (likeness > TRIAGE_LIKENESS)
     stars = np.flatnonzero(ccd.counted & box.contains(ccd.row, ccd.column))
     row, column = (nearest_pixel(axis[stars]) for axis in (ccd.row, ccd.column))
-    off = _is_off(image - expected, expected, np.hypot(sigma, CONFUSION))
+    off = _is_off(image - expected, expected, np.hypot(sigma, CONFUSION), of_prf)
     off = off[row - box.row0, column - box.column0]
     off &= ccd.flux[stars] > flux_of(MAX_SOURCE_TMAG, ccd.prf.zeropoint)
-    off[_in_pairs(ccd, stars)] = True
+    off[_in_pairs(ccd, stars, box, image - expected)] = True
     found[row[off] - box.row0, column[off] - box.column0] = True
     return found
 
 
-def _in_pairs(ccd: _Ccd, stars: NDArray) -> NDArray:
-    """Which of some stars may be twins of each other, their indices among these."""
+def _in_pairs(ccd: _Ccd, stars: NDArray, box: Window, residual: NDArray) -> NDArray:
+    """Which of some stars may be twins of each other, their indices among these.
+
+    Of a star listed twice the 3 x 3 pixels about it lack the light of one of the entries; where
+    not all of them are there, nobody can tell.
+    """
     bright = np.flatnonzero(ccd.flux[stars] > flux_of(MAX_TWIN_TMAG, ccd.prf.zeropoint))
     if len(bright) < 2:
         return bright[:0]
     pairs = close_pairs(ccd.row[stars[bright]], ccd.column[stars[bright]])
-    flux = ccd.flux[stars[bright]][pairs]
+    row, column, flux = (values[stars[bright]][pairs] for values in (ccd.row, ccd.column, ccd.flux))
     alike = flux.max(axis=1) < flux.min(axis=1) * 10 ** (0.4 * TWIN_TMAG)
-    return bright[np.unique(pairs[alike])]
+    at = nearest_pixel(row[:, 0]), nearest_pixel(column[:, 0])
+    padded = np.pad(residual, 1, constant_values=np.nan)
+    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3))
+    left = around[at[0] - box.row0, at[1] - box.column0].sum(axis=(1, 2))
+    corner = (np.repeat(axis - 1, 2) for axis in at)
+    stamps = prf_stamps(ccd.prf, row.ravel(), column.ravel(), *corner, (3, 3))
+    light = (flux * stamps.sum(axis=(1, 2)).reshape(flux.shape)).sum(axis=1)
+    lacking = -left / light
+    least = 1 - np.sqrt(flux.max(axis=1) / flux.sum(axis=1))  # as of `twins`
+    is_two = lacking < TWIN_DEFICIT * least
+    return bright[np.unique(pairs[alike & ~is_two])]
 
 
-def _is_off(residual: NDArray, expected: NDArray, noise: NDArray) -> NDArray:
+def _is_off(residual: NDArray, expected: NDArray, noise: NDArray, of_prf: NDArray) -> NDArray:
     """Whether a star at a pixel has another flux or position than expected, bool.
 
     A flux that is 0.3 mag off, or a position off by 0.25 pixels, leaves a fifth of the star's
-    brightest pixel in one of the 3 x 3 pixels about it.
+    brightest pixel in one of the 3 x 3 pixels about it. What the PRF errs by, mostly in the
+    light of brighter stars, says nothing.
     """
     left = scipy.ndimage.maximum_filter(np.nan_to_num(np.abs(residual)), 3)
-    light = scipy.ndimage.maximum_filter(expected, 3)
-    noise = scipy.ndimage.maximum_filter(np.nan_to_num(noise), 3)
-    return (left > OFF_FRACTION * light) & (left > TRIAGE_SNR * noise + SKY_ERROR)
+    light, noise, of_prf = (
+        scipy.ndimage.maximum_filter(np.nan_to_num(one), 3) for one in (expected, noise, of_prf)
+    )
+    is_clear = (left > TRIAGE_SNR * noise + SKY_ERROR) & (left > of_prf)
+    return (left > OFF_FRACTION * light) & is_clear
 
 
 def _saturated_sources(ccd: _Ccd, tmag: NDArray) -> NDArray:

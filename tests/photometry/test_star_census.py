@@ -19,7 +19,13 @@ from tessphot_lib.io.products.star_checks_ecsv import (
 )
 from tessphot_lib.photometry.believed_stars import StarChecks
 from tessphot_lib.photometry.ccd_apertures import ccd_apertures
-from tessphot_lib.photometry.star_census import _Ccd, _set_twins, take_star_census
+from tessphot_lib.photometry.star_census import (
+    _Ccd,
+    _in_pairs,
+    _is_off,
+    _set_twins,
+    take_star_census,
+)
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
 
@@ -110,6 +116,48 @@ def test_entries_of_a_star_lead_to_one_that_counts_also_across_cells():
     for stars in ([0, 1], [0, 2]):
         assert _set_twins(ccd, np.array(stars), flux, np.full(3, np.inf)[stars])
     assert ccd.same_as.tolist() == [2, 2, -1]
+
+
+@pytest.mark.parametrize(
+    ("row", "apart"), [(700.2, 0.15), (700.4, 0.5), (640.3, 0.5), (738.1, 0.7)]
+)
+@pytest.mark.parametrize("fainter", [0.0, 0.9])
+def test_pairs_are_fitted_only_if_light_lacks(row, apart, fainter):
+    """Of two entries of one star the image has only the light of one; at an edge nobody knows."""
+    rows, columns = np.array([row, row + apart, 710.0]), np.array([1250.3, 1250.1, 1300.0])
+    flux = flux_of(np.array([14.0, 14.0 + fainter, 13.0]))
+    ccd = _Ccd(None, PRF, rows, columns, flux, np.full(3, -1))
+    both = scene_image(PRF, WINDOW, rows, columns, flux)
+    one = scene_image(PRF, WINDOW, rows[[0, 2]], columns[[0, 2]], flux[[0, 2]])
+    stars = np.arange(3)
+    assert _in_pairs(ccd, stars, WINDOW, one - both).tolist() == [0, 1]
+    at_edge = [0, 1] if row < 641 else []
+    assert _in_pairs(ccd, stars, WINDOW, 0.03 * both).tolist() == at_edge
+    assert _in_pairs(ccd, stars, WINDOW, -0.03 * both).tolist() == at_edge
+
+
+def test_errors_of_the_prf_of_a_bright_star_do_not_discredit_its_neighbors():
+    residual, expected = np.zeros((9, 9)), np.full((9, 9), 30.0)
+    residual[4, 4] = 12.0
+    noise = np.full((9, 9), 0.3)
+    assert _is_off(residual, expected, noise, np.zeros((9, 9))).sum() == 9
+    assert not _is_off(residual, expected, noise, np.full((9, 9), 20.0)).any()
+
+
+def test_a_star_beyond_the_edge_of_the_ccd_is_no_source(tmp_path):
+    """Its light is in the cell that is fitted for another star, which the list lacks."""
+    window = Window(1984, 2048, 1210, 1270)
+    stars = np.array([[2048.8, 1238.3, 10.0], [2030.2, 1226.4, 13.0], [2000.0, 1250.0, 14.0]])
+    row, column, tmag = stars.T
+    image = scene_image(PRF, window, row, column, flux_of(tmag))
+    image += np.random.default_rng(1).normal(0, 0.1, window.shape)
+    known = catalog((7, *stars[0]), (9, *stars[2]))
+    flux = np.tile(image, (16, 1, 1)).astype(np.float32)
+    with open_cube(tmp_path, window, flux, average_image=image, attributes={"wcs": WCS}) as cube:
+        census = take_star_census(cube, known, PRF)
+    assert census.checks.empty
+    (source,) = census.unlisted.itertuples()
+    assert [source.row, source.column] == pytest.approx(stars[1, :2], abs=0.05)
 
 
 def test_who_is_affected_by_a_source_that_the_list_lacks(tmp_path):
