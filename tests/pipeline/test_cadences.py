@@ -5,6 +5,7 @@ import pytest
 from astropy.io import fits
 from pipeline_run import CONFIG, Run, changed
 
+from tessphot_lib.background.smoothing import smooth_in_time
 from tessphot_lib.io.products.foreign_light_hdf5 import read_foreign_light
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.simulation.render import uncatalogued_light
@@ -90,13 +91,15 @@ def test_smoothing_is_over_hours_whatever_the_cadence(made):
     alone = read_foreign_light(folder / "foreign_light.hdf5").error
     with PixelCube(folder / "pixels.hdf5") as cube:
         gain = np.median(alone / cube.background_error, axis=(1, 2)) ** 2
+        time = cube.time
     index, before, after = np.arange(N_IMAGES), GAP_AFTER // 2, GAP_AFTER + 2
     reach = 0.75 * 3600 / seconds
     same_side = (index < GAP_AFTER) == (index[:, None] < GAP_AFTER)
     expected = ((np.abs(index - index[:, None]) <= reach) & same_side).sum(axis=1)
     assert (expected[before], expected[after]) == (9, 6)
-    # The errors of all images have a common factor. In the middle of both sides all of a side
-    # are averaged, and beside an end as many as the width holds: 5 of 600 s, 9 of 200 s.
-    assert gain[before] / gain[after] == pytest.approx(9 / 6, rel=0.1)
-    assert gain[before] / gain[0] == pytest.approx(9 / expected[0], rel=0.15)
+    alike = np.zeros((N_IMAGES, 1, 1)), time, np.ones(N_IMAGES, dtype=bool)
+    np.testing.assert_allclose(smooth_in_time(*alike, width=1.5 / 24)[1], expected)
+    # What changes from image to image by more than its error is kept, with the error it has.
+    assert (gain > 0.99).all() and (gain < 1.01 * expected).all()
+    assert np.median(gain) > 1.3
     assert expected[0] == {600: 5, 200: 9}[seconds]

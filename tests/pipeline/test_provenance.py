@@ -21,6 +21,7 @@ FOR_STARS = [
     "prf.fits",
     *OF_THE_LIST,
     "moving.ecsv",
+    "transients.ecsv",
 ]
 # By the path below the folder of the CCD: the settings that are in it, and the inputs (None:
 # its rows tell them).
@@ -53,10 +54,13 @@ PRODUCTS = {
     ),
     "prf.fits": ({"prf"}, ["pixels.hdf5", "catalog.sqlite"]),
     **{name: ({"prf"}, ["pixels.hdf5", "catalog.sqlite", "prf.fits"]) for name in OF_THE_LIST},
-    "moving.ecsv": ({"moving"}, ["pixels.hdf5", "prf.fits"]),
+    **{
+        name: ({"moving"}, ["pixels.hdf5", "prf.fits", "catalog.sqlite", "unlisted.ecsv"])
+        for name in ("moving.ecsv", "transients.ecsv")
+    },
     "todo.sqlite": (
         {"todo", "photometry"},
-        ["pixels.hdf5", "catalog.sqlite", "prf.fits", *OF_THE_LIST],
+        ["pixels.hdf5", "catalog.sqlite", "prf.fits", *OF_THE_LIST, "transients.ecsv"],
     ),
     "trends.hdf5": ({"correction"}, FOR_STARS),
     **{
