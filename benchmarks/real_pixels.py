@@ -125,7 +125,8 @@ def of_ccd(folder: Path, ccd_id: CcdId) -> dict[str, Any]:
     row = {"stars": len(stars), "points": int(stars["n_points"].max())}
     for name in ("wild", "far", "uncorrected"):
         row[name] = int(stars[name].sum()) if name in stars else 0
-    row["time error (ms)"] = f"{stars['time_error'].max():.2f}"
+    if stars["time_error"].notna().any():
+        row["time error (ms)"] = f"{stars['time_error'].max():.2f}"
     row["TIMEERR (ms)"] = f"{stars['stated'].max():.2f}"
     row["lowest sky"] = f"{stars['sky'].min():.1f}"
     row["no sky"] = int(stars["no_sky"].sum())
@@ -133,8 +134,9 @@ def of_ccd(folder: Path, ccd_id: CcdId) -> dict[str, Any]:
     if "is_corrected" in stars:
         row["corrected"] = int(stars["is_corrected"].sum())
         for name in ("points_ratio", "days_ratio"):
-            ratio = stars[name].replace([np.inf], np.nan)
-            row[name.replace("_", " ")] = f"{ratio.median():.3f}, {ratio.max():.3f}"
+            ratio = stars[name].replace([np.inf], np.nan).dropna()
+            if len(ratio):
+                row[name.replace("_", " ")] = f"{ratio.median():.3f}, {ratio.max():.3f}"
     return row
 
 
