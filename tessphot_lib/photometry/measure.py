@@ -86,7 +86,7 @@ def measure_stars(
     products = Products(
         cube=cube,
         targets=targets,
-        fluxes=with_motion_errors(cube, fluxes, frame, quality, targets),
+        fluxes=with_motion_errors(fluxes, frame, quality),
         frame=frame,
         quality=quality,
         correction=correction,
@@ -107,22 +107,25 @@ def measure_stars(
     return diagnostics_table(rows)
 
 
-def with_motion_errors(
-    cube: PixelCube, fluxes: StarFluxes, frame: StarFrame, quality: NDArray, targets: StarList
-) -> StarFluxes:
+def with_motion_errors(fluxes: StarFluxes, frame: StarFrame, quality: NDArray) -> StarFluxes:
     """Add to the errors what pixels do not show, as far as a star's scatter has room for it.
 
     That is what the motion of the images still adds, by how the flux follows it (``ERRMOVE``),
     and at most `RELATIVE_ERROR` of the flux for motion within images, PRF and flat field
-    (``ERRREST``). No error becomes larger than the scatter of the flux by that.
+    (``ERRREST``). No error becomes larger than the scatter of the flux by that. The motion is
+    that without what each star contributes to it: a variable star would follow its own.
+
+    Parameters
+    ----------
+    fluxes : StarFluxes
+    frame : StarFrame
+    quality : (n_stars, n_cadences) int array
+        0 where a flux is good.
     """
-    d_row, d_column = cube.motion_at(
-        *(targets.stars[name].to_numpy(dtype=float) for name in ("row", "column"))
-    )
     flux_err, notes = fluxes.flux_err.copy(), list(fluxes.notes)
     for index, note in enumerate(notes):
         time, flux, good = frame.time[index], fluxes.flux[index], quality[index] == 0
-        moved = motion_error(time, flux, good, d_row[:, index], d_column[:, index])
+        moved = motion_error(time, flux, good, frame.pos_row[index], frame.pos_column[index])
         scatter = flux_scatter(time, flux, good)
         room = 0.0
         if np.isfinite(scatter):

@@ -8,28 +8,30 @@ import pytest
 
 from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
 from tessphot_lib.photometry.measure import with_motion_errors
+from tessphot_lib.photometry.products import StarFrame
 
 N_IMAGES = 900
+TIME = 1683.0 + np.arange(N_IMAGES) / 48
 ERROR = 2.0  # [e-/s] of the pixels
 
 
 def measured(*more, slope=0.0, mean=10_000.0):
     """Errors and cards of a star with noise beside that of its pixels."""
     rng = np.random.default_rng(4)
-    move = rng.normal(0, 1e-3, (N_IMAGES, 1))
-    fluxes = StarFluxes.unknown(1, N_IMAGES)
+    moves = rng.normal(0, 1e-3, (2, 1, N_IMAGES))
     noise = sum(rng.normal(0, sigma, N_IMAGES) for sigma in (ERROR, *more))
-    fluxes.flux[0] = mean + noise + slope * move[:, 0]
-    fluxes.flux_err[0] = ERROR
+    frame = SimpleNamespace(time=TIME[None], pos_row=moves[0], pos_column=moves[1])
+    return with_errors(mean + noise + slope * moves[0, 0], frame)
+
+
+def with_errors(flux, frame):
+    fluxes = StarFluxes.unknown(1, N_IMAGES)
+    fluxes.flux[0], fluxes.flux_err[0] = flux, ERROR
     fluxes = StarFluxes(
         **{name: getattr(fluxes, name) for name in StarFluxes.array_names()},
         notes=(StarNotes(header={"AP_CONT": 0.1}),),
     )
-    cube = SimpleNamespace(motion_at=lambda row, column: (move, rng.normal(0, 1e-3, move.shape)))
-    frame = SimpleNamespace(time=1683.0 + np.arange(N_IMAGES)[None] / 48)
-    targets = SimpleNamespace(stars=pd.DataFrame({"row": [3.0], "column": [4.0]}))
-    quality = np.zeros((1, N_IMAGES), dtype=int)
-    found = with_motion_errors(cube, fluxes, frame, quality, targets)
+    found = with_motion_errors(fluxes, frame, np.zeros((1, N_IMAGES), dtype=int))
     assert (fluxes.flux_err == ERROR).all()
     return found.flux_err[0], found.notes[0].header
 
@@ -53,3 +55,24 @@ def test_further_noise_counts_up_to_a_fraction_of_the_flux(more, added):
     error, header = measured(more)
     assert header["ERRREST"][0] == pytest.approx(added, rel=0.15)
     np.testing.assert_allclose(error, np.hypot(ERROR, added), rtol=0.08)
+
+
+def test_a_variable_star_does_not_follow_what_it_adds_to_the_motion_itself():
+    """A blend that pulsates within an hour or two shifts by that, and the motion of few stars."""
+    rng = np.random.default_rng(5)
+    pulsation = np.sin(2 * np.pi * (TIME - TIME[0]) * 24 / 1.7)
+    own = 2e-3 * pulsation[:, None]
+    motion = np.zeros((N_IMAGES, 6))
+    motion[:, [0, 3]] = rng.normal(0, 1e-3, (N_IMAGES, 2)) + own
+    cube = SimpleNamespace(
+        time=TIME,
+        timecorr=np.zeros(N_IMAGES),
+        observatory_position=np.zeros((N_IMAGES, 3)),
+        motion=motion,
+        own_motion={"tic_id": np.array([7]), "d_row": own, "d_column": own},
+    )
+    stars = pd.DataFrame({"tic_id": [7], "row": [3.0], "column": [4.0], "ra": [1.0], "dec": [2.0]})
+    flux = 10_000.0 + 30 * pulsation + rng.normal(0, ERROR, N_IMAGES)
+    error, header = with_errors(flux, StarFrame.of(cube, stars))
+    assert header["ERRMOVE"][0] == 0
+    np.testing.assert_allclose(error, np.hypot(ERROR, 2.5), rtol=1e-3)
