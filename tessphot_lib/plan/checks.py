@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from tessphot_lib.core.asked import ALL_SECTORS
 from tessphot_lib.core.config_check import refusal, schema_problems
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.targets import parse_sectors
 from tessphot_lib.plan.sources import SOURCES, stamps_of
 from tessphot_lib.plan.stars import star_problems, stars_before_images
 
@@ -68,8 +68,13 @@ def contradictions(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _unknown_sectors(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield why ``sectors: all`` is not possible where only a folder says which there are."""
-    if config["sectors"] != ALL_SECTORS:
+    """Yield why a text of sectors cannot be read, or why there cannot be all: none is here yet."""
+    sectors = config["sectors"]
+    try:
+        if not isinstance(sectors, str) or parse_sectors(sectors, "sectors") is not None:
+            return
+    except ConfigError as error:
+        yield str(error)
         return
     has_images = "ffi" in config["input"]["datasources"]
     source = config["input"]["source"]

@@ -110,3 +110,22 @@ def test_all_sectors_need_images_that_are_here(config, source):
         f"sectors: 'all' does not go with input.source: {source}, whose images are not here yet: "
         "name the sectors"
     ]
+
+
+@pytest.mark.parametrize(
+    ("sectors", "problem"),
+    [
+        ("All", "'all' does not go with input.source: mast"),
+        ("3-1", "'3-1' is not like all, 1-13 or 27,28"),
+        ("1-3", None),
+    ],
+)
+def test_a_text_of_sectors_is_checked_with_all_else(config, sectors, problem):
+    config["sectors"] = sectors
+    config["input"]["source"] = "mast"
+    config["output"]["joined"] = True
+    found = list(contradictions(config))
+    assert [one for one in found if one.startswith("output.joined: true needs stars")]
+    of_sectors = [one for one in found if one.startswith("sectors: ")]
+    assert len(of_sectors) == (problem is not None)
+    assert problem is None or of_sectors[0].startswith(f"sectors: {problem}")
