@@ -120,13 +120,27 @@ class Window:
             slice(self.column0 - outer.column0, self.column1 - outer.column0),
         )
 
-    def contains(self, row: NDArray, column: NDArray) -> NDArray:
-        """Tell which positions fall on a pixel of the window; NaN falls on none."""
+    def contains(self, row: NDArray, column: NDArray, *, margin: float = 0.0) -> NDArray:
+        """Tell which positions fall on a pixel of the window or beside it.
+
+        Parameters
+        ----------
+        row, column : (n,) arrays
+            [science pixels]; NaN is nowhere.
+        margin : float
+            [pixels] around the window that count, too, beyond the edge of the CCD as well:
+            a star there gives light to pixels, which the window of `widened` would miss.
+
+        Returns
+        -------
+        (n,) bool array
+        """
+        edge = 0.5 + margin
         return (
-            (row >= self.row0 - 0.5)
-            & (row < self.row1 - 0.5)
-            & (column >= self.column0 - 0.5)
-            & (column < self.column1 - 0.5)
+            (row >= self.row0 - edge)
+            & (row < self.row1 - 1 + edge)
+            & (column >= self.column0 - edge)
+            & (column < self.column1 - 1 + edge)
         )
 
     def intersect(self, other: "Window") -> "Window | None":

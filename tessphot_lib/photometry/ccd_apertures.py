@@ -124,9 +124,8 @@ def _apertures(
     elsewhere: NDArray | None,
 ) -> dict[int, Aperture]:
     """Apertures of the stars of a region, by their index in the catalog."""
-    around = region.widened(NEIGHBOR_REACH)
     with np.errstate(invalid="ignore"):
-        near = np.flatnonzero(around.contains(stars.row, stars.column))
+        near = np.flatnonzero(region.contains(stars.row, stars.column, margin=NEIGHBOR_REACH))
     known = [values[near] for values in (stars.average_row, stars.average_column, stars.tmag)]
     mask_scale = float(cube.attributes["mask_radius_scale"])
     light = KnownLight.expected(
@@ -256,9 +255,8 @@ def _sky_of_parts(cube: PixelCube, row: NDArray, column: NDArray, tmag: NDArray)
     values = []
     for box in cube.grid.windows:
         average = cube.average_image(box)
-        around = box.widened(NEIGHBOR_REACH)
         with np.errstate(invalid="ignore"):
-            near = around.contains(row, column)
+            near = box.contains(row, column, margin=NEIGHBOR_REACH)
         sky = ~star_mask(box, row[near], column[near], tmag[near], radius_scale=mask_scale)
         seen = average[sky & np.isfinite(average)]
         values.append(seen[:: 1 + len(seen) // MAX_SKY_OF_PART])

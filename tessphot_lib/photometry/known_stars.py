@@ -40,7 +40,7 @@ class KnownStars:
         known = targets.neighbors.sort_values("tic_id")
         numbers = known[["row", "column", "tmag"]].to_numpy(dtype=float)
         known = known[np.isfinite(numbers).all(axis=1)]
-        known = known[region.widened(REACH).contains(known["row"], known["column"])]
+        known = known[region.contains(known["row"], known["column"], margin=REACH)]
         row, column = average_places(cube, known)
         tmag = known["tmag"].to_numpy(dtype=float)
         flux = flux_of(tmag, targets.prf.zeropoint)

@@ -69,8 +69,8 @@ def left_background(
     """
     part = cube.grid.part_at(*np.array(stamp.middle).reshape(2, 1))[0]
     window = stamp.widened(AROUND, cube.grid.windows[part]) if part >= 0 else stamp
-    around = window.widened(REACH)
-    near = stars[around.contains(stars["row"].to_numpy(), stars["column"].to_numpy())]
+    place = stars["row"].to_numpy(), stars["column"].to_numpy()
+    near = stars[window.contains(*place, margin=REACH)]
     near = near[np.isfinite(near["tmag"].to_numpy(dtype=float))]
     flux = flux_of(near["tmag"].to_numpy(dtype=float), prf.zeropoint)
     scene = scene_image(prf, window, *average_places(cube, near), flux)

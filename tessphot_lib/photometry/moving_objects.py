@@ -104,7 +104,7 @@ def predict_moving(cube: PixelCube, ephemerides: pd.DataFrame, prf: Prf) -> pd.D
     """
     time = cube.time - cube.timecorr
     wcs = ffi_wcs(str(cube.attributes["wcs"]))
-    around, parts = cube.window.widened(REACH), []
+    parts = []
     for name, rows in ephemerides.groupby("name", sort=True):
         given = rows["time"].to_numpy()
         images = np.flatnonzero((time >= given[0]) & (time <= given[-1]))
@@ -120,7 +120,7 @@ def predict_moving(cube: PixelCube, ephemerides: pd.DataFrame, prf: Prf) -> pd.D
         moved = np.nan_to_num(displacement(cube.motion[images], *middle))
         row, column = row + moved[0][:, 0], column + moved[1][:, 0]
         with np.errstate(invalid="ignore"):
-            on = around.contains(row, column)
+            on = cube.window.contains(row, column, margin=REACH)
         flux = flux_of(tmag, prf.zeropoint)
         table = _table(
             cube, images, row, column, flux, np.zeros(len(images), bool), name, "predicted"
@@ -174,8 +174,8 @@ def disturbed_points(
     steps = [_step(moving, name) for name in ("row", "column")]
     for index, aperture in enumerate(apertures):
         box = aperture.bounding_window()
-        near = box.widened(REACH).contains(*at[:2])
-        near |= (at[2] > BRIGHT_FLUX) & box.widened(BRIGHT_REACH).contains(*at[:2])
+        near = box.contains(*at[:2], margin=REACH)
+        near |= (at[2] > BRIGHT_FLUX) & box.contains(*at[:2], margin=BRIGHT_REACH)
         rows = np.flatnonzero(near)
         if not rows.size:
             continue

@@ -281,12 +281,11 @@ def _saturated_sources(ccd: _Ccd, tmag: NDArray) -> NDArray:
                 box.column0 + place[1].start,
                 box.column0 + place[1].stop,
             )
-            around = around.widened(BESIDE_FULL)
-            if around.contains(ccd.row[bright], ccd.column[bright]).any():
+            if around.contains(ccd.row[bright], ccd.column[bright], margin=BESIDE_FULL).any():
                 continue
+            part = around.widened(BESIDE_FULL, box)
             light = np.where(np.isin(labels, [0, number]), image, 0.0)
-            light = np.maximum(np.nan_to_num(light[around.intersect(box).slices_in(box)]), 0.0)
-            part = around.intersect(box)
+            light = np.maximum(np.nan_to_num(light[part.slices_in(box)]), 0.0)
             down, along = np.arange(part.row0, part.row1), np.arange(part.column0, part.column1)
             total = float(light.sum())
             row = float(light.sum(axis=1) @ down) / total

@@ -124,15 +124,18 @@ class Renderer:
             elapsed = scene.elapsed(index) + part * scene.exposure_days
             rows, columns = self._asteroids.at(elapsed)
             for row, column, flux in zip(rows, columns, self._asteroids.flux, strict=True):
-                if not scene.region.widened(ASTEROID_HALF).contains(row, column):
-                    continue
                 moved = scene.motion(index) @ [1.0, 0.0, 0.0]
-                stamp, corner = prf_truth(scene, row + moved[0], column + moved[1], side)
-                box = Window(corner[0], corner[0] + side[0], corner[1], corner[1] + side[1])
-                inside = box.intersect(scene.region)
-                if inside is not None:
-                    shown = stamp[inside.slices_in(box)]
-                    light[inside.slices_in(scene.region)] += flux / len(ASTEROID_TIMES) * shown
+                at = row + moved[0], column + moved[1]
+                inside = Window.around(round(at[0]), round(at[1]), ASTEROID_HALF, scene.region)
+                if inside is None:
+                    continue
+                stamp, corner = prf_truth(scene, *at, side)
+                # The stamp may go beyond the edge of the CCD.
+                shown = stamp[
+                    inside.row0 - corner[0] : inside.row1 - corner[0],
+                    inside.column0 - corner[1] : inside.column1 - corner[1],
+                ]
+                light[inside.slices_in(scene.region)] += flux / len(ASTEROID_TIMES) * shown
         return light
 
     def starlight(self, index: int) -> NDArray:

@@ -53,6 +53,14 @@ def test_pixel_is_half_a_pixel_wide_on_each_side():
     assert window.contains(row, column).tolist() == expected
 
 
+def test_positions_beside_a_window_count_beyond_the_edge_of_the_ccd():
+    window = Window(0, 12, 2020, 2048)
+    row = np.array([-5.5, -5.51, 16.49, 16.5, 5.0, 5.0, 5.0, 5.0, np.nan])
+    column = np.array([2030.0, 2030.0, 2030.0, 2030.0, 2014.5, 2014.49, 2052.49, 2052.5, 2030.0])
+    expected = [True, False, True, False, True, False, True, False, False]
+    assert window.contains(row, column, margin=5).tolist() == expected
+
+
 def test_intersection_of_windows():
     window = Window(10, 20, 100, 200)
     assert window.intersect(Window(15, 40, 50, 101)) == Window(15, 20, 100, 101)

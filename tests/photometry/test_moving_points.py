@@ -12,6 +12,7 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky
 from tessphot_lib.io.mission.object_ephemerides import read_object_ephemerides
 from tessphot_lib.io.products.moving_ecsv import read_moving, write_moving
+from tessphot_lib.photometry.known_stars import KnownStars
 from tessphot_lib.photometry.moving_objects import (
     _step,
     disturbed_points,
@@ -19,6 +20,7 @@ from tessphot_lib.photometry.moving_objects import (
     join_found_and_predicted,
     predict_moving,
 )
+from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
 
@@ -84,6 +86,38 @@ def test_points_are_disturbed_while_the_object_is_there(cube):
     assert 3 <= found[0].sum() <= 7
     none = disturbed_points(read_moving(None), stars, error, cube.cadenceno, PRF)
     assert not none.any()
+
+
+def test_objects_and_stars_beyond_the_edge_of_the_ccd_give_light(cube):
+    """The last row of the CCD is 2047."""
+    times = slice(10, 20)
+    beside = pd.DataFrame(
+        {
+            "object": "one",
+            "cadenceno": cube.cadenceno[times],
+            "row": 2048.2,
+            "column": 1240.0 + np.arange(10),
+            "flux": 5000.0,
+        }
+    )
+    error = np.full((1, N_IMAGES), 12.0)
+    star = Aperture.whole(Window(2045, 2048, 1240, 1243))
+    found = disturbed_points(beside, [star], error, cube.cadenceno, PRF)
+    assert found[0, 10:14].all()
+    assert not found[0, :10].any() and not found[0, 20:].any()
+    stars = pd.DataFrame(
+        {
+            "tic_id": [5, 3, 8],
+            "row": [2052.0, 2020.0, 2052.0],
+            "column": [1220.0, 1216.0, 1400.0],
+            "tmag": 10.0,
+        }
+    )
+    targets = StarList(stars.iloc[[1]], [], stars, PRF)
+    assert KnownStars.around(cube, targets, Window(2015, 2048, 1210, 1230)).tic_id.tolist() == [
+        3,
+        5,
+    ]
 
 
 def ephemerides(cube, folder, **columns):

@@ -91,6 +91,26 @@ def test_asteroids_may_pass_beside_the_images():
         assert np.isfinite(renderer.asteroid_light(0)).all()
 
 
+def test_asteroids_cross_the_edge_of_the_ccd():
+    """Two in a region that begins with the first row of the CCD, on it and beyond."""
+    scene = build_scene(
+        CCD,
+        window=Window(0, 40, 420, 470),
+        settings=SimulationSettings(n_images=2, stars_per_ccd=3000, asteroids=1, **STILL, **QUIET),
+        faint_limit=14.0,
+    )
+    renderer = Renderer(scene)
+    light = []
+    for row in (30.0, 3.0, -1.5):
+        still = {"speed_row": scene.asteroids.speed_row * 0, "speed_column": np.zeros(1)}
+        at = {"row": np.array([row]), "column": np.array([440.0])}
+        renderer._asteroids = replace(scene.asteroids, **still, **at, flux=np.array([1000.0]))
+        light.append(renderer.asteroid_light(0).sum())
+    assert light[0] == pytest.approx(1000.0, rel=0.02)
+    assert light[1] == pytest.approx(light[0], rel=0.05)
+    assert 0 < light[2] < 0.3 * light[0]
+
+
 @pytest.mark.parametrize(
     ("tic_id", "error", "match"),
     [(0, InputDataError, "TIC 0"), (None, ConfigError, r"no pixel in the simulated window \[700")],
