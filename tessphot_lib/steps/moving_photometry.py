@@ -33,7 +33,7 @@ from tessphot_lib.photometry.moving_light import (
 )
 from tessphot_lib.photometry.products import make_template
 from tessphot_lib.quality.light_curve_flags import star_pixel_quality, star_quality
-from tessphot_lib.times.barycenter import star_time_correction
+from tessphot_lib.times.barycenter import track_time_correction
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ def _light_curve(
     row, column = (np.interp(every, track.image, axis) for axis in (track.row, track.column))
     ra, dec = pixel_to_sky(wcs, row, column)
     # Times are those of where it is in each image.
-    timecorr = star_time_correction(cube.observatory_position, ra, dec)[every, every]
+    timecorr = track_time_correction(cube.observatory_position, ra, dec)
     area = np.pi * track.radius**2
     flags = json.loads(str(cube.attributes["settings"]))["flags"]
     quality = star_quality(

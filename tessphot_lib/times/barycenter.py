@@ -55,3 +55,21 @@ def star_time_correction(position: NDArray, ra: NDArray, dec: NDArray) -> NDArra
         To be added to the time at the telescope [d].
     """
     return unit_vector(np.asarray(ra), np.asarray(dec)) @ np.asarray(position).T
+
+
+def track_time_correction(position: NDArray, ra: NDArray, dec: NDArray) -> NDArray:
+    """Barycentric correction of an object that is elsewhere in each image.
+
+    Parameters
+    ----------
+    position : (n_images, 3) array
+        As of `star_time_correction`.
+    ra, dec : (n_images,) arrays
+        Of the object in each image [deg]; NaN gives NaN.
+
+    Returns
+    -------
+    (n_images,) float64 array
+        To be added to the time at the telescope [d].
+    """
+    return np.einsum("ij,ij->i", unit_vector(np.asarray(ra), np.asarray(dec)), position)

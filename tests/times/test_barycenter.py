@@ -1,5 +1,7 @@
 """Times of stars, against SPOC's own corrections."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,11 @@ from paths import REALDATA
 from tessphot_lib.catalog.proper_motion import at_epoch
 from tessphot_lib.core.sphere import unit_vector
 from tessphot_lib.io.mission.ephemeris import read_ephemeris
-from tessphot_lib.times.barycenter import earth_position, star_time_correction
+from tessphot_lib.times.barycenter import (
+    earth_position,
+    star_time_correction,
+    track_time_correction,
+)
 from tessphot_lib.times.orbit import REFERENCE_STATE, REFERENCE_TIME, Bodies, propagate
 
 needs_realdata = pytest.mark.skipif(
@@ -121,3 +127,21 @@ def test_reckoned_orbit_gives_the_corrections_of_spoc():
     bodies = Bodies.between(min(moment), max(moment))
     tess = propagate(np.array(REFERENCE_STATE), REFERENCE_TIME, moment, bodies)[:, :3]
     check_against_spoc(table, tess / KM_PER_LIGHT_SECOND / 86400 + earth_position(moment))
+
+
+def test_an_object_on_a_track_has_the_correction_of_a_star_where_it_is():
+    rng = np.random.default_rng(3)
+    position, ra, dec = rng.normal(0, 5e-3, (7, 3)), rng.uniform(0, 360, 7), rng.uniform(-90, 90, 7)
+    ra[4] = np.nan
+    found = track_time_correction(position, ra, dec)
+    np.testing.assert_allclose(found, star_time_correction(position, ra, dec).diagonal())
+
+
+def test_images_of_a_track_are_not_combined_with_each_other():
+    """A sector of 20 s has 1e5 images: no array may have their square."""
+    given = np.ones((3000, 3)), np.zeros(3000), np.zeros(3000)
+    tracemalloc.start()
+    track_time_correction(*given)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 3e6  # bytes; the square would have 72e6
