@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
+from tessphot_lib.io.files.ecsv import read_rows, write_rows
 
 COLUMNS = {
     "object": (str, None),
@@ -27,26 +27,9 @@ COLUMNS = {
 
 def write_moving(path: Path, positions: pd.DataFrame, ccd_id: CcdId, made_by: dict) -> None:
     """Write positions of objects: columns of `COLUMNS`."""
-    from astropy.table import Table
-
-    table = Table(meta={"ccd": str(ccd_id), **made_by})
-    for name, (dtype, unit) in COLUMNS.items():
-        values = positions[name].tolist()
-        table[name] = np.array(values, dtype=dtype) if values else np.zeros(0, dtype or "U1")
-        table[name].unit = unit
-    write_ecsv(path, table)
+    write_rows(path, positions, COLUMNS, {"ccd": str(ccd_id), **made_by})
 
 
 def read_moving(path: Path | None) -> pd.DataFrame:
     """Read them back; none where there is no file."""
-    if path is None:
-        return pd.DataFrame({name: np.zeros(0, dtype) for name, (dtype, _) in COLUMNS.items()})
-    table = read_ecsv(path)
-    return pd.DataFrame(
-        {
-            name: [str(text) for text in table[name]]
-            if dtype is str
-            else np.asarray(table[name], dtype=dtype)
-            for name, (dtype, _) in COLUMNS.items()
-        }
-    )
+    return read_rows(path, COLUMNS)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
+from tessphot_lib.io.files.ecsv import read_rows, write_rows
 
 NAME = "moving_objects.ecsv"
 COLUMNS = {
@@ -23,24 +23,9 @@ COLUMNS = {
 
 def write_moving_objects(path: Path, objects: pd.DataFrame, ccd_id: CcdId, made_by: dict) -> None:
     """Write them: columns of `COLUMNS`."""
-    from astropy.table import Table
-
-    table = Table(meta={"ccd": str(ccd_id), **made_by})
-    for name, (dtype, unit) in COLUMNS.items():
-        values = objects[name].tolist() if len(objects) else []
-        table[name] = np.array(values, dtype=dtype) if values else np.zeros(0, dtype or "U1")
-        table[name].unit = unit
-    write_ecsv(path, table)
+    write_rows(path, objects, COLUMNS, {"ccd": str(ccd_id), **made_by})
 
 
 def read_moving_objects(path: Path) -> pd.DataFrame:
     """Read them back."""
-    table = read_ecsv(path)
-    return pd.DataFrame(
-        {
-            name: pd.Series([str(text) for text in table[name]], dtype=object)
-            if dtype is str
-            else np.asarray(table[name], dtype=dtype)
-            for name, (dtype, _) in COLUMNS.items()
-        }
-    )
+    return read_rows(path, COLUMNS)

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
+from tessphot_lib.io.files.ecsv import read_rows, write_rows
 
 COLUMNS = {
     "number": (np.int64, None),
@@ -39,14 +38,7 @@ COLUMNS = {
 
 def write_transients(path: Path, sources: pd.DataFrame, ccd_id: CcdId, made_by: dict) -> None:
     """Write transients: columns of `COLUMNS`."""
-    from astropy.table import Table
-
-    table = Table(meta={"ccd": str(ccd_id), **made_by})
-    for name, (dtype, unit) in COLUMNS.items():
-        values = sources[name].tolist()
-        table[name] = np.array(values, dtype=dtype) if values else np.zeros(0, _empty(dtype))
-        table[name].unit = unit
-    write_ecsv(path, table)
+    write_rows(path, sources, COLUMNS, {"ccd": str(ccd_id), **made_by})
 
 
 def read_transients(path: Path | None) -> pd.DataFrame:
@@ -57,31 +49,9 @@ def read_transients(path: Path | None) -> pd.DataFrame:
     InputDataError
         If the file cannot be read, or lacks a column.
     """
-    if path is None:
-        return no_transients()
-    table = read_ecsv(path)
-    missing = set(COLUMNS) - set(table.colnames)
-    if missing:
-        raise InputDataError(f"{path}: no column {', '.join(sorted(missing))}")
-    return pd.DataFrame(
-        {
-            name: pd.Series([str(text) for text in table[name]], dtype=object)
-            if dtype is str
-            else np.asarray(table[name], dtype=dtype)
-            for name, (dtype, _) in COLUMNS.items()
-        }
-    )
+    return read_rows(path, COLUMNS)
 
 
 def no_transients() -> pd.DataFrame:
     """Table of none."""
-    return pd.DataFrame(
-        {
-            name: np.zeros(0, dtype=object if dtype is str else dtype)
-            for name, (dtype, _) in COLUMNS.items()
-        }
-    )
-
-
-def _empty(dtype: type) -> type | str:
-    return "U1" if dtype is str else dtype
+    return read_rows(None, COLUMNS)
