@@ -15,7 +15,7 @@ def open_cube(folder, window, flux, **more):
     """Write the cube of some images, and open it.
 
     ``flux`` is (n_images, n_rows, n_columns), sky included. ``more`` are `PER_IMAGE`
-    arrays, ``flux_err``, ``pixel_flags``, ``sky`` (n_images,), ``sky_error``,
+    arrays, ``flux_err`` (or a number), ``pixel_flags``, ``sky`` (n_images,), ``sky_error``,
     ``average_image``, ``static_light`` and ``attributes``.
     """
     n_images, mesh = len(flux), Mesh.over(window, 64)

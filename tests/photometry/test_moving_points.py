@@ -46,15 +46,8 @@ def cube(tmp_path_factory):
             PRF, WINDOW, np.array([row]), np.array([column]), np.array([FLUX])
         )
     folder = tmp_path_factory.mktemp("moving")
-    with open_cube(
-        folder,
-        WINDOW,
-        flux.astype(np.float32),
-        flux_err=np.full(flux.shape, 4.0, np.float32),
-        sky=SKY,
-        average_image=star,
-        attributes={"wcs": WCS},
-    ) as cube:
+    given = {"flux_err": 4.0, "sky": SKY, "average_image": star, "attributes": {"wcs": WCS}}
+    with open_cube(folder, WINDOW, flux, **given) as cube:
         yield cube
 
 

@@ -58,15 +58,8 @@ def cube(tmp_path_factory):
         at = np.array(rows) + motion[k, 0], np.array(columns)
         flux[k] += scene_image(PRF, WINDOW, *at, lights)
     folder = tmp_path_factory.mktemp("transients")
-    with open_cube(
-        folder,
-        WINDOW,
-        flux.astype(np.float32),
-        flux_err=np.full(flux.shape, 4.0, np.float32),
-        sky=SKY,
-        motion=motion,
-        attributes={"wcs": WCS},
-    ) as cube:
+    given = {"flux_err": 4.0, "sky": SKY, "motion": motion, "attributes": {"wcs": WCS}}
+    with open_cube(folder, WINDOW, flux, **given) as cube:
         yield cube
 
 
@@ -113,14 +106,8 @@ def test_a_source_that_shines_all_the_time_is_a_star(cube, known, found):
 
 def test_without_an_outburst_there_is_none(tmp_path, known):
     flux = SKY + np.random.default_rng(1).normal(0, 4.0, (20, *WINDOW.shape))
-    with open_cube(
-        tmp_path,
-        WINDOW,
-        flux.astype(np.float32),
-        flux_err=np.full(flux.shape, 4.0, np.float32),
-        sky=SKY,
-        attributes={"wcs": WCS},
-    ) as cube:
+    given = {"flux_err": 4.0, "sky": SKY, "attributes": {"wcs": WCS}}
+    with open_cube(tmp_path, WINDOW, flux, **given) as cube:
         none = find_transients(cube, detect(cube), pd.DataFrame(), known, read_unlisted(None), PRF)
     assert none.empty
     write_transients(tmp_path / "t.ecsv", none, CCD, {})
@@ -172,8 +159,8 @@ def test_short_cadences_show_the_same(tmp_path, known):
     with open_cube(
         tmp_path,
         window,
-        flux.astype(np.float32),
-        flux_err=np.full(flux.shape, 8.0, np.float32),
+        flux,
+        flux_err=8.0,
         sky=SKY,
         time=1683.0 + np.arange(n_images) * 200 / 86400,
         attributes={"wcs": WCS, "cadence_seconds": 200.0},
