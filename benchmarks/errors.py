@@ -11,7 +11,9 @@ noise), by magnitude, and the zero points with 20.44.
 import argparse
 import itertools
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,6 +35,36 @@ FOLDERS = {  # of cutouts, with the stars on them and the folder of the mission'
 METHODS = ("aperture", "linpsf")
 BINS = (4, 7, 9, 11, 12, 13, 14, 15, 16)  # [Tmag]
 MIN_IMAGES = 20
+
+
+class Wanted(NamedTuple):
+    """A CCD that is measured: the first arguments of `measure_ccd`."""
+
+    folder: Path
+    cutouts: Path
+    stars: Path
+    prf: Path | None
+    ccd_id: CcdId
+
+
+def options(doc: str) -> argparse.ArgumentParser:
+    """Parser of the options by which `wanted_ccds` chooses."""
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--data", type=Path, default=DATA, help="../shared/realdata")
+    parser.add_argument("--folder", type=Path, help="kept: a second call only measures")
+    parser.add_argument("--only", nargs="*", help="CCDs, such as s0008-cam3-ccd4")
+    return parser
+
+
+def wanted_ccds(arguments: argparse.Namespace, scratch: Path) -> Iterator[Wanted]:
+    """All CCDs of `FOLDERS`, or those that are asked for."""
+    for name, (stars, prf) in FOLDERS.items():
+        cutouts = arguments.data / name
+        for ccd_id in sorted(find_cutouts(cutouts), key=str):
+            if not arguments.only or str(ccd_id) in arguments.only:
+                folder = (arguments.folder or scratch) / name / str(ccd_id)
+                files = arguments.data / stars, prf and arguments.data / prf
+                yield Wanted(folder, cutouts, *files, ccd_id)
 
 
 def measure_ccd(
@@ -89,10 +121,7 @@ def by_magnitude(stars: pd.DataFrame) -> str:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=DATA, help="../shared/realdata")
-    parser.add_argument("--folder", type=Path, help="kept: a second call only measures")
-    parser.add_argument("--only", nargs="*", help="CCDs, such as s0008-cam3-ccd4")
+    parser = options(__doc__)
     parser.add_argument("--list", action="store_true", help="each star, too")
     parser.add_argument("--light-curves", type=Path, help="folder of those of any run, instead")
     arguments = parser.parse_args()
@@ -107,17 +136,11 @@ def main() -> None:
         return
     tables = []
     with tempfile.TemporaryDirectory() as scratch:
-        for name, (stars, prf) in FOLDERS.items():
-            cutouts = arguments.data / name
-            for ccd_id in sorted(find_cutouts(cutouts), key=str):
-                if arguments.only and str(ccd_id) not in arguments.only:
-                    continue
-                folder = (arguments.folder or Path(scratch)) / name / str(ccd_id)
-                given = arguments.data / stars, prf and arguments.data / prf, ccd_id
-                try:
-                    tables.append(measure_ccd(folder, cutouts, *given))
-                except TessphotError as err:
-                    print(f"{ccd_id}: {err}")
+        for one in wanted_ccds(arguments, Path(scratch)):
+            try:
+                tables.append(measure_ccd(*one))
+            except TessphotError as err:
+                print(f"{one.ccd_id}: {err}")
     stars = pd.concat(tables)
     if arguments.list:
         print(stars.sort_values(["method", "tmag"]).to_string())

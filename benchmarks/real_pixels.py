@@ -8,7 +8,6 @@ benchmarks/README.md: errors over scatter, wild points, times, sky, zero points,
 is worth. Where the data are absent it says so and does nothing.
 """
 
-import argparse
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from astropy.io import fits
-from errors import DATA, FOLDERS, METHODS, MIN_IMAGES, by_magnitude, measure_ccd
+from errors import METHODS, MIN_IMAGES, by_magnitude, measure_ccd, options, wanted_ccds
 from numpy.typing import NDArray
 from realdata import measure
 
@@ -29,7 +28,6 @@ from tessphot_lib.core.constants import (
 )
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.io.images.cutout_files import find_cutouts
 from tessphot_lib.io.mission.ephemeris import read_ephemeris
 from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.times.barycenter import star_time_correction
@@ -41,7 +39,7 @@ FAR_SIGMA = 8.0  # of its own error
 MIN_POINTS = 20
 
 
-def light_curve(path: Path) -> dict[str, Any]:
+def light_curve(path: Path, ephemeris: Path) -> dict[str, Any]:
     """What one light curve shows; points are those with QUALITY 0."""
     with fits.open(path) as hdus:
         header, table = hdus[0].header, hdus[1].data
@@ -53,7 +51,7 @@ def light_curve(path: Path) -> dict[str, Any]:
         size = max(int(np.sum((hdus["APERTURE"].data & 2) > 0)), 1)
     result = {
         "tmag": header["TESSMAG"],
-        "time_error": off_by(time - timecorr, timecorr, header),
+        "time_error": off_by(time - timecorr, timecorr, header, ephemeris),
         "stated": 1e3 * header["TIMEERR"],
         "sky": float(np.nanmin(sky[is_good] / size)) if np.isfinite(sky[is_good]).any() else np.nan,
         "no_sky": int(np.sum(~np.isfinite(sky[is_good]))),
@@ -99,14 +97,14 @@ def daily(time: NDArray, values: NDArray) -> float:
     return float(table.std(ddof=0)) if len(table) > 2 else np.nan
 
 
-def off_by(time: NDArray, timecorr: NDArray, header: fits.Header) -> float:
+def off_by(time: NDArray, timecorr: NDArray, header: fits.Header, ephemeris: Path) -> float:
     """Largest error of barycentric corrections against JPL's path of TESS [ms]; NaN: unknown."""
     known = np.isfinite(timecorr)
     keys = {"ra_j2000": "RA_OBJ", "dec_j2000": "DEC_OBJ", "pm_ra": "PMRA", "pm_dec": "PMDEC"}
     star = {name: [float(header.get(key) or 0.0)] for name, key in keys.items()}
     epoch = CATALOG_EPOCH + (float(np.median(time[known])) - J2000) / DAYS_PER_YEAR
     ra, dec = at_epoch(pd.DataFrame(star), epoch)
-    for path in sorted((DATA / "ephemeris").glob("*.csv.gz")):
+    for path in sorted(ephemeris.glob("*.csv.gz")):
         try:
             found = read_ephemeris(path, time[known])
         except TessphotError:
@@ -117,10 +115,11 @@ def off_by(time: NDArray, timecorr: NDArray, header: fits.Header) -> float:
     return np.nan
 
 
-def of_ccd(folder: Path, ccd_id: CcdId) -> dict[str, Any]:
+def of_ccd(folder: Path, ccd_id: CcdId, ephemeris: Path) -> dict[str, Any]:
     """Row of the table of CCDs."""
     measure(folder, ccd_id, "auto", correction="motion")
-    stars = pd.DataFrame([light_curve(path) for path in sorted((folder / "auto").rglob("*.gz"))])
+    paths = sorted((folder / "auto").rglob("*.gz"))
+    stars = pd.DataFrame([light_curve(path, ephemeris) for path in paths])
     prf = read_prf(folder / "prf.fits")
     row = {"stars": len(stars), "points": int(stars["n_points"].max())}
     for name in ("wild", "far", "uncorrected"):
@@ -153,28 +152,18 @@ def as_markdown(table: pd.DataFrame) -> str:
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=DATA, help="../shared/realdata")
-    parser.add_argument("--folder", type=Path, help="kept: a second call only measures")
-    parser.add_argument("--only", nargs="*", help="CCDs, such as s0008-cam3-ccd4")
-    arguments = parser.parse_args()
+    arguments = options(__doc__).parse_args()
     if not arguments.data.is_dir():
         print(f"{arguments.data}: not there, nothing is measured")
         return
-    rows, tables = {}, []
+    rows, tables, ephemeris = {}, [], arguments.data / "ephemeris"
     with tempfile.TemporaryDirectory() as scratch:
-        for name, (stars, prf) in FOLDERS.items():
-            cutouts = arguments.data / name
-            for ccd_id in sorted(find_cutouts(cutouts), key=str):
-                if arguments.only and str(ccd_id) not in arguments.only:
-                    continue
-                folder = (arguments.folder or Path(scratch)) / name / str(ccd_id)
-                given = arguments.data / stars, prf and arguments.data / prf, ccd_id
-                try:
-                    tables.append(measure_ccd(folder, cutouts, *given, is_told=False))
-                    rows[str(ccd_id)] = of_ccd(folder, ccd_id)
-                except TessphotError as err:
-                    print(f"{ccd_id}: {err}\n")
+        for one in wanted_ccds(arguments, Path(scratch)):
+            try:
+                tables.append(measure_ccd(*one, is_told=False))
+                rows[str(one.ccd_id)] = of_ccd(one.folder, one.ccd_id, ephemeris)
+            except TessphotError as err:
+                print(f"{one.ccd_id}: {err}\n")
     print(as_markdown(pd.DataFrame.from_dict(rows, orient="index").rename_axis("CCD")))
     measured = [table for table in tables if len(table) >= 1]
     if measured:
