@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import displacement_in
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.medians import medians_of_known
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
@@ -148,7 +149,7 @@ def _scattered_fraction(cube: PixelCube) -> NDArray:
     """What fraction of the background of each image is light that quiet images lack, (n,)."""
     level = cube.background_level
     with np.errstate(invalid="ignore", divide="ignore"):
-        fraction = 1.0 - np.nanmedian(level[cube.is_good()]) / level
+        fraction = 1.0 - medians_of_known(level[cube.is_good()]) / level
     return np.clip(np.nan_to_num(fraction), 0.0, 1.0)
 
 

@@ -28,6 +28,7 @@ SMEAR = np.linspace(-0.5, 0.5, 5)  # of the way in an exposure
 AT_ONCE = 64  # [pixels] side of the region that is read at once
 OWN_REACH = 3.0  # [pixels] beyond two radii, from where it gives light in other images
 OWN_ERROR = 0.3  # of that: some pixels of some images are not averaged
+MAX_OWN = 0.75  # of its light that the average image may hold: errors are as large as fluxes then
 SHAPE_ERROR = 0.003  # of the light in the aperture: position and PRF
 MARGIN = 2  # [pixels] around the aperture, of which slopes are known
 
@@ -101,7 +102,8 @@ def follow(cube: PixelCube, track: ObjectTrack, prf: Prf) -> tuple[StarFluxes, f
     Returns
     -------
     fluxes : StarFluxes
-        Of one "star"; NaN off the track and where the aperture lacks a pixel. The centroids
+        Of one "star"; NaN off the track, where the aperture lacks a pixel, and where an object
+        stays so long that most of its light is in the average image. The centroids
         are the positions of the track. Reflections are not among the flags: in the pixels of
         a moving object they are its own light.
     captured : float
@@ -128,10 +130,15 @@ def follow(cube: PixelCube, track: ObjectTrack, prf: Prf) -> tuple[StarFluxes, f
     is_foreign = result.pixel_flags[0] & int(PixelFlag.BACKGROUND_ANOMALY) != 0
     result.pixel_flags[...] &= np.uint8(0xFF ^ int(PixelFlag.BACKGROUND_ANOMALY))
     in_average = cube.is_good() & ~is_foreign
-    known = np.flatnonzero(np.isfinite(result.flux[0, track.image]))
+    measured = np.flatnonzero(np.isfinite(result.flux[0, track.image]))
+    parts = np.array([_captured(prf, track, number, in_average) for number in measured])
+    parts = parts.reshape(-1, 2)
+    is_own = parts[:, 1] > MAX_OWN * parts[:, 0]
+    lost = track.image[measured[is_own]]
+    result.flux[0, lost] = result.flux_err[0, lost] = np.nan
+    known, parts = measured[~is_own], parts[~is_own]
     if not known.size:
         return result, np.nan
-    parts = np.array([_captured(prf, track, number, in_average) for number in known])
     captured = parts[:, 0] - parts[:, 1]
     usual, image = float(np.median(captured)), track.image[known]
     result.flux[0, image] *= usual / captured

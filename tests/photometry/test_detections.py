@@ -4,10 +4,11 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-from pixel_cube import CCD
+import pytest
+from pixel_cube import CCD, open_cube
 
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.photometry.detections import Spans, _mean
+from tessphot_lib.photometry.detections import Spans, _mean, detect
 
 
 def cube_of(number, good, ccd_id=CCD):
@@ -54,3 +55,11 @@ def test_mean_of_short_cadences_and_its_error():
     mean, error = _mean(light, np.full(light.shape, 0.2))
     np.testing.assert_allclose(mean, [[2.0, 5.0, np.nan]])
     np.testing.assert_allclose(error[0, :2], [0.2 / np.sqrt(2), 0.2])
+
+
+@pytest.mark.parametrize("of_images", [{"quality": np.full(4, 128)}, {"background_level": np.nan}])
+def test_without_good_images_or_known_sky_nothing_stands_out(tmp_path, of_images):
+    window = Window(1001, 1015, 1210, 1230)
+    of_images = {name: np.broadcast_to(values, 4).copy() for name, values in of_images.items()}
+    with open_cube(tmp_path, window, np.ones((4, *window.shape), np.float32), **of_images) as cube:
+        assert not len(detect(cube).image)

@@ -92,6 +92,25 @@ def test_the_light_along_a_track_is_that_of_the_object(cube):
     np.testing.assert_allclose(fluxes.centroid_row[0, index], path(index)[0])
 
 
+@pytest.mark.parametrize("n_images", [1, 30])
+def test_an_object_that_stays_has_no_light_of_its_own(cube, tmp_path, n_images):
+    """Its light is in the average image: brought to all of it, noise would be a flux."""
+    slow = moving(cube).iloc[:n_images]
+    slow = slow.assign(row=1030.2 + 0.001 * np.arange(n_images), column=1250.4)
+    with open_cube(
+        tmp_path,
+        WINDOW,
+        cube.read("flux", WINDOW, slice(2, 2 + n_images)),
+        cadenceno=cube.cadenceno[2 : 2 + n_images],
+        sky=SKY,
+    ) as few:
+        (track,) = object_tracks(few, slow)
+        fluxes, captured = follow(few, track, PRF)
+    assert np.isnan(fluxes.flux).all()
+    assert np.isnan(fluxes.flux_err).all()
+    assert np.isnan(captured)
+
+
 def test_light_curves_of_objects_are_files_like_those_of_stars(cube, tmp_path):
     elsewhere = moving(cube).assign(object="far away", row=10.0)
     table = pd.concat([moving(cube), elsewhere], ignore_index=True)
