@@ -19,6 +19,7 @@ MIN_PEAK = 10.0  # [sigma of a pixel] of a star whose brightness is fitted
 MAX_STARS = 40  # the brightest
 CLIP = 6.0  # [sigma] pixels that are off by more do not count
 N_ROUNDS = 3
+AT_ONCE = 4_000_000  # pixels of images that are fitted together
 
 
 class ShiftInformation(NamedTuple):
@@ -52,6 +53,11 @@ def shift_information(
         1-sigma errors of the pixels of one image [e-/s]; NaN pixels do not count.
     areas : (n_stars, n_rows, n_columns) bool array
         Pixels of each star, of `star_areas`.
+
+    Returns
+    -------
+    ShiftInformation
+        Zeros, nothing, without stars, or with too few pixels.
     """
     n_images, n_stars = len(change), len(areas)
     terms = _terms(average, noise, areas)
@@ -93,9 +99,13 @@ def residual_spread(change: NDArray, average: NDArray, noise: NDArray, areas: ND
     terms = _terms(average, noise, areas)
     if terms is None:
         return np.full(len(change), np.nan)
-    used, design, sigma = terms
-    _, _, spread, is_whole = _fitted(change, used, design, sigma)
-    return np.where(is_whole, spread, np.nan)
+    spread = np.full(len(change), np.nan)
+    at_once = max(1, AT_ONCE // average.size)
+    for first in range(0, len(change), at_once):
+        some = slice(first, first + at_once)
+        _, _, found, is_whole = _fitted(change[some], *terms)
+        spread[some] = np.where(is_whole, found, np.nan)
+    return spread
 
 
 def _terms(

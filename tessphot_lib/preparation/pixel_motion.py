@@ -4,6 +4,7 @@ import logging
 from contextlib import ExitStack
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import scipy
@@ -15,8 +16,10 @@ from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.constants import HOURS_PER_DAY, ROUNDED_MAD_TO_SIGMA
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.core.stamps import values_at
 from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.motion.pixel_shift import (
+    AT_ONCE,
     ShiftInformation,
     joined_shift,
     residual_spread,
@@ -92,10 +95,8 @@ def motion_from_pixels(
             light = average[window.slices_in(grid.window)].astype(float)
             noise = _noise(light, level, window, expected)
             areas = star_areas(light, noise)
-            cut = (slice(None), *window.slices_in(grid.window))
-            flux = np.concatenate([file["flux"][cut] for file in files])
-            flux -= grid.evaluate(images["background"], window) + light
-            parts.append(shift_information(flux, light, noise, areas))
+            change = _changes(files, images, light, grid, window)
+            parts.append(shift_information(change, light, noise, areas))
             ids += [_stars_in(area, window, stars) for area in (*areas, ~areas.any(axis=0))]
     seen = ShiftInformation(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
     time = images["time"]
@@ -157,10 +158,8 @@ def errors_of_structure(
             noise = _noise(light, quiet, window, expected)
             if not np.isfinite(noise).any():  # no light, or nothing but full pixels
                 continue
-            cut = (slice(None), *window.slices_in(grid.window))
-            flux = np.concatenate([file["flux"][cut] for file in files])
-            flux -= grid.evaluate(images["background"], window) + light
-            spread = residual_spread(flux, light, noise, star_areas(light, noise))
+            change = _changes(files, images, light, grid, window)
+            spread = residual_spread(change, light, noise, star_areas(light, noise))
             known = np.isfinite(spread) & np.isfinite(level)
             if not (known & is_good).any():
                 continue
@@ -171,6 +170,32 @@ def errors_of_structure(
             excess = np.sqrt(np.maximum(spread**2 - (UNUSUAL * usual) ** 2, 0.0))
             result[known, number] = np.minimum(sky * excess, MAX_STRUCTURE * more)[known]
     return result
+
+
+def _changes(
+    files: list[h5py.File],
+    images: dict[str, NDArray],
+    light: NDArray,
+    grid: BackgroundGrid,
+    window: Window,
+) -> NDArray:
+    """What images have more than their sky and the average image, (n_images, n_rows, n_columns).
+
+    float32, as it is in the files; in between no second array of all images is made.
+    """
+    backgrounds = images["background"]
+    change = np.empty((len(backgrounds), *window.shape), dtype=np.float32)
+    cut = (slice(None), *window.slices_in(grid.window))
+    first = 0
+    for file in files:
+        last = first + len(file["flux"])
+        file["flux"].read_direct(change, cut, slice(first, last))
+        first = last
+    at_once = max(1, AT_ONCE // light.size)
+    for first in range(0, len(change), at_once):
+        some = slice(first, first + at_once)
+        change[some] -= grid.evaluate(backgrounds[some], window) + light
+    return change
 
 
 def _noise(light: NDArray, level: float, window: Window, expected: NoiseModel) -> NDArray:
@@ -186,10 +211,8 @@ def _noise(light: NDArray, level: float, window: Window, expected: NoiseModel) -
 def _stars_in(area: NDArray, window: Window, stars: pd.DataFrame) -> NDArray:
     """TIC numbers of the stars in some pixels of a window."""
     row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
-    row, column = np.round(row).astype(int), np.round(column).astype(int)
-    near = np.flatnonzero(window.contains(row, column))
-    inside = area[row[near] - window.row0, column[near] - window.column0]
-    return stars["tic_id"].to_numpy(dtype=np.int64)[near[inside]]
+    inside = values_at(area, window, row, column, outside=False)
+    return stars["tic_id"].to_numpy(dtype=np.int64)[inside]
 
 
 def _used(

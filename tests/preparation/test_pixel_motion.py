@@ -9,6 +9,8 @@ from star_images import gaussian_star
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import N_TERMS, Patches
+from tessphot_lib.motion import pixel_shift
+from tessphot_lib.preparation import pixel_motion
 from tessphot_lib.preparation.pixel_motion import errors_of_structure, motion_from_pixels
 
 STAMPS = [Window(203, 214, 480, 492), Window(230, 242, 500, 511)]
@@ -124,6 +126,24 @@ def test_scattered_light_with_structure_is_in_the_errors_of_its_stamp(tmp_path):
     assert (error < 0.2).all()
     # Without scattered light it is something else: a nebula, a variable star.
     assert (structure(tmp_path, change, levels()) == 0).all()
+
+
+def test_images_of_long_sectors_are_fitted_some_at_a_time(tmp_path, monkeypatch):
+    """With the same result."""
+    change = np.zeros((N_IMAGES, *GRID.window.shape))
+    change[[30, 31, 90]] = 2.0 * np.sin(1.7 * np.indices(GRID.window.shape)[1])
+    together = structure(tmp_path, change, levels(30, 31, 90))
+    for module in (pixel_motion, pixel_shift):
+        monkeypatch.setattr(module, "AT_ONCE", 7 * STAMPS[0].shape[0] * STAMPS[0].shape[1] + 5)
+    sizes = []
+    fitted = pixel_shift._fitted
+    monkeypatch.setattr(
+        pixel_shift, "_fitted", lambda *args: sizes.append(len(args[0])) or fitted(*args)
+    )
+    np.testing.assert_allclose(structure(tmp_path, change, levels(30, 31, 90)), together, atol=1e-9)
+    assert (together[[30, 31, 90]] > 1).all()
+    assert sum(sizes) == 2 * N_IMAGES
+    assert max(sizes) == 7
 
 
 def test_stars_that_flare_or_are_eclipsed_are_no_structure(tmp_path):
