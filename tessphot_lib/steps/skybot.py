@@ -95,7 +95,8 @@ def dense_positions(answers: pd.DataFrame) -> pd.DataFrame:
     ----------
     answers : DataFrame
         ``name``, ``time`` [d], ``ra``, ``dec`` [deg], ``vmag``, ``ra_rate`` (cos(dec)
-        included), ``dec_rate`` [arcsec/h]; one row per object and question.
+        included), ``dec_rate`` [arcsec/h]; one row per object and question. Of several objects
+        of one name the brightest counts; rows without all numbers do not.
 
     Returns
     -------
@@ -104,8 +105,8 @@ def dense_positions(answers: pd.DataFrame) -> pd.DataFrame:
         is first in an answer to half a step after the last one.
     """
     parts = []
-    for name, rows in answers.groupby("name", sort=True):
-        rows = rows.sort_values("time")
+    answers = answers.dropna().sort_values(["time", "vmag"])
+    for name, rows in answers.drop_duplicates(["name", "time"]).groupby("name", sort=True):
         time = rows["time"].to_numpy()
         first, last = time[0] - 0.5 * STEP, time[-1] + 0.5 * STEP
         sampled = np.linspace(first, last, max(round((last - first) / SAMPLE), 1) + 1)

@@ -205,3 +205,14 @@ def test_an_object_that_is_seen_once_moves_on_as_it_did():
     last = found.iloc[-1]
     assert last["ra"] == pytest.approx(359.99 + 12 * 30 / 3600 - 360)
     assert last["dec"] == pytest.approx(-12 * 15 / 3600)
+
+
+def test_answers_without_a_rate_or_with_a_name_twice_stop_nothing():
+    row = {"ra": 10.0, "dec": 0.0, "vmag": 15.0, "ra_rate": 30.0, "dec_rate": 0.0}
+    days = [10.0, 11.0, 12.0]
+    good = pd.DataFrame([row | {"name": "a", "time": t, "ra": 2.0 + 0.2 * t} for t in days])
+    expected = dense_positions(good)
+    fragment = good.assign(vmag=16.0, dec=0.5)  # of a comet, listed before the brighter one
+    unknown = [row | {"name": name, "time": 11.0, "ra_rate": np.nan} for name in "ab"]
+    answers = pd.concat([fragment, good, pd.DataFrame(unknown)], ignore_index=True)
+    pd.testing.assert_frame_equal(dense_positions(answers), expected)
