@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 from isal import igzip, isal_zlib
 
 from tessphot_lib.core.errors import InputDataError
@@ -28,6 +29,7 @@ DAMAGED = (
     TypeError,
     UnboundLocalError,  # in astropy, of a TFORM that it does not understand
     ValueError,
+    AstropyWarning,  # which the reader of VOTables raises, too
     fits.VerifyError,
     isal_zlib.error,
     zlib.error,

@@ -1,6 +1,7 @@
 """Star catalogs in the shapes people have them."""
 
 import gzip
+import re
 
 import numpy as np
 import pandas as pd
@@ -95,6 +96,14 @@ def test_csv_with_other_delimiters(tmp_path, delimiter):
 def test_votable(tmp_path):
     mast_table().write(tmp_path / "tic.vot", format="votable")
     check_truth(read_tic(tmp_path / "tic.vot"))
+
+
+def test_damaged_votable_is_an_error_in_one_line(tmp_path):
+    path = tmp_path / "tic.vot"
+    mast_table().write(path, format="votable")
+    path.write_text(re.sub(r' (ID|name)="Tmag"', "", path.read_text()))  # a field without name
+    with pytest.raises(InputDataError, match=r"tic\.vot: cannot be read"):
+        read_tic(path)
 
 
 def test_numbers_with_the_name_of_the_catalog(tmp_path):
