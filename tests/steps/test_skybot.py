@@ -14,6 +14,7 @@ from astropy.table import Table
 
 from tessphot_lib.core.errors import ServiceError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.archives import asking
 from tessphot_lib.io.archives.asking import Patience
 from tessphot_lib.io.archives.skybot_service import objects_in
 from tessphot_lib.io.mission.object_ephemerides import read_object_ephemerides
@@ -64,6 +65,7 @@ ANSWERS = {
     "cut off": lambda jd: (200, votable(jd)[:700]),
     "page": lambda jd: (200, "<html>Maintenance</html>"),
     "field": lambda jd: (200, votable(jd, fields=FIELDS.replace("_decj2000", "decl"))),
+    "nameless": lambda jd: (200, votable(jd, fields=FIELDS.replace('ID="num" name="Num" ', ""))),
     "impossible": lambda jd: (200, votable(jd).replace("<TD>-", "<TD>-4")),
     "busy": lambda jd: (503, "wait"),
     "refused": lambda jd: (400, "no such parameter"),
@@ -127,6 +129,15 @@ def test_objects_as_tess_sees_them(server):
     assert (first["ra_rate"], first["dec_rate"]) == pytest.approx((ra_rate, dec_rate))
 
 
+def test_questions_do_not_hurry(server, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(asking.time, "sleep", pauses.append)
+    for _ in range(3):
+        objects_in(0.1, -60.0, 2.0, 2458684.0, Patience(interval=60.0))
+    assert len(server.asked) == 3
+    assert sum(pause > 50.0 for pause in pauses) == 2
+
+
 def test_no_objects_are_an_answer(server):
     server.troubles = ["none"]
     assert ask().empty
@@ -134,7 +145,7 @@ def test_no_objects_are_an_answer(server):
 
 
 @pytest.mark.parametrize(
-    "trouble", ["error", "cut off", "page", "field", "impossible", "busy", "silent"]
+    "trouble", ["error", "cut off", "page", "field", "nameless", "impossible", "busy", "silent"]
 )
 def test_bad_answers_are_asked_for_again(server, trouble):
     server.troubles = [trouble]

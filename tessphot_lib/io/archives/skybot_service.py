@@ -4,11 +4,7 @@ SkyBoT (Berthier et al. 2006, ASPC 351, 367) computes which known objects are in
 instant, for an observatory by its code at the Minor Planet Center; C57 is TESS.
 """
 
-import io
-import logging
-import random
-import time
-import warnings
+import functools
 from typing import Any
 
 import numpy as np
@@ -16,14 +12,15 @@ import pandas as pd
 
 from tessphot_lib.core.errors import ServiceError
 from tessphot_lib.io.archives.asking import (
+    BadAnswerError,
     Patience,
+    asked_in_vain,
     errors_of_requests,
     in_words,
     is_worth_another_try,
+    tables_of,
     well_behaved,
 )
-
-log = logging.getLogger(__name__)
 
 TESS = "C57"  # code of the observatory
 MAX_RADIUS = 10.0  # [deg] of a question
@@ -41,10 +38,6 @@ ADVICE = (
     "What came before is not kept. Try again later, save ephemerides by hand for "
     "moving.ephemerides, or set moving.skybot: false"
 )
-
-
-class _BadAnswerError(Exception):
-    """An answer that is none; to be tried again."""
 
 
 def objects_in(
@@ -74,20 +67,16 @@ def objects_in(
     failures: list[str] = []
     for number in range(patience.tries):
         if number:
-            seconds = min(patience.first_wait * 2.0 ** (number - 1), patience.longest_wait)
-            seconds *= random.uniform(0.5, 1.5)
-            log.warning("SkyBoT: %s; again in %.1f s", failures[-1], seconds)
-            time.sleep(seconds)
+            patience.wait(number, "SkyBoT", failures[-1])
         try:
             return _objects(_ask(ra, dec, radius, jd_utc, patience))
-        except (_BadAnswerError, *errors_of_requests()) as error:
+        except (BadAnswerError, *errors_of_requests()) as error:
             failures.append(in_words(error))
             if not is_worth_another_try(error):
                 break
-    times = "once" if len(failures) == 1 else f"{len(failures)} times"
     raise ServiceError(
         f"SkyBoT gives no answer to: objects within {radius:.2f} deg around RA {ra:.3f}, "
-        f"Dec {dec:+.3f} at JD {jd_utc:.3f}; asked {times}, at last: {failures[-1]}. {ADVICE}"
+        f"Dec {dec:+.3f} at JD {jd_utc:.3f}; {asked_in_vain(failures)}. {ADVICE}"
     )
 
 
@@ -107,38 +96,26 @@ def _ask(ra: float, dec: float, radius: float, jd_utc: float, patience: Patience
     return bytes(response.content)
 
 
+@functools.cache
 def _service(patience: Patience) -> Any:
-    """A connection to SkyBoT."""
+    """The connection to SkyBoT: one for all questions, so that they keep their interval."""
     from astroquery.imcce import SkybotClass
 
     return well_behaved(SkybotClass(), patience)
 
 
 def _objects(content: bytes) -> pd.DataFrame:
-    """Read a VOTable, which is complete if its XML is."""
-    from astropy.io import votable
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of details of the format
-            tables = votable.parse(io.BytesIO(content), verify="ignore")
-    except Exception as error:  # its parsers raise all kinds
-        start = content[:60].decode("utf-8", "replace")
-        raise _BadAnswerError(
-            f"the answer cannot be read: {in_words(error)}; it begins with {start!r}"
-        ) from error
-    for info in (info for part in (tables, *tables.resources) for info in part.infos):
-        if info.name == "QUERY_STATUS" and str(info.value).upper() == "ERROR":
-            raise _BadAnswerError(f"it says: {info.content or info.value}")
-    found = [table.to_table() for table in tables.iter_tables() if len(table.array)]
-    if not found:
+    """Objects of an answer, see `objects_in`."""
+    tables = tables_of(content)
+    if not tables:
         return pd.DataFrame({name: np.zeros(0) for name in FIELDS.values()})
-    missing = set(FIELDS) - set(found[0].colnames)
+    found = tables[0].to_table()
+    missing = set(FIELDS) - set(found.colnames)
     if missing:
-        raise _BadAnswerError(f"the answer has no field {', '.join(sorted(missing))}")
+        raise BadAnswerError(f"the answer has no field {', '.join(sorted(missing))}")
     objects = pd.DataFrame()
     for field, name in FIELDS.items():
-        values = found[0][field].tolist()  # masked values are None
+        values = found[field].tolist()  # masked values are None
         if name == "name":
             objects[name] = [str(value).strip() for value in values]
         else:
@@ -146,5 +123,5 @@ def _objects(content: bytes) -> pd.DataFrame:
     objects = objects.astype({name: float for name in objects if name != "name"})
     possible = objects["ra"].between(0, 360) & objects["dec"].between(-90, 90)
     if not possible.all():
-        raise _BadAnswerError(f"the answer has {int((~possible).sum())} impossible positions")
+        raise BadAnswerError(f"the answer has {int((~possible).sum())} impossible positions")
     return objects

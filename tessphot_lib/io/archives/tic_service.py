@@ -8,12 +8,7 @@ complete. astroquery is loaded when the first question is asked.
 """
 
 import functools
-import io
-import logging
-import random
-import time
 import uuid
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +18,16 @@ import pandas as pd
 
 from tessphot_lib.core.errors import ServiceError
 from tessphot_lib.io.archives.asking import (
+    BadAnswerError,
     Patience,
+    asked_in_vain,
     errors_of_requests,
     in_words,
     is_timeout,
     is_worth_another_try,
+    tables_of,
     well_behaved,
 )
-
-log = logging.getLogger(__name__)
 
 # Names of the columns at MAST, which all answers have, and at VizieR.
 COLUMNS = ("ID", "ra", "dec", "pmRA", "pmDEC", "Tmag", "Teff", "objType", "disposition")
@@ -81,10 +77,6 @@ class TooMuchError(Exception):
     """The question is too large for the service: to be asked in parts."""
 
 
-class _BadAnswerError(Exception):
-    """An answer that is none; to be tried again."""
-
-
 class _FinalError(Exception):
     """An answer that will not change when asked again."""
 
@@ -125,10 +117,10 @@ class StarService:
         timeouts = 0
         for number in range(self.patience.tries):
             if number:
-                self._wait(number, failures[-1])
+                self.patience.wait(number, TITLES[self.source], failures[-1])
             try:
                 return self._checked(self._ask(cone, faint_limit), cone, faint_limit)
-            except (_BadAnswerError, *errors_of_requests()) as error:
+            except (BadAnswerError, *errors_of_requests()) as error:
                 failures.append(in_words(error))
                 if not is_worth_another_try(error):
                     break
@@ -138,29 +130,20 @@ class StarService:
                 break
             if timeouts >= self.patience.timeouts and cone.radius > SMALLEST_RADIUS:
                 raise TooMuchError(failures[-1])
-        times = "once" if len(failures) == 1 else f"{len(failures)} times"
         raise ServiceError(
             f"{TITLES[self.source]} gives no answer to: TIC stars within {cone}, down to Tmag "
-            f"{faint_limit}; asked {times}, at last: {failures[-1]}. What came before is kept, and "
+            f"{faint_limit}; {asked_in_vain(failures)}. What came before is kept, and "
             f"the same command goes on from there. Or set catalog.source: {OTHER[self.source]}, "
             f"or save the stars by hand and set catalog.source: file"
         )
-
-    def _wait(self, number: int, reason: str) -> None:
-        """Pause before a try; not all jobs at the same moment."""
-        patience = self.patience
-        seconds = min(patience.first_wait * 2.0 ** (number - 1), patience.longest_wait)
-        seconds *= random.uniform(0.5, 1.5)
-        log.warning("%s: %s; again in %.1f s", TITLES[self.source], reason, seconds)
-        time.sleep(seconds)
 
     def _checked(self, stars: pd.DataFrame, cone: Cone, faint_limit: float) -> pd.DataFrame:
         """Refuse answers that cannot be all; give columns their types."""
         missing = [name for name in COLUMNS if name not in stars and name not in OPTIONAL]
         if len(stars) and missing:
-            raise _BadAnswerError(f"the answer has no column {', '.join(missing)}")
+            raise BadAnswerError(f"the answer has no column {', '.join(missing)}")
         if len(stars) == 0 and fewest_stars(cone.radius, faint_limit) > SURELY_SOME:
-            raise _BadAnswerError("the answer has no star at all")
+            raise BadAnswerError("the answer has no star at all")
         typed = pd.DataFrame(index=range(len(stars)), columns=[])
         try:
             for name in COLUMNS:
@@ -173,9 +156,9 @@ class StarService:
                     texts = pd.Series(values, dtype=object)
                     typed[name] = texts.where(texts.notna(), "").astype(str).str.strip()
         except (TypeError, ValueError) as error:
-            raise _BadAnswerError(f"the answer has impossible values: {error}") from error
+            raise BadAnswerError(f"the answer has impossible values: {error}") from error
         if typed[["ra", "dec"]].isna().to_numpy().any():
-            raise _BadAnswerError("the answer has stars without position")
+            raise BadAnswerError("the answer has stars without position")
         return typed
 
 
@@ -207,9 +190,9 @@ def _ask_mast(patience: Patience, cone: Cone, faint_limit: float) -> pd.DataFram
         pages.append(rows)
     stars = pd.concat(pages, ignore_index=True)
     if len(stars) != n_rows:
-        raise _BadAnswerError(f"the answer has {len(stars)} rows of {n_rows}")
+        raise BadAnswerError(f"the answer has {len(stars)} rows of {n_rows}")
     if len(stars) and "ID" in stars and stars["ID"].duplicated().any():
-        raise _BadAnswerError("the answer has the same star twice")
+        raise BadAnswerError("the answer has the same star twice")
     return stars
 
 
@@ -217,12 +200,12 @@ def _mast_page(answer: Any) -> tuple[pd.DataFrame, int, int]:
     """Return the rows of a page, and how many rows and pages there are in all."""
     try:
         if answer["status"] != "COMPLETE":
-            raise _BadAnswerError(f"status {answer['status']}: {answer.get('msg') or 'no message'}")
+            raise BadAnswerError(f"status {answer['status']}: {answer.get('msg') or 'no message'}")
         paging = answer["paging"]
         n_rows, n_pages = int(paging["rowsFiltered"]), int(paging["pagesFiltered"])
         rows = pd.DataFrame(answer["data"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise _BadAnswerError(f"the answer is none of MAST's: {error!r}") from error
+        raise BadAnswerError(f"the answer is none of MAST's: {error!r}") from error
     known = {name.lower(): name for name in COLUMNS}
     rows = rows.rename(columns=lambda name: known.get(name.lower(), name))
     return rows[[name for name in COLUMNS if name in rows]], n_rows, max(n_pages, 1)
@@ -267,29 +250,13 @@ def _vizier(patience: Patience) -> Any:
 
 
 def _vizier_rows(content: bytes) -> pd.DataFrame:
-    """Read a VOTable, which is complete if its XML is."""
-    from astropy.io import votable
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of details of the format
-            tables = votable.parse(io.BytesIO(content), verify="ignore")
-    except Exception as error:  # its parsers raise all kinds
-        start = content[:60].decode("utf-8", "replace")
-        raise _BadAnswerError(
-            f"the answer cannot be read: {in_words(error)}; it begins with {start!r}"
-        ) from error
-    for info in (info for part in (tables, *tables.resources) for info in part.infos):
-        if info.name == "QUERY_STATUS" and str(info.value).upper() == "ERROR":
-            raise _BadAnswerError(f"it says: {info.content or info.value}")
-    found = [table for table in tables.iter_tables() if len(table.array)]
-    if not found:
+    """Stars of an answer, with the names of columns at MAST; missing values are None."""
+    tables = tables_of(content)
+    if not tables:
         return pd.DataFrame()
-    table = found[0].to_table(use_names_over_ids=True)
+    table = tables[0].to_table(use_names_over_ids=True)
     stars = pd.DataFrame(index=range(len(table)))
     for name, ours in VIZIER_COLUMNS.items():
         if name in table.colnames:
-            column = table[name]
-            values = np.array(column.tolist(), dtype=object)  # masked values are None
-            stars[ours] = values
+            stars[ours] = np.array(table[name].tolist(), dtype=object)
     return stars

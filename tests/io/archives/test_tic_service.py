@@ -8,7 +8,7 @@ from astroquery.vizier import VizierClass
 from fake_archives import COLUMNS, Archive, serve, some_stars
 
 from tessphot_lib.core.errors import ServiceError
-from tessphot_lib.io.archives import tic_service
+from tessphot_lib.io.archives import asking, tic_service
 from tessphot_lib.io.archives.tic_service import Cone, Patience, StarService, TooMuchError
 
 SOON = Patience(tries=3, timeouts=2, first_wait=0.001, longest_wait=0.01, timeout=0.3, interval=0.0)
@@ -180,7 +180,7 @@ def test_an_empty_piece_of_sky_may_be_small(archive, service):
 
 def test_pauses_grow_and_differ(archive, monkeypatch):
     pauses = []
-    monkeypatch.setattr(tic_service.time, "sleep", pauses.append)
+    monkeypatch.setattr(asking.time, "sleep", pauses.append)
     patience = Patience(tries=8, first_wait=5.0, longest_wait=60.0, timeout=5.0, interval=0.0)
     archive.troubles = [500] * 7
     check(archive, StarService("mast", patience).stars(CONE, FAINT_LIMIT))
@@ -193,7 +193,7 @@ def test_pauses_grow_and_differ(archive, monkeypatch):
 def test_requests_do_not_hurry(archive, monkeypatch):
     monkeypatch.setattr(tic_service, "PAGE_SIZE", 60)
     pauses = []
-    monkeypatch.setattr(tic_service.time, "sleep", pauses.append)
+    monkeypatch.setattr(asking.time, "sleep", pauses.append)
     StarService("mast", Patience(interval=0.5)).stars(CONE, FAINT_LIMIT)
     assert len(archive.asked) >= 3
     assert np.sum(np.array(pauses) > 0.3) >= len(archive.asked) - 1
