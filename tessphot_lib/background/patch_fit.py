@@ -95,7 +95,8 @@ def fit_patch_background(
     # With that known, all images again; then the level of the median is put on top.
     strapped = _strapped(terms, straps)
     fitted, error = _fit_images(pixels, median, weight, strapped)
-    error *= _error_factor(pixels[usable] - median, fitted[usable], weight, strapped)
+    some = _middle_ones(np.flatnonzero(usable), SCATTER_IMAGES)
+    error *= _error_factor(pixels[some] - median, fitted[some], weight, strapped)
     response = np.tile(1 + straps, window.shape[0])
     noise_of_median = MEDIAN_ERROR * noise / np.sqrt(min(usable.sum(), MEDIAN_IMAGES))
     model[:, :n_terms] = fitted
@@ -152,16 +153,21 @@ def _fit_images(
     return fitted, error
 
 
+def _middle_ones(images: NDArray, maximum: int) -> NDArray:
+    """At most so many of some images, those in the middle."""
+    first = max(0, (len(images) - maximum) // 2)
+    return images[first : first + maximum]
+
+
 def _error_factor(change: NDArray, fitted: NDArray, weight: NDArray, terms: NDArray) -> float:
     """True errors of the level over those by the weights, from what pixels scatter by.
 
-    Near stars weights allow for more than changes from image to image; see `STAR_NOISE`.
+    ``change`` (n, n_pixels) and ``fitted`` (n, n_terms) are of successive good images. Near
+    stars weights allow for more than changes from image to image; see `STAR_NOISE`.
     """
     if len(change) < MIN_SCATTER_IMAGES:
         return 1.0
-    first = max(0, (len(change) - SCATTER_IMAGES) // 2)
-    some = slice(first, first + SCATTER_IMAGES)
-    second = np.diff(change[some] - fitted[some] @ terms.T, 2, axis=0)
+    second = np.diff(change - fitted @ terms.T, 2, axis=0)
     known = (np.isfinite(second).sum(axis=0) >= MIN_SCATTER_IMAGES // 2) & (weight > 0)
     if known.sum() < MIN_PIXELS:
         return 1.0
