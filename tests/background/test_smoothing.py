@@ -109,6 +109,34 @@ def test_noise_alone_stays_smoothed():
     assert own.mean() < 0.1
 
 
+def test_few_images_of_noise_alone_stay_smoothed():
+    """Thirty do not know their variance well: what it exceeds the expected one by is no change."""
+    kept = []
+    for seed in range(40):
+        true, measured = changing_sky(30, 1, common=0.0, seed=seed)
+        kept.append(smoothed_again(true, measured, 0.03)[2].mean())
+    assert np.mean(kept) < 0.1
+
+
+def test_what_only_one_of_several_parts_does_is_no_sky():
+    """It would be a star's variation, that would be taken off with the background."""
+    true, measured = changing_sky(common=0.0)
+    of_star = np.random.default_rng(8).normal(0, 0.03, len(true))
+    true[:, 2] += of_star
+    measured[:, 2] += of_star
+    _, _, own = smoothed_again(true, measured, 0.03)
+    assert np.median(own[:, 2]) < 0.05
+
+
+def test_the_best_known_parts_tell_what_all_have_in_common():
+    noise = np.array([0.03, 0.03, 0.6, 0.03, 0.03])
+    true, measured = changing_sky(noise=noise)
+    _, kept, _ = smoothed_again(true, measured, noise)
+    off = np.std(kept - true, axis=0)
+    assert (np.delete(off, 2) < 0.026).all()
+    assert off[2] < 0.6
+
+
 def test_a_single_image_with_another_sky_keeps_it_whole():
     true, measured = changing_sky(common=0.0)
     true[50] += 0.25
@@ -130,3 +158,4 @@ def test_few_images_and_bad_ones_are_left_as_they_are():
     kept, own = keep_changes(measured, measured + 0.1, gain, np.full(true.shape, 0.03), good)
     np.testing.assert_array_equal(kept[[7, 20]], measured[[7, 20]])
     assert (own[[7, 20]] == 1).all()
+    assert np.isfinite(np.delete(kept, 7, axis=0)).all()

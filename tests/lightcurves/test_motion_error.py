@@ -45,8 +45,19 @@ def test_bad_images_and_gaps_do_not_count():
     flux[100:104] += 1e4
     flux[451:] -= 500.0
     moves[0][200] = np.nan
+    time[700:] -= 0.5 / 48  # one step is shorter than all others
     found = motion_error(time, flux, good, *moves)
     assert found == pytest.approx(expected, rel=0.05)
+    pairs = TIME + np.arange(N_IMAGES) // 2 * 2 / 48  # none has one right before and after it
+    assert motion_error(pairs, flux, GOOD, *moves) == 0
+    assert np.isnan(flux_scatter(pairs, flux, GOOD))
+
+
+def test_a_jump_of_the_pointing_is_not_in_the_usual_noise():
+    flux, *moves = curve((3000.0, 0.0))
+    moves[0][300] += 0.06
+    flux[300] += 3000 * 0.06
+    assert motion_error(TIME, flux, GOOD, *moves) == pytest.approx(3.0, rel=0.1)
 
 
 def test_few_images_or_no_motion_tell_nothing():
