@@ -146,7 +146,7 @@ def _explain(error: jsonschema.ValidationError, known: list[str]) -> list[str]:
     if rule == "required":
         return [f"{_join(key, name)}: is missing" for name in limit if name not in value]
     texts: dict[str, Callable[[], str]] = {
-        "type": lambda: f"must be {_either(limit)}",
+        "type": lambda: f"must be {_either(limit)}{_as_list(value, limit)}",
         "enum": lambda: f"must be one of {', '.join(map(str, limit))}",
         "minimum": lambda: f"must be at least {limit}",
         "maximum": lambda: f"must be at most {limit}",
@@ -170,7 +170,8 @@ def _unknown_key(section: str, name: str, names: list[str], known: list[str]) ->
     if similar:
         hint = f"did you mean {_join(section, similar[0])}?"
     elif elsewhere:
-        hint = f"did you mean {elsewhere[0]}?"
+        several = "one of " if len(elsewhere) > 1 else ""
+        hint = f"did you mean {several}{', '.join(elsewhere)}?"
     else:
         where = f"in {section}" if section else "at the top"
         hint = f"known {where}: {', '.join(names)}"
@@ -203,3 +204,9 @@ def _plain(value: Any) -> bool:
 def _either(types: str | list[str]) -> str:
     """Name one or several JSON types in words."""
     return " or ".join(TYPE_NAMES[name] for name in ([types] if isinstance(types, str) else types))
+
+
+def _as_list(value: Any, types: str | list[str]) -> str:
+    """Write a single value as the list that is asked for."""
+    single = isinstance(value, int | float | str) and not isinstance(value, bool)
+    return f"; write [{value}]" if single and "array" in types else ""

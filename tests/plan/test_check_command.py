@@ -32,11 +32,29 @@ def test_a_configuration_without_mistakes(run, capsys):
 
 
 def test_all_mistakes_are_told_at_once(run, capsys):
-    code, out, err = check(run, GOOD + "sector: [14]\ntodo: {faint_limit: bright}\n", capsys)
+    path = run.parent / "mine.yaml"
+    text = "sector: [14]\ncameras: [1,\n  5]\ntodo:\n  faint_limit: bright\nccds: 8\n"
+    code, out, err = check(run, GOOD + text, capsys)
     assert (code, out) == (1, "")
-    assert "2 errors in the configuration" in err
-    assert "did you mean sectors?" in err
-    assert "todo.faint_limit: 'bright'" in err
+    assert err.splitlines() == [
+        "tessphot: error: 4 errors in the configuration:",
+        f"{path}, line 5: cameras[1]: 5 must be at most 4",
+        f"{path}, line 8: ccds: 8 must be a list; write [8]",
+        f"{path}, line 3: sector: unknown key; did you mean sectors?",
+        f"{path}, line 7: todo.faint_limit: 'bright' must be a number",
+    ]
+
+
+def test_a_mistake_is_in_the_last_file_that_has_the_key(run, capsys):
+    first, last = run.parent / "first.yaml", run.parent / "last.yaml"
+    first.write_text(GOOD + "todo: {faint_limit: bright}\n")
+    last.write_text("# over it\nfaint_limit: 9\ntodo: {faint_limit: dark}\n")
+    assert main(["check", str(first), str(last), "--directory", str(run)]) == 1
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        f"{last}, line 2: faint_limit: unknown key; did you mean one of catalog.faint_limit, "
+        "prepare.motion.faint_limit, prf.faint_limit, todo.faint_limit?",
+        f"{last}, line 3: todo.faint_limit: 'dark' must be a number",
+    ]
 
 
 def test_the_line_of_what_is_no_yaml(run, capsys):

@@ -1,7 +1,7 @@
 """Configurations in YAML (or JSON): mistakes with file and line, no key twice in silence."""
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +75,44 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
+def key_lines(path: Path) -> dict[str, int]:
+    """Line of each key and list entry of a configuration that `read_yaml` has read.
+
+    Returns
+    -------
+    dict of str to int
+        By dotted path as in messages (``todo.faint_limit``, ``cameras[0]``); counted from 1.
+    """
+    text = _without_tabs(path.read_text(encoding="utf-8-sig"))
+    root = yaml.compose(text, Loader=_Loader)
+    return {} if root is None else dict(_lines(root, ""))
+
+
+def _lines(node: yaml.Node, above: str) -> Iterator[tuple[str, int]]:
+    """Yield dotted path and line of what is in a node of YAML."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            name = f"{above}.{key.value}" if above else str(key.value)
+            yield name, key.start_mark.line + 1
+            yield from _lines(value, name)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield f"{above}[{index}]", value.start_mark.line + 1
+            yield from _lines(value, f"{above}[{index}]")
+
+
 def _parse(text: str) -> Any:
-    """Parse JSON, as Snakemake does first (it may be indented with tabs), or YAML."""
+    """Parse JSON, as Snakemake does first, or YAML."""
+    return yaml.load(_without_tabs(text), Loader=_Loader)
+
+
+def _without_tabs(text: str) -> str:
+    """Replace the tabs of JSON, which may be indented with them; YAML may not."""
     try:
         json.loads(text)
     except ValueError:
-        return yaml.load(text, Loader=_Loader)
-    return yaml.load(text.replace("\t", " "), Loader=_Loader)
+        return text
+    return text.replace("\t", " ")
 
 
 def _where(error: yaml.YAMLError) -> str:
