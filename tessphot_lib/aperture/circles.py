@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.crowding import held_fraction
+from tessphot_lib.aperture.crowding import light_of_sums
 from tessphot_lib.core.aperture import ApertureLight
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.slopes import image_slopes
@@ -67,13 +67,8 @@ def circle_light(
     is_saturated : bool
         The charge of a saturated star does not follow the PRF: the derivatives are zero.
     """
-    captured = float(np.sum(weights * own))
-    sums = np.einsum("ijk,jk->i", images, weights)
-    total = max(float(sums[0]), flux * captured)
-    crowdsap = flux * captured / total if total > 0 else np.nan
-    there = held_fraction(held, float(sums[0]))
-    motion = np.zeros(5) if is_saturated else there * sums[1:].astype(np.float64)
-    return ApertureLight(crowdsap, min(max(captured, 0.0), 1.0), motion)
+    captured, sums = float(np.sum(weights * own)), np.einsum("ijk,jk->i", images, weights)
+    return light_of_sums(captured, flux, sums, held=held, is_saturated=is_saturated)
 
 
 def slopes_in(average: NDArray, weights: NDArray) -> NDArray:

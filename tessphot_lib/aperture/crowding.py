@@ -114,8 +114,24 @@ def aperture_light(
         raise ValueError(
             f"mask is {mask.shape}, the PRF {own.shape}, the images are {images.shape[1:]}"
         )
-    captured = float(own[mask].sum())
-    sums = images[:, mask].sum(axis=1)
+    captured, sums = float(own[mask].sum()), images[:, mask].sum(axis=1)
+    return light_of_sums(captured, flux, sums, held=held, is_saturated=is_saturated)
+
+
+def light_of_sums(
+    captured: float, flux: float, sums: NDArray, *, held: float, is_saturated: bool
+) -> ApertureLight:
+    """Compute what is known of the light in an aperture from sums over its pixels.
+
+    Parameters
+    ----------
+    captured : float
+        Sum of the target's PRF.
+    flux, held, is_saturated
+        As of `aperture_light`.
+    sums : (6,) array
+        Of its ``images``.
+    """
     total = max(float(sums[0]), flux * captured)
     crowdsap = flux * captured / total if total > 0 else np.nan
     there = held_fraction(held, float(sums[0]))

@@ -27,7 +27,7 @@ from tessphot_lib.aperture.crowding import (
 )
 from tessphot_lib.aperture.sizes import size_limits, stamp_window
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE
-from tessphot_lib.core.aperture import Aperture
+from tessphot_lib.core.aperture import Aperture, ApertureLight
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import Window
@@ -115,11 +115,12 @@ def find_apertures(
     finite = np.isfinite(average_image)
     apertures = []
     for index, star in enumerate(measured):
-        # The star's pixels that stand out and hang together with its position ...
         stamp = stamp_window(row[star], column[star], tmag[star], window, max_radius)
         cut = stamp.slices_in(window)
         centre = round(row[star]) - stamp.row0, round(column[star]) - stamp.column0
-        mask = _connected((owner[cut] == star) & (significant[cut] | full[cut]), *centre)
+        is_own = owner[cut] == star
+        # The star's pixels that stand out and hang together with its position ...
+        mask = _connected(is_own & (significant[cut] | full[cut]), *centre)
         # ... or, of these, the ones that give the best signal to noise, still in one piece ...
         if noise is not None and known_light and tmag[star] > OPTIMAL_TMAG and mask.any():
             images = known_light.images[(slice(None), *cut)]
@@ -133,7 +134,7 @@ def find_apertures(
             )
             mask = _connected(mask, *centre)
         # ... without holes; or else the pixels around it, if that is too little.
-        mask = scipy.ndimage.binary_fill_holes(mask) & (owner[cut] == star) & finite[cut]
+        mask = scipy.ndimage.binary_fill_holes(mask) & is_own & finite[cut]
         is_minimum = bool(mask.sum() < min_pixels)
         if is_minimum:
             mask = _core(stamp, row[star], column[star]) & finite[cut]
@@ -141,28 +142,11 @@ def find_apertures(
         at_edge, is_limited = _where_cut(mask, stamp, finite, window)
         light, has_unknown_light = None, False
         if known_light:
-            images = known_light.images[(slice(None), *cut)]
-            has_unknown_light = _has_unknown_light(average_image[cut][mask], images[0][mask])
             is_saturated = bool(tmag[star] < SATURATION_TMAG)
-            held = float(average_image[cut][mask].sum())
-            light = aperture_light(
-                mask,
-                known_light.own[index],
-                known_light.flux[index],
-                images,
-                held=held,
-                is_saturated=is_saturated,
-            )
-            # What the correction for motion takes into account.
-            there = held_fraction(held, float(images[0][mask].sum()))
-            around = stamp.widened(SLOPE_REACH, window)
-            wide = around.slices_in(window)
-            unexplained = unexplained_slopes(
-                average_image[wide],
-                (0.0 if is_saturated else there) * known_light.images[0][wide],
-                _placed(mask, stamp, around),
-            )
-            light = replace(light, unexplained=unexplained)
+            image = average_image, window
+            light = _light_in(known_light, index, mask, stamp, *image, is_saturated=is_saturated)
+            expected = known_light.images[0][cut][mask]
+            has_unknown_light = _has_unknown_light(average_image[cut][mask], expected)
         cut_flux = float(average_image[cut][at_edge].sum())
         apertures.append(
             Aperture(
@@ -176,6 +160,37 @@ def find_apertures(
             )
         )
     return apertures
+
+
+def _light_in(
+    known: KnownLight,
+    index: int,
+    mask: NDArray,
+    stamp: Window,
+    average_image: NDArray,
+    window: Window,
+    *,
+    is_saturated: bool,
+) -> ApertureLight:
+    """Whose light a mask of a stamp holds; ``known`` and the image are those of the window."""
+    cut = stamp.slices_in(window)
+    images = known.images[(slice(None), *cut)]
+    held = float(average_image[cut][mask].sum())
+    light = aperture_light(
+        mask,
+        known.own[index],
+        known.flux[index],
+        images,
+        held=held,
+        is_saturated=is_saturated,
+    )
+    # What the correction for motion takes into account.
+    there = 0.0 if is_saturated else held_fraction(held, float(images[0][mask].sum()))
+    around = stamp.widened(SLOPE_REACH, window)
+    wide = around.slices_in(window)
+    corrected = there * known.images[0][wide]
+    where = _placed(mask, stamp, around)
+    return replace(light, unexplained=unexplained_slopes(average_image[wide], corrected, where))
 
 
 def _placed(mask: NDArray, stamp: Window, around: Window) -> NDArray:
