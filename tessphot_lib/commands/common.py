@@ -54,12 +54,12 @@ def listed_stars(options: argparse.Namespace) -> list[FoundStar]:
 
 
 def settings_of_run(run: Path) -> dict[str, Any]:
-    """What ``run.json`` has; the defaults, told so, if no run has come to its end."""
+    """Return what ``run.json`` has; the defaults, and a line, if no run has come to its end."""
     try:
         said = json.loads(run.read_text(encoding="utf-8"))["settings"]
         return with_new_names(said, run.name)[0]  # of an earlier release, perhaps
     except FileNotFoundError:
-        sys.stderr.write(f"tessphot: {run} is not there, the defaults count in place of it\n")
+        sys.stderr.write(f"tessphot: {run} is not there: the defaults are used instead\n")
         return default_config()
     except (ValueError, KeyError, TypeError) as error:
         raise InputDataError(f"{run}: not the record of a run: {error}") from error

@@ -20,7 +20,8 @@ def star_lines(stars: pd.DataFrame) -> list[str]:
     ----------
     stars : DataFrame
         Todo list and diagnostics joined: ``tic_id``, CCD, ``tmag``, ``method_used``, ``cdpp_1h``,
-        ``cdpp_6h`` [ppm], ``status``, ``errors``; empty: no lines.
+        ``cdpp_6h`` [ppm], ``status``, ``errors``; NaN or None where nothing is known; empty: no
+        lines.
     """
     if stars.empty:
         return []
@@ -31,7 +32,7 @@ def star_lines(stars: pd.DataFrame) -> list[str]:
 def _line(star: dict[str, Any]) -> str:
     """One star."""
     status = Status.UNKNOWN if pd.isna(star["status"]) else Status(int(star["status"]))
-    said = " ".join(str(star["errors"]).split()) if star["errors"] else ""
+    said = " ".join(star["errors"].split()) if isinstance(star["errors"], str) else ""
     result = said if status == Status.WARNING and said else STATUS_WORDS[status]
     result += f": {said}" if status == Status.ERROR and said else ""
     method = star["method_used"] if isinstance(star["method_used"], str) else "-"

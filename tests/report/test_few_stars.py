@@ -39,6 +39,8 @@ def test_each_star_is_a_line_the_brightest_first():
     widths = {line.index("  ", len(HEADER) - 8) for line in star_lines(table)}
     assert len(widths) == 1  # the columns are under their names
     assert star_lines(table[:0]) == []
+    without_diagnostics = stars_of(1, status=int(Status.ERROR), errors=np.nan)
+    assert star_lines(without_diagnostics)[1].endswith("  failed")
 
 
 def test_runs_of_many_stars_end_with_precision_by_magnitude(tmp_path, monkeypatch):
