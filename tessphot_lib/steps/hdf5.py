@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from tessphot_lib.background.smoothing import keep_changes, smooth_in_time
 from tessphot_lib.core.background_grid import BackgroundGrid
@@ -100,29 +101,11 @@ def run_hdf5(
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
     shift = CatalogShift.from_array(read_catalog_shift(average_image))
-    header = json.loads(str(read_catalog_settings(catalog)["image_header"] or "{}"))
-    expected = NoiseModel.expected(
-        float(np.median(images["time_stop"] - images["time_start"])) * SECONDS_PER_DAY,
-        _read_noise(header),
-    )
-    is_good = images["quality"] & (settings.bad_quality | int(OWN_BAD_CADENCE)) == 0
+    about = read_catalog_settings(catalog)
     given = blocks, images, average, grid
-    own_motion = _own_motion(blocks, motion)
     stars, _ = read_catalog(catalog, ("tic_id", "row", "column"))
-    found = motion_from_pixels(*given, stars, ccd_id, expected=expected, is_good=is_good)
-    if found is not None:
-        images["motion"], images["motion_error"], own_motion = found
-        seen = np.isfinite(found[0]).all(axis=1)
-        images["quality"][seen] &= ~np.int32(CadenceFlag.NO_MOTION)
-    noise, factor, motion_factor = measure_noise(
-        *given, ccd_id, expected=expected, is_good=is_good, choice=settings.flux_errors
-    )
-    error = images["background_error"]
-    images["motion_error"] = images["motion_error"] * motion_factor
-    error *= factor.reshape(-1, *[1] * (error.ndim - 1)).astype(error.dtype)
-    if not grid.is_continuous:
-        structure = errors_of_structure(*given, expected=expected, is_good=is_good)
-        images["background_error"] = np.hypot(error, structure).astype(error.dtype)
+    noise, seen = _look_at_pixels(*given, stars, _expected_noise(images, about), ccd_id, settings)
+    own_motion = _own_motion(blocks, motion) if seen is None else seen
     flagged = int((images["quality"] != 0).sum())
     n_images, lengths = len(images["time"]), [one.n_images for one in identities]
     log.info("%s: %d images in %d blocks, %d flagged", ccd_id, n_images, len(blocks), flagged)
@@ -148,9 +131,49 @@ def run_hdf5(
             **_constants(images, settings),
             "noise": noise.to_json(),
             "catalog_shift": shift.to_array(),
-            **_about_sky_and_times(read_catalog_settings(catalog), path, ccd_id),
+            **_about_sky_and_times(about, path, ccd_id),
         },
     )
+
+
+def _look_at_pixels(
+    blocks: list[Path],
+    images: dict[str, np.ndarray],
+    average: np.ndarray,
+    grid: BackgroundGrid,
+    stars: pd.DataFrame,
+    expected: NoiseModel,
+    ccd_id: CcdId,
+    settings: PrepareSettings,
+) -> tuple[NoiseModel, dict[str, np.ndarray] | None]:
+    """Measure the noise of the pixels, and set motion and errors in ``images`` by the pixels.
+
+    Also returns what each star contributes to the motion, if that is from the pixels.
+    """
+    is_good = images["quality"] & (settings.bad_quality | int(OWN_BAD_CADENCE)) == 0
+    given = blocks, images, average, grid
+    own_motion = None
+    found = motion_from_pixels(*given, stars, ccd_id, expected=expected, is_good=is_good)
+    if found is not None:
+        images["motion"], images["motion_error"], own_motion = found
+        seen = np.isfinite(found[0]).all(axis=1)
+        images["quality"][seen] &= ~np.int32(CadenceFlag.NO_MOTION)
+    noise, factor, motion_factor = measure_noise(
+        *given, ccd_id, expected=expected, is_good=is_good, choice=settings.flux_errors
+    )
+    error = images["background_error"]
+    images["motion_error"] = images["motion_error"] * motion_factor
+    error *= factor.reshape(-1, *[1] * (error.ndim - 1)).astype(error.dtype)
+    if not grid.is_continuous:
+        structure = errors_of_structure(*given, expected=expected, is_good=is_good)
+        images["background_error"] = np.hypot(error, structure).astype(error.dtype)
+    return noise, own_motion
+
+
+def _expected_noise(images: dict[str, np.ndarray], about: Mapping[str, Any]) -> NoiseModel:
+    """Noise by the length of the images, and the read noise in what the catalog has of headers."""
+    length = float(np.median(images["time_stop"] - images["time_start"])) * SECONDS_PER_DAY
+    return NoiseModel.expected(length, _read_noise(json.loads(str(about["image_header"] or "{}"))))
 
 
 def _read_noise(header: Mapping[str, Any]) -> list[float] | None:
