@@ -155,9 +155,8 @@ def _look_at_pixels(
     own_motion = None
     found = motion_from_pixels(*given, stars, ccd_id, expected=expected, is_good=is_good)
     if found is not None:
-        images["motion"], images["motion_error"], own_motion = found
-        seen = np.isfinite(found[0]).all(axis=1)
-        images["quality"][seen] &= ~np.int32(CadenceFlag.NO_MOTION)
+        _set_motion(images, *found[:2])
+        own_motion = found[2]
     noise, factor, motion_factor = measure_noise(
         *given, ccd_id, expected=expected, is_good=is_good, choice=settings.flux_errors
     )
@@ -168,6 +167,14 @@ def _look_at_pixels(
         structure = errors_of_structure(*given, expected=expected, is_good=is_good)
         images["background_error"] = np.hypot(error, structure).astype(error.dtype)
     return noise, own_motion
+
+
+def _set_motion(images: dict[str, np.ndarray], motion: np.ndarray, error: np.ndarray) -> None:
+    """Replace the motion of all images, and the flag of those where it is not known."""
+    images["motion"], images["motion_error"] = motion, error
+    bit = np.int32(CadenceFlag.NO_MOTION)
+    is_known = np.isfinite(motion).all(axis=1)
+    images["quality"] = np.where(is_known, images["quality"] & ~bit, images["quality"] | bit)
 
 
 def _expected_noise(images: dict[str, np.ndarray], about: Mapping[str, Any]) -> NoiseModel:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
-from tessphot_lib.steps.hdf5 import _smooth, cadence_seconds
+from tessphot_lib.steps.hdf5 import _set_motion, _smooth, cadence_seconds
 
 MESH = Mesh.over(Window(0, 192, 0, 128), 64)
 
@@ -38,6 +39,18 @@ def test_bad_images_keep_their_own_background_and_error():
     np.testing.assert_allclose(table["background"][5], before[5], rtol=1e-6)
     np.testing.assert_allclose(table["background_error"][5], 0.3, rtol=1e-6)
     np.testing.assert_allclose(table["background"][6], before[[4, 6, 7, 8]].mean(axis=0), atol=1e-4)
+
+
+def test_images_are_flagged_by_the_motion_that_they_get():
+    """Motion from pixels replaces that from stars, also where it is not known."""
+    unknown = int(CadenceFlag.NO_MOTION)
+    table = {"quality": np.array([unknown, 0, 32, unknown | 32], dtype=np.int32)}
+    motion = np.zeros((4, 6))
+    motion[[1, 2], 0] = np.nan
+    _set_motion(table, motion, np.full(4, 1e-3))
+    assert table["quality"].tolist() == [0, unknown, unknown | 32, 32]
+    assert table["quality"].dtype == np.int32
+    assert table["motion"] is motion
 
 
 @pytest.mark.parametrize(
