@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 from tessphot_lib.aperture.crowding import light_of_sums
 from tessphot_lib.core.aperture import ApertureLight
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.slopes import image_slopes
 
 
 def circle_weights(window: Window, row: float, column: float, radius: float) -> NDArray:
@@ -69,20 +68,3 @@ def circle_light(
     """
     captured, sums = float(np.sum(weights * own)), np.einsum("ijk,jk->i", images, weights)
     return light_of_sums(captured, flux, sums, held=held, is_saturated=is_saturated)
-
-
-def slopes_in(average: NDArray, weights: NDArray) -> NDArray:
-    """How the light in a weighted aperture changes with motion, by the average image.
-
-    Parameters
-    ----------
-    average, weights : (n_rows, n_columns) arrays
-        Average image [e-/s], with some pixels around the aperture.
-
-    Returns
-    -------
-    (2,) float64 array
-        See `tessphot_lib.aperture.crowding.seen_slopes`.
-    """
-    used = weights > 0
-    return -image_slopes(average)[:, used] @ weights[used]

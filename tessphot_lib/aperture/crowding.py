@@ -204,7 +204,7 @@ def with_unexplained(
     return whole, np.where(is_corrected, error, unexplained)
 
 
-def unexplained_slopes(average: NDArray, known: NDArray, mask: NDArray) -> NDArray:
+def unexplained_slopes(average: NDArray, known: NDArray, weights: NDArray) -> NDArray:
     """How light that no known star gives changes in an aperture when the image moves.
 
     Parameters
@@ -212,8 +212,8 @@ def unexplained_slopes(average: NDArray, known: NDArray, mask: NDArray) -> NDArr
     average, known : (n_rows, n_columns) arrays
         Average image, and light of the known stars, or of those that the correction for motion
         takes into account [e-/s]; better with two pixels around the aperture.
-    mask : (n_rows, n_columns) bool array
-        The aperture.
+    weights : (n_rows, n_columns) array
+        The aperture: a mask, or the weight of each pixel.
 
     Returns
     -------
@@ -221,7 +221,8 @@ def unexplained_slopes(average: NDArray, known: NDArray, mask: NDArray) -> NDArr
         Change of the sum [e-/s/pixel] when the image moves towards higher rows or columns.
     """
     # Both by differences of pixels, whose own error then cancels.
-    return -image_slopes(average - known)[:, mask].sum(axis=1)
+    used = weights > 0
+    return -(image_slopes(average - known)[:, used] * weights[used]).sum(axis=1)
 
 
 def moved_light_error(

@@ -1,19 +1,19 @@
 """Further fluxes of all stars, in circles of some radii, beside those of their methods."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.circles import (
-    circle_light,
-    circle_weights,
-    is_whole,
-    slopes_in,
+from tessphot_lib.aperture.circles import circle_light, circle_weights, is_whole
+from tessphot_lib.aperture.crowding import (
+    KnownLight,
+    held_fraction,
+    light_moved,
+    unexplained_slopes,
 )
-from tessphot_lib.aperture.crowding import KnownLight, light_moved
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.core.aperture import ApertureLight
 from tessphot_lib.core.constants import SATURATION_TMAG
@@ -116,9 +116,8 @@ def measure_extra_apertures(
             _sum_circles(cube, region, boxes, circles, result)
             for key, light in _lights(cube, targets, region, boxes, (row, column), circles):
                 result.crowdsap[key], result.flfrcsap[key] = light.crowdsap, light.flfrcsap
-                seen = slopes_in(cube.average_image(boxes[key[0]]), circles[key])
-                motion = light.motion if settings.aperture.motion_correction else np.zeros(5)
-                _put_back(cube, key, moved, motion, seen, result)
+                is_corrected = settings.aperture.motion_correction
+                _put_back(cube, key, moved, light, result, is_corrected=is_corrected)
     return result
 
 
@@ -181,37 +180,36 @@ def _lights(
     place = {index: number for number, index in enumerate(members)}
     for (index, number), weights in circles.items():
         star = place[index]
-        cut = (slice(None), *boxes[index].slices_in(region))
+        images = light.images[(slice(None), *boxes[index].slices_in(region))]
         average = cube.average_image(boxes[index])
-        yield (
-            (index, number),
-            circle_light(
-                weights,
-                light.own[star],
-                float(light.flux[star]),
-                light.images[cut],
-                held=float(np.sum((weights * average)[weights > 0])),
-                is_saturated=float(tmag[star]) < SATURATION_TMAG,
-            ),
-        )
+        held = float(np.sum((weights * average)[weights > 0]))
+        is_saturated = float(tmag[star]) < SATURATION_TMAG
+        own, flux = light.own[star], float(light.flux[star])
+        found = circle_light(weights, own, flux, images, held=held, is_saturated=is_saturated)
+        there = 0.0 if is_saturated else held_fraction(held, float(np.sum(weights * images[0])))
+        unexplained = unexplained_slopes(average, there * images[0], weights)
+        yield (index, number), replace(found, unexplained=unexplained)
 
 
 def _put_back(
     cube: PixelCube,
     key: tuple[int, int],
     moved: tuple[NDArray, NDArray],
-    motion: NDArray,
-    seen: NDArray,
+    light: ApertureLight,
     result: ExtraFluxes,
+    *,
+    is_corrected: bool,
 ) -> None:
     """Put back the light that moved out of one circle, take off what moved in; add the error.
 
     ``moved`` are the displacements of all stars from the average image, by row and column,
-    (n_cadences, n_stars) each; ``seen`` how the light changes with motion by that image.
+    (n_cadences, n_stars) each.
     """
-    d_row, d_column = (one[:, [key[0]]].T for one in moved)
-    motion = motion.reshape(1, 5)
-    result.flux[key] -= light_moved(motion, d_row, d_column)[0]
-    unexplained = seen.reshape(1, 2) - motion[:, :2]
+    motion, unexplained = light.motion.reshape(1, 5), light.unexplained.reshape(1, 2)
+    if is_corrected:
+        d_row, d_column = (one[:, [key[0]]].T for one in moved)
+        result.flux[key] -= light_moved(motion, d_row, d_column)[0]
+    else:
+        motion, unexplained = np.zeros_like(motion), unexplained + motion[:, :2]
     error = error_of_moved_light(cube, motion, unexplained)[0]
     result.flux_err[key] = np.hypot(result.flux_err[key], error)

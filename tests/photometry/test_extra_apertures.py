@@ -9,6 +9,7 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.settings import ApertureSettings, PhotometrySettings
+from tessphot_lib.photometry import extra_apertures
 from tessphot_lib.photometry.extra_apertures import measure_extra_apertures
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.prf.generic import generic_prf
@@ -96,6 +97,19 @@ def test_a_star_that_is_listed_far_too_bright_does_not_move_more_light_than_ther
         cube, listed.take([2]), None, PhotometrySettings(extra_apertures=RADII)
     ).flux[0, :, :3]
     assert (np.ptp(found, axis=1) < 0.5 * np.ptp(bare, axis=1)).all()
+
+
+def test_light_of_listed_stars_is_not_taken_for_that_of_others(cube, monkeypatch):
+    """Slopes by differences of pixels are not those of the PRF: 1 % of a star's flux per pixel."""
+    left = []
+    monkeypatch.setattr(
+        extra_apertures,
+        "error_of_moved_light",
+        lambda cube, motion, unexplained: left.append(unexplained[0]) or np.zeros((1, 4)),
+    )
+    measured(cube)
+    assert len(left) == 10  # all circles that are on the data
+    assert np.abs(left).max() < 2e-3 * FLUX.max()
 
 
 def test_a_circle_over_the_edge_of_the_data_is_unknown(cube):
