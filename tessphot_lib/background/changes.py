@@ -16,6 +16,7 @@ from tessphot_lib.core.bins import BIN_SIDE, Bins
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 from tessphot_lib.core.convolution import fft_convolve
 from tessphot_lib.core.medians import median
+from tessphot_lib.core.peaks import peaks_of
 
 STAR_LIGHT = 0.8  # [e-/s] pixels of the reference with less belong to no star
 DARK = 3.0  # [e-/s] of starlight, with less of it a pixel shows the noise of the sky
@@ -56,27 +57,9 @@ class Segments:
     def of(cls, starlight: NDArray) -> "Segments":
         """Divide the pixels brighter than `STAR_LIGHT`; NaN pixels belong to no star."""
         smooth = scipy.ndimage.gaussian_filter(np.nan_to_num(starlight), 0.7)
-        padded = np.pad(smooth, 1, constant_values=-np.inf)
-        n_rows, n_columns = starlight.shape
-        flat = np.arange(starlight.size).reshape(starlight.shape)
-        uphill, best = flat.copy(), smooth.copy()
-        for d_row in (-1, 0, 1):
-            for d_column in (-1, 0, 1):
-                beside = padded[
-                    1 + d_row : 1 + d_row + n_rows, 1 + d_column : 1 + d_column + n_columns
-                ]
-                higher = beside > best
-                best[higher] = beside[higher]
-                uphill[higher] = (flat + d_row * n_columns + d_column)[higher]
         with np.errstate(invalid="ignore"):
             pixels = np.flatnonzero(starlight.ravel() > STAR_LIGHT)
-        uphill = uphill.ravel()
-        top = uphill[pixels]
-        while True:
-            higher_up = uphill[top]
-            if np.array_equal(higher_up, top):
-                break
-            top = higher_up
+        top = peaks_of(smooth, pixels)
         order = np.argsort(top, kind="stable")
         pixels, top = pixels[order], top[order]
         first = np.flatnonzero(np.diff(top, prepend=-1))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+from tessphot_lib.core.peaks import peaks_of
 from tessphot_lib.core.slopes import image_slopes
 
 MODEL_ERROR = 0.001  # of a pixel's light counts as its noise: the slopes are not exact
@@ -162,22 +163,12 @@ def _excess(residual: NDArray, spread: NDArray, is_whole: NDArray) -> NDArray:
 def star_areas(average: NDArray, noise: NDArray) -> NDArray:
     """Pixels of each bright peak of an image, to the valleys, (n_stars, n_rows, n_columns) bool."""
     light = np.where(np.isfinite(average), average, -np.inf)
-    around = np.pad(light, 1, constant_values=-np.inf)
-    n_rows, n_columns = light.shape
-    steps = [(row, column) for row in (-1, 0, 1) for column in (-1, 0, 1)]
-    nearby = np.stack([around[1 + r : 1 + r + n_rows, 1 + c : 1 + c + n_columns] for r, c in steps])
-    row, column = np.indices(light.shape)
-    uphill = np.array(steps)[np.argmax(nearby, axis=0)]
-    target = np.clip(row + uphill[..., 0], 0, n_rows - 1) * n_columns
-    target += np.clip(column + uphill[..., 1], 0, n_columns - 1)
-    top = target.ravel()
-    for _ in range(int(np.ceil(np.log2(max(top.size, 2))))):
-        top = top[top]
+    top = peaks_of(light)
     with np.errstate(invalid="ignore"):
         is_bright = light.ravel()[top] > MIN_PEAK * np.nanmedian(noise)
     peaks = np.unique(top[is_bright])
     peaks = peaks[np.argsort(-light.ravel()[peaks], kind="stable")][:MAX_STARS]
-    return np.array([top == peak for peak in peaks], dtype=bool).reshape(-1, *light.shape)
+    return (top == peaks[:, None]).reshape(-1, *light.shape)
 
 
 def joined_shift(seen: ShiftInformation) -> tuple[NDArray, NDArray]:
