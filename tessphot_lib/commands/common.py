@@ -4,13 +4,17 @@ import argparse
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tessphot_lib.core.config_files import default_config
 from tessphot_lib.core.errors import InputDataError, TessphotError
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.renamed_keys import with_new_names
 from tessphot_lib.report.find import FoundStar, find_star
+
+Found = TypeVar("Found")
 
 
 def add_directory(command: argparse.ArgumentParser) -> None:
@@ -51,6 +55,13 @@ def listed_stars(options: argparse.Namespace) -> list[FoundStar]:
     if not listed:
         raise TessphotError(f"TIC {options.tic_id} has no aperture: {stars[0].remark}")
     return listed
+
+
+def of_one_cadence(found: Mapping[CcdId, Found]) -> list[Found]:
+    """Return what is of the images; without any, of the target pixel files of longest cadence."""
+    cadences = {ccd_id.cadence for ccd_id in found}
+    wanted = 0 if 0 in cadences else max(cadences, default=0)
+    return [one for ccd_id, one in found.items() if ccd_id.cadence == wanted]
 
 
 def settings_of_run(run: Path) -> dict[str, Any]:

@@ -3,19 +3,23 @@
 import argparse
 import math
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tessphot_lib.commands.common import (
     add_directory,
     listed_stars,
+    of_one_cadence,
     tic_number,
     tic_number_or_file,
     todo_of,
 )
 from tessphot_lib.core.ccd_files import CcdFiles
+from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import ConfigError, TessphotError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.io.images.tpf_files import CADENCES
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.todo_tables import STATUS_WORDS
 from tessphot_lib.report.find import FoundStar, find_star
@@ -67,7 +71,9 @@ def _add_show(commands: Any) -> None:
         help="with what the PRFs of the stars leave of the average image",
     )
     show.add_argument(
-        "--together", action="store_true", help="all sectors in one picture, on one scale"
+        "--together",
+        action="store_true",
+        help="all sectors in one picture, on one scale: in the images, if it is on any",
     )
 
 
@@ -149,9 +155,10 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _show_together(options: argparse.Namespace, stars: list[FoundStar]) -> int:
-    """Draw all light curves of a star as one picture."""
+    """Draw the light curves of a star in all sectors as one picture."""
     output = options.output or Path(f"tic{stars[0].tic_id}.png")
     results = todo_of(options).parent
+    stars = of_one_cadence({star.ccd_id: star for star in stars})
     prfs = [results / str(star.ccd_id) / "prf.fits" for star in stars]
     draw_together([star.light_curve for star in stars], prfs, output)
     sys.stdout.write(f"{output}\n")
@@ -163,10 +170,17 @@ def _show_file(options: argparse.Namespace, path: Path) -> int:
     if options.together:
         raise ConfigError(f"--together: draws the light curves of a run, and {path} is one file")
     header = read_light_curve(path)[2]
-    ccd_id = CcdId(*(int(header[name]) for name in ("SECTOR", "CAMERA", "CCD")))
+    ccd_id = _ccd_of(header)
     output = options.output or Path(f"{path.name.partition('.')[0]}.png")
     _draw(options, path, todo_of(options).parent / str(ccd_id), output, str(path))
     return 0
+
+
+def _ccd_of(header: Mapping[str, Any]) -> CcdId:
+    """CCD of a light curve; with the cadence where it is of target pixel files."""
+    sector, camera, ccd = (int(header[name]) for name in ("SECTOR", "CAMERA", "CCD"))
+    seconds = round(float(header["TIMEDEL"]) * SECONDS_PER_DAY)
+    return CcdId(sector, camera, ccd, seconds if seconds in CADENCES.values() else 0)
 
 
 def _draw(

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tessphot_lib.commands.common import add_directory, settings_of_run
+from tessphot_lib.commands.common import add_directory, of_one_cadence, settings_of_run
 from tessphot_lib.core.errors import InputDataError, TessphotError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.products.todo_join import join_todos
@@ -92,10 +92,8 @@ def _movie(options: argparse.Namespace) -> int:
 
 def pixels_of_a_run(folder: Path) -> list[Path]:
     """All CCDs that have images; without any, those of the longest cadence."""
-    found: dict[int, list[Path]] = {}
-    for path in sorted(folder.glob("s*-cam?-ccd?*/pixels.hdf5")):
-        found.setdefault(CcdId.from_string(path.parent.name).cadence, []).append(path)
-    return found.get(0) or found.get(max(found, default=0), [])
+    paths = sorted(folder.glob("s*-cam?-ccd?*/pixels.hdf5"))
+    return of_one_cadence({CcdId.from_string(path.parent.name): path for path in paths})
 
 
 def _release(options: argparse.Namespace) -> int:
