@@ -117,7 +117,9 @@ def _terms(
     if not len(areas) or used.sum() < len(areas) + 4:
         return None
     light = np.nan_to_num(average)
-    terms = [*-image_slopes(light), *(light * area for area in areas), np.ones(light.shape)]
+    # Not from charge that stays: two pixels from a full one it would be most of the slope.
+    slopes = image_slopes(np.where(np.isfinite(noise), average, np.nan))
+    terms = [*-slopes, *(light * area for area in areas), np.ones(light.shape)]
     sigma = np.hypot(noise, MODEL_ERROR * light)[used]
     design = np.stack([term[used] for term in terms], axis=1) / sigma[:, None]
     design[:, 2:] /= np.maximum(np.abs(design[:, 2:]).max(axis=0), 1e-300)

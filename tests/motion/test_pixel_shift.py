@@ -107,6 +107,23 @@ def test_windows_are_joined_and_images_without_pixels_are_unknown():
     np.testing.assert_allclose(np.delete(shift, 2, axis=0), 0, atol=1e-12)
 
 
+def test_pixels_that_do_not_count_are_not_in_the_slopes_of_others():
+    """A trail of full pixels beside stars: its charge does not move as the image does."""
+    moves = jitter()
+    trail = np.zeros(WINDOW.shape, dtype=bool)
+    trail[2:6, 11:13] = True
+    images = np.array([scene(move) for move in moves]) + 7e4 * trail
+    images += np.random.default_rng(3).normal(0, NOISE, images.shape)
+    average = images.mean(axis=0)
+    noise = np.where(trail, np.nan, NOISE)
+    shift, error = joined_shift(
+        shift_information(images - average, average, noise, star_areas(average, noise))
+    )
+    assert np.abs(np.polyfit(moves[:, 1], shift[:, 1], 1)[0] - 1) < 0.08
+    off = np.std(np.diff(shift - moves, axis=0)) / np.sqrt(2)
+    assert off == pytest.approx(np.median(error), rel=0.15)
+
+
 def test_without_stars_nothing_is_known():
     noise = np.full(WINDOW.shape, NOISE)
     areas = star_areas(np.zeros(WINDOW.shape), noise)

@@ -27,8 +27,11 @@ N_IMAGES, SKY = 120, 100.0
 EXPECTED = NoiseModel.expected(1800.0)
 
 
-def sector(folder, moves, change=0.0):
-    """Blocks, images and average image of two stamps whose stars move, with some more light."""
+def sector(folder, moves, change=0.0, own=0.0):
+    """Blocks, images and average image of two stamps whose stars move, with some more light.
+
+    ``change`` is not in the average image, ``own`` is.
+    """
     rng = np.random.default_rng(2)
     light = np.array(
         [
@@ -42,6 +45,7 @@ def sector(folder, moves, change=0.0):
     flux = light + SKY
     flux += rng.normal(0, 1, flux.shape) * EXPECTED.sigma(flux, GRID.window)
     flux[:, GRID.index < 0] = np.nan
+    flux += own
     average, flux = flux.mean(axis=0) - SKY, flux + change
     blocks = [
         write_images_block(folder / f"{first}.hdf5", GRID.window, flux[part], ccd_id=CCD)
@@ -59,8 +63,8 @@ def sector(folder, moves, change=0.0):
     return blocks, images, average
 
 
-def found(folder, moves, **known):
-    blocks, images, average = sector(folder, moves)
+def found(folder, moves, own=0.0, **known):
+    blocks, images, average = sector(folder, moves, own=own)
     good = np.ones(N_IMAGES, dtype=bool)
     given = blocks, images | known, average, GRID, STARS, CCD
     return motion_from_pixels(*given, expected=EXPECTED, is_good=good)
@@ -84,6 +88,55 @@ def test_motion_of_stamps_without_any(tmp_path, moves):
     np.testing.assert_array_equal(own["tic_id"], [7, 5])
     assert own["d_row"].shape == own["d_column"].shape == (N_IMAGES, 2)
     assert 0 < np.nanmax(np.abs(own["d_row"])) < 5e-3
+
+
+def test_what_a_blend_adds_to_the_motion_is_known(tmp_path, moves):
+    """Two stars of a blend vary against each other: it moves by columns, the stamps do not."""
+    star = STARS.iloc[0]
+    shifted = (
+        gaussian_star(GRID.window, star.row, star.column + side, side * 60.0) for side in (1, -1)
+    )
+    own = np.sin(np.arange(N_IMAGES) / 9)[:, None, None] * sum(shifted)
+    motion, _, influence = found(tmp_path, moves, own=own)
+    d_row, d_column = influence["d_row"][:, 0], influence["d_column"][:, 0]
+    off = motion[:, 3] - moves[:, 1]
+    assert np.std(off) > 5e-3
+    assert np.std(off - d_column) < 0.2 * np.std(off)
+    assert np.std(motion[:, 0] - moves[:, 0] - d_row) < 3e-3
+    assert np.std(d_row) < 0.2 * np.std(d_column)
+
+
+def test_images_that_jump_are_unknown(tmp_path, moves):
+    moves[70] += 1.2  # the slopes of the average image do not go that far
+    motion, error, _ = found(tmp_path, moves)
+    assert np.isnan(motion[70, [0, 3]]).all()
+    assert np.isnan(error[70])
+    assert np.isfinite(np.delete(motion, 70, axis=0)).all()
+
+
+def test_charge_of_full_pixels_is_no_motion(tmp_path, moves):
+    """A trail of 2 x 3 pixels, whose ends move by themselves."""
+    own = np.zeros((N_IMAGES, *GRID.window.shape))
+    own[:, 1:4, 1:3] = 6e4
+    own[:, 1] += 8e3 * np.sin(np.arange(N_IMAGES) / 9)[:, None] * (own[:, 1] > 0)
+    motion, error, _ = found(tmp_path, moves, own=own)
+    off = motion[:, [0, 3]] - moves
+    assert np.std(off - off.mean(axis=0)) < 3e-3
+    assert np.median(error) < 1e-3
+
+
+def test_slow_motion_is_known_better_than_fast_motion(tmp_path, moves):
+    """As it can be smoothed; the worse axis counts."""
+    slow = np.linspace(-0.03, 0.03, N_IMAGES)
+    errors = {}
+    for name, axes in (
+        ("slow", (slow, slow)),
+        ("row", (moves[:, 0], slow)),
+        ("both", moves.T),
+    ):
+        errors[name] = np.median(found(tmp_path, np.column_stack(axes))[1])
+    assert errors["slow"] < 0.85 * errors["both"]
+    assert errors["row"] == pytest.approx(errors["both"], rel=0.1)
 
 
 def test_motion_that_is_known_as_well_is_kept(tmp_path, moves):
