@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.crowding import light_moved, with_unexplained
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import MeasurementError
@@ -15,11 +14,7 @@ from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.settings import ApertureSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import NO_PIXELS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
-from tessphot_lib.photometry.average_positions import (
-    believed_light,
-    error_of_moved_light,
-    motion_against_average,
-)
+from tessphot_lib.photometry.average_positions import correct_for_motion, motion_against_average
 from tessphot_lib.photometry.failures import notes_of
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, regions
@@ -98,16 +93,10 @@ def _correct_for_motion(
         np.array([getattr(one.light, name) for one in targets.apertures]).reshape(-1, size)
         for name, size in (("motion", 5), ("unexplained", 2))
     )
-    if is_corrected:
-        moved = [one.T for one in motion_against_average(cube, targets.stars)]
-        fluxes.flux[...] -= light_moved(motion, *moved)
-        unexplained, error = believed_light(cube, fluxes.flux, moved, unexplained)
-        whole, unexplained = with_unexplained(motion, unexplained, error)
-        fluxes.flux[...] -= light_moved(whole - motion, *moved)
-        motion = whole
-    else:
-        motion, unexplained = np.zeros_like(motion), unexplained + motion[:, :2]
-    error = error_of_moved_light(cube, motion, unexplained)
+    moved = [one.T for one in motion_against_average(cube, targets.stars)]
+    fluxes.flux[...], error = correct_for_motion(
+        cube, fluxes.flux, moved, motion, unexplained, is_corrected=is_corrected
+    )
     fluxes.flux_err[...] = np.hypot(fluxes.flux_err, error)
 
 

@@ -8,7 +8,12 @@ import pandas as pd
 import scipy
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.crowding import UNEXPLAINED_ERROR, moved_light_error
+from tessphot_lib.aperture.crowding import (
+    UNEXPLAINED_ERROR,
+    light_moved,
+    moved_light_error,
+    with_unexplained,
+)
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -61,6 +66,44 @@ def error_of_moved_light(cube: PixelCube, motion: NDArray, unexplained: NDArray)
     if cube.noise is not None:
         rms = {"unseen_rms": cube.noise.motion, "seen_rms": cube.noise.motion_seen}
     return moved_light_error(motion, unexplained, cube.motion_error, **rms)
+
+
+def correct_for_motion(
+    cube: PixelCube,
+    flux: NDArray,
+    moved: list[NDArray],
+    motion: NDArray,
+    unexplained: NDArray,
+    *,
+    is_corrected: bool,
+) -> tuple[NDArray, NDArray]:
+    """Put back the light that moved out of apertures, and take off what moved in.
+
+    Parameters
+    ----------
+    cube : PixelCube
+    flux : (n_stars, n_cadences) array
+        [e-/s]
+    moved : pair of (n_stars, n_cadences) arrays
+        As of `believed_light`; NaN gives NaN.
+    motion, unexplained : (n_stars, 5), (n_stars, 2) arrays
+        See `tessphot_lib.core.aperture.ApertureLight`.
+    is_corrected : bool
+        False: only the error is computed.
+
+    Returns
+    -------
+    flux, error : (n_stars, n_cadences) arrays
+        [e-/s]
+    """
+    if not is_corrected:
+        everything = unexplained + motion[:, :2]
+        return flux, error_of_moved_light(cube, np.zeros_like(motion), everything)
+    flux = flux - light_moved(motion, *moved)
+    unexplained, error = believed_light(cube, flux, moved, unexplained)
+    whole, uncertain = with_unexplained(motion, unexplained, error)
+    flux = flux - light_moved(whole - motion, *moved)
+    return flux, error_of_moved_light(cube, whole, uncertain)
 
 
 def believed_light(

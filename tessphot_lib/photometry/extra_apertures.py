@@ -11,7 +11,6 @@ from tessphot_lib.aperture.circles import circle_light, circle_weights, is_whole
 from tessphot_lib.aperture.crowding import (
     KnownLight,
     held_fraction,
-    light_moved,
     unexplained_slopes,
 )
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
@@ -23,7 +22,7 @@ from tessphot_lib.io.files.fits_bytes import TableColumn
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import (
     average_places,
-    error_of_moved_light,
+    correct_for_motion,
     motion_against_average,
 )
 from tessphot_lib.photometry.known_stars import KnownStars
@@ -205,11 +204,13 @@ def _put_back(
     ``moved`` are the displacements of all stars from the average image, by row and column,
     (n_cadences, n_stars) each.
     """
-    motion, unexplained = light.motion.reshape(1, 5), light.unexplained.reshape(1, 2)
-    if is_corrected:
-        d_row, d_column = (one[:, [key[0]]].T for one in moved)
-        result.flux[key] -= light_moved(motion, d_row, d_column)[0]
-    else:
-        motion, unexplained = np.zeros_like(motion), unexplained + motion[:, :2]
-    error = error_of_moved_light(cube, motion, unexplained)[0]
-    result.flux_err[key] = np.hypot(result.flux_err[key], error)
+    flux, error = correct_for_motion(
+        cube,
+        result.flux[key][None],
+        [one[:, [key[0]]].T for one in moved],
+        light.motion[None],
+        light.unexplained[None],
+        is_corrected=is_corrected,
+    )
+    result.flux[key] = flux[0]
+    result.flux_err[key] = np.hypot(result.flux_err[key], error[0])

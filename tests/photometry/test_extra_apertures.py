@@ -102,14 +102,38 @@ def test_a_star_that_is_listed_far_too_bright_does_not_move_more_light_than_ther
 def test_light_of_listed_stars_is_not_taken_for_that_of_others(cube, monkeypatch):
     """Slopes by differences of pixels are not those of the PRF: 1 % of a star's flux per pixel."""
     left = []
-    monkeypatch.setattr(
-        extra_apertures,
-        "error_of_moved_light",
-        lambda cube, motion, unexplained: left.append(unexplained[0]) or np.zeros((1, 4)),
-    )
+
+    def instead(cube, flux, moved, motion, unexplained, *, is_corrected):
+        left.append(unexplained[0])
+        return flux, np.zeros(flux.shape)
+
+    monkeypatch.setattr(extra_apertures, "correct_for_motion", instead)
     measured(cube)
     assert len(left) == 10  # all circles that are on the data
     assert np.abs(left).max() < 2e-3 * FLUX.max()
+
+
+def test_light_of_unknown_stars_moves_too(tmp_path):
+    """As for other apertures: a star that no list has is at the edge of the circle."""
+    rng = np.random.default_rng(3)
+    moves = rng.normal(0, 0.02, (150, 2))
+    target, unknown = (320.3, 420.4), (322.6, 421.9)
+    row, column = (np.array(axis) for axis in zip(target, unknown, strict=True))
+    flux = np.array([3000.0, 1500.0])
+    images = [scene_image(PRF, WINDOW, row + r, column + c, flux) for r, c in moves]
+    motion = np.zeros((150, 6))
+    motion[:, [0, 3]] = moves
+    table = pd.DataFrame({"tic_id": [7], "row": row[:1], "column": column[:1]})
+    table = table.assign(tmag=PRF.zeropoint - 2.5 * np.log10(flux[0]), method="aperture")
+    targets = StarList(table, [Aperture.whole(Window(310, 315, 408, 412))], table, PRF)
+    scatter = []
+    with open_cube(tmp_path, WINDOW, np.array(images), motion=motion) as cube:
+        for is_corrected in (True, False):
+            aperture = ApertureSettings(motion_correction=is_corrected)
+            settings = PhotometrySettings(extra_apertures=[2.5], aperture=aperture)
+            found = measure_extra_apertures(cube, targets, None, settings)
+            scatter.append(np.std(found.flux[0, 0]))
+    assert scatter[0] < 0.1 * scatter[1]
 
 
 def test_a_circle_over_the_edge_of_the_data_is_unknown(cube):
