@@ -51,12 +51,12 @@ def test_files_side_by_side_do_not_make_gradients_of_their_noise():
 
 
 def test_images_without_any_file_have_no_motion():
-    found = StatedMotion(3)
-    unknown = np.array([0.1, np.nan, 0.2])
-    found.add(500.0, 900.0, np.arange(3), unknown, np.zeros(3))
+    found = StatedMotion(4)
+    d_row, d_column = np.array([[0.1, np.nan, 0.2, 0.3], [-0.4, 0.0, 0.0, np.nan]])
+    found.add(500.0, 900.0, np.arange(4), d_row, d_column)
     motion = found.motion()
-    assert np.isnan(motion[1]).all()
-    np.testing.assert_allclose(motion[[0, 2], 0], [0.1, 0.2])
+    assert np.isnan(motion[[1, 3]]).all()
+    np.testing.assert_allclose(motion[[0, 2]][:, [0, 3]], [[0.1, -0.4], [0.2, 0.0]])
 
 
 @pytest.mark.parametrize(("error", "better"), [(1e-5, True), (0.002, False)])
@@ -77,6 +77,25 @@ def test_stars_tell_which_motion_is_better(error, better):
     around_own = scatter_around(*measured, row, column, own, influence)
     assert is_better(around_files, around_own) is better
     assert is_better(around_own, around_files) is not better
+
+
+def test_scatter_is_that_of_positions_about_the_motion_in_pixels():
+    rng = np.random.default_rng(7)
+    motion, row, column = true_motion(2000), np.array([300.0, 1700.0]), np.array([900.0, 150.0])
+    noise = np.array([[0.003, 0.02], [0.004, 0.01]])  # by axis and star
+    measured = [
+        moved + 0.2 + rng.normal(0.0, sigma, moved.shape)  # stars are off the catalog
+        for moved, sigma in zip(displacement(motion, row, column), noise, strict=True)
+    ]
+    found = scatter_around(*measured, row, column, motion)
+    np.testing.assert_allclose(found, [0.005, np.hypot(0.02, 0.01)], rtol=0.05)
+
+
+def test_hardly_better_is_not_better():
+    scatter = np.array([0.01, 0.03, 0.002])
+    assert is_better(0.98 * scatter, scatter)
+    assert not is_better(0.995 * scatter, scatter)
+    assert not is_better(scatter, scatter)
 
 
 def test_no_stars_tell_nothing():

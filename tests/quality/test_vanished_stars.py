@@ -84,6 +84,32 @@ def test_images_without_data_and_stamps_without_stars():
     assert flagged(flux[:, :, :3]) == []  # too narrow to compare with pixels beside
 
 
+def test_what_is_usual_is_told_by_good_images_only():
+    """Bad ones may be most: of a sector without light, but for a few images."""
+    flux = images(np.where(np.arange(N_IMAGES) < 30, 5e3, 0.0))
+    good = (np.arange(N_IMAGES) < 33) & (np.arange(N_IMAGES) != 5)
+    lacks, _ = lacks_light(contrast(flux), good, np.full(N_IMAGES, SKY))
+    assert np.flatnonzero(lacks).tolist() == list(range(30, N_IMAGES))
+
+
+def test_light_that_is_turned_over_is_not_gone():
+    """As where a dark was taken off that had the star in it."""
+    assert flagged(images(changed([-2500.0, -5e3, 0.0], 5e3))) == [42]
+
+
+def test_image_whose_noise_hides_the_star_is_not_judged():
+    flux = images(changed(0, 5e3))
+    flux[40:42] += np.random.default_rng(7).normal(0, 4e3, (2, *SHAPE))
+    lacks, is_judged = lacks_light(contrast(flux), EVER, changed(20.0, SKY))
+    assert np.flatnonzero(~is_judged).tolist() == [40, 41]
+    assert np.flatnonzero(lacks).tolist() == [42]
+
+
+def test_half_eclipsed_faint_star_in_the_dark_is_there():
+    dark = changed(20.0, SKY)
+    assert flagged(images(changed(250.0, 400.0), sky=dark), dark) == []
+
+
 def test_missing_pixels_hide_nothing():
     flux = images(changed(0, 5e3))
     flux[:, 2, 3] = np.nan
