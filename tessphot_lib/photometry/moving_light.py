@@ -24,7 +24,7 @@ from tessphot_lib.prf.evaluate import prf_stamps
 
 RADIUS = 2.0  # [pixels] of the aperture of an object that hardly moves
 MAX_RADIUS = 8.0  # [pixels]
-SMEAR = np.linspace(-0.5, 0.5, 5)  # of the way in an exposure
+SMEAR = np.linspace(-0.4, 0.4, 5)  # of the way in an exposure: middles of its fifths
 AT_ONCE = 64  # [pixels] side of the region that is read at once
 OWN_REACH = 3.0  # [pixels] beyond two radii, from where it gives light in other images
 OWN_ERROR = 0.3  # of that: some pixels of some images are not averaged

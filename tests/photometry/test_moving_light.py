@@ -92,6 +92,23 @@ def test_the_light_along_a_track_is_that_of_the_object(cube):
     np.testing.assert_allclose(fluxes.centroid_row[0, index], path(index)[0])
 
 
+def test_the_whole_light_of_a_fast_object_follows_from_its_aperture(tmp_path):
+    """It moves by 8 pixels in each exposure, at constant speed."""
+    index = np.arange(7)
+    row, column = 1024.3 + 0.2 * index, 1222.2 + 8.0 * index
+    flux = np.full((300, *WINDOW.shape), SKY)
+    bright = np.array([1e4 * FLUX])  # of faint parts only the core would be drawn
+    for part in np.linspace(-0.48, 0.48, 25):
+        for image in index:
+            at = np.array([row[image] + 0.2 * part]), np.array([column[image] + 8.0 * part])
+            flux[20 + image] += scene_image(PRF, WINDOW, *at, bright) / 2.5e5
+    with open_cube(tmp_path, WINDOW, flux, sky=SKY) as cube:
+        table = pd.DataFrame({"object": "fast", "source": "found", "row": row, "column": column})
+        (track,) = object_tracks(cube, table.assign(cadenceno=cube.cadenceno[20 + index]))
+        fluxes, captured = follow(cube, track, PRF)
+    np.testing.assert_allclose(fluxes.flux[0, 20 + index] / captured, FLUX, rtol=0.003)
+
+
 @pytest.mark.parametrize("n_images", [1, 30])
 def test_an_object_that_stays_has_no_light_of_its_own(cube, tmp_path, n_images):
     """Its light is in the average image: brought to all of it, noise would be a flux."""
