@@ -39,7 +39,7 @@ def tmag_of_pixels(star: Star, paths: Sequence[Path], ccd_id: CcdId, year: float
     InputDataError
         If the star is not on the pixels of any cutout, or none can be read.
     """
-    place = star.at(year)
+    position = star.at(year)
     found: list[tuple[float, Path, Cutout]] = []
     unreadable: list[InputDataError] = []
     for path in paths:
@@ -48,14 +48,14 @@ def tmag_of_pixels(star: Star, paths: Sequence[Path], ccd_id: CcdId, year: float
         except InputDataError as error:
             unreadable.append(error)  # of several, the others may have the star
             continue
-        found.append((_distance_to_edge(cutout, place), path, cutout))
+        found.append((_distance_to_edge(cutout, position), path, cutout))
     if not found:
         raise unreadable[0]
     inside, path, cutout = max(found, key=lambda one: one[0])
     if not inside > 0:
         others = f", nor on those of {len(found) - 1} other cutouts" if len(found) > 1 else ""
         raise InputDataError(f"{path}: {star.name} does not lie on its pixels{others}")
-    x, y = _pixel(cutout, place)
+    x, y = _pixel(cutout, position)
     flux, _ = read_cutout_pixels(path)
     good = flux[cutout.quality == 0] if (cutout.quality == 0).any() else flux
     image = np.nanmedian(good, axis=0).astype(float)
@@ -65,14 +65,14 @@ def tmag_of_pixels(star: Star, paths: Sequence[Path], ccd_id: CcdId, year: float
     return min(float(magnitude_of(light)), FAINTEST) if light > 0 else FAINTEST
 
 
-def _pixel(cutout: Cutout, place: tuple[float, float]) -> tuple[float, float]:
+def _pixel(cutout: Cutout, position: tuple[float, float]) -> tuple[float, float]:
     """(column, row) of a position in a cutout, (ra, dec) [deg]."""
-    x, y = cutout.wcs.all_world2pix(*place, 0)
+    x, y = cutout.wcs.all_world2pix(*position, 0)
     return float(x), float(y)
 
 
-def _distance_to_edge(cutout: Cutout, place: tuple[float, float]) -> float:
+def _distance_to_edge(cutout: Cutout, position: tuple[float, float]) -> float:
     """How far inside a cutout a position is [pixels]; negative outside."""
-    x, y = _pixel(cutout, place)
+    x, y = _pixel(cutout, position)
     n_rows, n_columns = cutout.window.shape
     return min(y + 0.5, n_rows - 0.5 - y, x + 0.5, n_columns - 0.5 - x)

@@ -151,7 +151,7 @@ class StampCubes(PatchCubes):
     ) -> None:
         """Add the motion that a file states."""
         d_row, d_column = pixels.pos_corr_row[there], pixels.pos_corr_column[there]
-        self._stated.add(*stamp.place(), images, d_row, d_column)
+        self._stated.add(*stamp.position(), images, d_row, d_column)
 
 
 class _Reader:

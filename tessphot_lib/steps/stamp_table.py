@@ -164,11 +164,11 @@ def _at_reference(
         known = np.isfinite(moved[0]) & np.isfinite(moved[1])
         if known.any():
             offset = (np.array([one[known].mean()]) for one in moved)
-            stated.add(*stamp.place(), np.zeros(1, dtype=int), *offset)
+            stated.add(*stamp.position(), np.zeros(1, dtype=int), *offset)
     motion = np.nan_to_num(stated.motion())
     found = []
     for stamp in stamps:
-        d_row, d_column = displacement(motion, *np.array(stamp.place()).reshape(2, 1))
+        d_row, d_column = displacement(motion, *np.array(stamp.position()).reshape(2, 1))
         found.append(stamp.moved(float(d_row[0, 0]), float(d_column[0, 0])))
     return found
 

@@ -77,10 +77,6 @@ class TooMuchError(Exception):
     """The question is too large for the service: to be asked in parts."""
 
 
-class _FinalError(Exception):
-    """An answer that will not change when asked again."""
-
-
 class StarService:
     """The catalog at one of the services.
 
@@ -125,9 +121,6 @@ class StarService:
                 if not is_worth_another_try(error):
                     break
                 timeouts += is_timeout(error)
-            except _FinalError as error:
-                failures.append(str(error))
-                break
             if timeouts >= self.patience.timeouts and cone.radius > SMALLEST_RADIUS:
                 raise TooMuchError(failures[-1])
         raise ServiceError(

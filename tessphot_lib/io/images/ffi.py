@@ -169,11 +169,6 @@ def release_of(header: fits.Header) -> int:
     return release if type(release) is int else -1
 
 
-def utc_of(header: fits.Header, key: str) -> str:
-    """Return a keyword as text, empty where it is missing (DATE-OBS and the like)."""
-    return str(header.get(key, ""))
-
-
 def _open(path: Path, *, whole: bool = False) -> BinaryIO:
     """Open for reading; ``whole`` unpacks a gzipped file at once, which is faster."""
     if path.suffix != ".gz":

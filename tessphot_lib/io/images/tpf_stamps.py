@@ -73,7 +73,7 @@ class StampFile:
     begin: int
     row: np.dtype
 
-    def place(self) -> tuple[float, float]:
+    def position(self) -> tuple[float, float]:
         """Return row and column of its star [science pixels]; without it, of the stamp's middle."""
         column, row = (float(one) for one in self.wcs.all_world2pix(*self.target, 0))
         if not (math.isfinite(row) and math.isfinite(column)):
