@@ -150,7 +150,7 @@ def choice_cards(settings: PhotometrySettings) -> Cards:
     return {
         "AUTO_TMG": (float(rules.halo_always), "[mag] stars as bright: halo"),
         "AUTO_LIM": (float(rules.halo_limit), "[mag] limit of halo for cut apertures"),
-        "AUTO_EDG": (float(rules.halo_edge_fraction), "share of flux at the edge for that"),
+        "AUTO_EDG": (float(rules.halo_edge_fraction), "fraction of flux at the edge for that"),
         "AUTO_CON": (
             float(rules.linpsf_contamination),
             "contamination from which on: linpsf",

@@ -424,9 +424,9 @@ def _notes(
             "FLFRCSAP": (1.0, "the fit gives the whole flux"),
             "PSF_CROW": (crowding, "own fraction of the light under the PRF"),
             "PSF_FRAC": (shown, "fraction of its light on the fitted pixels"),
-            "PSF_PULL": (shared, "share of the flux that is not its own measurement"),
-            "PSF_ROW": (row, "[pixels] fitted place, zero-based science row"),
-            "PSF_COL": (column, "[pixels] fitted place, zero-based science column"),
+            "PSF_PULL": (shared, "fraction of flux not of its own measurement"),
+            "PSF_ROW": (row, "[pixels] fitted row, zero-based, science"),
+            "PSF_COL": (column, "[pixels] fitted column, zero-based, science"),
         },
         # What an aperture would hold; crowdsap and flfrcsap of it are not those of this flux.
         diagnostics={"contamination": share},

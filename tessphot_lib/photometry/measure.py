@@ -135,8 +135,8 @@ def with_motion_errors(fluxes: StarFluxes, frame: StarFrame, quality: NDArray) -
         rest = min(RELATIVE_ERROR * middle, max(room - moved**2, 0.0) ** 0.5)
         flux_err[index] = np.sqrt(flux_err[index] ** 2 + moved**2 + rest**2)
         cards = {
-            "ERRMOVE": (round(moved, 4), "[e/s] added: flux still follows motion"),
-            "ERRREST": (round(rest, 4), "[e/s] added: jitter, PRF, flat; max 250 ppm"),
+            "ERRMOVE": (round(moved, 4), "[e-/s] added: flux still follows motion"),
+            "ERRREST": (round(rest, 4), "[e-/s] added: jitter, PRF, flat; max 250 ppm"),
         }
         notes[index] = replace(note, header={**note.header, **cards})
     return replace(fluxes, flux_err=flux_err, notes=tuple(notes))

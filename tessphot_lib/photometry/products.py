@@ -303,8 +303,8 @@ def _catalog_cards(cube: PixelCube) -> Cards:
     if not shift.any():
         return {}
     return {
-        "CATDROW": (round(float(shift[6]), 4), "[pixels] catalog set right by, middle of the CCD"),
-        "CATDCOL": (round(float(shift[7]), 4), "[pixels] catalog set right by, middle of the CCD"),
+        "CATDROW": (round(float(shift[6]), 4), "[pixels] shift of the catalog, mid-CCD"),
+        "CATDCOL": (round(float(shift[7]), 4), "[pixels] shift of the catalog, mid-CCD"),
         "CATSTARS": (int(shift[8]), "stars that show it"),
     }
 
@@ -315,7 +315,7 @@ def error_cards(noise: NoiseModel) -> Cards:
         round(value, 3) if np.isfinite(value) else None for value in (noise.faint, noise.bright)
     )
     return {
-        "ERRSRC": (noise.source, "errors of pixels: images, pixels (scatter), formula"),
+        "ERRSRC": (noise.source, "of errors: images | pixels (scatter) | formula"),
         "ERRFAINT": (faint, "those of the images / scatter, sky pixels"),
         "ERRBRIGH": (bright, "those of the images / scatter, bright pixels"),
         "ERRBROKN": (round(noise.broken, 4), "fraction of them that is none, replaced"),

@@ -133,7 +133,9 @@ def _precision_line(stars: pd.DataFrame, tmag: float) -> str:
     if near.empty:
         return f"  Tmag {tmag:2d}: no stars"
     rms_hour, ptp = 1e6 * near["rms_hour"].median(), 1e6 * near["ptp"].median()
-    return f"  Tmag {tmag:2d}: {rms_hour:8.0f} {ptp:8.0f}   ({len(near)} stars)"
+    return (
+        f"  Tmag {tmag:2d}: {rms_hour:8.0f} {ptp:8.0f}   ({len(near)} star{'s' * (len(near) != 1)})"
+    )
 
 
 def _shorten(numbers: list) -> str:

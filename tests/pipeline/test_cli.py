@@ -147,6 +147,9 @@ def test_star_measures_the_same_again_and_by_another_method(small_run, tmp_path)
     # By which rules the method was chosen is told where it was.
     assert fits.getheader(small_run.light_curves[tic_id])["AUTO_CON"] == 0.25
     assert not [key for key in fits.getheader(fitted) if key.startswith("AUTO_")]
+    for path in (fitted, small_run.light_curves[tic_id]):  # no comment has lost its end
+        cards = [card.image for card in fits.getheader(path).cards if " / " in card.image]
+        assert not [card for card in cards if len(card.rstrip()) == 80]
     assert np.isnan(fits.getdata(fitted, 1)["FLUX_CORR"]).all()
 
 

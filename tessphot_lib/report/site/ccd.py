@@ -211,7 +211,7 @@ def ccd_warnings(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[str]:
     texts = []
     n_failed = int((stars["status"] == int(Status.ERROR)).sum())
     if n_failed:
-        texts.append(f"{n_failed} stars failed")
+        texts.append(f"{n_failed} star{'s' * (n_failed != 1)} failed")
     fraction = 1 - cube.is_good().mean() if cube.n_cadences else 0
     if fraction > 0.3:
         texts.append(f"{100 * fraction:.0f} % of the images are flagged")

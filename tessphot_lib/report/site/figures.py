@@ -67,7 +67,7 @@ def star_sources(stars: pd.DataFrame) -> dict[str, ColumnDataSource]:
 def noise_figure(
     stars: Mapping[str, ColumnDataSource], floor: tuple[NDArray, NDArray] | None
 ) -> UIElement:
-    """Scatter over an hour against magnitude, with the median and the expected noise.
+    """CDPP over an hour against magnitude, with the median and the expected noise.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def noise_figure(
         See `star_sources`.
     floor : (tmag, ppm), optional
     """
-    plot = _star_figure("Scatter over 1 h", "ppm", y_axis_type="log")
+    plot = _star_figure("CDPP over 1 h", "ppm", y_axis_type="log")
     _add_stars(plot, stars, "tmag", "cdpp_1h")
     names = ("tmag", "cdpp_1h")
     parts = [pd.DataFrame({name: source.data[name] for name in names}) for source in stars.values()]
