@@ -1,10 +1,12 @@
 """What is left of the background between stars: known levels, stars in the way, missing pixels."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from pixel_cube import open_cube
 
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.photometry.left_background import LeftBackground, between_stars
+from tessphot_lib.photometry.left_background import LeftBackground, between_stars, left_background
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
 
@@ -40,3 +42,31 @@ def test_it_is_told_where_it_is_clear_and_matters():
     assert "-5 e-/s per pixel are left" in LeftBackground(-5.0, 0.5).warning(10, 4000.0)
     assert LeftBackground(-5.0, 0.5).warning(10, 6000.0) is None
     assert LeftBackground(-5.0, 2.0).warning(10, 4000.0) is None
+
+
+def test_its_error_is_that_of_the_median_and_of_the_light_of_stars():
+    noise = np.random.default_rng(3).normal(0.0, 0.3, (60, 50))
+    found = between_stars(noise, np.zeros(noise.shape))
+    assert found.error == pytest.approx(0.3 * np.sqrt(np.pi / 2 / noise.size), rel=0.05)
+    # The PRF is wrong by a fifth of what stars give there.
+    assert between_stars(noise, np.full(noise.shape, 2.0)).error == pytest.approx(0.4, rel=0.01)
+    few = np.where(np.arange(noise.size).reshape(noise.shape) < 7, noise, np.nan)
+    assert np.isnan(between_stars(few, np.zeros(noise.shape)).level)
+
+
+def test_it_is_seen_beside_the_stamp_and_without_the_light_of_stars_beyond_the_pixels(tmp_path):
+    stars = pd.DataFrame(
+        {
+            "row": [392.4, 395.0, 397.0],
+            "column": [1578.8, 1590.2, 1580.0],
+            "tmag": [10.6, 8.9, np.nan],
+        }
+    )
+    prf = generic_prf()
+    flux = 10 ** (0.4 * (prf.zeropoint - stars["tmag"].to_numpy()[:2]))
+    light = scene_image(prf, WINDOW, stars["row"][:2], stars["column"][:2], flux)
+    noise = np.random.default_rng(4).normal(0.0, 0.1, (3, *WINDOW.shape))
+    with open_cube(tmp_path, WINDOW, light - 6.0 + noise) as cube:
+        found = left_background(cube, Window(391, 394, 1577, 1581), stars, prf)
+    assert found.level == pytest.approx(-6.0, abs=0.2)
+    assert 0 < found.error < 1

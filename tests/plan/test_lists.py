@@ -53,6 +53,24 @@ def test_stars_from_files(config, stars):
     assert with_lists(config)["input"]["cutouts"]["targets"] == [7, [129.25, -53.5]]
 
 
+def test_files_of_stars_for_target_pixel_files_and_at_home(config, stars, tmp_path, monkeypatch):
+    config["input"]["tpfs"]["targets"] = stars("7", "9")
+    before = copy.deepcopy(config)
+    assert with_lists(config)["input"]["tpfs"]["targets"] == [7, 9]
+    assert config == before
+    config["input"]["tpfs"]["targets"] = stars("129.25 -53.5")
+    with pytest.raises(ConfigError, match=r"input\.tpfs\.targets: .* only numbers of the TIC here"):
+        with_lists(config)
+    config["input"]["tpfs"]["targets"] = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config["targets"]["tic_ids"] = "~/stars.csv"
+    (tmp_path / "stars.csv").write_text("11\n")
+    assert with_lists(config)["targets"]["tic_ids"] == [11]
+    (tmp_path / "stars.csv").write_bytes(b"\x89HDF\xff\xfe")
+    with pytest.raises(ConfigError, match=r"^targets\.tic_ids: .* cannot be read: it is no text$"):
+        with_lists(config)
+
+
 def test_each_line_that_makes_no_sense_is_told(config, stars):
     config["targets"]["tic_ids"] = stars("7", "500,10", "RY Tau", "84.5 -80.25", "8")
     with pytest.raises(ConfigError) as told:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.io.products.todo_sqlite import Status
+from tessphot_lib.io.products.todo_tables import STATUS_WORDS
 from tessphot_lib.report.few_stars import HEADER, MOST_STARS, star_lines
 from tessphot_lib.report.summary import _precision_lines, summary
 
@@ -41,6 +42,28 @@ def test_each_star_is_a_line_the_brightest_first():
     assert star_lines(table[:0]) == []
     without_diagnostics = stars_of(1, status=int(Status.ERROR), errors=np.nan)
     assert star_lines(without_diagnostics)[1].endswith("  failed")
+
+
+def test_stars_of_one_brightness_and_stars_that_nothing_is_known_of():
+    table = stars_of(
+        4,
+        tic_id=[8, 3, 3, 9],
+        sector=[8, 35, 9, 8],
+        status=[int(Status.WARNING), np.nan, int(Status.ERROR), int(Status.OK)],
+        errors=[None, None, "no\n  pixels", "said before"],
+    )
+    assert [line.split(maxsplit=6)[:2] for line in star_lines(table)[1:]] == [
+        ["3", "s0009-cam3-ccd4"],
+        ["3", "s0035-cam3-ccd4"],
+        ["8", "s0008-cam3-ccd4"],
+        ["9", "s0008-cam3-ccd4"],
+    ]
+    assert [line.split(maxsplit=6)[6] for line in star_lines(table)[1:]] == [
+        "failed: no pixels",
+        STATUS_WORDS[Status.UNKNOWN],
+        STATUS_WORDS[Status.WARNING],
+        "measured",
+    ]
 
 
 def test_runs_of_many_stars_end_with_precision_by_magnitude(tmp_path, monkeypatch):

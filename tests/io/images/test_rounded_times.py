@@ -46,3 +46,18 @@ def test_times_that_follow_no_clock_have_the_line_through_them():
     found, error = on_the_clock(rounded, timecorr, steps, 1800.0)
     assert np.abs(found - time).max() * DAY < 1.5
     assert 0.2 < error < 0.5
+
+
+def test_two_rows_off_the_clock_are_as_good_as_each_is():
+    """Half a step of 10.5 s of a start and of a stop, evenly distributed."""
+    steps, time, timecorr, rounded = rounded_rows(2, np.random.default_rng(5), rate=1.05)
+    found, error = on_the_clock(rounded, timecorr, steps, 1800.0)
+    assert np.abs(found - time).max() * DAY < 5.3
+    assert error == pytest.approx(2**-13 * DAY / np.sqrt(24))
+
+
+def test_exact_times_are_not_taken_for_rounded_ones():
+    rounded = rounded_rows(20, np.random.default_rng(6))[3]
+    assert is_rounded(rounded)
+    rounded[7] += 1e-6
+    assert not is_rounded(rounded)
