@@ -85,7 +85,7 @@ def correct_for_motion(
     flux : (n_stars, n_cadences) array
         [e-/s]
     moved : pair of (n_stars, n_cadences) arrays
-        As of `believed_light`; NaN gives NaN.
+        As of `believed_light`; NaN, unknown, changes nothing.
     motion, unexplained : (n_stars, 5), (n_stars, 2) arrays
         See `tessphot_lib.core.aperture.ApertureLight`.
     is_corrected : bool
