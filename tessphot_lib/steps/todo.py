@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tessphot_lib.catalog.cbv_area import cbv_area
 from tessphot_lib.core.aperture import Aperture
@@ -81,12 +82,7 @@ def run_todo(
     """
     known, about = read_catalog(catalog)
     checks = StarChecks.read(list_check, unlisted, transients)
-    is_wanted = (known["tmag"] <= settings.faint_limit).to_numpy()
-    if photometry.transients:
-        is_wanted |= known["tic_id"].isin(checks.outbursts).to_numpy()
-        appeared = checks.as_stars
-        is_wanted = np.append(is_wanted, np.ones(len(appeared), dtype=bool))
-        known = pd.concat([known, appeared], ignore_index=True) if len(appeared) else known
+    known, is_wanted = _wanted(known, checks, settings, photometry)
     believed = checks.believed(known)
     model = read_prf(prf)
     faint_limit = float(settings.faint_limit)
@@ -141,6 +137,21 @@ def run_todo(
     _write_list(output, stars, excluded, about_making, ccd_id)
     n_listed = int(stars["tic_id"].isin(list(listed)).sum())
     log.info("%s: %d methods are from todo.methods", ccd_id, n_listed)
+
+
+def _wanted(
+    known: pd.DataFrame, checks: StarChecks, settings: TodoSettings, photometry: PhotometrySettings
+) -> tuple[pd.DataFrame, NDArray]:
+    """The catalog, with transients if these are measured, and who of it is: (n_stars,) bool."""
+    is_wanted = (known["tmag"] <= settings.faint_limit).to_numpy()
+    if not photometry.transients:
+        return known, is_wanted
+    is_wanted |= known["tic_id"].isin(checks.outbursts).to_numpy()
+    appeared = checks.as_stars
+    if not len(appeared):
+        return known, is_wanted
+    is_wanted = np.append(is_wanted, np.ones(len(appeared), dtype=bool))
+    return pd.concat([known, appeared], ignore_index=True), is_wanted
 
 
 def _twins(known: pd.DataFrame, checks: StarChecks, found: dict[int, Aperture]) -> dict[int, int]:
