@@ -8,7 +8,7 @@ import numpy as np
 from tessphot_lib.core.constants import TMAG_ZEROPOINT, ZEROPOINT_WARNING
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.prf_model import Prf
-from tessphot_lib.io.products.pixels_hdf5 import PointingSummary, read_noise, read_pointing
+from tessphot_lib.io.products.pixels_summary import PointingSummary, read_noise, read_pointing
 from tessphot_lib.io.products.prf_fits import read_prf
 
 SOURCES = {

@@ -15,7 +15,7 @@ from tessphot_lib.core.provenance import software_version
 from tessphot_lib.io.files.json_files import write_json
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.products.diagnostics_ecsv import DIAGNOSTICS_NAME
-from tessphot_lib.io.products.pixels_hdf5 import read_image_quality
+from tessphot_lib.io.products.pixels_summary import read_image_quality
 from tessphot_lib.io.products.todo_tables import ccd_of_row
 
 PACKAGES = ("astropy", "h5py", "hdf5plugin", "isal", "numpy", "pandas", "scipy", "snakemake")

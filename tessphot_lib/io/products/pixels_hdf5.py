@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.affine import against_mean, displacement, displacement_in
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.errors import InputDataError
-from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
+from tessphot_lib.core.flags import OWN_BAD_CADENCE
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
@@ -39,7 +39,6 @@ from tessphot_lib.io.products.block_hdf5 import (
 )
 
 FORMAT_VERSION = 1  # to be raised when readers of before would misunderstand the file
-DISPLACED = 0.5  # [pixels] from the good images, which `read_pointing` counts
 PER_IMAGE = (
     "time",
     "time_start",
@@ -188,103 +187,6 @@ def _write_flags(
     for cadences, region, values in pieces:
         if values.any():
             flags[(cadences, *region.slices_in(window))] = values
-
-
-def read_image_quality(path: Path) -> tuple[NDArray, int]:
-    """Read what is wrong with the images; neither looks at the blocks nor needs them.
-
-    Returns
-    -------
-    quality : (n_cadences,) int array
-        Bits of `tessphot_lib.core.flags.CadenceFlag`.
-    bad_quality : int
-        Those with which an image is bad, by ``prepare.bad_quality``.
-
-    Raises
-    ------
-    InputDataError
-        If the file cannot be read, or has another format version.
-    """
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            check_format_version(file, path, FORMAT_VERSION)
-            return file["quality"][()], int(file.attrs["bad_quality"])
-    except (OSError, KeyError) as err:
-        raise InputDataError(f"{path}: cannot be read: {err}") from err
-
-
-def read_noise(path: Path) -> tuple[CcdId, NoiseModel | None]:
-    """Read the CCD and its noise model, None where the file has none; needs no blocks.
-
-    Raises
-    ------
-    InputDataError
-        If the file cannot be read, or has another format version.
-    """
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            check_format_version(file, path, FORMAT_VERSION)
-            text = file.attrs.get("noise")
-            noise = NoiseModel.from_json(str(text)) if text else None
-            return CcdId.from_string(str(file.attrs["ccd"])), noise
-    except (OSError, KeyError) as err:
-        raise InputDataError(f"{path}: cannot be read: {err}") from err
-
-
-@dataclass(frozen=True)
-class PointingSummary:
-    """Where the stars of a CCD were, in short.
-
-    Attributes
-    ----------
-    d_row, d_column : float
-        By what the positions of the catalog were set right [pixels]; zeros: by nothing.
-    n_stars : int
-        That show it.
-    n_images, n_displaced : int
-        Images, and those that are flagged since their stars have changed, and are displaced
-        from the good ones by more than half a pixel.
-    displacement : float
-        Median of those [pixels]; NaN without any.
-    """
-
-    d_row: float
-    d_column: float
-    n_stars: int
-    n_images: int
-    n_displaced: int
-    displacement: float
-
-
-def read_pointing(path: Path) -> PointingSummary:
-    """Read where the stars were; needs no blocks.
-
-    Raises
-    ------
-    InputDataError
-        If the file cannot be read.
-    """
-    try:
-        with h5py.File(path, "r", locking=False) as file:
-            shift = file.attrs.get("catalog_shift", np.zeros(9))
-            quality, motion = file["quality"][()], file["motion"][()][:, [0, 3]]
-            bad = int(file.attrs["bad_quality"]) | int(OWN_BAD_CADENCE)
-    except (OSError, KeyError) as err:
-        raise InputDataError(f"{path}: cannot be read: {err}") from err
-    known = np.isfinite(motion).all(axis=1)
-    good = known & (quality & bad == 0)
-    off = np.full(len(motion), np.nan)
-    if good.any():
-        off = np.hypot(*(motion - motion[good].mean(axis=0)).T)
-    with np.errstate(invalid="ignore"):
-        displaced = off[(quality & int(CadenceFlag.STARS_CHANGED) != 0) & (off > DISPLACED)]
-    return PointingSummary(
-        *(float(value) for value in shift[6:8]),
-        int(shift[8]),
-        len(motion),
-        len(displaced),
-        float(np.median(displaced)) if len(displaced) else np.nan,
-    )
 
 
 class PixelCube:

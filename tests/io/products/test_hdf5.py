@@ -32,9 +32,9 @@ from tessphot_lib.io.products.pixels_hdf5 import (
     PER_IMAGE,
     BlockIdentity,
     PixelCube,
-    read_image_quality,
     write_pixels,
 )
+from tessphot_lib.io.products.pixels_summary import read_image_quality, read_noise, read_pointing
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(1000, 1070, 300, 341)  # no multiple of the chunks of 32
@@ -399,7 +399,7 @@ OF_ANOTHER_VERSION = (
 )
 
 
-@pytest.mark.parametrize("read", [PixelCube, read_image_quality])
+@pytest.mark.parametrize("read", [PixelCube, read_image_quality, read_noise, read_pointing])
 @pytest.mark.parametrize("version", [0, 2, None])
 def test_pixels_of_another_format_version_are_refused(copy, read, version):
     with h5py.File(copy, "r+") as file:
