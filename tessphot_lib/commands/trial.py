@@ -67,11 +67,11 @@ def _star(options: argparse.Namespace) -> int:
     if options.compare and options.method:
         raise ConfigError("--method and --compare: only one of them")
     for star in listed:
-        made = [
-            _measure(options, star, config, method)
-            for method in options.compare or [options.method]
-        ]
-        sys.stdout.writelines(f"{path}\n" for path in made)
+        made = {
+            method: _measure(options, star, config, method)
+            for method in dict.fromkeys(options.compare or [options.method])
+        }
+        sys.stdout.writelines(f"{path}\n" for path in made.values())
         if options.compare:
             picture = _unused(options.output / f"tic{star.tic_id}-{star.ccd_id}-compare.png")
             draw_comparison(made, picture)
