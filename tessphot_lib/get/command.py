@@ -145,7 +145,7 @@ def measure_target(
         except (TessphotError, OSError) as error:
             log.error("error: %s", error)
             return f"{target}: {error}"
-        except Exception as error:
+        except Exception as error:  # a mistake of ours: of a list, the other targets go on
             log.exception("unexpected error")
             reason = f"{type(error).__name__}: {error}"
             return f"{target}: unexpected error, please report it: {reason} ({folder / 'get.log'})"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.plan.progress import duration
 
 TOLERANCE = 1.0  # [s] clocks of file servers are never quite right
 
@@ -31,16 +32,9 @@ def refuse_future(paths: Iterable[str]) -> None:
             late[path] = ahead
     if late:
         path, ahead = max(late.items(), key=lambda one: one[1])
+        others = "as is 1 other file" if len(late) == 2 else f"as are {len(late) - 1} other files"
         raise InputDataError(
-            f"{path}: dated {_duration(ahead)} in the future by the clock of this machine"
-            f"{f', as are {len(late) - 1} other files' if len(late) > 1 else ''}; Snakemake would "
+            f"{path}: dated {duration(ahead)} in the future by the clock of this machine"
+            f"{f', {others}' if len(late) > 1 else ''}; Snakemake would "
             "refuse what is made from it as older. Set the clock, or touch the files"
         )
-
-
-def _duration(seconds: float) -> str:
-    """Say how long it is."""
-    for unit, length in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s"

@@ -91,10 +91,12 @@ class Progress(logging.Handler):
 
 
 def duration(seconds: float) -> str:
-    """Say how long something takes: 40 s, 12 min, 3.5 h."""
+    """Say how long something takes: 40 s, 12 min, 3.5 h, 2.4 d."""
     if seconds < 90:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172800 else f"{seconds / 86400:.1f} d"
 
 
 def follow(logger: logging.Logger) -> None:

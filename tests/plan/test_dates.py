@@ -28,9 +28,11 @@ def test_files_of_the_past_and_missing_ones_are_fine(dated, tmp_path):
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(30, "30 s"), (300, "5 min"), (3 * 3600 + 5, "3 h"), (86400 * 400 + 60, "400 d")],
+    [(30, "30 s"), (300, "5 min"), (3 * 3600 + 5, "3.0 h"), (86400 * 400 + 60, "400.0 d")],
 )
 def test_files_of_the_future_are_named(dated, seconds, said):
     paths = [dated("old", -9.0), dated("new", seconds), dated("newer", 0.5 * seconds)]
-    with pytest.raises(InputDataError, match=rf"/new: dated {said} in the future .* 1 other file"):
+    with pytest.raises(
+        InputDataError, match=rf"/new: dated {said} in the future .*, as is 1 other file;"
+    ):
         refuse_future(paths)

@@ -89,7 +89,8 @@ def test_bars_are_for_terminals(monkeypatch, is_terminal):
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(40.4, "40 s"), (700, "12 min"), (5399, "90 min"), (12600, "3.5 h")]
+    ("seconds", "text"),
+    [(40.4, "40 s"), (700, "12 min"), (5399, "90 min"), (12600, "3.5 h"), (207360, "2.4 d")],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text
