@@ -110,7 +110,8 @@ def judge(
             means = clipped_cell_means(seen, sampler, CLIP)
             level, error = (part.reshape(mesh.shape) for part in means)
         # A reflection makes cells uneven: at first they are taken from those around them.
-        in_doubt = _uneven(seen, cells) if number == 0 else _cell_means(foreign, cells) > COVERED
+        covered = _cell_means(foreign, cells) > COVERED
+        in_doubt = covered if number else _uneven(seen, cells, limit)
         known = np.isfinite(level) & ~in_doubt
         if not known.any():
             known = np.isfinite(level)
@@ -140,8 +141,11 @@ def _completed(level: NDArray) -> NDArray:
     return surface + filled(level - surface)
 
 
-def _uneven(seen: NDArray, cells: Mesh) -> NDArray:
-    """Tell which cells have far more scatter between their bins than is usual."""
+def _uneven(seen: NDArray, cells: Mesh, limit: float) -> NDArray:
+    """Tell which cells have far more scatter between their bins than is usual.
+
+    Less than the limit is no foreign light: bright nebulae are that uneven by noise and motion.
+    """
     known = np.isfinite(seen)
     share = _cell_means(known, cells)
     is_seen = share > 0
@@ -151,7 +155,7 @@ def _uneven(seen: NDArray, cells: Mesh) -> NDArray:
     mean = _cell_means(np.where(known, seen, 0.0), cells) / share
     square = _cell_means(np.where(known, seen, 0.0) ** 2, cells) / share
     scatter = np.sqrt(np.maximum(square - mean**2, 0.0))
-    return scatter > UNEVEN * np.quantile(scatter[is_seen], USUAL_QUANTILE)
+    return scatter > max(UNEVEN * np.quantile(scatter[is_seen], USUAL_QUANTILE), limit)
 
 
 def _cell_errors(level: NDArray, error: NDArray, known: NDArray, limit: float) -> NDArray:

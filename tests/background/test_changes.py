@@ -216,11 +216,28 @@ def test_cells_without_bins_do_not_make_the_others_uneven():
     mean = np.random.default_rng(3).normal(0, 0.05, BINS.shape)
     cells = BINS.cells(MESH)
     mean[: cells.row_edges[2]] = np.nan
-    uneven = _uneven(mean, cells)
+    uneven = _uneven(mean, cells, LIMIT)
     assert not uneven.any()
     inside = slice(cells.row_edges[3], cells.row_edges[4]), slice(0, cells.column_edges[1])
-    mean[inside] += 3 * np.indices(BINS.shape)[0][inside] % 2
-    assert np.argwhere(_uneven(mean, cells)).tolist() == [[3, 0]]
+    mean[inside] += 3 * (np.indices(BINS.shape)[0][inside] % 2)
+    assert np.argwhere(_uneven(mean, cells, LIMIT)).tolist() == [[3, 0]]
+
+
+def test_a_cell_of_a_nebula_that_is_noisier_than_the_others_keeps_its_sky():
+    """No bin exceeds the limit; the sky that the others would give it is 900 e-/s off."""
+    mesh, cell = Mesh.over(WINDOW, 64), (2, 1)
+    background = np.full(mesh.shape, 100.0)
+    background[cell] = 1000.0
+    mean = np.random.default_rng(6).normal(0, 0.02, BINS.shape)
+    cells = BINS.cells(mesh)
+    inside = tuple(
+        slice(edges[index], edges[index + 1])
+        for edges, index in zip((cells.row_edges, cells.column_edges), cell, strict=True)
+    )
+    mean[inside] += 0.6 * (-1.0) ** np.indices(BINS.shape)[0][inside]
+    judged = judged_bins(mean, mesh, background)
+    assert not judged.foreign.any()
+    assert np.abs(judged.sky).max() < 0.5
 
 
 def test_two_patches_of_light_are_judged_by_themselves():
