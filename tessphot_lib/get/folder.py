@@ -106,11 +106,13 @@ class StarTable:
     Raises
     ------
     InputDataError
-        If it cannot be read.
+        If it is not there, or cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path = path.expanduser()
+        if not path.is_file():
+            raise InputDataError(f"--stars: there is no file {str(path)!r}")
         self.stars: pd.DataFrame = read_tic(path)
 
     def locate(self, target: Target) -> Star:
