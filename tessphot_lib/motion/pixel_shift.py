@@ -117,8 +117,10 @@ def _terms(
     if not len(areas) or used.sum() < len(areas) + 4:
         return None
     light = np.nan_to_num(average)
-    # Not from charge that stays: two pixels from a full one it would be most of the slope.
+    # Not from charge that stays, where others are beside a pixel: two pixels from a full one it
+    # would be most of the slope.
     slopes = image_slopes(np.where(np.isfinite(noise), average, np.nan))
+    slopes = np.where(slopes == 0, image_slopes(light), slopes)
     terms = [*-slopes, *(light * area for area in areas), np.ones(light.shape)]
     sigma = np.hypot(noise, MODEL_ERROR * light)[used]
     design = np.stack([term[used] for term in terms], axis=1) / sigma[:, None]

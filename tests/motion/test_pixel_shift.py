@@ -124,6 +124,18 @@ def test_pixels_that_do_not_count_are_not_in_the_slopes_of_others():
     assert off == pytest.approx(np.median(error), rel=0.15)
 
 
+def test_stamp_full_of_charge_still_shows_the_motion_at_its_edge():
+    """As the 6 x 6 pixels of pi Men in sector 1: across the edge only full pixels are beside it."""
+    moves = jitter(drift=0.0)
+    images = np.array([gaussian_star(WINDOW, 36 + r, 707 + c, 4e5, 4.0) for r, c in moves])
+    images += np.random.default_rng(3).normal(0, NOISE, images.shape)
+    average, noise = images.mean(axis=0), np.full(WINDOW.shape, NOISE)
+    areas = star_areas(average, noise)
+    noise[1:-1, 1:-1] = np.nan
+    shift, _ = joined_shift(shift_information(images - average, average, noise, areas))
+    assert np.corrcoef(shift[:, 0], moves[:, 0])[0, 1] > 0.9
+
+
 def test_without_stars_nothing_is_known():
     noise = np.full(WINDOW.shape, NOISE)
     areas = star_areas(np.zeros(WINDOW.shape), noise)
