@@ -155,6 +155,8 @@ def stars_around(catalog: Path, window: Window, border: float) -> pd.DataFrame:
 
 def _row_of_axes(figure: "FigureBase", n: int) -> Sequence["Axes"]:
     axes = list(figure.subplots(1, max(n, LEAST_AXES)))
+    for used in axes[:n]:
+        used.locator_params(integer=True, nbins=6)
     for unused in axes[n:]:
         unused.axis("off")
     return axes[:n]
