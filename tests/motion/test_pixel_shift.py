@@ -88,6 +88,24 @@ def test_the_motion_by_others_has_nothing_of_the_star():
     assert np.std((others - moves)[:, 0]) < 3 * np.median(error) < 0.01
 
 
+def test_sky_cosmic_rays_and_noisy_images_are_no_motion():
+    moves, rng = jitter(drift=0.0), np.random.default_rng(8)
+    images = np.array([scene(move) for move in moves])
+    images += rng.normal(0, 2 * NOISE, images.shape)  # twice what is stated
+    images[10:14] += rng.normal(0, 10 * NOISE, (4, *WINDOW.shape))
+    average, noise = images.mean(axis=0), np.full(WINDOW.shape, NOISE)
+    images += rng.normal(0, 5.0, (N_IMAGES, 1, 1))  # of the sky
+    images[20, 8, 11] += 100.0  # beside the second star
+    areas = star_areas(average, noise)
+    shift, error = joined_shift(shift_information(images - average, average, noise, areas))
+    off = shift - moves
+    assert np.std(np.delete(off, [*range(10, 14), 20], axis=0)) < 1.3 * np.median(error)
+    assert np.abs(off[20]).max() < 5 * np.median(error)
+    np.testing.assert_allclose(error[10:14], np.sqrt(26) * np.median(error), rtol=0.3)
+    _, seen = measured(moves, np.tile(FLUX, (N_IMAGES, 1)))
+    assert np.median(error) == pytest.approx(2 * np.median(joined_shift(seen)[1]), rel=0.15)
+
+
 def test_windows_are_joined_and_images_without_pixels_are_unknown():
     moves = jitter()
     _, seen = measured(moves, np.tile(FLUX, (N_IMAGES, 1)))
