@@ -98,11 +98,14 @@ def julian_date(btjd: float) -> float:
     return btjd + BTJD_OFFSET
 
 
+SPARSE = 1.5  # times their own length apart, images are some of many
+
+
 def cadence_seconds(time: NDArray, exposure_time: NDArray) -> int:
     """Return the sampling interval: the median difference of the mid-times [s].
 
-    A single image gives its own length, rounded to what TESS has used: the
-    exposure is 0.792 of the interval, or 0.99 of it without cosmic-ray mitigation.
+    A single image, and a few of many, give their own length, rounded to what TESS has used:
+    the exposure is 0.792 of the interval, or 0.99 of it without cosmic-ray mitigation.
 
     Parameters
     ----------
@@ -111,6 +114,8 @@ def cadence_seconds(time: NDArray, exposure_time: NDArray) -> int:
     exposure_time : (n_images,) array
         [s]
     """
-    if len(time) > 1:
-        return round(float(np.median(np.diff(time))) * SECONDS_PER_DAY)
-    return round(float(exposure_time[0]) / EXPOSED_FRACTION / 10.0) * 10
+    own = round(float(np.median(exposure_time)) / EXPOSED_FRACTION / 10.0) * 10
+    if len(time) < 2:
+        return own
+    between = round(float(np.median(np.diff(time))) * SECONDS_PER_DAY)
+    return own if 0 < own < between / SPARSE else between

@@ -83,3 +83,12 @@ def test_interval_between_images(seconds):
 @pytest.mark.parametrize(("exposure", "seconds"), [(1425.6, 1800), (475.2, 600), (158.4, 200)])
 def test_interval_of_a_single_image(exposure, seconds):
     assert cadence_seconds(np.array([1683.35]), np.array([exposure])) == seconds
+
+
+@pytest.mark.parametrize("seconds", [1800, 600, 200])
+def test_interval_of_a_few_images_of_many(seconds):
+    """Each 40th image, or eight of a sector, have the interval of all of them."""
+    exposure = np.full(8, 0.792 * seconds)
+    assert cadence_seconds(1683.35 + 40 * np.arange(8) * seconds / 86400, exposure) == seconds
+    spread = 2280.9 + np.array([0, 2.7, 5.4, 8.0, 10.7, 14.4, 17.0, 25.1])
+    assert cadence_seconds(spread, exposure) == seconds

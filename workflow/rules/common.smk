@@ -54,7 +54,7 @@ def or_stop(decide, *arguments, **options):
     try:
         return decide(*arguments, **options)
     except TessphotError as error:
-        logger.error(f"error: {error}")
+        sys.stderr.write(f"error: {error}\n")  # with `--quiet all`, too
         sys.exit(1)
 
 
