@@ -314,7 +314,7 @@ def test_star_takes_the_settings_of_the_run(small_run, tmp_path, capsys):
     assert main(star) == 0
     measured = measured.with_name(measured.name.replace("todo-2", "todo-3"))
     assert fits.getheader(measured)["VERSION"] == 1
-    assert "run.json is not there, the defaults count" in capsys.readouterr().err
+    assert "run.json is not there: the defaults are used instead" in capsys.readouterr().err
     record.write_text("[]")
     assert main(star) == 1
     assert "run.json: not the record of a run" in capsys.readouterr().err
