@@ -12,7 +12,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.sphere import unit_vector
 from tessphot_lib.io.archives.asking import Patience
-from tessphot_lib.io.archives.skybot_service import MAX_RADIUS, objects_in
+from tessphot_lib.io.archives.skybot_service import MAX_RADIUS, check_observer, objects_in
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_settings
@@ -49,7 +49,7 @@ def run_skybot(
     InputDataError
         If there are no images.
     ServiceError
-        If SkyBoT gives no good answer.
+        If SkyBoT gives no good answer, or one for the center of the Earth.
     """
     table = read_ffi_table(ffi_table)
     time = np.asarray(table["time"] - table["timecorr"], dtype=float)
@@ -59,9 +59,15 @@ def run_skybot(
     *centre, reach = _circle(np.array(read_catalog_settings(catalog)["footprint"], dtype=float))
     radius = min(reach + MARGIN, MAX_RADIUS)
     moments = np.linspace(time.min(), time.max(), max(int(np.ceil(np.ptp(time) / STEP)), 1) + 1)
-    answers = []
+    patience = patience or Patience()
+    answers: list[pd.DataFrame] = []
+    checked = False
     for moment in moments:
-        found = objects_in(*centre, radius, _jd_utc(moment), patience or Patience())
+        where_and_when = (*centre, radius, _jd_utc(moment), patience)
+        found = objects_in(*where_and_when)
+        if not checked:
+            check_observer(found, *where_and_when)
+            checked = not found.empty
         bright = found[found["vmag"] <= MAX_VMAG]
         answers.append(bright.assign(time=moment))
         log.info("%s: BTJD %.2f: %d of %d objects", ccd_id, moment, len(bright), len(found))

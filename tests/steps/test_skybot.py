@@ -45,8 +45,12 @@ def position(jd):
     return ra % 360, dec, rate * 150, -0.05 * 150  # deg/d to arcsec/h
 
 
-def votable(jd, status="OK", fields=FIELDS):
+PARALLAX = 0.05  # [deg] of objects seen from TESS and from the Earth
+
+
+def votable(jd, status="OK", fields=FIELDS, parallax=0.0):
     ra, dec, ra_rate, dec_rate = position(jd)
+    dec += parallax
     cells = "1", "99 X", "00 00 00", "15.5", ra_rate, dec_rate, ra, dec
     row = "".join(f"<TD>{cell}</TD>" for cell in cells)
     faint = row.replace("99 X", "2020 AB").replace("15.5", "19.2")
@@ -61,6 +65,10 @@ NONE = '<?xml version="1.0"?><VOTABLE version="1.3"><RESOURCE></RESOURCE></VOTAB
 ANSWERS = {
     None: lambda jd: (200, votable(jd)),
     "none": lambda jd: (200, NONE),
+    "nothing": lambda jd: (204, ""),
+    "blank": lambda jd: (200, ""),
+    "flag": lambda jd: (200, '{"flag": -1, "message": "epoch not covered by the orbit"}'),
+    "from Earth": lambda jd: (200, votable(jd, parallax=PARALLAX)),
     "error": lambda jd: (200, votable(jd, status="ERROR")),
     "cut off": lambda jd: (200, votable(jd)[:700]),
     "page": lambda jd: (200, "<html>Maintenance</html>"),
@@ -83,6 +91,8 @@ class Handler(BaseHTTPRequestHandler):
         if trouble == "silent":
             self.server.stop.wait(5.0)
             return
+        if trouble is None and question["-observer"] == "500":
+            trouble = "from Earth"
         status, text = ANSWERS[trouble](float(question["-ep"]))
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
@@ -118,7 +128,7 @@ def ask():
 def test_objects_as_tess_sees_them(server):
     found = ask()
     (question,) = server.asked
-    assert question["-loc"] == "C57"
+    assert question["-observer"] == "C57"
     assert float(question["-rd"]) == 2.0
     assert (float(question["-ra"]), float(question["-dec"])) == (0.1, -60.0)
     assert found["name"].tolist() == ["99 X", "2020 AB"]
@@ -138,14 +148,27 @@ def test_questions_do_not_hurry(server, monkeypatch):
     assert sum(pause > 50.0 for pause in pauses) == 2
 
 
-def test_no_objects_are_an_answer(server):
-    server.troubles = ["none"]
+@pytest.mark.parametrize("answer", ["none", "nothing"])
+def test_no_objects_are_an_answer(server, answer):
+    server.troubles = [answer]
     assert ask().empty
     assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize(
-    "trouble", ["error", "cut off", "page", "field", "nameless", "impossible", "busy", "silent"]
+    "trouble",
+    [
+        "error",
+        "blank",
+        "flag",
+        "cut off",
+        "page",
+        "field",
+        "nameless",
+        "impossible",
+        "busy",
+        "silent",
+    ],
 )
 def test_bad_answers_are_asked_for_again(server, trouble):
     server.troubles = [trouble]
@@ -187,7 +210,7 @@ def inputs(monkeypatch):
 def test_ephemerides_between_the_questions(server, inputs, tmp_path):
     output = tmp_path / "skybot.csv"
     run_skybot(tmp_path / "ffis.ecsv", tmp_path / "catalog.sqlite", output, CCD, patience=SOON)
-    assert len(server.asked) == 4
+    assert [question["-observer"] for question in server.asked] == ["C57", "500", *["C57"] * 3]
     assert float(server.asked[0]["-ra"]) % 360 == pytest.approx(0.0, abs=1e-6)
     assert float(server.asked[0]["-dec"]) == pytest.approx(-60.0, abs=0.02)
     assert 1.0 < float(server.asked[0]["-rd"]) < 2.2
@@ -207,6 +230,15 @@ def test_without_objects_the_table_is_empty(server, inputs, tmp_path):
     output = tmp_path / "skybot.csv"
     run_skybot(tmp_path / "ffis.ecsv", tmp_path / "catalog.sqlite", output, CCD, patience=SOON)
     assert read_object_ephemerides(output).empty
+
+
+def test_positions_seen_from_earth_are_refused(server, inputs, tmp_path):
+    server.troubles = ["none", "from Earth", "from Earth"]
+    output = tmp_path / "skybot.csv"
+    with pytest.raises(ServiceError, match=r"as seen from the center of the Earth.*17 pixels"):
+        run_skybot(tmp_path / "ffis.ecsv", tmp_path / "catalog.sqlite", output, CCD, patience=SOON)
+    assert [question["-observer"] for question in server.asked] == ["C57", "C57", "500"]
+    assert not output.exists()
 
 
 def test_an_object_that_is_seen_once_moves_on_as_it_did():

@@ -1,10 +1,14 @@
 """Asteroids, comets and planets in a circle on the sky, from SkyBoT (IMCCE), as TESS sees them.
 
 SkyBoT (Berthier et al. 2006, ASPC 351, 367) computes which known objects are in a circle at an
-instant, for an observatory by its code at the Minor Planet Center; C57 is TESS.
+instant, for an observatory by its code at the Minor Planet Center; C57 is TESS. The service takes
+the code as ``-observer``; astroquery (to 0.4.11, its issue 3515) gives it as ``-loc``, which then
+is no known location, and without a word positions are those seen from the center of the Earth: up
+to 17 pixels away for an object of the main belt.
 """
 
 import functools
+from http.client import NO_CONTENT
 from typing import Any
 
 import numpy as np
@@ -23,6 +27,8 @@ from tessphot_lib.io.archives.asking import (
 )
 
 TESS = "C57"  # code of the observatory
+EARTH = "500"  # its center
+SAME = 1 / 3600  # [deg] from TESS even Neptune is seen farther than that from where Earth sees it
 MAX_RADIUS = 10.0  # [deg] of a question
 POSITION_ERROR = 120.0  # [arcsec] objects of less certain positions are left out
 # Identifiers of the fields of an answer, and our names.
@@ -41,7 +47,7 @@ ADVICE = (
 
 
 def objects_in(
-    ra: float, dec: float, radius: float, jd_utc: float, patience: Patience
+    ra: float, dec: float, radius: float, jd_utc: float, patience: Patience, observer: str = TESS
 ) -> pd.DataFrame:
     """Ask which objects are in a circle at an instant, in tries with growing pauses.
 
@@ -52,6 +58,8 @@ def objects_in(
     jd_utc : float
         [JD, UTC]
     patience : Patience
+    observer : str
+        Its code at the Minor Planet Center.
 
     Returns
     -------
@@ -69,7 +77,7 @@ def objects_in(
         if number:
             patience.wait(number, "SkyBoT", failures[-1])
         try:
-            return _objects(_ask(ra, dec, radius, jd_utc, patience))
+            return _objects(_ask(ra, dec, radius, jd_utc, patience, observer))
         except (BadAnswerError, *errors_of_requests()) as error:
             failures.append(in_words(error))
             if not is_worth_another_try(error):
@@ -80,20 +88,56 @@ def objects_in(
     )
 
 
-def _ask(ra: float, dec: float, radius: float, jd_utc: float, patience: Patience) -> bytes:
-    """Put the question; the answer as it came."""
+def check_observer(
+    seen: pd.DataFrame, ra: float, dec: float, radius: float, jd_utc: float, patience: Patience
+) -> None:
+    """Ask the same for the center of the Earth: TESS must see some object somewhere else.
+
+    Parameters
+    ----------
+    seen : DataFrame
+        Answer of `objects_in`, for TESS; without objects nothing is asked.
+    ra, dec, radius, jd_utc, patience
+        As there.
+
+    Raises
+    ------
+    ServiceError
+        If all objects are within an arcsecond of where they are seen from Earth.
+    """
+    if seen.empty:
+        return
+    other = objects_in(ra, dec, radius, jd_utc, patience, observer=EARTH)
+    both = seen.drop_duplicates("name").merge(other.drop_duplicates("name"), on="name")
+    ra_difference = (both["ra_x"] - both["ra_y"] + 180) % 360 - 180
+    apart = np.hypot(
+        ra_difference * np.cos(np.radians(both["dec_x"])), both["dec_x"] - both["dec_y"]
+    )
+    if len(both) and apart.max() < SAME:
+        raise ServiceError(
+            f"SkyBoT gives positions as seen from the center of the Earth although asked for TESS "
+            f"({TESS}): they would be off by up to 17 pixels. {ADVICE}"
+        )
+
+
+def _ask(
+    ra: float, dec: float, radius: float, jd_utc: float, patience: Patience, observer: str
+) -> bytes | None:
+    """Put the question; the answer as it came, None where there is nothing to answer with."""
     from astropy import units
     from astropy.coordinates import SkyCoord
 
-    response = _service(patience).cone_search_async(
+    service = _service(patience)
+    service._session.params["-observer"] = observer
+    response = service.cone_search_async(
         SkyCoord(ra, dec, unit="deg", frame="icrs"),
         min(radius, MAX_RADIUS) * units.deg,
         jd_utc,
-        location=TESS,
+        location=observer,
         position_error=POSITION_ERROR * units.arcsec,
         cache=False,
     )
-    return bytes(response.content)
+    return None if response.status_code == NO_CONTENT else bytes(response.content)
 
 
 @functools.cache
@@ -104,9 +148,9 @@ def _service(patience: Patience) -> Any:
     return well_behaved(SkybotClass(), patience)
 
 
-def _objects(content: bytes) -> pd.DataFrame:
+def _objects(content: bytes | None) -> pd.DataFrame:
     """Objects of an answer, see `objects_in`."""
-    tables = tables_of(content)
+    tables = [] if content is None else tables_of(content)
     if not tables:
         return pd.DataFrame({name: np.zeros(0) for name in FIELDS.values()})
     found = tables[0].to_table()
