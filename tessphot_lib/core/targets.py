@@ -178,6 +178,19 @@ def parse_sectors(text: str, origin: str = "--sectors") -> set[int] | None:
     return sectors
 
 
+def name_sectors(sectors: Iterable[int]) -> str:
+    """Write sectors as `parse_sectors` reads them: ``sectors 1-3,7``, ``sector 5``."""
+    runs: list[list[int]] = []
+    for sector in sorted(set(sectors)):
+        if runs and sector == runs[-1][-1] + 1:
+            runs[-1].append(sector)
+        else:
+            runs.append([sector])
+    texts = [f"{run[0]}" if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    is_one = len(runs) == 1 and len(runs[0]) == 1
+    return f"sector{'' if is_one else 's'} {','.join(texts)}"
+
+
 def _numbered(number: int, text: str, tmag: float | None) -> Target:
     if number <= 0:
         raise ConfigError(f"{text!r} is no number of a star")

@@ -218,6 +218,7 @@ class LocalSources:
     def __init__(self, cutouts: CutoutFolder, table: StarTable) -> None:
         self.cutouts, self.locate = cutouts.cutouts, table.locate
         self.stars: Path | None = table.path
+        self.where = cutouts.where
 
 
 @dataclass(frozen=True)
@@ -231,6 +232,10 @@ class _MixedSources:
     @property
     def stars(self) -> Path | None:
         return self.locator.path if isinstance(self.locator, StarTable) else None
+
+    @property
+    def where(self) -> str:
+        return self.holder.where
 
     def locate(self, target: Target) -> Star:
         """By the table; names and numbers of Gaia, which it does not have, by services."""

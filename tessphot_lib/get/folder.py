@@ -11,16 +11,18 @@ from tessphot_lib.core.constants import PIXEL_SCALE_DEG
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.sphere import separation
-from tessphot_lib.core.targets import Target
+from tessphot_lib.core.targets import Target, name_sectors
 from tessphot_lib.get.sky import Star, in_list, target_as_star
 from tessphot_lib.io.files.damage import open_fits, told_as_damage
-from tessphot_lib.io.images.cutout_files import find_cutouts
+from tessphot_lib.io.images.cutout_files import CUTOUT_NAME, find_cutouts
+from tessphot_lib.io.images.foreign import foreign_files, foreign_lines
 from tessphot_lib.io.stars.tic import read_tic
 
 # As TESScut names its files: position and size in pixels.
 NAME = re.compile(
     r"tess-s\d{4}-[1-4]-[1-4]_(-?\d+\.\d+)_(-?\d+\.\d+)_(\d+)x(\d+)_astrocut\.fits(\.gz)?"
 )
+EXAMPLE = "tess-s0008-3-4_130.75_-53.90_15x15_astrocut.fits"
 MARGIN = 2.0  # [pixels] a star may lie beyond the edge by the name of a file, which is not exact
 LAST_YEAR = 2030.0  # until which a star's motion is looked at
 
@@ -31,6 +33,11 @@ class CutoutFolder:
     Parameters
     ----------
     folder : Path
+
+    Attributes
+    ----------
+    where : str
+        The folder, and how many cutouts of which sectors it has, in words.
 
     Raises
     ------
@@ -48,10 +55,12 @@ class CutoutFolder:
             for file in files
         ]
         if not self.files:
-            raise InputDataError(
-                f"--cutouts: no cutout in {str(folder)!r}; their names are like "
-                "tess-s0008-3-4_130.75_-53.90_15x15_astrocut.fits"
-            )
+            text = f"--cutouts: no cutout in {str(folder)!r}; their names are like {EXAMPLE}"
+            there = foreign_lines(foreign_files(folder, CUTOUT_NAME))
+            raise InputDataError("\n".join([text, *(f"  there: {line}" for line in there)]))
+        sectors = name_sectors(ccd_id.sector for ccd_id, _ in self.files)
+        n = len(self.files)
+        self.where = f"in {str(folder)!r} ({n} cutout{'s' * (n != 1)} of {sectors})"
         self._places: dict[Path, tuple[float, float, float]] = {}
 
     def cutouts(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tessphot_lib.core.errors import TessphotError
+from tessphot_lib.core.errors import DownloadError, TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.magnitudes import tmag_of_gaia
 from tessphot_lib.core.settings import MastSettings
@@ -16,6 +16,13 @@ from tessphot_lib.io.archives.download import web_of
 from tessphot_lib.io.archives.name_service import gaia_star, position_of_name
 from tessphot_lib.io.archives.tesscut_service import TicStar, ccds_at, fetch_cutouts, tic_stars
 from tessphot_lib.steps.fetch_cutouts import TYPICAL_SECTOR, position_in
+
+# What to do where a service does not help, by what it was asked for.
+ADVICE = {
+    "name": "give its TIC number or its coordinates instead",
+    "number": "give its coordinates instead, or a table that has it with --stars",
+    "cutouts": "cutouts that are here already are used with --cutouts FOLDER",
+}
 
 
 class Services:
@@ -31,6 +38,8 @@ class Services:
         Rows and columns of cutouts [pixels]; None: by the brightness of the star.
     """
 
+    where = "at TESScut"  # the cutouts
+
     def __init__(self, settings: MastSettings, folder: Path, size: int | None) -> None:
         self.web, self.servers = web_of(settings), settings.servers
         self.folder, self.size = folder, size
@@ -41,8 +50,15 @@ class Services:
         Raises
         ------
         DownloadError
-            If nobody knows it.
+            If nobody knows it, or nobody answers; with what to do instead.
         """
+        advice = ADVICE["name" if target.tic_id is None else "number"]
+        try:
+            return self._locate(target)
+        except DownloadError as error:
+            raise DownloadError(f"{error}; {advice}", permanent=error.permanent) from None
+
+    def _locate(self, target: Target) -> Star:
         star, mast = target_as_star(target), self.servers.mast
         if target.tic_id is not None:
             known = tic_stars(self.web, mast, [target.tic_id])[target.tic_id]
@@ -73,7 +89,11 @@ class Services:
         """
         place = TicStar(star.ra, star.dec, star.pm_ra, star.pm_dec)
         mast = self.servers.mast
-        seen = ccds_at(self.web, mast, *position_in(place, TYPICAL_SECTOR))
+        try:
+            seen = ccds_at(self.web, mast, *position_in(place, TYPICAL_SECTOR))
+        except DownloadError as error:
+            text = f"{error}; {ADVICE['cutouts']}"
+            raise DownloadError(text, permanent=error.permanent) from None
         wanted = [one for one in seen if sectors is None or one.sector in sectors]
         by_sector: dict[int, list[CcdId]] = {}
         for ccd_id in wanted:

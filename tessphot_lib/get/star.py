@@ -14,7 +14,7 @@ from tessphot_lib.core.errors import InputDataError, TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import software_version
 from tessphot_lib.core.sectors import sector_year
-from tessphot_lib.core.targets import Target
+from tessphot_lib.core.targets import Target, name_sectors
 from tessphot_lib.get.brightness import tmag_of_pixels
 from tessphot_lib.get.configuration import for_star
 from tessphot_lib.get.engine import Engine
@@ -32,6 +32,7 @@ class Sources(Protocol):
     """Where cutouts and stars come from: folders and files, or services."""
 
     stars: Path | None  # the list of stars; None: downloaded for each CCD
+    where: str  # the cutouts are, in words
 
     def locate(self, target: Target) -> Star:
         """Return a star with its position; TessphotError if that cannot be known."""
@@ -100,15 +101,15 @@ def get_star(
     if not cutouts and problems:
         raise InputDataError("; ".join(problems))
     if not cutouts:
-        wanted = "any sector" if sectors is None else f"sectors {_ranges(sectors)}"
-        raise InputDataError(f"no cutout of {wanted} has it, at {star.ra:.5f} {star.dec:+.5f}")
+        wanted = "any sector" if sectors is None else name_sectors(sectors)
+        position = f"{star.ra:.5f} {star.dec:+.5f}"
+        raise InputDataError(f"no cutout of {wanted} {sources.where} has it, at {position}")
     run = _StarRun(star, cutouts, sources.stars, folder, config)
     run.problems += problems
     if not problems:
         without = set(sectors or ()) - {ccd_id.sector for ccd_id in cutouts}
         if without:
-            name = "sector" if len(without) == 1 else "sectors"
-            run.problems.append(f"{name} {_ranges(without)}: no cutout")
+            run.problems.append(f"{name_sectors(without)}: no cutout {sources.where}")
     run.make()
     light_curves = run.light_curves()
     if not light_curves:
@@ -262,10 +263,3 @@ def _join(
     prfs = [folder / "results" / str(ccd_id) / "prf.fits" for ccd_id, _ in measured]
     paths = [path for _, path in measured]
     return output, join(paths, prfs, about, output, origin=config["output"]["origin"])
-
-
-def _ranges(sectors: set[int]) -> str:
-    """Sectors as they are written: 1-3,7."""
-    numbers = np.array(sorted(sectors))
-    parts = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
-    return ",".join(f"{one[0]}" if len(one) == 1 else f"{one[0]}-{one[-1]}" for one in parts)

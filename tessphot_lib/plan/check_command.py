@@ -10,7 +10,7 @@ from typing import Any
 from tessphot_lib.core.config_files import config_schema, default_config
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.io.files.yaml_files import key_lines, read_yaml
-from tessphot_lib.plan.run import read_config
+from tessphot_lib.plan.run import Plan, read_config
 
 
 def add_check(commands: Any) -> None:
@@ -18,8 +18,8 @@ def add_check(commands: Any) -> None:
     check = commands.add_parser(
         "check",
         help="mistakes in a configuration, with file and line",
-        description="Check a configuration for mistakes, as a run does at its start; of a file "
-        "that is not YAML, of which Snakemake does not say more, it names the line.",
+        description="Check a configuration for mistakes, as a run does at its start, and whether "
+        "there are images for it; of a file that is not YAML it names the line.",
     )
     check.set_defaults(run=run_check)
     check.add_argument(
@@ -42,7 +42,8 @@ def run_check(options: argparse.Namespace) -> int:
     given += [(str(path), read_yaml(path)) for path in options.files]
     try:
         with contextlib.chdir(options.directory):  # where relative paths start
-            _, warnings = read_config(given, config_schema(), is_main=True)
+            config, warnings = read_config(given, config_schema(), is_main=True)
+            warnings += Plan(config).warnings
     except ConfigError as error:
         raise ConfigError(_with_lines(str(error), options.files)) from None
     for warning in warnings:

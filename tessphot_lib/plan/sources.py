@@ -36,7 +36,12 @@ from tessphot_lib.io.images.ffi_files import (
     write_listing,
 )
 from tessphot_lib.io.images.ffi_list import as_files, read_ffi_list
-from tessphot_lib.io.images.foreign import foreign_files, foreign_lines, missed_images
+from tessphot_lib.io.images.foreign import (
+    foreign_files,
+    foreign_lines,
+    missed_images,
+    puzzling_files,
+)
 from tessphot_lib.io.images.tpf_files import TPF_NAME, find_stamps
 from tessphot_lib.plan.stars import STAR_SERVICES, stars_before_images
 from tessphot_lib.simulation.schedule import ffi_names
@@ -212,9 +217,8 @@ class FolderSource(Source):
             text += f"; there are images of {name_some(list(found))}" if found else ""
             text += "" if found or foreign else ", nor anything else that is known"
             raise ConfigError("\n".join([text, *(f"  there: {x}" for x in foreign_lines(foreign))]))
-        self.warnings += [
-            f"left out, in '{self.folder}': {line}" for line in missed_images(foreign, with_images)
-        ]
+        left_out = [*missed_images(foreign, with_images), *puzzling_files(foreign)]
+        self.warnings += [f"left out, in '{self.folder}': {line}" for line in left_out]
         if without:
             self.warnings.append(f"left out, no images in '{self.folder}': {name_some(without)}")
         self.found = found

@@ -17,6 +17,7 @@ from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.wcs import BTC_PIXEL
 from tessphot_lib.io.images.cutout_table import write_cutout_table
 from tessphot_lib.io.images.ffi_table import TIME_ERROR, plain_keywords, write_ffi_table
+from tessphot_lib.io.images.refusal import SKIPPED
 from tessphot_lib.io.images.tesscut import (
     NO_CADENCE,
     Cutout,
@@ -66,7 +67,7 @@ def run_cutout_table(
             others = [other for other in good if differ(cutout, other, pixels)]
         except InputDataError as err:
             if on_bad_image == "error" and not isinstance(err, UnusableCutoutError):
-                refusal = refusal or str(err)
+                refusal = refusal or f"{err} (in input.cutout_dir; {SKIPPED})"
             log.warning("left out: %s", err)
             rows.append({"path": path, "status": "unusable", "reason": err})
             continue

@@ -19,6 +19,7 @@ from tessphot_lib.core.wcs import corrected_direction, has_valid_wcs, pointing
 from tessphot_lib.io.images.ffi import cadence_number, header_quality, read_ffi_header, release_of
 from tessphot_lib.io.images.ffi_headers import read_headers
 from tessphot_lib.io.images.ffi_table import write_ffi_table
+from tessphot_lib.io.images.refusal import SKIPPED
 from tessphot_lib.io.images.tpf import read_tpf_cadences
 from tessphot_lib.quality.pointing_check import agrees_with_others
 from tessphot_lib.quality.tpf_flags import (
@@ -102,7 +103,7 @@ def _refusal(
     """Return why the images cannot be used as they are, if that is so."""
     if problems:
         more = len(problems) - 1
-        return problems[0] + (f" (and {more} more, see {output})" if more else "")
+        return f"{problems[0]} ({f'and {more} more, see {output}; ' if more else ''}{SKIPPED})"
     if not good:
         return f"{ccd_id}: none of its {len(rows)} images can be used: {rows[0]['reason']}"
     if not any(row["has_wcs"] for row in good):

@@ -17,6 +17,7 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.io.images.cutout_table import write_cutout_table
 from tessphot_lib.io.images.ffi_table import plain_keywords, write_ffi_table
+from tessphot_lib.io.images.refusal import SKIPPED
 from tessphot_lib.io.images.tpf import TpfCadences, read_tpf_cadences
 from tessphot_lib.io.images.tpf_stamps import StampFile, read_stamp
 from tessphot_lib.motion.stated_motion import StatedMotion
@@ -106,8 +107,8 @@ def _told(problems: list[str], output: Path) -> str | None:
     """The first of some problems, and how many more there are; None for none."""
     if not problems:
         return None
-    more = f" (and {len(problems) - 1} more, see {output})" if len(problems) > 1 else ""
-    return problems[0] + more
+    more = f"and {len(problems) - 1} more, see {output}; " if len(problems) > 1 else ""
+    return f"{problems[0]} ({more}{SKIPPED})"
 
 
 def _files(tpfs: Sequence[Path]) -> list[Path]:

@@ -3,7 +3,13 @@
 import pytest
 
 from tessphot_lib.core.errors import ConfigError
-from tessphot_lib.core.targets import Target, parse_sectors, parse_target, read_targets
+from tessphot_lib.core.targets import (
+    Target,
+    name_sectors,
+    parse_sectors,
+    parse_target,
+    read_targets,
+)
 
 
 @pytest.mark.parametrize("text", ["261136679", "TIC 261136679", "tic261136679", " TIC-261136679 "])
@@ -127,3 +133,12 @@ def test_sectors():
     for wrong in ("", "3-1", "0", "one", "1;2"):
         with pytest.raises(ConfigError, match="--sectors"):
             parse_sectors(wrong)
+
+
+@pytest.mark.parametrize(
+    ("sectors", "name"),
+    [({5}, "sector 5"), ([7, 1, 2, 3, 3], "sectors 1-3,7"), ({8, 9}, "sectors 8-9")],
+)
+def test_sectors_are_named_as_they_are_read(sectors, name):
+    assert name_sectors(sectors) == name
+    assert parse_sectors(name.split()[1]) == set(sectors)

@@ -185,6 +185,11 @@ def test_impossible_options_are_refused(option, value, said, capsys):
     assert said in capsys.readouterr().err
 
 
+def there(cut):
+    """Where cutouts are looked for, in words."""
+    return f"in {str(cut.folder)!r} (2 cutouts of sector 14)"
+
+
 def test_each_failure_is_a_line_and_the_others_go_on(cut, get, tmp_path):
     good = cut.tic_ids[0]
     listed = tmp_path / "list.csv"
@@ -196,7 +201,8 @@ def test_each_failure_is_a_line_and_the_others_go_on(cut, get, tmp_path):
         f"tessphot: TIC 5: {cut.stars}: TIC 5 is not in the list",
         f"tessphot: {listed}: line 2: '500,10' is not right ascension and declination in degrees",
         f"tessphot: TIC {good}: given twice, measured once",
-        "tessphot: 10.00000 +20.00000: no cutout of any sector has it, at 10.00000 +20.00000",
+        f"tessphot: 10.00000 +20.00000: no cutout of any sector {there(cut)} has it, at "
+        "10.00000 +20.00000",
     ]
 
 
@@ -212,13 +218,14 @@ def test_a_list_may_come_from_the_standard_input(cut, get, monkeypatch):
 
 
 def test_a_sector_without_cutout_is_told(cut, get):
+    star = f"tessphot: TIC {cut.tic_ids[0]}"
     code, _, err = get(cut.tic_ids[0], "--sectors", "13,14")
-    assert (code, err) == (0, [f"tessphot: TIC {cut.tic_ids[0]}: sector 13: no cutout"])
+    assert (code, err) == (0, [f"{star}: sector 13: no cutout {there(cut)}"])
     code, _, err = get(cut.tic_ids[0], "--sectors", "10-14,17")
-    assert (code, err) == (0, [f"tessphot: TIC {cut.tic_ids[0]}: sectors 10-13,17: no cutout"])
+    assert (code, err) == (0, [f"{star}: sectors 10-13,17: no cutout {there(cut)}"])
     code, _, err = get(cut.tic_ids[0], "--sectors", "1-3")
     assert code == 1
-    assert "no cutout of sectors 1-3 has it" in err[0]
+    assert f"no cutout of sectors 1-3 {there(cut)} has it" in err[0]
 
 
 @pytest.mark.filterwarnings("ignore:File may have been truncated")

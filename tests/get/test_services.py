@@ -119,7 +119,7 @@ def test_a_number_of_the_tic(cut, locate):
     row = pd.read_csv(cut.stars).set_index("ID").loc[cut.tic_ids[0]]
     assert (star.ra, star.dec, star.tmag) == (row["ra"], row["dec"], row["Tmag"])
     assert star.is_in_tic
-    with pytest.raises(DownloadError, match="not in the TIC: 5"):
+    with pytest.raises(DownloadError, match=r"not in the TIC: 5.*; give its coordinates instead"):
         locate("5")
 
 
@@ -168,7 +168,8 @@ def test_a_star_with_all_its_sectors(cut, archive, get, tmp_path):
     code, _, err = get("10.0 20.0", tic_id, "--sectors", "14")
     assert code == 1
     assert err == [
-        "tessphot: 10.00000 +20.00000: no cutout of sectors 14 has it, at 10.00000 +20.00000"
+        "tessphot: 10.00000 +20.00000: no cutout of sector 14 at TESScut has it, at "
+        "10.00000 +20.00000"
     ]
 
 
@@ -178,6 +179,8 @@ def test_a_server_that_is_away(cut, archive, get):
     assert code == 1
     assert len(err) == 2
     assert all("503" in line for line in err)
+    assert err[0].endswith("cutouts that are here already are used with --cutouts FOLDER")
+    assert err[1].endswith("give its TIC number or its coordinates instead")
 
 
 @pytest.fixture(params=["mast", "vizier"])

@@ -79,7 +79,7 @@ def errors_of_requests() -> tuple[type[Exception], ...]:
     from astroquery.exceptions import RemoteServiceError
     from requests import RequestException
 
-    return RequestException, RemoteServiceError, TimeoutError, AttributeError
+    return RequestException, RemoteServiceError, TimeoutError
 
 
 def is_timeout(error: Exception) -> bool:

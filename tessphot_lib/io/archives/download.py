@@ -220,9 +220,12 @@ class Web:
                 raise DownloadError(f"{url}: {error}") from None
             except (_PassingError, requests.RequestException) as error:
                 reason, asked = _reason(error), getattr(error, "pause", None)
+                hint = ""
                 if _is_without_network(error) and not self._has_answer:
                     retries = min(self.retries, RETRIES_WITHOUT_NETWORK)
                     hint = "; is this machine on the internet?"
+                elif isinstance(error, requests.exceptions.ConnectTimeout):
+                    hint = "; the server may be down, or a firewall or a missing proxy between"
             if number >= retries:
                 break
             pause = min(self.pause * 2**number, LONGEST_PAUSE) * random.uniform(0.5, 1.0)
@@ -350,8 +353,6 @@ def _reason(error: Exception) -> str:
 
 def _is_without_network(error: Exception) -> bool:
     """Tell whether a server could not even be looked for."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
     first = _innermost(error)
     return isinstance(first, socket.gaierror) or (
         isinstance(first, OSError) and first.errno in NO_NETWORK

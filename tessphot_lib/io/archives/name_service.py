@@ -57,9 +57,7 @@ def position_of_name(web: Web, mast: str, name: str) -> tuple[float, float]:
     others = [place for place in places if separation(*places[0], *place) > SAME_PLACE]
     if others:
         words = " and ".join("{:.5f} {:+.5f}".format(*one) for one in (places[0], others[0]))
-        raise DownloadError(
-            f"the name {name!r} is that of stars at {words}; give coordinates", permanent=True
-        )
+        raise DownloadError(f"the name {name!r} is that of stars at {words}", permanent=True)
     return places[0]
 
 

@@ -174,9 +174,11 @@ def _ask_mast(patience: Patience, cone: Cone, faint_limit: float) -> pd.DataFram
     pages: list[pd.DataFrame] = []
     n_rows, n_pages = 0, 1
     while len(pages) < n_pages:
-        (response,) = mast.service_request_async(
-            MAST_SERVICE, params, pagesize=PAGE_SIZE, page=len(pages) + 1, cacheBreaker=token
-        )
+        page = {"pagesize": PAGE_SIZE, "page": len(pages) + 1, "cacheBreaker": token}
+        try:
+            (response,) = mast.service_request_async(MAST_SERVICE, params, **page)
+        except AttributeError as error:  # astroquery takes any answer for a dictionary
+            raise BadAnswerError(f"the answer is none of MAST's: {error}") from error
         rows, n_rows, n_pages = _mast_page(response.json())
         if n_rows > MOST_ROWS:
             raise TooMuchError(f"{n_rows} stars")

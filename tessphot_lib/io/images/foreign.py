@@ -25,10 +25,13 @@ class Kind(NamedTuple):
     pattern: re.Pattern[str]
     advice: str
     is_image: bool  # of the same pixels: one that is left out is missed in the light curves
+    is_told: bool = False  # FITS files that do not belong among images of any kind
 
 
-def _kind(name: str, pattern: str, advice: str, *, is_image: bool = False) -> Kind:
-    return Kind(name, re.compile(pattern, re.IGNORECASE), advice, is_image)
+def _kind(
+    name: str, pattern: str, advice: str, *, is_image: bool = False, is_told: bool = False
+) -> Kind:
+    return Kind(name, re.compile(pattern, re.IGNORECASE), advice, is_image, is_told)
 
 
 WITHOUT_SECTOR = _kind(
@@ -66,7 +69,7 @@ KINDS = (
         is_image=True,
     ),
     _kind("target pixel files", r"tess.*[-_]tp\.fits(\.gz)?", "add datasources: [tpf], tpf_dir"),
-    _kind("light curves", r".*[-_]lc\.fits(\.gz)?", "they have no pixels"),
+    _kind("light curves", r".*[-_]lc\.fits(\.gz)?", "they have no pixels", is_told=True),
     _kind("archives", r".*\.(zip|tar|tgz|tbz2|txz|7z|rar|tar\.\w+)", "unpack them"),
     _kind(
         "unfinished downloads", r".*\.(part|partial|crdownload|download|tmp)", "download them again"
@@ -76,13 +79,21 @@ KINDS = (
         "products of other programs (QLP, eleanor, TGLC, TASOC)",
         r"hlsp_.*|.*(eleanor|tglc).*\.fits.*",
         "images are wanted",
+        is_told=True,
     ),
-    _kind("other FITS files", r".*\.(fits?|fts)(\.\w+)?", "they need the names of the mission"),
+    _kind(
+        "other FITS files",
+        r".*\.(fits?|fts)(\.\w+)?",
+        "they need the names of the mission",
+        is_told=True,
+    ),
 )
 
 
 def foreign_files(folder: str | os.PathLike, wanted: re.Pattern[str]) -> dict[Kind, list[str]]:
     """Sort the files in and below a folder that have not the names that are looked for.
+
+    What a run has made in ``results`` here is passed over.
 
     Parameters
     ----------
@@ -106,7 +117,10 @@ def foreign_files(folder: str | os.PathLike, wanted: re.Pattern[str]) -> dict[Ki
         if kind.pattern is not wanted
     ]
     found: dict[Kind, list[str]] = {}
-    for name, _ in walk_files(os.fspath(folder)):
+    own = os.path.join(os.path.abspath("results"), "")
+    for name, path in walk_files(os.fspath(folder)):
+        if os.path.abspath(path).startswith(own):
+            continue
         if wanted.fullmatch(name) and not WITHOUT_SECTOR.pattern.fullmatch(name):
             continue
         kind = next((kind for kind in kinds if kind.pattern.fullmatch(name)), None)
@@ -121,6 +135,11 @@ def foreign_lines(found: dict[Kind, list[str]]) -> list[str]:
         f"{len(names)} {kind.name} ({min(names)}{', ...' if len(names) > 1 else ''}): {kind.advice}"
         for kind, names in found.items()
     ]
+
+
+def puzzling_files(found: dict[Kind, list[str]]) -> list[str]:
+    """Return a line for each kind of FITS files that do not belong among images."""
+    return foreign_lines({kind: names for kind, names in found.items() if kind.is_told})
 
 
 def missed_images(found: dict[Kind, list[str]], ccd_ids: list[CcdId]) -> Iterator[str]:

@@ -8,6 +8,7 @@ import itertools
 import os
 from pathlib import Path
 
+SKIPPED = "input.on_bad_image: skip leaves such files out"  # for messages
 REFUSAL = "refusal"  # key in the head of ``ffis.ecsv``, see `ffi_table.write_ffi_table`
 
 

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+import requests
 from archive import Archive, serving, unused_address
 
 from tessphot_lib.core.errors import DownloadError, InputDataError
@@ -123,6 +124,21 @@ def test_without_internet_it_fails_soon(tmp_path, monkeypatch):
         Web(retries=9, pause=1.0).download("http://mast.none/one", tmp_path / "one")
     assert network.n_asked == 3
     assert sum(network.pauses) <= 3.0
+
+
+def test_a_server_that_takes_no_connection_is_tried_as_often_as_any(tmp_path, monkeypatch):
+    """It may be busy; nothing says that there is no internet."""
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    asked = []
+
+    def refuse(*_, **__):
+        asked.append(1)
+        raise requests.exceptions.ConnectTimeout("timed out")
+
+    monkeypatch.setattr(requests.Session, "request", refuse)
+    with pytest.raises(DownloadError, match=r"does not answer \(tried 4 times; the server may be"):
+        Web(retries=3, pause=1.0).download("http://mast.busy/one", tmp_path / "one")
+    assert len(asked) == 4
 
 
 def test_a_network_that_has_been_there_is_waited_for(archive, tmp_path, monkeypatch):

@@ -78,6 +78,18 @@ def test_answer_of_mast_after_trouble(archive, trouble):
     assert len(archive.asked) == 3
 
 
+@pytest.mark.parametrize("source", ["mast", "vizier"])
+def test_a_mistake_of_ours_is_no_bad_answer(archive, monkeypatch, source):
+    def mistake(*_):
+        raise AttributeError("'NoneType' object has no attribute 'rows'")
+
+    page = {"mast": "_mast_page", "vizier": "_vizier_rows"}[source]
+    monkeypatch.setattr(tic_service, page, mistake)
+    with pytest.raises(AttributeError, match="no attribute 'rows'"):
+        StarService(source, SOON).stars(CONE, FAINT_LIMIT)
+    assert len(archive.asked) == 1
+
+
 @pytest.mark.parametrize("trouble", ["error", "cut off"])
 def test_answer_of_vizier_after_trouble(archive, trouble):
     archive.troubles = [trouble, trouble]
