@@ -23,7 +23,7 @@ from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import FILLS_PIXEL_TMAG, SATURATION_TMAG
 from tessphot_lib.core.errors import MeasurementError
-from tessphot_lib.core.flags import OWN_BAD_CADENCE
+from tessphot_lib.core.flags import OWN_BAD_CADENCE, PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.identifiers import TRANSIENT, is_kind
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
@@ -63,6 +63,7 @@ from tessphot_lib.prf.scene import model_error, scene_derivatives, wing_image
 
 log = logging.getLogger(__name__)
 
+NOT_OF_STARS = PixelFlag.BACKGROUND_ANOMALY | PixelFlag.MANUAL_EXCLUDE
 CELL = 64  # [pixels] side of the regions that are fitted together
 MARGIN = 10  # [pixels] around them that is fitted, too
 FREE_MARGIN = 4  # [pixels] beyond, where stars are free, too
@@ -166,7 +167,7 @@ def measure_fits(
             result.pixel_flags[boxes, cadences] = sums.pixel_flags
             light = flux - sky
             for group in inside:
-                _fit_block(cube, group, whole, light, flux_err, cadences, result)
+                _fit_block(cube, group, whole, light, flux_err, flags, cadences, result)
     _correct_for_motion(cube, targets, groups, result)
     good = cube.is_good()
     for group in groups:
@@ -346,19 +347,20 @@ def _fit_block(
     whole: Window,
     light: NDArray,
     flux_err: NDArray,
+    flags: NDArray,
     cadences: slice,
     result: StarFluxes,
 ) -> None:
     """Fit some images of a group, and keep what concerns its targets."""
-    rows, columns = group.region.slices_in(whole)
-    cut = (slice(None), rows, columns)
-    pixels, errors = (cube_part[cut].reshape(len(light), -1).T for cube_part in (light, flux_err))
+    cut = (slice(None), *group.region.slices_in(whole))
+    given = light, flux_err, flags & int(NOT_OF_STARS)
+    pixels, errors, foreign = (cube_part[cut].reshape(len(light), -1).T for cube_part in given)
     motion = cube.motion[cadences] - mean_motion(cube)
     d_row, d_column = (one.T for one in displacement(motion, group.row, group.column))
     middle = np.array(group.region.middle).reshape(2, 1)
     common = tuple(one[:, 0] for one in displacement(motion, *middle))
     flux, error, moved_row, moved_column = fit_images(
-        group.fit, pixels, errors.astype(float) ** 2, d_row, d_column, common
+        group.fit, pixels, errors.astype(float) ** 2, d_row, d_column, common, foreign != 0
     )
     d_row, d_column = d_row.copy(), d_column.copy()
     d_row[group.fit.moving] += moved_row

@@ -31,6 +31,7 @@ from tessphot_lib.core.stamps import nearest_pixel, stamp_pixels
 from tessphot_lib.prf.evaluate import DERIVATIVES, prf_derivatives
 
 N_ITERATIONS = 4
+N_MASKED_ITERATIONS = 8  # where pixels do not count: half-covered stars are found step by step
 FAINT_FLUX, FAINT_HALF = 150.0, 5  # [e-/s], [pixels] fainter stars have smaller stamps
 CATALOG_PRIOR_SIGMA = 0.5  # of a star's flux: 1-sigma error that its catalog flux is trusted to
 IMAGE_PRIOR_SIGMA = 1.0  # of its mean flux: how much a star is thought to change
@@ -297,6 +298,7 @@ def fit_images(
     d_row: NDArray,
     d_column: NDArray,
     common: tuple[NDArray, NDArray],
+    foreign: NDArray | None = None,
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Fit the fluxes of the stars of a region in some images.
 
@@ -311,6 +313,10 @@ def fit_images(
         Displacement of each star from its position in the average image [pixels]; NaN as zero.
     common : pair of (n_images,) arrays
         The same in the middle of the region.
+    foreign : (n_pixels, n_images) bool array, optional
+        Pixels with light that is neither of stars nor of the sky. They do not count for stars
+        beside them, which it would change through all that is fitted together; those under
+        it are fitted with them.
 
     Returns
     -------
@@ -319,15 +325,46 @@ def fit_images(
     moved_row, moved_column : (n_moving, n_images) float64 arrays
         Further displacement of the moving stars [pixels].
     """
-    n_stars, n_images = len(fit.mean_flux), light.shape[1]
     d_row, d_column = np.nan_to_num(d_row), np.nan_to_num(d_column)
-    factors = _taylor(*(np.nan_to_num(one)[None] for one in common))
-    still = sum(image[:, None] * factor for image, factor in zip(fit.fixed, factors, strict=True))
+    moved = d_row, d_column, *(np.nan_to_num(one) for one in common)
     missing = ~(np.isfinite(light) & np.isfinite(variance))
+    unknowns = _solve(fit, light, missing, moved, N_ITERATIONS)
+    touched = np.flatnonzero(foreign.any(axis=0)) if foreign is not None else np.zeros(0, dtype=int)
+    if foreign is not None and touched.size:
+        some = missing[:, touched] | foreign[:, touched]
+        parts = tuple(one[..., touched] for one in moved)
+        masked = _solve(fit, light[:, touched], some, parts, N_MASKED_ITERATIONS)
+        under = _lost(fit, foreign[:, touched]) > MAX_MISSING
+        # In the order of the unknowns: a star's flux and its positions go together.
+        kept = np.concatenate([under, np.zeros((1, len(touched)), bool), *[under[fit.moving]] * 2])
+        unknowns[:, touched] = np.where(kept, unknowns[:, touched], masked)
+    n_stars, n_moving = len(fit.mean_flux), len(fit.moving)
+    flux = fit.mean_flux[:, None] + unknowns[:n_stars]
+    error = np.sqrt(fit.gain[:n_stars] ** 2 @ np.where(missing, 0.0, variance))
+    bad = _lost(fit, missing) > MAX_MISSING
+    flux[bad], error[bad] = np.nan, np.nan
+    moved_row, moved_column = np.split(unknowns[n_stars + 1 :], [n_moving])
+    return flux, error, moved_row, moved_column
+
+
+def _solve(
+    fit: GroupFit,
+    light: NDArray,
+    missing: NDArray,
+    moved: tuple[NDArray, ...],
+    n_iterations: int,
+) -> NDArray:
+    """Unknowns of some images, (n_unknowns, n_images), without the pixels that are missing.
+
+    ``moved``: rows and columns of the stars, and in common, as of `fit_images`, without NaN.
+    """
+    d_row, d_column, *common = moved
+    n_stars, n_moving = len(fit.mean_flux), len(fit.moving)
+    factors = _taylor(*(one[None] for one in common))
+    still = sum(image[:, None] * factor for image, factor in zip(fit.fixed, factors, strict=True))
     remaining = np.where(missing, 0.0, light) - still
-    unknowns = np.zeros((len(fit.prior_sigma), n_images))
-    n_moving = len(fit.moving)
-    for _ in range(N_ITERATIONS):
+    unknowns = np.zeros((len(fit.prior_sigma), light.shape[1]))
+    for _ in range(n_iterations):
         flux = fit.mean_flux[:, None] + unknowns[:n_stars]
         down, along = d_row, d_column
         if n_moving:
@@ -338,19 +375,13 @@ def fit_images(
         residual = np.where(missing, 0.0, remaining - model)
         to_prior = fit.covariance @ (unknowns / np.maximum(fit.prior_sigma, 1e-12)[:, None] ** 2)
         unknowns = unknowns + fit.gain @ residual - to_prior
-    flux = fit.mean_flux[:, None] + unknowns[:n_stars]
-    gain = fit.gain[:n_stars]
-    error = np.sqrt(gain**2 @ np.where(missing, 0.0, variance))
+    return unknowns
+
+
+def _lost(fit: GroupFit, pixels: NDArray) -> NDArray:
+    """Fraction of each star's weight on some pixels (n_pixels, n_images), (n_stars, n_images)."""
     power = (fit.design.matrices[0].T ** 2) * fit.weights
-    lost = (power @ missing.astype(float)) / np.maximum(power.sum(axis=1), 1e-300)[:, None]
-    bad = lost > MAX_MISSING
-    flux[bad], error[bad] = np.nan, np.nan
-    return (
-        flux,
-        error,
-        unknowns[n_stars + 1 : n_stars + 1 + n_moving],
-        unknowns[n_stars + 1 + n_moving :],
-    )
+    return (power @ pixels.astype(float)) / np.maximum(power.sum(axis=1), 1e-300)[:, None]
 
 
 def _taylor(d_row: NDArray, d_column: NDArray) -> tuple[NDArray | float, ...]:

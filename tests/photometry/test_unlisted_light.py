@@ -6,6 +6,7 @@ import pytest
 from pixel_cube import open_cube
 
 from tessphot_lib.core.aperture import Aperture, ApertureLight
+from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.settings import PhotometrySettings
@@ -50,3 +51,23 @@ def test_a_variable_star_beside_it_keeps_its_variation(tmp_path):
     change = 0.02 * np.sin(np.arange(N_IMAGES) / 4)
     flux, _ = measured(tmp_path, change, 2.0)
     assert np.polyfit(change * FLUX[0], flux, 1)[0] == pytest.approx(1, abs=0.05)
+
+
+def test_pixels_flagged_as_foreign_light_do_not_count(tmp_path):
+    """The last images have a reflection some pixels beside the star, which is flagged there."""
+    row, column = np.array([711.3]), np.array([1112.6])
+    image = scene_image(PRF, WINDOW, row, column, FLUX[:1])
+    flux = np.repeat(image[None], 20, axis=0)
+    foreign = np.zeros(flux.shape, dtype=bool)
+    foreign[15:, :, 18:] = True
+    flags = (foreign * int(PixelFlag.BACKGROUND_ANOMALY)).astype(np.uint8)
+    flux += 30.0 * foreign
+    known = pd.DataFrame({"tic_id": [3], "row": row, "column": column, "tmag": [12.0]})
+    aperture = Aperture.whole(Window(708, 715, 1109, 1116))
+    light = ApertureLight(1.0, 1.0, np.zeros(5))
+    targets = StarList(known, [Aperture(aperture.window, aperture.mask, light=light)], known, PRF)
+    cube = {"pixel_flags": flags, "average_image": image, "sky_error": 0.1}
+    with open_cube(tmp_path, WINDOW, flux.astype(np.float32), **cube) as opened:
+        found = measure_linpsf(opened, targets, None, PhotometrySettings())
+    assert found.flux[0] == pytest.approx(found.flux[0, 0], rel=1e-4)
+    assert (found.pixel_flags == 0).all()

@@ -340,3 +340,22 @@ def test_bright_pixels_count_by_how_well_the_prf_is_known():
     far = np.full((17, 17), 0.02)
     far[6:11, 6:11] = 3e-4  # only the pixels that hold most of the light are asked
     assert pixel_change(replace(PRF, error=far)) == pytest.approx(4e-5)
+
+
+def test_foreign_light_changes_no_star_beside_it():
+    """Light over the lower third: one star on it, one beside it, one half on its edge."""
+    row, column = np.array([307.4, 314.6, 311.2]), np.array([431.2, 408.3, 420.7])
+    mean, changed = np.array([2e3, 1500.0, 900.0]), np.array([0.9, 1.05, 1.0])
+    foreign = np.zeros(WINDOW.shape, dtype=bool)
+    foreign[:11] = True
+    disc = 25.0 * foreign * np.linspace(1, 2, WINDOW.shape[1])
+    light = (draw(row, column, mean * changed) + disc.ravel())[:, None]
+    zero = np.zeros((3, 1))
+    given = fit_of(row, column, mean), light, np.ones_like(light), zero, zero, NO_MOTION
+    found, error, *_ = fit_images(*given, foreign.ravel()[:, None])
+    without, *_ = fit_images(*given)
+    assert abs(without[1, 0] - 1575.0) > 20.0
+    assert found[1, 0] == pytest.approx(1575.0, abs=0.5)
+    assert found[0, 0] == without[0, 0]  # it is all under the light
+    assert np.isfinite(found).all()
+    assert np.isfinite(error).all()
