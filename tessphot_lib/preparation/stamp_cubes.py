@@ -15,11 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE, saturation_flags
+from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.noise_model import SANE, NoiseModel
 from tessphot_lib.core.patches import polynomial_terms
-from tessphot_lib.io.images.tpf_stamps import StampFile, StampPixels, read_stamp, stamp_pixels
+from tessphot_lib.io.images.tpf_stamps import (
+    PIXEL_COLUMNS,
+    StampFile,
+    StampPixels,
+    check_packed,
+    read_stamp,
+    stamp_pixels,
+)
 from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize
 from tessphot_lib.motion.stated_motion import StatedMotion
 from tessphot_lib.preparation.patch_cubes import (
@@ -29,6 +37,7 @@ from tessphot_lib.preparation.patch_cubes import (
     measure_star,
     star_stamp,
 )
+from tessphot_lib.preparation.stamp_checks import LATE
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +78,12 @@ class StampCubes(PatchCubes):
         """Rows of the catalog whose positions tell the motion: the brightest, spread."""
         chosen = super().motion_stars_of_all()
         return chosen[spread_stars(*(self.stars[name].to_numpy()[chosen] for name in STAR_COLUMNS))]
+
+    @property
+    def _clock(self) -> tuple[NDArray, NDArray]:
+        """Numbers of the cadences, and their times at the spacecraft [BTJD]."""
+        time, timecorr = (np.asarray(self.table[name]) for name in ("time", "timecorr"))
+        return self.cadenceno, time - timecorr
 
     @property
     def n_patches(self) -> int:
@@ -123,12 +138,9 @@ class StampCubes(PatchCubes):
         ]
         numbers = self.cadenceno
         last = numbers[[cadences.stop - 1 for cadences in slices]]
-        readers = [
-            _Reader(
-                read_stamp(one["path"], self.ccd_id), last, is_skipped=self.on_bad_image == "skip"
-            )
-            for one in self.members(window)
-        ]
+        stamps = [read_stamp(one["path"], self.ccd_id) for one in self.members(window)]
+        as_they_are = _skipping if self.on_bad_image == "skip" else _checked
+        readers = [_Reader(stamp, as_they_are(stamp, self._clock), last) for stamp in stamps]
         for cadences in slices:
             shape = (cadences.stop - cadences.start, *window.shape)
             cubes = [np.full(shape, np.nan, np.float32) for _ in range(3)]
@@ -157,10 +169,10 @@ class StampCubes(PatchCubes):
 class _Reader:
     """Goes through a target pixel file in the steps of the archive."""
 
-    def __init__(self, stamp: StampFile, last: NDArray, *, is_skipped: bool) -> None:
+    def __init__(self, stamp: StampFile, parts: Iterator[StampPixels], last: NDArray) -> None:
         self.stamp = stamp
         self._last = iter(last.tolist())
-        self._parts = _skipping(stamp) if is_skipped else _checked(stamp)
+        self._parts = parts
         self._held: StampPixels | None = None
 
     def next_chunk(self) -> list[StampPixels]:
@@ -179,20 +191,41 @@ class _Reader:
             self._held = None
 
 
-def _checked(stamp: StampFile) -> Iterator[StampPixels]:
-    """Cadences of a file; an error at its end if none had a flux."""
-    has_data = False
+def _checked(stamp: StampFile, clock: tuple[NDArray, NDArray]) -> Iterator[StampPixels]:
+    """Cadences of a file; an error if they have other times, or at its end if it has no data.
+
+    ``clock`` is the numbers of all cadences, and their times at the spacecraft.
+    """
+    missing, n_common = set(PIXEL_COLUMNS), 0
     for part in stamp_pixels(stamp):
-        has_data = has_data or bool(np.isfinite(part.flux).any())
+        images = [part.flux, part.flux_err, part.flux_bkg]
+        missing -= {
+            name
+            for name, values in zip(PIXEL_COLUMNS, images, strict=True)
+            if name in missing and np.isfinite(values).any()
+        }
+        here, there = _common(clock[0], part.cadenceno)
+        off = (part.moment[there] - clock[1][here]) * SECONDS_PER_DAY
+        late = np.flatnonzero(np.abs(off) > LATE * stamp.ccd_id.cadence)
+        if late.size:
+            raise InputDataError(
+                f"{stamp.path}: cadence {part.cadenceno[there][late[0]]} is {off[late[0]]:+.0f} s "
+                f"off its time in other files"
+            )
+        n_common += len(here)
         yield part
-    if not has_data:
-        raise InputDataError(f"{stamp.path}: all of column FLUX is NaN")
+    for name in PIXEL_COLUMNS:
+        if name in missing:
+            raise InputDataError(f"{stamp.path}: all of column {name} is NaN")
+    if n_common == 0:
+        raise InputDataError(f"{stamp.path}: it has no cadence (CADENCENO) of other files")
 
 
-def _skipping(stamp: StampFile) -> Iterator[StampPixels]:
-    """Cadences of a file up to where it is damaged."""
+def _skipping(stamp: StampFile, clock: tuple[NDArray, NDArray]) -> Iterator[StampPixels]:
+    """Cadences of a file up to where it is damaged; none of a packed one, if anything is."""
     try:
-        yield from _checked(stamp)
+        check_packed(stamp.path)
+        yield from _checked(stamp, clock)
     except InputDataError as err:
         log.warning("left out: %s", err)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.clock import timestamp_shifts
-from tessphot_lib.core.constants import FRAME_TIME, REFERENCE_SPAN, SECONDS_PER_DAY
+from tessphot_lib.core.constants import REFERENCE_SPAN, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId
@@ -22,13 +22,13 @@ from tessphot_lib.io.images.tpf import TpfCadences, read_tpf_cadences
 from tessphot_lib.io.images.tpf_stamps import StampFile, read_stamp
 from tessphot_lib.motion.stated_motion import StatedMotion
 from tessphot_lib.preparation.ccd_wcs import fit_ccd_wcs, wcs_text
+from tessphot_lib.preparation.stamp_checks import is_misplaced, is_off_the_clock
 from tessphot_lib.quality.tpf_flags import common_quality
 
 log = logging.getLogger(__name__)
 
 SAMPLE = 10  # files, all over the CCD, whose times and quality bits are those of the CCD
 CENTRE_ERROR = 0.1  # [arcsec] of the direction that TIMECORR is for: the star's own
-KEPT_FRAMES = 0.8  # on-board cosmic-ray mitigation drops 2 of 10
 KEYWORDS = (
     *("DATA_REL", "SIMDATA", "PROCVER", "CRMITEN", "CRBLKSZ", "CRSPOC", "DEADC", "INT_TIME"),
     *("READTIME", "FRAMETIM", "NUM_FRM", "NREADOUT"),
@@ -41,10 +41,10 @@ def run_stamp_table(
 ) -> None:
     """List the target pixel files of a CCD and their cadences.
 
-    Only headers are read, and the times and bits of `SAMPLE` of the files. A bad file, or a
-    second one of a star, is left out and listed with the reason; unless such are to be skipped
-    it is an error for those who read ``ffis.ecsv``, see `write_ffi_table`, so that other CCDs
-    go on. So is it if no file is left, or none has times.
+    Only headers are read, and the times and bits of `SAMPLE` of the files. A bad file, one
+    that contradicts most of the others, or a second one of a star, is left out and listed with
+    the reason; unless such are to be skipped it is an error for those who read ``ffis.ecsv``,
+    see `write_ffi_table`, so that other CCDs go on. So is it if no file is left, or none has times.
 
     Parameters
     ----------
@@ -56,38 +56,27 @@ def run_stamp_table(
         With the cadence.
     on_bad_image : {'error', 'skip'}
     """
-    rows: list[dict | StampFile] = []
-    problems: list[str] = []
-    good: dict[int, StampFile] = {}
-    for path in sorted(_files(tpfs), key=lambda path: (path.name, str(path))):
-        try:
-            stamp = read_stamp(path, ccd_id)
-            if (other := good.get(stamp.tic_id)) is not None:
-                raise InputDataError(
-                    f"{path}: another file of TIC {stamp.tic_id} than {other.path}: keep one"
-                )
-        except InputDataError as err:
-            problems.append(str(err))
-            log.warning("left out: %s", err)
-            rows.append({"path": path, "status": "unusable", "reason": err})
-            continue
-        good[stamp.tic_id] = stamp
-        rows.append(stamp)
-    stamps = list(good.values())
+    paths = sorted(_files(tpfs), key=lambda path: (path.name, str(path)))
+    problems: dict[Path, str] = {}
+    stamps = _read_headers(paths, ccd_id, problems)
     read = _read_sample(stamps, ccd_id, problems)
+    stamps = [stamp for stamp in stamps if stamp.path not in problems]
+    for problem in problems.values():
+        log.warning("left out: %s", problem)
     images = _cadences(read, ccd_id)
-    refusal = _told(problems, output) if on_bad_image == "error" else None
-    if not good:
-        reason = f", the first because of {problems[0]}" if problems else ""
+    refusal = _told(list(problems.values()), output) if on_bad_image == "error" else None
+    if not stamps:
+        reason = f", the first because of {next(iter(problems.values()))}" if problems else ""
         refusal = refusal or (
-            f"{ccd_id}: none of its {len(rows)} target pixel files can be used{reason}"
+            f"{ccd_id}: none of its {len(paths)} target pixel files can be used{reason}"
         )
     elif not images:
         refusal = refusal or f"{ccd_id}: none of its target pixel files has times"
     placed = _at_reference(stamps, read, images)
-    of_star = {stamp.tic_id: _row(stamp) for stamp in placed}
-    listed = [row if isinstance(row, dict) else of_star[row.tic_id] for row in rows]
-    write_cutout_table(output, listed, ccd_id)
+    rows = {
+        path: {"path": path, "status": "unusable", "reason": problems.get(path)} for path in paths
+    } | {stamp.path: _row(stamp) for stamp in placed}
+    write_cutout_table(output, list(rows.values()), ccd_id)
     write_ffi_table(
         ffi_table,
         images,
@@ -99,8 +88,44 @@ def run_stamp_table(
     )
     log.info(
         "%s: %d target pixel files, %d of them used, of %d cadences; bits of %d files",
-        *(ccd_id, len(rows), len(stamps), len(images), len(read)),
+        *(ccd_id, len(paths), len(stamps), len(images), len(read)),
     )
+
+
+def _read_headers(
+    paths: Sequence[Path], ccd_id: CcdId, problems: dict[Path, str]
+) -> list[StampFile]:
+    """Read the headers of all files; what is wrong with a file is added to the problems."""
+    good: dict[int, StampFile] = {}
+    for path in paths:
+        try:
+            stamp = read_stamp(path, ccd_id)
+        except InputDataError as err:
+            problems[path] = str(err)
+            continue
+        other = good.setdefault(stamp.tic_id, stamp)
+        if other is not stamp:
+            problems[path] = (
+                f"{path}: another file of TIC {stamp.tic_id} than {other.path}: keep one"
+            )
+    stamps = list(good.values())
+    where = np.array([stamp.window.middle for stamp in stamps]).reshape(-1, 2)
+    sky = np.array([_sky_of_middle(stamp) for stamp in stamps]).reshape(-1, 2)
+    for index in np.flatnonzero(is_misplaced(*where.T, *sky.T)):
+        path = stamps[index].path
+        problems[path] = (
+            f"{path}: its pixels (1CRV5P, 2CRV5P) and its WCS contradict those of most other "
+            f"files of {ccd_id.of_images}: is it of another CCD?"
+        )
+    return [stamp for stamp in stamps if stamp.path not in problems]
+
+
+def _sky_of_middle(stamp: StampFile) -> tuple[float, float]:
+    """Right ascension and declination [deg] of the middle of a stamp by its own WCS."""
+    row, column = stamp.window.middle
+    at = column - stamp.window.column0, row - stamp.window.row0
+    ra, dec = stamp.wcs.all_pix2world(*at, 0)
+    return float(ra), float(dec)
 
 
 def _told(problems: list[str], output: Path) -> str | None:
@@ -131,7 +156,7 @@ def _row(stamp: StampFile) -> dict[str, Any]:
 
 
 def _read_sample(
-    stamps: Sequence[StampFile], ccd_id: CcdId, problems: list[str]
+    stamps: Sequence[StampFile], ccd_id: CcdId, problems: dict[Path, str]
 ) -> list[tuple[StampFile, TpfCadences]]:
     """Cadences of `SAMPLE` of the files that have times; what is wrong is added to the problems."""
     step = max(1, len(stamps) // SAMPLE)
@@ -140,11 +165,18 @@ def _read_sample(
         try:
             one = read_tpf_cadences(stamp.path, ccd_id.of_images, with_motion=True)
         except InputDataError as err:
-            problems.append(str(err))
+            problems[stamp.path] = str(err)
             continue
         if np.isfinite(one.time - one.timecorr).sum() > 1:
             read.append((stamp, one))
-    return read
+    clocks = zip(*((one.cadenceno, one.time - one.timecorr) for _, one in read), strict=True)
+    is_off = is_off_the_clock(*(clocks if read else ((), ())), cadence=ccd_id.cadence)
+    for (stamp, _), off in zip(read, is_off, strict=True):
+        if off:
+            problems[stamp.path] = (
+                f"{stamp.path}: its cadences (CADENCENO) have other times than in most other files"
+            )
+    return [one for one in read if one[0].path not in problems]
 
 
 def _at_reference(
@@ -188,10 +220,6 @@ def _cadences(read: Sequence[tuple[StampFile, TpfCadences]], ccd_id: CcdId) -> l
     )
     shift = 0.5 * sum(timestamp_shifts(first.header.get("DATA_REL"), first.header.get("PROCVER")))
     half = 0.5 * ccd_id.cadence / SECONDS_PER_DAY
-    kept = KEPT_FRAMES if first.header.get("CRMITEN") is True else 1.0
-    exposure = (
-        kept * float(first.header["NUM_FRM"]) * float(first.header.get("INT_TIME", FRAME_TIME))
-    )
     rows = [
         {
             "path": f"cadence {number[index]}",
@@ -204,7 +232,7 @@ def _cadences(read: Sequence[tuple[StampFile, TpfCadences]], ccd_id: CcdId) -> l
             "centre_ra": first.target[0],
             "centre_dec": first.target[1],
             "centre_error": CENTRE_ERROR,
-            "exposure_time": exposure,
+            "exposure_time": first.exposure_time,
             "cadenceno": int(number[index]),
             "quality": int(quality[index]),
             "has_wcs": True,

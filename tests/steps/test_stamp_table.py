@@ -1,5 +1,8 @@
 """The tables of target pixel files: one bad file does not stop the other CCDs."""
 
+import gzip
+import shutil
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -20,10 +23,16 @@ SPOC_FILE = REALDATA / "lightcurves" / "tess25155310-s01-first-cadences_tp.fits.
 SETTINGS = SimulationSettings(n_images=2, gap_after=1, stars_per_ccd=100_000, tpf_stars=3)
 
 
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    folder, window = tmp_path_factory.mktemp("stamps") / "tpf", Window(700, 740, 420, 470)
+    run_simulate_tpfs(CCD, folder, window=window, settings=SETTINGS, faint_limit=17.0)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path):
-    window = Window(700, 740, 420, 470)
-    run_simulate_tpfs(CCD, tmp_path / "tpf", window=window, settings=SETTINGS, faint_limit=17.0)
+def folder(tmp_path, simulated):
+    shutil.copytree(simulated, tmp_path / "tpf")
     return tmp_path
 
 
@@ -104,6 +113,57 @@ def test_without_any_good_file(folder, on_bad_image, spoil, n_used, match):
     assert (len(used), len(cadences)) == (n_used, 0)
     with pytest.raises(InputDataError, match=match):
         read_ffi_table(folder / "ffis.ecsv")
+
+
+def changed(name, change):
+    """Change a column of the table PIXELS."""
+
+    def spoil(path):
+        with fits.open(path, mode="update") as hdus:
+            hdus["PIXELS"].data[name] = change(hdus["PIXELS"].data[name])
+
+    return spoil
+
+
+def displaced(path):
+    """Name pixels that are 300 columns off those that its WCS is of."""
+    with fits.open(path, mode="update") as hdus:
+        hdus["PIXELS"].header["1CRV5P"] += 300
+
+
+def flipped(path):
+    """Pack a file, some bytes of its table damaged."""
+    content = bytearray(gzip.compress(path.read_bytes()))
+    content[len(content) // 2] ^= 0xFF
+    path.unlink()
+    path.with_name(path.name + ".gz").write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (changed("TIME", lambda time: time + 1), "its cadences .* other times than in most other"),
+        (changed("CADENCENO", lambda number: number - 10), "its cadences .* other times than in"),
+        (changed("TIME", lambda time: time[::-1]), "column TIME does not increase"),
+        (changed("TIME", lambda time: time + 2457000), "column TIME has 2.45868e.06 to .* no BTJD"),
+        (changed("CADENCENO", lambda number: number // 2), "column CADENCENO does not increase"),
+        (displaced, r"its pixels \(1CRV5P, 2CRV5P\) and its WCS contradict those of most other"),
+        (flipped, "cannot be read: "),
+    ],
+)
+@pytest.mark.parametrize("which", [0, 2])
+def test_file_that_contradicts_itself_or_the_others(folder, spoil, said, which):
+    path = files_in(folder)[which]
+    spoil(path)
+    used, cadences = tables_of(folder, "error")
+    assert (len(used), len(cadences)) == (2, 30)
+    with pytest.raises(InputDataError, match=f"{path.name}.*: {said}") as caught:
+        read_ffi_table(folder / "ffis.ecsv")
+    assert "\n" not in str(caught.value)
+    tables_of(folder, "skip")
+    assert np.diff(read_ffi_table(folder / "ffis.ecsv")["time"]) == pytest.approx(
+        np.diff(cadences["time"])
+    )
 
 
 def test_folder_without_files(tmp_path):

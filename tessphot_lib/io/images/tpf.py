@@ -15,10 +15,11 @@ from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.flags import MISSION_BITS
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.damage import read_count, told_as_damage
-from tessphot_lib.io.images.tpf_rows import open_tpf, read_rows, row_dtype
+from tessphot_lib.io.images.tpf_rows import open_tpf, read_rows, read_to_end, row_dtype
 
 COLUMNS = {"TIME": ">f8", "TIMECORR": ">f4", "CADENCENO": ">i4", "QUALITY": ">i4"}
 MOTION_COLUMNS = {"POS_CORR1": ">f4", "POS_CORR2": ">f4"}
+BTJD_RANGE = 1000.0, 20000.0  # [d], 2017 to 2069
 ROWS_AT_ONCE = 4096  # of the table; the pixels in them are passed over
 
 
@@ -58,7 +59,8 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId, *, with_motion: bool = False) -
     Raises
     ------
     InputDataError
-        If the file cannot be read, lacks a column, or is of another CCD.
+        If the file cannot be read, lacks a column, or is of another CCD, if its cadence
+        numbers or times do not increase, or its times are no BTJD.
     """
     with told_as_damage(path):
         with open_tpf(path) as file:
@@ -70,6 +72,9 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId, *, with_motion: bool = False) -
             found = _ccd_id(path, numbers)
             wanted = COLUMNS | (MOTION_COLUMNS if with_motion else {})
             columns = _read_columns(file, header, wanted)
+            if path.suffix == ".gz":
+                read_to_end(file)
+        _check_order(columns)
         shift = 0.5 * sum(timestamp_shifts(primary.get("DATA_REL"), primary.get("PROCVER")))
     if found != ccd_id:
         raise InputDataError(f"{path}: it is of {found}, expected {ccd_id}")
@@ -89,6 +94,16 @@ def _ccd_id(path: Path, numbers: list[int]) -> CcdId:
         return CcdId(*numbers)
     except ConfigError as err:
         raise InputDataError(f"{path}: {err}") from err
+
+
+def _check_order(columns: Mapping[str, NDArray]) -> None:
+    """Raise ValueError if cadence numbers or times do not increase, or are no such."""
+    time = columns["TIME"][np.isfinite(columns["TIME"])].astype(float)
+    for name, values in (("CADENCENO", columns["CADENCENO"].astype(np.int64)), ("TIME", time)):
+        if np.any(np.diff(values) <= 0):
+            raise ValueError(f"column {name} does not increase")
+    if len(time) and not BTJD_RANGE[0] < time[0] <= time[-1] < BTJD_RANGE[1]:
+        raise ValueError(f"column TIME has {time[0]:.6g} to {time[-1]:.6g}, no BTJD")
 
 
 def _read_columns(

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.io.files.damage import read_count
 
+BYTES_TO_END = 1 << 20  # at once
 DTYPES = {
     **{"L": "u1", "B": "u1", "A": "S1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4"},
     **{"D": ">f8", "C": ">c8", "M": ">c16"},
@@ -74,6 +75,18 @@ def read_rows(file: BinaryIO, row: np.dtype, n_rows: int, at_once: int) -> Itera
         if len(data) < count * row.itemsize:
             raise OSError("it is truncated: the table ends before its last row")
         yield np.frombuffer(data, dtype=row)
+
+
+def read_to_end(file: BinaryIO) -> None:
+    """Read what is left of a file: the checksum of a gzipped one stands at its end.
+
+    Raises
+    ------
+    OSError or EOFError
+        If it is damaged or truncated.
+    """
+    while file.read(BYTES_TO_END):
+        pass
 
 
 def _cell(form: str, dim: object) -> np.dtype:

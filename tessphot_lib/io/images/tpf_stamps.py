@@ -5,7 +5,7 @@ memory does not grow with their number. FLUX has its background off, which is FL
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
@@ -23,13 +23,16 @@ from tessphot_lib.core.constants import (
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.files.damage import read_count, told_as_damage
-from tessphot_lib.io.images.tpf_rows import open_tpf, read_rows, row_dtype
+from tessphot_lib.io.images.tpf_rows import open_tpf, read_rows, read_to_end, row_dtype
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
 
 PIXEL_COLUMNS = ("FLUX", "FLUX_ERR", "FLUX_BKG")
-COLUMNS = ("CADENCENO", *PIXEL_COLUMNS, "QUALITY", "POS_CORR1", "POS_CORR2")
+COLUMNS = ("TIME", "TIMECORR", "CADENCENO", *PIXEL_COLUMNS, "QUALITY", "POS_CORR1", "POS_CORR2")
+COMMENTARY = ("", "COMMENT", "HISTORY")
+OF_TABLE = ("EXTNAME", "CHECKSUM", "DATASUM")
+KEPT_FRAMES = 0.8  # on-board cosmic-ray mitigation drops 2 of 10
 BYTES_AT_ONCE = 16_000_000  # of the table
 
 
@@ -52,8 +55,10 @@ class StampFile:
         Linear celestial WCS, zero-based pixels of ``window``.
     target : (ra, dec)
         Of the star, at the epoch of the sector [deg]; NaN where the file does not have it.
-    header : Header
-        Primary header and keywords of the table, merged.
+    header : mapping
+        Keywords of the primary header and of the table, merged.
+    exposure_time : float
+        Of a cadence, of all its frames [s].
     n_cadences : int
     begin : int
         Byte of the file, unpacked, at which its table begins.
@@ -68,7 +73,8 @@ class StampFile:
     cut: tuple[slice, slice]
     wcs: "WCS"
     target: tuple[float, float]
-    header: fits.Header
+    header: Mapping[str, Any]
+    exposure_time: float
     n_cadences: int
     begin: int
     row: np.dtype
@@ -95,6 +101,8 @@ class StampPixels:
     Attributes
     ----------
     cadenceno, quality : (n,) int64 arrays
+    moment : (n,) float64 array
+        Mid-times at the spacecraft [BTJD], as they stand in the file; NaN where it has none.
     flux, flux_err, flux_bkg : (n, n_rows, n_columns) float32 arrays
         Background off, error, and the background that is off [e-/s]; NaN: no data.
     pos_corr_row, pos_corr_column : (n,) float64 arrays
@@ -103,6 +111,7 @@ class StampPixels:
 
     cadenceno: NDArray
     quality: NDArray
+    moment: NDArray
     flux: NDArray
     flux_err: NDArray
     flux_bkg: NDArray
@@ -121,13 +130,12 @@ def read_stamp(path: Path, ccd_id: CcdId) -> StampFile:
     """
     with told_as_damage(path), open_tpf(path) as file:
         primary, table = _headers(path, file)
-        row_dtype(table, ("TIME", "TIMECORR"))
         row = row_dtype(table, COLUMNS)
         n_cadences, begin = read_count(table, "NAXIS2"), file.tell()
         shape = row["FLUX"].shape
         number = _column_number(table, "FLUX")
-        header = primary.copy(strip=True)
-        header.update(_plain_cards(table))
+        keywords = _values(table)
+        header = _values(primary) | _without_columns(keywords)
     if len(shape) != 2 or any(row[name].shape != shape for name in PIXEL_COLUMNS):
         raise InputDataError(f"{path}: column FLUX does not hold images")
     found = _ccd_id(path, header)
@@ -138,8 +146,8 @@ def read_stamp(path: Path, ccd_id: CcdId) -> StampFile:
         raise InputDataError(f"{path}: cannot be read: it is truncated, it has {size} bytes")
     if n_cadences == 0:
         raise InputDataError(f"{path}: its table PIXELS has no rows")
-    window, cut = _window(path, table, number, shape)
-    wcs = _wcs(path, table, number)
+    window, cut = _window(path, keywords, number, shape)
+    wcs = _wcs(path, keywords, number)
     wcs.wcs.crpix -= cut[1].start, cut[0].start
     return StampFile(
         path=path,
@@ -150,6 +158,7 @@ def read_stamp(path: Path, ccd_id: CcdId) -> StampFile:
         wcs=wcs,
         target=_target(header),
         header=header,
+        exposure_time=_exposure_time(path, header),
         n_cadences=n_cadences,
         begin=begin,
         row=row,
@@ -180,12 +189,28 @@ def stamp_pixels(stamp: StampFile) -> Iterator[StampPixels]:
             yield StampPixels(
                 cadenceno=cadenceno,
                 quality=rows["QUALITY"].astype(np.int64),
+                moment=rows["TIME"].astype(float) - rows["TIMECORR"],
                 flux=flux,
                 flux_err=flux_err,
                 flux_bkg=flux_bkg,
                 pos_corr_row=rows["POS_CORR2"].astype(float),
                 pos_corr_column=rows["POS_CORR1"].astype(float),
             )
+        if stamp.path.suffix == ".gz":
+            read_to_end(file)
+
+
+def check_packed(path: Path) -> None:
+    """Read a gzipped file to its end, where its checksum is; others are left alone.
+
+    Raises
+    ------
+    InputDataError
+        If it is damaged or truncated.
+    """
+    if path.suffix == ".gz":
+        with told_as_damage(path), open_tpf(path) as file:
+            read_to_end(file)
 
 
 def _headers(path: Path, file: BinaryIO) -> tuple[fits.Header, fits.Header]:
@@ -200,18 +225,25 @@ def _headers(path: Path, file: BinaryIO) -> tuple[fits.Header, fits.Header]:
     return primary, table
 
 
-def _plain_cards(table: fits.Header) -> fits.Header:
-    """Cards of the table that do not describe its layout or a column."""
-    kept = table.copy(strip=True)
-    named = [card for card in kept.cards if card.keyword and not card.keyword[0].isdigit()]
-    return fits.Header(
-        [
-            card
-            for card in named
-            if card.keyword not in ("COMMENT", "HISTORY", "EXTNAME", "CHECKSUM", "DATASUM")
-            and not card.keyword.startswith(("WCSN", "WCAX"))
-        ]
-    )
+def _values(header: fits.Header) -> dict[str, Any]:
+    """Values of all keywords; None for those without, or with one that cannot be understood."""
+    return {card.keyword: _value(card) for card in header.cards if card.keyword not in COMMENTARY}
+
+
+def _value(card: fits.Card) -> str | float | bool | None:
+    try:
+        return None if isinstance(card.value, fits.card.Undefined) else card.value
+    except fits.VerifyError:
+        return None
+
+
+def _without_columns(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords of the table that say something of the whole file: not those of columns."""
+    return {
+        key: value
+        for key, value in table.items()
+        if key not in OF_TABLE and not key[0].isdigit() and not key.startswith(("WCSN", "WCAX"))
+    }
 
 
 def _column_number(table: fits.Header, name: str) -> int:
@@ -221,7 +253,7 @@ def _column_number(table: fits.Header, name: str) -> int:
     return names.index(name) + 1
 
 
-def _ccd_id(path: Path, header: fits.Header) -> CcdId:
+def _ccd_id(path: Path, header: Mapping[str, Any]) -> CcdId:
     """CCD and cadence that the headers name."""
     sector, camera, ccd = (_whole(path, header, key) for key in ("SECTOR", "CAMERA", "CCD"))
     cadence = _whole(path, header, "NUM_FRM") * FRAME_TIME
@@ -231,8 +263,15 @@ def _ccd_id(path: Path, header: fits.Header) -> CcdId:
         raise InputDataError(f"{path}: {err}") from err
 
 
+def _exposure_time(path: Path, header: Mapping[str, Any]) -> float:
+    """Exposure time of a cadence [s]: of the frames that cosmic-ray mitigation leaves."""
+    kept = KEPT_FRAMES if header.get("CRMITEN") is True else 1.0
+    of_frame = _number(path, header, "INT_TIME") if "INT_TIME" in header else FRAME_TIME
+    return kept * _number(path, header, "NUM_FRM") * of_frame
+
+
 def _window(
-    path: Path, table: fits.Header, number: int, shape: tuple[int, ...]
+    path: Path, table: Mapping[str, Any], number: int, shape: tuple[int, ...]
 ) -> tuple[Window, tuple[slice, slice]]:
     """Science pixels of a stamp, and where they are in its images."""
     first = [
@@ -254,7 +293,7 @@ def _window(
     return Window(top, bottom, left, right), cut
 
 
-def _wcs(path: Path, table: fits.Header, number: int) -> "WCS":
+def _wcs(path: Path, table: Mapping[str, Any], number: int) -> "WCS":
     """The celestial WCS of a column of images."""
     from astropy.wcs import WCS
 
@@ -274,7 +313,7 @@ def _wcs(path: Path, table: fits.Header, number: int) -> "WCS":
     return wcs
 
 
-def _target(header: fits.Header) -> tuple[float, float]:
+def _target(header: Mapping[str, Any]) -> tuple[float, float]:
     """RA_OBJ and DEC_OBJ; the table's are at the epoch of the sector."""
     values = header.get("RA_OBJ"), header.get("DEC_OBJ")
     ra, dec = (
@@ -286,7 +325,7 @@ def _target(header: fits.Header) -> tuple[float, float]:
     return ra, dec
 
 
-def _number(path: Path, header: fits.Header, key: str) -> float:
+def _number(path: Path, header: Mapping[str, Any], key: str) -> float:
     """Value of a keyword, which must be a finite number."""
     value: Any = header.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -294,7 +333,7 @@ def _number(path: Path, header: fits.Header, key: str) -> float:
     return float(value)
 
 
-def _whole(path: Path, header: fits.Header, key: str) -> int:
+def _whole(path: Path, header: Mapping[str, Any], key: str) -> int:
     """Value of a keyword, which must be a whole number."""
     value = _number(path, header, key)
     if value != round(value):

@@ -1,0 +1,64 @@
+"""Cadences of a target pixel file as the archive takes them: bad files are told."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.io.images.tpf_stamps import read_stamp
+from tessphot_lib.preparation.stamp_cubes import _checked, _skipping
+from tests.io.images.test_tpf_stamps import CCD, write_stamp
+
+NUMBERS = np.arange(998, 1010)
+CLOCK = NUMBERS, 1683.4 - 0.001 + (NUMBERS - 1000) / 720
+
+
+def column(name, value):
+    def change(primary, table):
+        table.data[name] = value(table.data[name]) if callable(value) else value
+
+    return change
+
+
+@pytest.mark.parametrize("take", [_checked, _skipping])
+def test_good_file_comes_as_it_is(tmp_path, take):
+    stamp = read_stamp(write_stamp(tmp_path), CCD)
+    (part,) = take(stamp, CLOCK)
+    assert part.cadenceno.tolist() == [1000, 1001, 1002, 1003, 1004, 1005]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (column("FLUX", np.nan), "all of column FLUX is NaN"),
+        (column("FLUX_ERR", np.nan), "all of column FLUX_ERR is NaN"),
+        (column("FLUX_BKG", np.nan), "all of column FLUX_BKG is NaN"),
+        (column("CADENCENO", lambda number: number + 500), "it has no cadence"),
+        (column("TIME", lambda time: time + 0.5), r"cadence 1000 is \+43200 s off its time"),
+    ],
+)
+def test_bad_file_is_named(tmp_path, change, said):
+    path = write_stamp(tmp_path, change=change)
+    with pytest.raises(InputDataError, match=said) as caught:
+        list(_checked(read_stamp(path, CCD), CLOCK))
+    assert str(path) in str(caught.value)
+    list(_skipping(read_stamp(path, CCD), CLOCK))
+
+
+def test_unknown_times_contradict_nothing(tmp_path):
+    stamp = read_stamp(write_stamp(tmp_path, change=column("TIME", np.nan)), CCD)
+    assert len(list(_checked(stamp, CLOCK))) == 1
+
+
+def test_nothing_is_taken_of_a_packed_file_that_is_damaged(tmp_path):
+    path = write_stamp(tmp_path, n=90)
+    stamp = read_stamp(path, CCD)
+    content = bytearray(path.read_bytes())
+    packed = bytearray(gzip.compress(content, compresslevel=0))
+    packed[stamp.begin + 4000] ^= 0xFF
+    damaged = path.with_name(path.name + ".gz")
+    damaged.write_bytes(packed)
+    with pytest.raises(InputDataError, match=r"s_tp\.fits\.gz: cannot be read: "):
+        list(_checked(read_stamp(damaged, CCD), CLOCK))
+    assert list(_skipping(read_stamp(damaged, CCD), CLOCK)) == []
