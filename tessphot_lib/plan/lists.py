@@ -13,6 +13,7 @@ from tessphot_lib.core.config_check import refusal
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.targets import Target, parse_sectors, read_targets
 
+NO_NAMES = "nothing is looked up before a run; tessphot get takes names and numbers of Gaia"
 # Keys whose value may be a file of stars, and whether coordinates are of use there.
 FILES = (
     (("targets", "tic_ids"), False),
@@ -81,7 +82,9 @@ def read_stars(path: Path, key: str, with_positions: bool) -> list[int | list[fl
             problems.append(f"{key}: {target}")
         elif (star := _as_setting(target, with_positions)) is None:
             kinds = "numbers of the TIC and coordinates" if with_positions else "numbers of the TIC"
-            problems.append(f"{key}: {path}: {target}: only {kinds} here")
+            text = f"{key}: {path}: {target}: only {kinds} here"
+            is_known = target.name is None and target.gaia_id is None
+            problems.append(text if is_known else f"{text}; {NO_NAMES}")
         elif star not in stars:
             stars.append(star)
     if problems:

@@ -4,7 +4,7 @@ Decided whenever the workflow is read, by Snakemake's main process and again by
 the process of each job; so nothing here opens an image or imports what does.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,13 +54,14 @@ def read_config(
     config : dict
         The complete configuration: values instead of texts, lists instead of files of stars.
     warnings : list of str
-        A line for each key that is given by an old name.
+        A line for each key that is given by an old name, or has an empty list that means all.
 
     Raises
     ------
     TessphotError
         If anything is wrong with it, or with the lists of stars that it names.
     """
+    given = list(given)
     merged, warnings = combined(given)
     config = read_values(merged, schema)  # --config gives texts where numbers are meant
     follow_other_settings(config)
@@ -71,7 +72,20 @@ def read_config(
             raise ConfigError("\n".join([str(error), *warnings])) from None
         read_excluded(config["todo"]["exclude"])
         check_fits(config, set(read_methods(config["todo"]["methods"]).values()))
+        warnings += _empty_lists(given[1:], config)
     return with_lists(config), warnings
+
+
+def _empty_lists(
+    given: Iterable[tuple[str, Mapping[str, Any]]], config: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield a line if somebody has written an empty list of stars, which means all."""
+    if config["targets"]["tic_ids"]:
+        return
+    for origin, values in given:
+        targets = values.get("targets")
+        if isinstance(targets, Mapping) and targets.get("tic_ids") == []:
+            yield f"targets.tic_ids: empty in {origin}: all stars of the todo list are measured"
 
 
 class Plan:

@@ -81,7 +81,9 @@ def find_star(todo: Path, tic_id: int) -> list[FoundStar]:
     excluded = read_excluded_stars(todo)
     excluded = excluded[excluded["tic_id"] == tic_id].to_dict("records")
     if stars.empty and not excluded:
-        raise InputDataError(f"{todo}: TIC {tic_id} is not on the list: {_why(todo, tic_id)}")
+        raise InputDataError(
+            f"{todo}: TIC {tic_id} is not on the list: {why_not_listed(todo, tic_id)}"
+        )
     diagnostics = read_diagnostics(todo, stars["priority"]).set_index("priority")
     found = [_found(todo, star, diagnostics) for star in stars.to_dict("records")]
     found += [
@@ -110,8 +112,15 @@ def _ccd_of(star: dict) -> CcdId:
     return CcdId(star["sector"], star["camera"], star["ccd"])
 
 
-def _why(todo: Path, tic_id: int) -> str:
-    """Say why a star is not on the list, as far as the catalogs of the CCDs know it."""
+def why_not_listed(todo: Path, tic_id: int) -> str:
+    """Say why a star is not on the list, as far as the catalogs of the CCDs know it.
+
+    Parameters
+    ----------
+    todo : Path
+        Of the run: ``results/todo.sqlite``.
+    tic_id : int
+    """
     texts = []
     for path in sorted(todo.parent.glob("*/catalog.sqlite")):
         known, _ = read_catalog(path)

@@ -79,7 +79,8 @@ def test_each_line_that_makes_no_sense_is_told(config, stars):
         "3 errors in the configuration:",
         "targets.tic_ids: ../stars.csv: line 2: '500,10' is not right ascension and declination "
         "in degrees",
-        "targets.tic_ids: ../stars.csv: RY Tau: only numbers of the TIC here",
+        "targets.tic_ids: ../stars.csv: RY Tau: only numbers of the TIC here; nothing is looked up "
+        "before a run; tessphot get takes names and numbers of Gaia",
         "targets.tic_ids: ../stars.csv: 84.50000 -80.25000: only numbers of the TIC here",
     ]
 

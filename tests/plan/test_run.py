@@ -191,6 +191,18 @@ def test_configuration_is_merged_and_read(config):
     assert warnings == []
 
 
+def test_an_empty_list_of_stars_that_somebody_wrote_is_said_to_mean_all(config):
+    empty = {"targets": {"tic_ids": []}}
+    given = [("config.yaml", config | empty)]
+    assert read_config(given, SCHEMA, is_main=True)[1] == []  # the default
+    _, warnings = read_config([*given, ("mine.yaml", empty)], SCHEMA, is_main=True)
+    assert warnings == [
+        "targets.tic_ids: empty in mine.yaml: all stars of the todo list are measured"
+    ]
+    later = ("--config", {"targets": {"tic_ids": [7]}})
+    assert read_config([*given, ("mine.yaml", empty), later], SCHEMA, is_main=True)[1] == []
+
+
 @pytest.mark.parametrize(
     ("section", "key", "value", "said"),
     [

@@ -6,7 +6,7 @@ import pytest
 
 from tessphot_lib.cli import main
 from tessphot_lib.core.ccd_files import CcdFiles
-from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.errors import InputDataError, TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.star_warnings import MINIMUM_APERTURE, UNKNOWN_LIGHT
 from tessphot_lib.io.products.not_measured_ecsv import write_not_measured
@@ -14,6 +14,7 @@ from tessphot_lib.io.products.todo_sqlite import Status, create_todo, read_todo
 from tessphot_lib.io.stars.catalog_sqlite import write_catalog
 from tessphot_lib.report.find import find_star
 from tessphot_lib.report.summary import summary
+from tessphot_lib.steps.check import run_check
 from tessphot_lib.steps.lightcurve import run_light_curve
 
 CCD = CcdId(14, 2, 3)
@@ -150,3 +151,17 @@ def test_summary_tells_excluded_targets_from_those_on_no_ccd(run):
     stars["errors"] = f"{MINIMUM_APERTURE} {UNKNOWN_LIGHT}"
     text = summary(stars, run / "results" / "todo.sqlite", [MEASURED])
     assert " 1 whose aperture contains much more flux than the catalog predicts: does" in text
+
+
+def test_a_run_that_has_none_of_the_stars_asked_for_is_an_error(run, tmp_path):
+    todo, ends = run / "results" / "todo.sqlite", (tmp_path / "summary.txt", tmp_path / "run.json")
+    with pytest.raises(TessphotError, match=r"^targets\.tic_ids: none of these stars") as refused:
+        run_check(todo, *ends, tic_ids=[7, EXCLUDED, CUT, 8], config={}, needs_stars=True)
+    text = str(refused.value)
+    assert "TIC 7: it is in no catalog of this run; on no CCD" in text
+    assert f"TIC {EXCLUDED}: excluded by todo.exclude: a planet; " in text
+    assert f"TIC {CUT}: " in text and "its cutout is not used a.fits" in text
+    assert text.endswith("; and 1 more")
+    assert not ends[0].exists()
+    run_check(todo, *ends, tic_ids=[7, MEASURED], config={}, needs_stars=True)
+    assert "1 on no CCD of this run" in ends[0].read_text()

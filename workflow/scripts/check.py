@@ -16,4 +16,5 @@ run_check(
     config=snakemake.config,  # no param: what matters has made other steps run again
     began=Path(snakemake.params.began),
     ccds=snakemake.params.ccds,
+    needs_stars=True,
 )
