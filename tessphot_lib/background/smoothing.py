@@ -14,6 +14,7 @@ MIN_CHANGES = 12  # second differences that tell how much a background changes
 SECOND_DIFFERENCE = 6.0  # variance of x[i-1] - 2 x[i] + x[i+1] for white noise of variance 1
 VARIANCE_ERROR = 5.4  # n times the relative variance of a variance from n of them that overlap
 MIN_PARTS = 4  # of which none has more changes of its own than is usual: they would be a star's
+UNKNOWN_ERROR = 1e9  # stands for an error that is not known: nothing of a change is believed
 OUTLIER = 3.0  # [sigma] what differs more from its neighbors is no noise
 
 
@@ -76,7 +77,7 @@ def keep_changes(
     gain : (n_images,) array
         Number of images that each was averaged from; 1 where it was not smoothed.
     error : (n_images, n_parts) array
-        1-sigma errors of ``measured``.
+        1-sigma errors of ``measured``; what has none (NaN) keeps no change.
     good : (n_images,) bool array
         Images that may be compared with the ones before and after.
 
@@ -92,6 +93,7 @@ def keep_changes(
     own = np.where(gain > 1, 0.0, 1.0)[:, None] * np.ones(measured.shape)
     if middle.size < MIN_CHANGES:
         return smoothed, own
+    error = np.where(np.isfinite(error), error, UNKNOWN_ERROR)
     variance = np.square(np.maximum(error, 1e-6).astype(float))
     weight = 1 / np.median(variance[known], axis=0)
     weight /= weight.sum()

@@ -37,3 +37,7 @@ class DownloadError(TessphotError):
 
 class MeasurementError(TessphotError):
     """One star cannot be measured; the reason goes into the todo list."""
+
+
+class NoPixelsError(MeasurementError):
+    """Of a star there are no pixels that can be used."""

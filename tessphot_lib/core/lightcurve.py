@@ -91,6 +91,8 @@ class StarNotes:
         Columns of the diagnostics that the method knows best, as ``contamination``.
     failure : str or None
         Why the star could not be measured; its arrays are not looked at then.
+    has_pixels : bool
+        False if that is for lack of pixels that can be used.
     warning : str or None
         See `tessphot_lib.core.star_warnings`; it makes the star's status a warning.
     method : str or None
@@ -103,6 +105,7 @@ class StarNotes:
     images: Mapping[str, NDArray] = field(default_factory=dict)
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     failure: str | None = None
+    has_pixels: bool = True
     warning: str | None = None
     method: str | None = None
     pixels: Aperture | None = None

@@ -21,6 +21,7 @@ from tessphot_lib.get.folder import CutoutFolder, StarTable
 from tessphot_lib.get.services import Services
 from tessphot_lib.get.sky import Star
 from tessphot_lib.get.star import Outcome, Sources, get_star
+from tessphot_lib.report.few_stars import noise_in_words
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ def _tell(target: Target, outcome: Outcome) -> None:
     lines = [f"{target}{also}, Tmag {star.tmag:.2f}"]
     lines += [
         f"  sector {row['SECTOR']}, camera {row['CAMERA']}, CCD {row['CCD']}: {row['METHOD']}, "
-        f"{row['N_GOOD']} of {row['N_IMAGES']} images, CDPP {row['CDPP_1H']:.0f} ppm in 1 h, "
+        f"{row['N_GOOD']} of {row['N_IMAGES']} images, {noise_in_words(row['CDPP_1H'])}, "
         f"ratio {row['RATIO']:.4f}"
         for row in outcome.sectors
     ]

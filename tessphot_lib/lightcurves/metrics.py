@@ -100,7 +100,8 @@ def cdpp(time: NDArray, flux: NDArray, good: NDArray) -> dict[str, float]:
     -------
     dict
         By the names of `CDPP_HOURS` [ppm]; NaN where the median flux is not
-        positive, or no three windows have half of their cadences.
+        positive, no three windows have half of their cadences, or the points are so sparse
+        that from one to the next it is longer than the duration.
 
     References
     ----------
@@ -112,7 +113,9 @@ def cdpp(time: NDArray, flux: NDArray, good: NDArray) -> dict[str, float]:
         return result
     relative, counts, step = _on_grid(when, values - 1)
     for name, hours in CDPP_HOURS.items():
-        length = max(1, round(hours * HOUR / step))
+        length = round(hours * HOUR / step)
+        if length < 1:  # nothing is known of the scatter within this duration
+            continue
         second = _second_differences(relative, counts, length)
         if second.size:
             scatter = MAD_TO_SIGMA * np.median(np.abs(second - np.median(second)))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
 from tessphot_lib.core.aperture import Aperture
-from tessphot_lib.core.errors import MeasurementError
+from tessphot_lib.core.errors import NoPixelsError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.settings import ApertureSettings, PhotometrySettings
@@ -104,7 +104,7 @@ def _notes(targets: StarList, index: int) -> StarNotes:
     """Whose light one star's aperture holds; failure without pixels."""
     aperture = targets.apertures[index]
     if not aperture.mask.any():
-        raise MeasurementError(NO_PIXELS)
+        raise NoPixelsError(NO_PIXELS)
     light = aperture.light
     share = 1 - light.crowdsap
     return StarNotes(

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from tessphot_lib.aperture.assignment import expected_image
 from tessphot_lib.core.aperture import Aperture
-from tessphot_lib.core.errors import MeasurementError
+from tessphot_lib.core.errors import NoPixelsError
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
@@ -104,7 +104,7 @@ def _measure(
     half = int(np.ceil(settings.radius)) + 1
     box = Window.around(round(row), round(column), half, cube.window)
     if box is None:
-        raise MeasurementError(NO_PIXELS)
+        raise NoPixelsError(NO_PIXELS)
     own, others = _expected(targets, star, cube, box)
     mask = halo_mask(
         box,

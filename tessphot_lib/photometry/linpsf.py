@@ -22,7 +22,7 @@ from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.constants import FILLS_PIXEL_TMAG, SATURATION_TMAG
-from tessphot_lib.core.errors import MeasurementError
+from tessphot_lib.core.errors import NoPixelsError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.identifiers import TRANSIENT, is_kind
@@ -112,7 +112,7 @@ def measure_linpsf(
     result = measure_fits(cube, targets, tile, free_limit_of(settings.linpsf), None)
     notes = list(result.notes)
     for index, aperture in enumerate(targets.apertures):
-        if notes[index].failure != NO_PIXELS or not _is_without_charge(cube, aperture):
+        if notes[index].has_pixels or not _is_without_charge(cube, aperture):
             continue
         found = measure_instead(cube, targets.take([index]), tile, settings, NO_FIT)
         for name in StarFluxes.array_names():
@@ -404,7 +404,7 @@ def _notes(
     tmag = float(targets.stars["tmag"].iloc[index])
     # A star that fills pixels is known by its wings only; in those of another there is none.
     if not shown > (0.0 if tmag < FILLS_PIXEL_TMAG else MIN_SHOWN):
-        raise MeasurementError(NO_PIXELS)
+        raise NoPixelsError(NO_PIXELS)
     light = targets.apertures[index].light
     shared, crowding = float(fit.prior_fraction[free]), fit_crowding(fit, free)
     is_transient = is_kind(int(targets.stars["tic_id"].iloc[index]), TRANSIENT)

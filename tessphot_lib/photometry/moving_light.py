@@ -20,11 +20,11 @@ from tessphot_lib.core.lightcurve import StarFluxes
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.detections import STAR_CHANGE, STAR_MOTION, Expected, motion_of_images
+from tessphot_lib.photometry.track_steps import SMEAR, steps_along
 from tessphot_lib.prf.evaluate import prf_stamps
 
 RADIUS = 2.0  # [pixels] of the aperture of an object that hardly moves
 MAX_RADIUS = 8.0  # [pixels]
-SMEAR = np.linspace(-0.4, 0.4, 5)  # of the way in an exposure: middles of its fifths
 AT_ONCE = 64  # [pixels] side of the region that is read at once
 OWN_REACH = 3.0  # [pixels] beyond two radii, from where it gives light in other images
 OWN_ERROR = 0.3  # of that: some pixels of some images are not averaged
@@ -75,8 +75,7 @@ def object_tracks(cube: PixelCube, moving: pd.DataFrame) -> list[ObjectTrack]:
         rows = rows.drop_duplicates("cadenceno").sort_values("cadenceno")
         image = np.searchsorted(cube.cadenceno, rows["cadenceno"].to_numpy())
         at = [rows[axis].to_numpy(dtype=float) for axis in ("row", "column")]
-        since = rows["cadenceno"].to_numpy(dtype=float)
-        steps = [np.gradient(axis, since) if len(rows) > 1 else np.zeros(len(rows)) for axis in at]
+        steps = steps_along(rows["cadenceno"].to_numpy(), *at)
         source = "found" if (rows["source"] == "found").any() else "predicted"
         tracks.append(ObjectTrack(str(name), source, image, *at, *steps))
     return tracks

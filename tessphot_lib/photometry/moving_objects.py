@@ -18,6 +18,7 @@ from tessphot_lib.core.wcs import ffi_wcs, sky_to_pixel
 from tessphot_lib.io.products.moving_ecsv import COLUMNS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.detections import Spans, detect
+from tessphot_lib.photometry.track_steps import SMEAR, steps_of_objects
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.quality.moving_objects import Detections, Track, link_tracks
 
@@ -30,7 +31,6 @@ DISTURBED = 5.0  # [sigma] of a flux, from which light of an object counts
 REACH = 12  # [pixels] around an aperture, from where an object gives it light ...
 BRIGHT_FLUX, BRIGHT_REACH = 3e4, 40  # [e-/s], [pixels] ... and a bright one
 FAR, FAR_PART = 5.0, 0.75  # [pixels] from where a wing may be too bright; the part that is sure
-SMEAR = np.array([-1 / 3, 0.0, 1 / 3])  # of the way in an exposure
 SAME_DISTANCE = 2.0  # [pixels] a predicted object and the track of a found one
 
 
@@ -171,7 +171,7 @@ def disturbed_points(
     disturbed = np.zeros(flux_err.shape, dtype=bool)
     image = np.searchsorted(cadenceno, moving["cadenceno"].to_numpy())
     at = [moving[name].to_numpy(dtype=float) for name in ("row", "column", "flux")]
-    steps = [_step(moving, name) for name in ("row", "column")]
+    steps = steps_of_objects(moving)
     for index, aperture in enumerate(apertures):
         box = aperture.bounding_window()
         near = box.contains(*at[:2], margin=REACH)
@@ -198,15 +198,6 @@ def _belief(box: Window, row: NDArray, column: NDArray) -> NDArray:
     down = np.arange(box.row0, box.row1)[:, None] - row[:, None, None]
     along = np.arange(box.column0, box.column1) - column[:, None, None]
     return np.where(np.hypot(down, along) > FAR, FAR_PART, 1.0)
-
-
-def _step(moving: pd.DataFrame, name: str) -> NDArray:
-    """By how much each object moves from one cadence to the next [pixels]."""
-    ordered = moving.sort_values(["object", "cadenceno"]).groupby("object", sort=False)
-    step = ordered[name].diff() / ordered["cadenceno"].diff()
-    back = ordered[name].diff(-1) / ordered["cadenceno"].diff(-1)
-    step = step.fillna(back).fillna(0.0).reindex(moving.index)
-    return np.clip(step.to_numpy(dtype=float), -5.0, 5.0)
 
 
 def _table(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.aperture.selection import aperture_flags, edge_flux
 from tessphot_lib.catalog.star_mask import star_mask
+from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
@@ -299,13 +300,13 @@ def make_template(
 
 def _catalog_cards(cube: PixelCube) -> Cards:
     """By what the catalog was set right, if it was."""
-    shift = np.asarray(cube.attributes.get("catalog_shift", np.zeros(9)))
-    if not shift.any():
+    shift = CatalogShift.from_array(cube.attributes.get("catalog_shift", np.zeros(0)))
+    if not shift.n_stars:
         return {}
     return {
-        "CATDROW": (round(float(shift[6]), 4), "[pixels] shift of the catalog, mid-CCD"),
-        "CATDCOL": (round(float(shift[7]), 4), "[pixels] shift of the catalog, mid-CCD"),
-        "CATSTARS": (int(shift[8]), "stars that show it"),
+        "CATDROW": (round(shift.d_row, 4), "[pixels] shift of the catalog, mid-CCD"),
+        "CATDCOL": (round(shift.d_column, 4), "[pixels] shift of the catalog, mid-CCD"),
+        "CATSTARS": (shift.n_stars, "stars that show it"),
     }
 
 

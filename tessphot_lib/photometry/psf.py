@@ -21,8 +21,8 @@ def _cards(settings: PhotometrySettings) -> Cards:
     psf = settings.psf
     return {
         **linpsf_cards(settings),
-        "PSF_PLAC": (float(psf.position_limit), "[mag] places fitted to the average image"),
-        "PSF_IMAG": (float(psf.image_limit), "[mag] places fitted to each image"),
+        "PSF_PLAC": (float(psf.position_limit), "[mag] positions fitted to average image"),
+        "PSF_IMAG": (float(psf.image_limit), "[mag] positions fitted to each image"),
     }
 
 

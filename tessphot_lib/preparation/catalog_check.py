@@ -1,15 +1,14 @@
 """Whether the stars of the average image are where the catalog has them, and what if not."""
 
 import logging
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
@@ -21,42 +20,6 @@ LIMITS = {"bright_limit": 7.5, "faint_limit": 12.5}  # [Tmag] of the stars that 
 MAX_OFFSET = 2.0  # [pixels] that the stars may be off: masks and motion stars would miss them
 MIN_OFFSET = 0.15  # [pixels] smaller ones are left to the comparison of single stars
 AFFINE_STARS = 20  # with fewer only the translation is believed
-
-
-@dataclass(frozen=True)
-class CatalogShift:
-    """How the catalog is set right for an image whose WCS, or whose positions, are off.
-
-    Attributes
-    ----------
-    motion : (6,) float64 array
-        Affine displacement of all stars, see `tessphot_lib.core.affine`; zeros: none.
-    d_row, d_column : float
-        In the middle of the window [pixels].
-    n_stars : int
-        That show it; 0 where none is applied.
-    """
-
-    motion: NDArray = field(default_factory=lambda: np.zeros(6))
-    d_row: float = 0.0
-    d_column: float = 0.0
-    n_stars: int = 0
-
-    def places(self, row: NDArray, column: NDArray) -> tuple[NDArray, NDArray]:
-        """Return positions (n,) [science pixels] set right."""
-        d_row, d_column = displacement(self.motion[None], row, column)
-        return row + d_row[0], column + d_column[0]
-
-    def to_array(self) -> NDArray:
-        """Numbers for files, (9,): ``motion``, ``d_row``, ``d_column``, ``n_stars``."""
-        return np.array([*self.motion, self.d_row, self.d_column, self.n_stars])
-
-    @classmethod
-    def from_array(cls, values: NDArray) -> Self:
-        """Read them back; none from an empty array."""
-        if not len(values):
-            return cls()
-        return cls(np.array(values[:6]), *map(float, values[6:8]), int(values[8]))
 
 
 def check_catalog(

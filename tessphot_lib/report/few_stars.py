@@ -1,5 +1,6 @@
 """A table of the stars of a run of few: what came of each."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -27,6 +28,11 @@ def star_lines(stars: pd.DataFrame) -> list[str]:
         return []
     named = stars.assign(ccd_name=ccd_names(stars)).sort_values(["tmag", "tic_id", "ccd_name"])
     return [HEADER, *map(_line, named.to_dict("records"))]
+
+
+def noise_in_words(cdpp_1h: float) -> str:
+    """Say the noise over 1 h [ppm]; NaN: it is not known, as of images that are too sparse."""
+    return "CDPP in 1 h not known" if math.isnan(cdpp_1h) else f"CDPP {cdpp_1h:.0f} ppm in 1 h"
 
 
 def _line(star: dict[str, Any]) -> str:

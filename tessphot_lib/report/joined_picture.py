@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.lightcurve import Stamp
 from tessphot_lib.io.files.atomic import complete_file
+from tessphot_lib.report.few_stars import noise_in_words
 from tessphot_lib.report.pictures import new_figure
 from tessphot_lib.report.stamp_pictures import draw_aperture, show_image, stretched
 from tessphot_lib.report.star_picture import picture_format
@@ -76,7 +77,7 @@ def _draw_sector(
     _draw_series(axes, curve, of_sector)
     axes.set_title(
         f"sector {row['SECTOR']}, camera {row['CAMERA']}, CCD {row['CCD']}: {row['METHOD']}, "
-        f"ratio {row['RATIO']:.4f}, CDPP {row['CDPP_1H']:.0f} ppm",
+        f"ratio {row['RATIO']:.4f}, {noise_in_words(row['CDPP_1H'])}",
         fontsize=fontsize,
     )
 

@@ -15,6 +15,7 @@ from tessphot_lib.background.static_light import static_light, static_light_erro
 from tessphot_lib.background.straps import fit_straps
 from tessphot_lib.catalog.sky_mask import sky_mask
 from tessphot_lib.core.affine import against_mean
+from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh, interpolation_matrix
@@ -32,7 +33,7 @@ from tessphot_lib.preparation.averaged import (
     light_of_images,
     removed_images,
 )
-from tessphot_lib.preparation.catalog_check import CatalogShift, check_catalog
+from tessphot_lib.preparation.catalog_check import check_catalog
 from tessphot_lib.preparation.changes import (
     Changes,
     Images,

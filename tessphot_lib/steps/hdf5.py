@@ -12,6 +12,7 @@ import pandas as pd
 
 from tessphot_lib.background.smoothing import keep_changes, smooth_in_time
 from tessphot_lib.core.background_grid import BackgroundGrid
+from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.clock import cadence_seconds, timestamp_shifts
 from tessphot_lib.core.constants import HOURS_PER_DAY, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
@@ -43,7 +44,6 @@ from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.motion.own_influence import own_influence
-from tessphot_lib.preparation.catalog_check import CatalogShift
 from tessphot_lib.preparation.noise import measure_noise
 from tessphot_lib.preparation.pixel_flags import pixel_flags
 from tessphot_lib.preparation.pixel_motion import errors_of_structure, motion_from_pixels

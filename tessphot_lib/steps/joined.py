@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.identifiers import object_name
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.io.files.atomic import complete_folder
@@ -149,7 +151,8 @@ def _title(star: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
 def _star_of(header: Mapping[str, Any]) -> dict[str, Any]:
     """Which star a light curve is of."""
     keys = {"tic_id": "TICID", "ra": "RA_OBJ", "dec": "DEC_OBJ", "tmag": "TESSMAG"}
-    return {"name": f"TIC {header['TICID']}"} | {ours: header[key] for ours, key in keys.items()}
+    name = object_name(int(header["TICID"]))
+    return {"name": name} | {ours: header[key] for ours, key in keys.items()}
 
 
 def _sector_curve(curve: LightCurve, header: Mapping[str, Any], expected: float) -> SectorCurve:
@@ -177,7 +180,7 @@ def _known_of(
         "SECTOR": int(header["SECTOR"]),
         "CAMERA": int(header["CAMERA"]),
         "CCD": int(header["CCD"]),
-        "CADENCE": round(float(header["TIMEDEL"]) * 86400.0, 3),
+        "CADENCE": round(float(header["TIMEDEL"]) * SECONDS_PER_DAY, 3),
         "N_IMAGES": len(curve.time),
         "N_GOOD": int(one.is_good.sum()),
         "METHOD": str(header["PHOTMET"]),

@@ -159,3 +159,17 @@ def test_few_images_and_bad_ones_are_left_as_they_are():
     np.testing.assert_array_equal(kept[[7, 20]], measured[[7, 20]])
     assert (own[[7, 20]] == 1).all()
     assert np.isfinite(np.delete(kept, 7, axis=0)).all()
+
+
+@pytest.mark.parametrize("n_parts", [1, 5])
+def test_levels_without_errors_keep_no_change_and_spoil_no_others(n_parts):
+    _, measured = changing_sky(n_images=60, n_parts=n_parts)
+    smoothed, gain, good = measured + 0.1, np.full(60, 3.0), np.ones(60, dtype=bool)
+    error = np.full(measured.shape, 0.03)
+    whole, _ = keep_changes(measured, smoothed, gain, error, good)
+    error[[7, 30], 0] = np.nan
+    kept, own = keep_changes(measured, smoothed, gain, error, good)
+    assert np.isfinite(kept).all() and np.isfinite(own).all()
+    np.testing.assert_allclose(kept[[7, 30], 0], smoothed[[7, 30], 0], atol=1e-6)
+    others = np.delete(np.arange(60), [7, 30])
+    np.testing.assert_allclose(kept[others], whole[others], atol=0.02)

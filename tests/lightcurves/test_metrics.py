@@ -241,3 +241,14 @@ def test_images_days_apart_have_no_cdpp_by_savitzky_and_golay(step):
     time = 2000.0 + step * np.arange(10)
     flux = 1000 + np.random.default_rng(1).normal(0, 1, 10)
     assert np.isnan(savgol_cdpp(time, flux, np.ones(10, dtype=bool)))
+
+
+def test_sparse_images_have_no_noise_over_durations_between_them():
+    """Eight images of 600 s over a sector, as cutouts of few images are: only days are known."""
+    time, flux, _ = white_noise(600, 4000)
+    few = slice(0, 4000, 500)
+    good = np.ones(8, dtype=bool)
+    assert all(np.isnan(value) for value in cdpp(time[few], flux[few], good).values())
+    hourly = cdpp(time[::6], flux[::6], np.ones(len(time[::6]), dtype=bool))
+    assert np.isnan(hourly["cdpp_0_5h"])
+    assert hourly["cdpp_1h"] == pytest.approx(1e6 * SIGMA, rel=0.05)

@@ -14,13 +14,13 @@ from tessphot_lib.io.mission.object_ephemerides import read_object_ephemerides
 from tessphot_lib.io.products.moving_ecsv import read_moving, write_moving
 from tessphot_lib.photometry.known_stars import KnownStars
 from tessphot_lib.photometry.moving_objects import (
-    _step,
     disturbed_points,
     find_moving,
     join_found_and_predicted,
     predict_moving,
 )
 from tessphot_lib.photometry.targets import StarList
+from tessphot_lib.photometry.track_steps import steps_of_objects
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
 
@@ -152,14 +152,14 @@ def test_a_table_of_ephemerides_predicts_it(cube, tmp_path):
 def test_the_smear_of_an_object_does_not_depend_on_gaps_and_the_order_of_rows(cube):
     """It moves 1.4 pixels between images, whichever of them it is known in."""
     found = find_moving(cube)
-    row, column = (_step(found, name) for name in ("row", "column"))
+    row, column = steps_of_objects(found)
     np.testing.assert_allclose(row, SPEED_ROW, atol=0.05)
     np.testing.assert_allclose(column, SPEED_COLUMN, atol=0.05)
     chosen = np.random.default_rng(2).permutation(len(found))[: len(found) // 2]
     for index in (chosen, chosen[:1]):
         some = found.iloc[index].reset_index(drop=True)
         expected = row[index] if len(index) > 1 else np.zeros(1)
-        np.testing.assert_allclose(_step(some, "row"), expected, atol=0.02)
+        np.testing.assert_allclose(steps_of_objects(some)[0], expected, atol=0.02)
 
 
 @pytest.mark.parametrize(
@@ -183,3 +183,16 @@ def test_positions_are_read_back(cube, tmp_path):
     pd.testing.assert_frame_equal(read_moving(tmp_path / "moving.ecsv"), found)
     write_moving(tmp_path / "none.ecsv", found[:0], CCD, {})
     assert len(read_moving(tmp_path / "none.ecsv")) == 0
+
+
+def test_steps_of_objects_on_curved_ways_by_hand():
+    """The way is quadratic, so that central differences are exact; the second lies in reverse."""
+    number = np.array([3, 4, 6, 9])
+    one = pd.DataFrame({"object": "a", "cadenceno": number, "row": 0.1 * number**2, "column": 7.0})
+    two = pd.DataFrame({"object": "b", "cadenceno": number, "row": 50.0, "column": -2.0 * number})
+    table = pd.concat([two[::-1], one], ignore_index=True)
+    row, column = steps_of_objects(table)
+    np.testing.assert_allclose(row[4:][1:3], 0.2 * number[1:3])
+    np.testing.assert_allclose(row[:4], 0.0, atol=1e-12)
+    np.testing.assert_allclose(column, [-2.0] * 4 + [0.0] * 4, atol=1e-12)
+    assert [len(axis) for axis in steps_of_objects(table[:0])] == [0, 0]

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.errors import InputDataError
-from tessphot_lib.preparation.catalog_check import CatalogShift, check_catalog
+from tessphot_lib.preparation.catalog_check import check_catalog
 from tests.motion.test_catalog_offset import WINDOW, image_of, stars
 
 PATHS = {"catalog": Path("results/catalog.sqlite"), "reference": "image004_ffic.fits"}

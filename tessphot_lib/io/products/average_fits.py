@@ -6,6 +6,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
@@ -46,11 +47,12 @@ def write_average_image(
         ("NIMAGES", n_images, "number of images averaged"),
     ):
         primary.header[key] = (value, comment)
-    shift = np.zeros(0) if catalog_shift is None else catalog_shift
-    if shift.any():
-        for key, value in zip(("CATDROW", "CATDCOL"), shift[6:8], strict=True):
-            primary.header[key] = (round(float(value), 4), "[pixels] the catalog is off by, middle")
-        primary.header["CATSTARS"] = (int(shift[8]), "stars that show it")
+    numbers = np.zeros(0) if catalog_shift is None else catalog_shift
+    shift = CatalogShift.from_array(numbers)
+    if shift.n_stars:
+        for key, value in (("CATDROW", shift.d_row), ("CATDCOL", shift.d_column)):
+            primary.header[key] = (round(value, 4), "[pixels] the catalog is off by, middle")
+        primary.header["CATSTARS"] = (shift.n_stars, "stars that show it")
     note_provenance(primary.header, attributes)
     header = fits.Header.fromstring(wcs, sep="\n")
     if header.get("RADESYS") == "ICRS":  # which has no equinox
@@ -70,7 +72,7 @@ def write_average_image(
                 ("SKYOFFSET", offset),
                 ("STRAPS", straps),
                 ("STATICLIGHT", static_light.astype(np.float32)),
-                ("CATALOGSHIFT", shift),
+                ("CATALOGSHIFT", numbers),
             )
         ]
         hdus = fits.HDUList([primary, image, counts, *more])

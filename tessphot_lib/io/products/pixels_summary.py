@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId
@@ -97,7 +98,7 @@ def read_pointing(path: Path) -> PointingSummary:
         If the file cannot be read, or has another format version.
     """
     with _open_pixels(path) as file:
-        shift = file.attrs.get("catalog_shift", np.zeros(9))
+        shift = CatalogShift.from_array(file.attrs.get("catalog_shift", np.zeros(0)))
         quality, motion = file["quality"][()], file["motion"][()][:, [0, 3]]
         bad = int(file.attrs["bad_quality"]) | int(OWN_BAD_CADENCE)
     known = np.isfinite(motion).all(axis=1)
@@ -108,8 +109,9 @@ def read_pointing(path: Path) -> PointingSummary:
     with np.errstate(invalid="ignore"):
         displaced = off[(quality & int(CadenceFlag.STARS_CHANGED) != 0) & (off > DISPLACED)]
     return PointingSummary(
-        *(float(value) for value in shift[6:8]),
-        int(shift[8]),
+        shift.d_row,
+        shift.d_column,
+        shift.n_stars,
         len(motion),
         len(displaced),
         float(np.median(displaced)) if len(displaced) else np.nan,

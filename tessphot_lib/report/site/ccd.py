@@ -9,7 +9,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import READ_NOISE, TMAG_ZEROPOINT, ZEROPOINT_WARNING
-from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag, describe
+from tessphot_lib.core.flags import (
+    BAD_FOR_ALL_STARS,
+    OWN_BAD_CADENCE,
+    CadenceFlag,
+    describe,
+    is_bad_for_all_stars,
+)
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -117,7 +123,6 @@ def _write_overview(
         "contamination": figures.contamination_figure(sources),
         "prf": figures.prf_figure(prf_at_nine_positions(prf, cube.window)),
     }
-    bad = int(cube.attributes["bad_quality"]) | int(OWN_BAD_CADENCE)
     bits = {text: bit for bit, text in describe(CadenceFlag).items()}
     write_page(
         path,
@@ -133,7 +138,7 @@ def _write_overview(
             if star.priority in chosen
         ],
         flagged=[
-            (name, int(is_set.sum()), "yes" if bits[name] & bad else "no")
+            (name, int(is_set.sum()), counts_as_bad(bits[name], cube))
             for name, is_set in flagged.items()
         ],
         statuses=[STATUS_WORDS[one] for one in ENDS],
@@ -143,6 +148,14 @@ def _write_overview(
         ],
         prf_source=prf.source,
     )
+
+
+def counts_as_bad(bit: int, cube: PixelCube) -> str:
+    """Say for what an image with a flag is bad."""
+    given = int(cube.attributes["bad_quality"])
+    if bit & (given | int(BAD_FOR_ALL_STARS)):
+        return "yes"
+    return "where the star is affected" if bit & int(OWN_BAD_CADENCE) else "no"
 
 
 def flags_of_images(quality: NDArray) -> dict[str, NDArray]:
@@ -192,14 +205,15 @@ def prf_at_nine_positions(prf: Prf, window: Window) -> list[tuple[str, NDArray]]
 
 def ccd_numbers(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[tuple[str, str]]:
     """What is known of a CCD in a few numbers."""
-    good = cube.is_good()
-    levels = cube.background_level[good]
+    used = ~is_bad_for_all_stars(cube.quality, int(cube.attributes["bad_quality"]))
+    levels = cube.background_level[used]
     level = np.nanmedian(levels) if np.isfinite(levels).any() else np.nan
     measured = int(stars["lightcurve"].notna().sum())
     return [
-        ("images", f"{int(good.sum())} good of {cube.n_cadences}"),
+        ("images used", f"{int(used.sum())} of {cube.n_cadences}"),
+        ("of these in the average image and trends", f"{int(cube.is_good().sum())}"),
         ("cadence", f"{cube.attributes['cadence_seconds']} s"),
-        ("background of good images", f"{level:.1f} e-/s per pixel"),
+        ("background of the images used", f"{level:.1f} e-/s per pixel"),
         ("stars", f"{measured} light curves of {len(stars)}"),
         ("zero point", f"{prf.zeropoint:.3f} mag"),
         ("error of the times", f"{1e3 * float(cube.attributes['time_error']):.1f} ms"),
@@ -212,9 +226,10 @@ def ccd_warnings(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[str]:
     n_failed = int((stars["status"] == int(Status.ERROR)).sum())
     if n_failed:
         texts.append(f"{n_failed} star{'s' * (n_failed != 1)} failed")
-    fraction = 1 - cube.is_good().mean() if cube.n_cadences else 0
+    is_bad = is_bad_for_all_stars(cube.quality, int(cube.attributes["bad_quality"]))
+    fraction = is_bad.mean() if cube.n_cadences else 0
     if fraction > 0.3:
-        texts.append(f"{100 * fraction:.0f} % of the images are flagged")
+        texts.append(f"{100 * fraction:.0f} % of the images are not used")
     if abs(prf.zeropoint - TMAG_ZEROPOINT) > ZEROPOINT_WARNING:
         texts.append(f"zero point {prf.zeropoint:.2f} mag, expected {TMAG_ZEROPOINT}")
     warned = stars["warning"][stars["status"] == int(Status.WARNING)]

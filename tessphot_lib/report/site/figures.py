@@ -87,7 +87,7 @@ def noise_figure(
     if floor is not None:
         label = "photons, sky, read noise"
         plot.line(*floor, color="#d62728", width=2, line_dash="dashed", legend_label=label)
-    return _with_legend(plot, "top_left")
+    return with_legend(plot)
 
 
 def aperture_figure(stars: Mapping[str, ColumnDataSource]) -> UIElement:
@@ -96,14 +96,14 @@ def aperture_figure(stars: Mapping[str, ColumnDataSource]) -> UIElement:
     _add_stars(plot, stars, "tmag", "mask_size")
     for limits in (SMALLEST_APERTURE, LARGEST_APERTURE):
         plot.line(*limits, color="#d62728", line_dash="dashed", legend_label="data validation")
-    return _with_legend(plot)
+    return with_legend(plot)
 
 
 def contamination_figure(stars: Mapping[str, ColumnDataSource]) -> UIElement:
     """Fraction of the light in apertures that is other stars', against magnitude."""
     plot = _star_figure("Contamination", "fraction of the light in the aperture")
     _add_stars(plot, stars, "tmag", "contamination")
-    return _with_legend(plot, "top_left")
+    return with_legend(plot)
 
 
 def image_figure(
@@ -140,7 +140,7 @@ def image_figure(
     plot.image([shades(image)], color_mapper=mapper, **where)
     _add_stars(plot, stars, "column", "row", size="size", fill_alpha=0, line_width=1)
     plot.x_range.range_padding = plot.y_range.range_padding = 0
-    return _with_legend(plot)
+    return with_legend(plot)
 
 
 def shades(image: NDArray) -> NDArray:
@@ -164,7 +164,7 @@ def series_figure(title: str, unit: str, time: NDArray, lines: Mapping[str, NDAr
         known = np.isfinite(values)
         data = {"x": time[known], "y": values[known]}
         plot.scatter(source=ColumnDataSource(data), size=3, color=color, legend_label=name)
-    return _with_legend(plot)
+    return with_legend(plot)
 
 
 def flags_figure(time: NDArray, flagged: Mapping[str, NDArray]) -> UIElement:
@@ -234,11 +234,13 @@ def _add_stars(
     )
 
 
-def _with_legend(plot: Any, position: str = "top_right") -> UIElement:
-    """Let a click on the legend hide what it names."""
-    for legend in plot.legend:
-        legend.location = position
+def with_legend(plot: Any) -> Any:
+    """Put the legend above a plot, off its points; a click on it hides what it names."""
+    for legend in list(plot.legend):
+        plot.add_layout(legend, "above")
+        legend.orientation = "horizontal"
         legend.click_policy = "hide"
-        legend.background_fill_alpha = 0.7
+        legend.border_line_color = None
+        legend.padding = legend.margin = 0
         legend.label_text_font_size = "8pt"
     return plot

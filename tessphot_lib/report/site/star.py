@@ -16,7 +16,7 @@ from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
 from tessphot_lib.report.outlines import outlines
 from tessphot_lib.report.point_flags import all_reasons, flag_counts, reasons
-from tessphot_lib.report.site.figures import shades
+from tessphot_lib.report.site.figures import shades, with_legend
 from tessphot_lib.report.site.page import PLOT_STYLE, write_page
 from tessphot_lib.report.spectrum import amplitude_spectrum
 
@@ -114,9 +114,7 @@ def _series(curve: LightCurve) -> UIElement:
                 source = ColumnDataSource(data)
                 plot.scatter("x", "y", source=source, size=3, legend_label=label, **look)
         plot.add_tools(HoverTool(tooltips=[("BTJD", "@x{0.0000}"), ("", "@why")], limit=1))
-        plot.legend.click_policy = "hide"
-        plot.legend.label_text_font_size = "8pt"
-        plot.legend.background_fill_alpha = 0.7
+        with_legend(plot)
         _scale_to_good(plot, list(lines.values()), good)
         plots.append(plot)
     plots[-1].xaxis.axis_label = "time (BTJD)"
