@@ -96,8 +96,13 @@ class Patches:
             [e-/s per pixel]; NaN outside of the patches.
         """
         index = self.index[region.slices_in(self.window)]
+        patches = np.unique(index)
+        if len(patches) == 1 and patches[0] >= 0:  # most stamps; without copies of all images
+            rows, columns = (axis.ravel() for axis in np.indices(region.shape))
+            terms = self._terms(patches[0], rows + region.row0, columns + region.column0)
+            return _sum_of_terms(model[:, patches[0]], terms).reshape(-1, *region.shape)
         result = np.full((len(model), *region.shape), np.nan)
-        for patch in np.unique(index[index >= 0]):
+        for patch in patches[patches >= 0]:
             row, column = np.nonzero(index == patch)
             terms = self._terms(patch, row + region.row0, column + region.column0)
             result[:, row, column] = _sum_of_terms(model[:, patch], terms)

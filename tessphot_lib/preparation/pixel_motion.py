@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -40,6 +41,7 @@ SMOOTHED_HOURS = 2.5
 ALIKE_SIGMA = 0.1  # scale of `smooth_in_time`: what is within 3 sigma is alike
 MAX_STRUCTURE = 0.03  # of the excess light of an image: more is no structure of scattered light
 UNUSUAL = 1.25  # times the usual scatter of pixels about what stars can do
+KNOWN = 0.5  # of the images of a group: of fewer it has no mean
 MAX_SHIFT = 0.5  # [pixels] to which first order is good
 
 
@@ -95,7 +97,7 @@ def motion_from_pixels(
             light = average[window.slices_in(grid.window)].astype(float)
             noise = _noise(light, level, window, expected)
             areas = star_areas(light, noise)
-            change = _changes(files, images, light, grid, window)
+            change = _changes(files, images["background"], light, grid, window)
             parts.append(shift_information(change, light, noise, areas))
             ids += [_stars_in(area, window, stars) for area in (*areas, ~areas.any(axis=0))]
     seen = ShiftInformation(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
@@ -130,12 +132,16 @@ def errors_of_structure(
     *,
     expected: NoiseModel,
     is_good: NDArray,
+    joined: int = 1,
 ) -> NDArray:
     """What light with structure, such as scattered light, makes backgrounds of cutouts err by.
 
     Parameters
     ----------
     As of `motion_from_pixels`.
+    joined : int
+        How many images in a row are looked at as one, their mean: of short exposures, in which
+        scattered light hardly changes.
 
     Returns
     -------
@@ -145,8 +151,14 @@ def errors_of_structure(
         sky is brighter than usual; 0 where nothing is seen.
     """
     result = np.zeros((len(images["time"]), len(grid.windows)))
-    level = images["background_level"].astype(float)
     if grid.is_continuous or is_good.sum() < MIN_IMAGES:
+        return result
+    group = np.arange(len(result)) // joined
+    backgrounds = mean_of_groups(images["background"], joined)
+    of_image = images["background_level"].astype(float)
+    level = mean_of_groups(of_image, joined)
+    is_good = mean_of_groups(is_good.astype(float), joined) >= KNOWN
+    if not is_good.any():
         return result
     quiet = float(np.nanmedian(level[is_good]))
     with ExitStack() as stack:
@@ -155,47 +167,80 @@ def errors_of_structure(
             if window.shape[0] * window.shape[1] > MAX_PIXELS:
                 continue
             light = average[window.slices_in(grid.window)].astype(float)
-            noise = _noise(light, quiet, window, expected)
+            noise = _noise(light, quiet, window, expected) / joined**0.5
             if not np.isfinite(noise).any():  # no light, or nothing but full pixels
                 continue
-            change = _changes(files, images, light, grid, window)
+            change = _changes(files, backgrounds, light, grid, window, joined)
             spread = residual_spread(change, light, noise, star_areas(light, noise))
             known = np.isfinite(spread) & np.isfinite(level)
             if not (known & is_good).any():
                 continue
             sky = float(np.median(expected.sigma(np.full((1, window.shape[1]), quiet), window)))
-            more = np.maximum(np.nan_to_num(level) - quiet, 0.0)
-            photons = (more * expected.photon) ** 0.5
+            photons = np.maximum(np.nan_to_num(level) - quiet, 0.0) ** 0.5 * expected.photon**0.5
             usual = float(np.median(spread[known & is_good])) * np.hypot(1.0, photons / sky)
             excess = np.sqrt(np.maximum(spread**2 - (UNUSUAL * usual) ** 2, 0.0))
-            result[known, number] = np.minimum(sky * excess, MAX_STRUCTURE * more)[known]
+            error = np.where(known, sky / joined**0.5 * excess, 0.0)[group]
+            more = np.maximum(np.nan_to_num(of_image) - quiet, 0.0)
+            result[:, number] = np.minimum(error, MAX_STRUCTURE * more)
     return result
 
 
 def _changes(
     files: list[h5py.File],
-    images: dict[str, NDArray],
+    backgrounds: NDArray,
     light: NDArray,
     grid: BackgroundGrid,
     window: Window,
+    joined: int = 1,
 ) -> NDArray:
     """What images have more than their sky and the average image, (n_images, n_rows, n_columns).
 
-    float32, as it is in the files; in between no second array of all images is made.
+    Or means of some images in a row, of which ``backgrounds`` then are. float32, as it is in the
+    files; in between no second array of all images is made.
     """
-    backgrounds = images["background"]
     change = np.empty((len(backgrounds), *window.shape), dtype=np.float32)
-    cut = (slice(None), *window.slices_in(grid.window))
-    first = 0
-    for file in files:
-        last = first + len(file["flux"])
-        file["flux"].read_direct(change, cut, slice(first, last))
-        first = last
-    at_once = max(1, AT_ONCE // light.size)
+    cut = window.slices_in(grid.window)
+    lengths = np.cumsum([0, *(len(file["flux"]) for file in files)])
+    at_once = max(1, AT_ONCE // light.size // joined)
     for first in range(0, len(change), at_once):
-        some = slice(first, first + at_once)
-        change[some] -= grid.evaluate(backgrounds[some], window) + light
+        some = slice(first, min(first + at_once, len(change)))
+        images_here = slice(joined * some.start, min(joined * some.stop, int(lengths[-1])))
+        flux = np.concatenate(
+            [
+                file["flux"][(slice(*one), *cut)]
+                for file, one in zip(files, _parts(images_here, lengths), strict=True)
+            ]
+        )
+        sky = grid.evaluate(backgrounds[some], window)
+        change[some] = mean_of_groups(flux, joined) - (sky + light)
     return change
+
+
+def _parts(images: slice, lengths: NDArray) -> list[tuple[int, int]]:
+    """Which images of each block, that begin and end at ``lengths``, a slice of all has."""
+    return [
+        (max(images.start - first, 0), max(min(images.stop, last) - first, 0))
+        for first, last in pairwise(lengths.tolist())
+    ]
+
+
+def mean_of_groups(values: NDArray, joined: int) -> NDArray:
+    """Mean of each few values in a row, (n_groups, ...), along the first axis.
+
+    NaN do not count; of fewer than half it is NaN.
+    """
+    if joined == 1:
+        return values
+    n_groups = -(-len(values) // joined)
+    means = np.empty((n_groups, *values.shape[1:]), dtype=values.dtype)
+    for number in range(n_groups):
+        group = values[number * joined : (number + 1) * joined]
+        known = np.isfinite(group)
+        count = known.sum(axis=0)
+        total = np.where(known, group, 0).sum(axis=0, dtype=float)
+        enough = count >= KNOWN * len(group)
+        means[number] = np.divide(total, count, out=np.full(total.shape, np.nan), where=enough)
+    return means
 
 
 def _noise(light: NDArray, level: float, window: Window, expected: NoiseModel) -> NDArray:

@@ -32,8 +32,17 @@ def brightest_level(nodes: NDArray, level: NDArray) -> NDArray:
     if known.any():
         quiet = np.nanquantile(level[known], STRAYLIGHT_QUANTILE)
         usual = np.nanquantile(nodes[known], STRAYLIGHT_QUANTILE, axis=0)
-        brightest[known] = quiet + np.nanquantile(nodes[known] - usual, PEAK_QUANTILE, axis=1)
+        brightest[known] = quiet + _quantile_of_rows(nodes[known] - usual, PEAK_QUANTILE)
     return brightest
+
+
+def _quantile_of_rows(values: NDArray, quantile: float) -> NDArray:
+    """`numpy.nanquantile` of each row, which is slow row by row; whole rows are done at once."""
+    whole = np.isfinite(values).all(axis=1)
+    result = np.empty(len(values), dtype=values.dtype)
+    result[whole] = np.quantile(values[whole], quantile, axis=1)
+    result[~whole] = np.nanquantile(values[~whole], quantile, axis=1)
+    return result
 
 
 def has_straylight(level: NDArray, factor: float) -> NDArray:

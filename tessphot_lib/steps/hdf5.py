@@ -14,7 +14,7 @@ from tessphot_lib.background.smoothing import keep_changes, smooth_in_time
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.clock import cadence_seconds, timestamp_shifts
-from tessphot_lib.core.constants import HOURS_PER_DAY, SECONDS_PER_DAY
+from tessphot_lib.core.constants import HOURS_PER_DAY, REFERENCE_SPAN, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
@@ -164,7 +164,8 @@ def _look_at_pixels(
     images["motion_error"] = images["motion_error"] * motion_factor
     error *= factor.reshape(-1, *[1] * (error.ndim - 1)).astype(error.dtype)
     if not grid.is_continuous:
-        structure = errors_of_structure(*given, expected=expected, is_good=is_good)
+        joined = round(REFERENCE_SPAN * SECONDS_PER_DAY / ccd_id.cadence) if ccd_id.cadence else 1
+        structure = errors_of_structure(*given, expected=expected, is_good=is_good, joined=joined)
         images["background_error"] = np.hypot(error, structure).astype(error.dtype)
     return noise, own_motion
 

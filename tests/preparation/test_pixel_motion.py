@@ -11,7 +11,11 @@ from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import N_TERMS, Patches
 from tessphot_lib.motion import pixel_shift
 from tessphot_lib.preparation import pixel_motion
-from tessphot_lib.preparation.pixel_motion import errors_of_structure, motion_from_pixels
+from tessphot_lib.preparation.pixel_motion import (
+    errors_of_structure,
+    mean_of_groups,
+    motion_from_pixels,
+)
 
 STAMPS = [Window(203, 214, 480, 492), Window(230, 242, 500, 511)]
 GRID = Patches.of(STAMPS)
@@ -152,14 +156,15 @@ def test_no_motion_where_there_is_only_noise(tmp_path):
     assert found(tmp_path, np.zeros((N_IMAGES, 2))) is None
 
 
-def structure(folder, change, level):
+def structure(folder, change, level, **more_settings):
     """Errors of backgrounds of images with more light, whose sky is at some level."""
     more = change + (level - SKY)[:, None, None]
     blocks, images, average = sector(folder, np.zeros((N_IMAGES, 2)), more)
     images["background_level"] = level
     images["background"][:, :, 0] = level[:, None]
     good = np.ones(N_IMAGES, dtype=bool)
-    return errors_of_structure(blocks, images, average, GRID, expected=EXPECTED, is_good=good)
+    given = blocks, images, average, GRID
+    return errors_of_structure(*given, expected=EXPECTED, is_good=good, **more_settings)
 
 
 def levels(*bright):
@@ -197,6 +202,30 @@ def test_images_of_long_sectors_are_fitted_some_at_a_time(tmp_path, monkeypatch)
     assert (together[[30, 31, 90]] > 1).all()
     assert sum(sizes) == 2 * N_IMAGES
     assert max(sizes) == 7
+
+
+def test_images_that_are_looked_at_together_show_fainter_structure(tmp_path):
+    """Four in a row share one error; the last group is whole, too, with an image missing."""
+    pattern = np.where(GRID.index == 1, np.sin(1.7 * np.indices(GRID.window.shape)[1]), 0)
+    change = np.zeros((N_IMAGES, *GRID.window.shape))
+    change[28:32], change[119] = 0.5 * pattern, np.nan
+    lit = range(28, 32)
+    single = structure(tmp_path, change, levels(*lit))
+    joined = structure(tmp_path, change, levels(*lit), joined=4)
+    assert (joined[28:32, 1] == joined[28, 1]).all()
+    assert joined[28, 1] == pytest.approx(0.5 / np.sqrt(2), rel=0.3)
+    assert single[28:32, 1].mean() < 0.3 * joined[28, 1]
+    joined[28:32, 1] = 0
+    assert (joined < 0.1).all()
+
+
+def test_means_of_groups_know_what_is_missing():
+    values = np.array(
+        [[1.0, 2], [3, 4], [5, np.nan], [7, 8], [np.nan, np.nan], [np.nan, 6], [9, 9]]
+    )
+    means = mean_of_groups(values, 3)
+    np.testing.assert_array_equal(means, [[3, 3], [np.nan, 7], [9, 9]])
+    assert mean_of_groups(values, 1) is values
 
 
 def test_stars_that_flare_or_are_eclipsed_are_no_structure(tmp_path):
