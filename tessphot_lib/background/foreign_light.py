@@ -30,6 +30,7 @@ SEEN_BINS, FEWEST_BINS = 0.25, 3  # of a cell must show sky, for a level; MIN_PI
 MIN_WEIGHT = 0.5  # of a usual bin's, for a bin to show sky
 COVERED = 0.6  # of a cell in foreign light: its sky is taken from its neighbors
 UNEVEN, USUAL_QUANTILE = 3.0, 0.25  # times the scatter of a quiet cell, of this quantile
+SURE = 2.0  # [sigma] by which what a cell has left must exceed the noise to be in its error
 TERMS_BY_CELLS = ((24, 6), (5, 3), (1, 1))  # known cells, terms of the surface through them
 
 
@@ -42,7 +43,8 @@ class Judgement:
     sky : (n_cell_rows, n_cell_columns) array
         Nodes to be added to its background [e-/s per pixel].
     error : (n_cell_rows, n_cell_columns) array
-        1-sigma error of the background of the cells; large where foreign light covers one.
+        1-sigma error of the background of the cells: of their means, and what the sky has that
+        the mesh does not follow; large where foreign light covers one.
     foreign : (n_bin_rows, n_bin_columns) bool array
         True for bins with foreign light, or with less light than sky and stars give; see
         `find_foreign`.
@@ -125,6 +127,7 @@ def judge(
         sky = nodes_of_means(total - before, mesh)
         rest = binned.mean - bins.evaluate(sky, mesh)
         foreign = search.find(rest)
+    error = np.hypot(error, _misfit(rest, shows_sky & ~foreign, binned, cells))
     return Judgement(sky, _cell_errors(total, error, known, limit), foreign)
 
 
@@ -163,6 +166,27 @@ def _cell_errors(level: NDArray, error: NDArray, known: NDArray, limit: float) -
     slope = [np.gradient(level, axis=axis) for axis in (0, 1) if level.shape[axis] > 1]
     steep = np.sqrt(sum(part**2 for part in slope)) if slope else np.zeros(level.shape)
     return np.where(known, np.nan_to_num(error), np.hypot(limit, steep))
+
+
+def _misfit(rest: NDArray, seen: NDArray, binned: BinnedResidual, cells: Mesh) -> NDArray:
+    """What the sky of each cell differs from its model by, beyond noise and stars (rms).
+
+    Beside an edge, or a cell that foreign light covers, the surface through the cells' means is
+    not the sky between them. ``seen`` (n_bin_rows, n_bin_columns) bool: bins that show it.
+    """
+    weight = np.where(seen, 1 / binned.error**2, 0.0)
+    total = _around(weight)
+    safe = np.where(total > 0, total, 1.0)
+    mean = _around(np.where(seen, rest, 0.0) * weight) / safe
+    of_stars = _around(np.where(seen, binned.doubt, 0.0) * weight) / safe
+    fraction = _cell_means(seen, cells)
+    size = np.outer(np.diff(cells.row_edges), np.diff(cells.column_edges))
+    margin = SURE * np.sqrt(2 / np.maximum(fraction * size / 9, 1.0))
+    power, noise = (
+        _cell_means(np.where(seen, one, 0.0), cells) / np.where(fraction > 0, fraction, 1.0)
+        for one in (mean**2, 1 / (9 * safe) + of_stars**2)
+    )
+    return np.sqrt(np.maximum(power - noise * (1 + margin), 0.0))
 
 
 def _cell_means(values: NDArray, cells: Mesh) -> NDArray:

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.background_grid import BackgroundGrid
+from tessphot_lib.core.bins import Bins
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.medians import medians_of_known
 from tessphot_lib.core.noise_model import N_OUTPUTS, NoiseModel, is_sane, output_of
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.block_hdf5 import CHUNK_SIDE, open_block
+from tessphot_lib.io.products.foreign_light_hdf5 import read_foreign_bins
 from tessphot_lib.quality.pixel_noise import (
     MIN_IMAGES,
     PixelScatter,
@@ -34,6 +36,7 @@ PIXELS_PER_OUTPUT = 10_240  # in pieces of at most `CHUNK_SIDE` x `CHUNK_SIDE`
 MAX_DIFFERENCES = 600  # second differences of each pixel, evenly spread over the sector
 REGULAR = 0.2  # by which the distance of images may differ from the usual one, relative
 QUIET_FACTOR = 1.5  # times the median background: brighter images have scattered light
+FOREIGN_FRACTION = 0.1  # of a piece in foreign light, from which an image shows no noise there
 MIN_FACTOR, MAX_FACTOR = 0.3, 20.0  # of the errors of backgrounds
 MOSTLY_BROKEN = 0.5  # of the stated errors: none of them is believed
 
@@ -62,6 +65,7 @@ def measure_noise(
     expected: NoiseModel,
     is_good: NDArray,
     choice: str,
+    foreign_light: Path | None = None,
 ) -> tuple[NoiseModel, NDArray, float]:
     """Find the noise model of a CCD, and what the errors of backgrounds and motion are worth.
 
@@ -83,6 +87,9 @@ def measure_noise(
     is_good : (n_images,) bool array
     choice : {'auto', 'images', 'pixels'}
         ``prepare.flux_errors``.
+    foreign_light : Path, optional
+        ``foreign_light.hdf5``: where it covers a piece, it changes from image to image and hides
+        the sky, neither of which is noise.
 
     Returns
     -------
@@ -98,10 +105,13 @@ def measure_noise(
     with ExitStack() as stack:
         files = [stack.enter_context(open_block(block)) for block in blocks]
         changes = _second_difference(images["background"], middle)
+        foreign = np.zeros(0) if foreign_light is None else read_foreign_bins(foreign_light)
         for piece in _pieces(grid):
             cut = piece.slices_in(grid.window)
             pixels = [_read(files, name, cut) for name in ("flux", "flux_err")]
-            _look_at(piece, middle, *pixels, images, changes, average, grid, expected, seen)
+            clean = _without_foreign_light(foreign, piece, grid.window, middle)
+            chosen = middle[clean], *pixels, images, changes[clean]
+            _look_at(piece, *chosen, average, grid, expected, seen)
     fitted = fit_noise(PixelScatter.joined(seen.pixels), expected)
     broken = seen.n_broken / max(seen.n_errors, 1)
     motion_scatter = _motion_scatter(images, middle, grid.window)
@@ -120,6 +130,29 @@ def measure_noise(
     )
     motion_factor = motion_error / stated_error if stated_error > 0 and motion_error > 0 else 1.0
     return model, _background_factors(images, is_good, seen), motion_factor
+
+
+def _without_foreign_light(
+    packed: NDArray, piece: Window, window: Window, middle: NDArray
+) -> NDArray:
+    """Tell which images have none in a piece, nor do those before and after, (n_middle,) bool.
+
+    ``packed`` (n_images, n_bin_rows, n_bytes): as of `read_foreign_bins`.
+    """
+    if not packed.size or not middle.size:
+        return np.ones(middle.shape, dtype=bool)
+    bins = Bins.over(window)
+    edges = (
+        (bins.row_edges, piece.row0, piece.row1),
+        (bins.column_edges, piece.column0, piece.column1),
+    )
+    rows, columns = (
+        slice(int(np.searchsorted(one, first, "right")) - 1, int(np.searchsorted(one, last)))
+        for one, first, last in edges
+    )
+    foreign = np.unpackbits(packed[:, rows], axis=-1, count=bins.shape[1])[:, :, columns]
+    clean = foreign.mean(axis=(1, 2)) < FOREIGN_FRACTION
+    return clean[middle - 1] & clean[middle] & clean[middle + 1]
 
 
 def _chosen(

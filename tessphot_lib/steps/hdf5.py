@@ -102,7 +102,7 @@ def run_hdf5(
     average, count, _ = read_average_image(average_image)
     shift = CatalogShift.from_array(read_catalog_shift(average_image))
     about = read_catalog_settings(catalog)
-    given = blocks, images, average, grid
+    given = blocks, images, average, grid, foreign_light
     stars, _ = read_catalog(catalog, ("tic_id", "row", "column"))
     noise, seen = _look_at_pixels(*given, stars, _expected_noise(images, about), ccd_id, settings)
     own_motion = _own_motion(blocks, motion) if seen is None else seen
@@ -141,6 +141,7 @@ def _look_at_pixels(
     images: dict[str, np.ndarray],
     average: np.ndarray,
     grid: BackgroundGrid,
+    foreign_light: Path,
     stars: pd.DataFrame,
     expected: NoiseModel,
     ccd_id: CcdId,
@@ -158,7 +159,12 @@ def _look_at_pixels(
         _set_motion(images, *found[:2])
         own_motion = found[2]
     noise, factor, motion_factor = measure_noise(
-        *given, ccd_id, expected=expected, is_good=is_good, choice=settings.flux_errors
+        *given,
+        ccd_id,
+        expected=expected,
+        is_good=is_good,
+        choice=settings.flux_errors,
+        foreign_light=foreign_light,
     )
     error = images["background_error"]
     images["motion_error"] = images["motion_error"] * motion_factor

@@ -275,3 +275,18 @@ def test_pixels_of_a_star_are_those_on_its_slope(starlight):
     bright = star_of[150, 121]
     assert bright > 0
     assert (star_of[147:154, 118:124] == bright).mean() > 0.9
+
+
+def test_error_of_a_cell_has_what_the_mesh_does_not_follow():
+    """A wave of 0.6 e-/s, shorter than the cell it is in, is too faint to be foreign light."""
+    cells, row = BINS.cells(MESH), np.indices(BINS.shape)[0]
+    inside = slice(*cells.row_edges[2:4]), slice(*cells.column_edges[1:3])
+    mean = np.random.default_rng(4).normal(0, 0.05, BINS.shape)
+    quiet = judged_bins(mean, MESH).error
+    mean[inside] += 0.6 * np.sin(2 * np.pi * (row[inside] - row[inside][0, 0]) / 8)
+    judged = judged_bins(mean, MESH)
+    assert not judged.foreign.any()
+    of_three_bins = (1 + 2 * np.cos(2 * np.pi / 8)) / 3
+    assert judged.error[2, 1] == pytest.approx(of_three_bins * 0.6 / np.sqrt(2), rel=0.1)
+    assert np.median(judged.error) == pytest.approx(np.median(quiet), rel=0.1)
+    assert np.median(quiet) < 0.05 / 15

@@ -9,11 +9,13 @@ import pytest
 from images_block import CCD, write_images_block
 from star_images import gaussian_star
 
+from tessphot_lib.core.bins import Bins
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
 from tessphot_lib.io.products.block_hdf5 import open_block
+from tessphot_lib.io.products.foreign_light_hdf5 import NEW_STAR_COLUMNS, write_foreign_light
 from tessphot_lib.preparation.noise import (
     NoiseScatter,
     _look_at,
@@ -45,7 +47,9 @@ def stars(d_row=0.0, d_column=0.0):
 class Sector:
     """Images with known noise, in blocks."""
 
-    def __init__(self, folder, *, stated=lambda sigma: sigma, shared=0.0, jitter=0.0, cuts=(30,)):
+    def __init__(
+        self, folder, *, stated=lambda sigma: sigma, shared=0.0, jitter=0.0, cuts=(30,), ghost=0.0
+    ):
         rng = np.random.default_rng(3)
         self.motion = np.zeros((N_IMAGES, 6))
         self.motion[:, [0, 3]] = jitter * rng.normal(size=(N_IMAGES, 2))
@@ -54,7 +58,7 @@ class Sector:
         clean = light + sky[:, None, None]
         sigma = TRUE.sigma(clean, WINDOW).astype(float)
         flux = clean + sigma * rng.normal(size=clean.shape)
-        flux += shared * rng.normal(size=(N_IMAGES, 1, 1))
+        flux += shared * rng.normal(size=(N_IMAGES, 1, 1)) + ghost
         self.average, self.sigma = light.mean(axis=0), sigma
         self.images = {
             "time": 1683.0 + np.arange(N_IMAGES) / 48,
@@ -125,6 +129,25 @@ def test_wrong_errors_are_replaced_by_the_scatter(tmp_path, stated):
     truth = float(np.median(stated(sector.sigma) / sector.sigma))
     assert model.faint == pytest.approx(truth, rel=0.05, nan_ok=True)
     assert model.broken == pytest.approx(float(not 0.2 < truth < 5), abs=0.02)
+
+
+def test_foreign_light_that_moves_is_no_noise(tmp_path):
+    """An edge of 60 e-/s crosses the window in a third of the images."""
+    bins, at = Bins.over(WINDOW), 4.0 * (np.arange(N_IMAGES) - 25)
+    row, column = np.arange(WINDOW.shape[0])[:, None], np.arange(WINDOW.shape[1])
+    across = (row + 0.5 * column)[None] - at[:, None, None]
+    ghost = 60.0 / (1 + np.exp(across / 3)) * (at < 110)[:, None, None]
+    sector = Sector(tmp_path, ghost=ghost)
+    foreign = (at > -10) & (at < 110)
+    lit = np.broadcast_to(foreign[:, None, None], (N_IMAGES, *bins.shape))
+    path, none = tmp_path / "foreign_light.hdf5", np.zeros(0)
+    stars = dict.fromkeys(NEW_STAR_COLUMNS, none)
+    write_foreign_light(path, np.packbits(lit, axis=-1), none, none, stars, {})
+    without, *_ = sector.measure()
+    assert without.source == "pixels"
+    model, *_ = sector.measure(foreign_light=path)
+    assert model.source == "images"
+    np.testing.assert_allclose(sector.ratio(model), 1, atol=0.04)
 
 
 def test_motion_that_is_not_measured_is_told_from_noise(tmp_path):

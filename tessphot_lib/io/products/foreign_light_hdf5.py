@@ -55,8 +55,8 @@ def read_foreign_light(path: Path) -> ForeignLight:
         return ForeignLight(file["sky"][()], file["sky_error"][()], stars)
 
 
-def read_foreign_bins(path: Path, cadences: slice) -> NDArray:
-    """Read the bins with foreign light of some images, eight in a byte; empty for none."""
+def read_foreign_bins(path: Path, cadences: slice = slice(None)) -> NDArray:
+    """Read the bins with foreign light of some images, or all, eight in a byte; empty for none."""
     with _opened(path) as file:
         found: NDArray = file["foreign"][cadences]
         return found
