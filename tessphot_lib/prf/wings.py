@@ -7,10 +7,15 @@ each by what the cores leave it certain: no star has to stand alone, which in a
 crowd none does.
 
 The background that was taken off the image holds the light of far wings, in each
-cell of its mesh another amount. So the sky is free in small cells, and what wings
-are like is seen inside these only. That shows little of the farthest radii: wings
-are believed to go on there about as they do nearer to the star.
+cell of its mesh another amount, and between the cells what interpolation makes of it.
+So what such a mesh would take off is taken off both image and rings, and the sky is
+free in small cells besides: what wings are like is seen inside these only. That shows
+little of the farthest radii: wings are believed to go on there about as they do nearer
+to the star.
 """
+
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import scipy
@@ -19,10 +24,11 @@ from numpy.typing import NDArray
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 from tessphot_lib.core.convolution import fft_convolutions
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.mesh import interpolation_matrix
 from tessphot_lib.core.stamps import nearest_pixel
 from tessphot_lib.prf.evaluate import REACH
 
-WING_RADIUS = np.array([5.75, 7.25, 9.0, 11.5, 15.0, 19.5, 25.0])  # [pixels]
+WING_RADIUS = np.array([5.75, 7.25, 9.0, 11.5, 15.0, 19.5, 25.0, 32.5, 42.0])  # [pixels]
 FALL = 3  # power of the distance by which wings fall off between and beyond these radii
 # Share of the light per pixel at these radii that is believed until others are seen.
 USUAL_WINGS = 1e-5 * (9.0 / WING_RADIUS) ** FALL
@@ -30,11 +36,13 @@ USUAL_WINGS = 1e-5 * (9.0 / WING_RADIUS) ** FALL
 # are more than usual changes by so much of itself. Nearer ones each are usual within themselves.
 FIRST_FOLLOWER, FOLLOWING = 3, 0.25
 MIN_FACTOR = 0.3  # of which that change is at least counted
-SKY_CELL = 32  # [pixels] side of cells in which the sky is free
+MESH_CELL = 64  # [pixels] side of the cells whose interpolated means do not count
+N_SMOOTHED = 2  # times that they are taken off
+SKY_CELL = 32  # [pixels] and of those in which the sky is free
 CORRELATED_PIXELS = 10  # unknown stars cover as many: so much less do pixels tell
 N_CLIPS, CLIP = 4, 4.0  # [sigma] pixels off by more show unknown stars, or bleed trails
 MIN_PIXELS = 100
-MAX_PIXELS = 1_000_000  # evenly spread ones are enough
+MAX_PIXELS = 400_000  # evenly spread ones are enough
 
 
 def fit_wings(
@@ -69,30 +77,85 @@ def fit_wings(
     if usable.sum() < MIN_PIXELS:
         return USUAL_WINGS, 0.0
     pixels = np.flatnonzero(usable)
-    pixels = pixels[:: -(-len(pixels) // MAX_PIXELS)]
+    step = -(-len(pixels) // MAX_PIXELS)
+    pixels = pixels[::step]
     values = residual.ravel()[pixels].astype(float)
-    weight = 1 / (CORRELATED_PIXELS * sigma.ravel()[pixels].astype(float) ** 2)
+    correlated = max(CORRELATED_PIXELS / step, 1.0)
+    weight = 1 / (correlated * sigma.ravel()[pixels].astype(float) ** 2)
     # In units of what is usual, so that all unknowns are about 1.
     design = np.empty((len(pixels), len(USUAL_WINGS)), dtype=np.float32)
     points = _points(window, row, column, flux)
     rings = [share * kernel for share, kernel in zip(USUAL_WINGS, _ring_kernels(), strict=True)]
     for index, light in enumerate(fft_convolutions(points, rings, "valid")):
         design[:, index] = light.ravel()[pixels]
-    cell = _cells(window).ravel()[pixels]
+    cell = _cells(window, SKY_CELL).ravel()[pixels]
+    smooth = _SmoothPart.of(window, pixels)
     kept = np.ones(len(pixels), dtype=bool)
     factors = np.ones(len(USUAL_WINGS))
     for _ in range(N_CLIPS):
         counted = np.where(kept, weight, 0.0)
-        factors, sky = _solve(design, values, counted, cell, factors)
-        off = np.abs(values - design @ factors - sky[cell]) * np.sqrt(weight)
+        rough = smooth.taken_off(values, counted)
+        rings_rough = np.stack([smooth.taken_off(one, counted) for one in design.T], axis=1)
+        factors, sky = _solve(rings_rough, rough, counted, cell, factors)
+        off = np.abs(rough - rings_rough @ factors - sky[cell]) * np.sqrt(weight)
         kept = off <= CLIP * ROUNDED_MAD_TO_SIGMA * np.median(off[kept])
-    return factors * USUAL_WINGS, float(np.median(sky[cell]))
+    return factors * USUAL_WINGS, float(np.median((values - design @ factors)[kept]))
 
 
-def _cells(window: Window) -> NDArray:
+@dataclass(frozen=True)
+class _SmoothPart:
+    """What the mesh of a background would take of an image, at some pixels.
+
+    Attributes
+    ----------
+    row, column : (n_pixels,) int arrays
+        Of the pixels in the window.
+    cell : (n_pixels,) int array
+        Number of the cell of the mesh.
+    by_row, by_column : (n_rows, n_cell_rows), (n_columns, n_cell_columns) float32 arrays
+        Weights of the cells at each row and column of the window.
+    """
+
+    row: NDArray
+    column: NDArray
+    cell: NDArray
+    by_row: NDArray
+    by_column: NDArray
+
+    @classmethod
+    def of(cls, window: Window, pixels: NDArray) -> Self:
+        """For pixels given by their flat indices in a window."""
+        by_row = _weights_of_cells(window.row0, window.row1)
+        by_column = _weights_of_cells(window.column0, window.column1)
+        cell = _cells(window, MESH_CELL).ravel()[pixels]
+        return cls(*np.divmod(pixels, window.shape[1]), cell, by_row, by_column)
+
+    def taken_off(self, values: NDArray, weight: NDArray) -> NDArray:
+        """Values (n_pixels,) without what the means, weighted by ``weight``, see of them."""
+        shape = self.by_row.shape[1], self.by_column.shape[1]
+        size = shape[0] * shape[1]
+        total = np.maximum(np.bincount(self.cell, weight, size), 1e-300)
+        result = values
+        for _ in range(N_SMOOTHED):  # the weights are not even
+            means = (np.bincount(self.cell, weight * result, size) / total).reshape(shape)
+            surface = self.by_row @ means.astype(np.float32) @ self.by_column.T
+            result = result - surface[self.row, self.column]
+        return result
+
+
+def _weights_of_cells(first: int, last: int) -> NDArray:
+    """The spline through a mesh's nodes from the means of its cells, (last - first, n_cells)."""
+    edges = np.arange(first // MESH_CELL, (last - 1) // MESH_CELL + 2) * MESH_CELL
+    edges = np.clip(edges, first, last)
+    of_nodes = interpolation_matrix(edges, np.arange(first, last))
+    means = np.add.reduceat(of_nodes, edges[:-1] - first, axis=0) / np.diff(edges)[:, None]
+    return (of_nodes @ np.linalg.inv(means)).astype(np.float32)
+
+
+def _cells(window: Window, size: int) -> NDArray:
     """Number of the cell of each pixel, (n_rows, n_columns) ints from 0; aligned with the CCD."""
     rows, columns = (
-        np.arange(first, last) // SKY_CELL - first // SKY_CELL
+        np.arange(first, last) // size - first // size
         for first, last in ((window.row0, window.row1), (window.column0, window.column1))
     )
     return rows[:, None] * (columns[-1] + 1) + columns
