@@ -46,6 +46,8 @@ class NoiseModel:
     motion, motion_seen : float
         Motion from image to image, per axis [pixels]: what bright pixels show beyond the
         measured one, and that; 0: none is seen.
+    common : float
+        Noise from image to image that all stars have in common, relative to their flux.
     """
 
     read: tuple[float, float, float, float]
@@ -58,6 +60,7 @@ class NoiseModel:
     n_images: int = 0
     motion: float = 0.0
     motion_seen: float = 0.0
+    common: float = 0.0
 
     @classmethod
     def expected(cls, length: float, read_noise: Sequence[float] | None = None) -> Self:

@@ -36,9 +36,6 @@ from tessphot_lib.photometry.targets import StarList
 log = logging.getLogger(__name__)
 
 TOLD_EVERY = 200  # stars
-# Of 14 stars of Tmag 9.5-11.6 in sectors 1, 3, 8 and 9, 170-340 ppm are in no pixel's error; in
-# sector 7 none are.
-RELATIVE_ERROR = 2.5e-4
 
 
 def measure_stars(
@@ -79,6 +76,7 @@ def measure_stars(
     log.info("%s: %d stars, %d images", cube.ccd_id, n_stars, cube.n_cadences)
     start = clock.perf_counter()
     fluxes = measure_by_method(cube, targets, tile, settings)
+    common = cube.noise.common if cube.noise is not None else 0.0
     targets = targets.as_measured(fluxes.notes)
     extra = measure_extra_apertures(cube, targets, tile, settings)
     shared = (clock.perf_counter() - start) / max(n_stars, 1)
@@ -86,7 +84,7 @@ def measure_stars(
     products = Products(
         cube=cube,
         targets=targets,
-        fluxes=with_motion_errors(fluxes, frame, quality),
+        fluxes=with_motion_errors(fluxes, frame, quality, common=common),
         frame=frame,
         quality=quality,
         correction=correction,
@@ -107,13 +105,15 @@ def measure_stars(
     return diagnostics_table(rows)
 
 
-def with_motion_errors(fluxes: StarFluxes, frame: StarFrame, quality: NDArray) -> StarFluxes:
+def with_motion_errors(
+    fluxes: StarFluxes, frame: StarFrame, quality: NDArray, *, common: float
+) -> StarFluxes:
     """Add to the errors what pixels do not show, as far as a star's scatter has room for it.
 
     That is what the motion of the images still adds, by how the flux follows it (``ERRMOVE``),
-    and at most `RELATIVE_ERROR` of the flux for motion within images, PRF and flat field
-    (``ERRREST``). No error becomes larger than the scatter of the flux by that. The motion is
-    that without what each star contributes to it: a variable star would follow its own.
+    and what all stars of the CCD have in common, such as motion within images (``ERRREST``). No
+    error becomes larger than the scatter of the flux by that. The motion is that without what
+    each star contributes to it: a variable star would follow its own.
 
     Parameters
     ----------
@@ -121,6 +121,8 @@ def with_motion_errors(fluxes: StarFluxes, frame: StarFrame, quality: NDArray) -
     frame : StarFrame
     quality : (n_stars, n_cadences) int array
         0 where a flux is good.
+    common : float
+        Noise that all stars have in common, relative to their flux.
     """
     flux_err, notes = fluxes.flux_err.copy(), list(fluxes.notes)
     for index, note in enumerate(notes):
@@ -132,11 +134,11 @@ def with_motion_errors(fluxes: StarFluxes, frame: StarFrame, quality: NDArray) -
             room = max(scatter**2 - float(np.nanmedian(flux_err[index][good])) ** 2, 0.0)
         moved = min(moved, room**0.5)
         middle = abs(float(np.median(flux[good & np.isfinite(flux)]))) if room > 0 else 0.0
-        rest = min(RELATIVE_ERROR * middle, max(room - moved**2, 0.0) ** 0.5)
+        rest = min(common * middle, max(room - moved**2, 0.0) ** 0.5)
         flux_err[index] = np.sqrt(flux_err[index] ** 2 + moved**2 + rest**2)
         cards = {
             "ERRMOVE": (round(moved, 4), "[e-/s] added: flux still follows motion"),
-            "ERRREST": (round(rest, 4), "[e-/s] added: jitter, PRF, flat; max 250 ppm"),
+            "ERRREST": (round(rest, 4), "[e-/s] added: noise common to all stars"),
         }
         notes[index] = replace(note, header={**note.header, **cards})
     return replace(fluxes, flux_err=flux_err, notes=tuple(notes))

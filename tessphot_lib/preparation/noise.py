@@ -100,11 +100,11 @@ def measure_noise(
         For the errors of the motion, at most 1: they are no larger than the changes of the
         motion from image to image.
     """
-    middle = _middle_images(images["time"], is_good)
+    middle = middle_images(images["time"], is_good)
     seen = NoiseScatter()
     with ExitStack() as stack:
         files = [stack.enter_context(open_block(block)) for block in blocks]
-        changes = _second_difference(images["background"], middle)
+        changes = second_difference(images["background"], middle)
         foreign = np.zeros(0) if foreign_light is None else read_foreign_bins(foreign_light)
         for piece in _pieces(grid):
             cut = piece.slices_in(grid.window)
@@ -167,7 +167,7 @@ def _chosen(
     return replace(expected, source="images" if is_believed else "formula")
 
 
-def _middle_images(time: NDArray, is_good: NDArray) -> NDArray:
+def middle_images(time: NDArray, is_good: NDArray) -> NDArray:
     """Good images with good ones right before and after them, (n,) int."""
     if len(time) < 3:
         return np.zeros(0, dtype=int)
@@ -252,7 +252,7 @@ def _look_at(
     quiet, sky = _see_sky(second, light, middle, at, images, grid, seen)
     if quiet.sum() < MIN_IMAGES:
         return
-    d_row, d_column = displacement(_second_difference(images["motion"], middle[quiet]), *at)
+    d_row, d_column = displacement(second_difference(images["motion"], middle[quiet]), *at)
     whole = np.isfinite(second[quiet]).all(axis=0)
     rest = np.where(whole, second[quiet], np.nan)
     rest[:, whole], gain = without_motion(rest[:, whole], d_row[:, 0], d_column[:, 0])
@@ -311,13 +311,13 @@ def _motion_scatter(images: dict[str, NDArray], middle: NDArray, window: Window)
     """
     if middle.size < MIN_IMAGES:
         return 0.0
-    moved = _second_difference(images["motion"], middle)
+    moved = second_difference(images["motion"], middle)
     axes = displacement(moved, *np.array(window.middle).reshape(2, 1))
     variance = float(np.mean([scatter_variance(one)[0] for one in axes]))
     return variance**0.5 if np.isfinite(variance) else 0.0
 
 
-def _second_difference(values: NDArray, middle: NDArray) -> NDArray:
+def second_difference(values: NDArray, middle: NDArray) -> NDArray:
     """What images have less than their neighbors, along the first axis, twice."""
     before, here, after = (values[middle + step].astype(float) for step in (-1, 0, 1))
     return before - 2 * here + after

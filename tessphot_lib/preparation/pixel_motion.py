@@ -95,11 +95,11 @@ def motion_from_pixels(
         files = [stack.enter_context(open_block(block)) for block in blocks]
         for window in grid.windows:
             light = average[window.slices_in(grid.window)].astype(float)
-            noise = _noise(light, level, window, expected)
+            noise = pixel_noise(light, level, window, expected)
             areas = star_areas(light, noise)
-            change = _changes(files, images["background"], light, grid, window)
+            change = changes_of(files, images["background"], light, grid, window)
             parts.append(shift_information(change, light, noise, areas))
-            ids += [_stars_in(area, window, stars) for area in (*areas, ~areas.any(axis=0))]
+            ids += [stars_in(area, window, stars) for area in (*areas, ~areas.any(axis=0))]
     seen = ShiftInformation(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
     time = images["time"]
     shift, error, is_seen = _used(*joined_shift(seen), time, is_good)
@@ -167,10 +167,10 @@ def errors_of_structure(
             if window.shape[0] * window.shape[1] > MAX_PIXELS:
                 continue
             light = average[window.slices_in(grid.window)].astype(float)
-            noise = _noise(light, quiet, window, expected) / joined**0.5
+            noise = pixel_noise(light, quiet, window, expected) / joined**0.5
             if not np.isfinite(noise).any():  # no light, or nothing but full pixels
                 continue
-            change = _changes(files, backgrounds, light, grid, window, joined)
+            change = changes_of(files, backgrounds, light, grid, window, joined)
             spread = residual_spread(change, light, noise, star_areas(light, noise))
             known = np.isfinite(spread) & np.isfinite(level)
             if not (known & is_good).any():
@@ -185,7 +185,7 @@ def errors_of_structure(
     return result
 
 
-def _changes(
+def changes_of(
     files: list[h5py.File],
     backgrounds: NDArray,
     light: NDArray,
@@ -243,7 +243,7 @@ def mean_of_groups(values: NDArray, joined: int) -> NDArray:
     return means
 
 
-def _noise(light: NDArray, level: float, window: Window, expected: NoiseModel) -> NDArray:
+def pixel_noise(light: NDArray, level: float, window: Window, expected: NoiseModel) -> NDArray:
     """Errors of the pixels of a quiet image; NaN where charge does not move as the image does."""
     with np.errstate(invalid="ignore"):
         full = scipy.ndimage.binary_dilation(
@@ -253,7 +253,7 @@ def _noise(light: NDArray, level: float, window: Window, expected: NoiseModel) -
     return np.where(full, np.nan, noise)
 
 
-def _stars_in(area: NDArray, window: Window, stars: pd.DataFrame) -> NDArray:
+def stars_in(area: NDArray, window: Window, stars: pd.DataFrame) -> NDArray:
     """TIC numbers of the stars in some pixels of a window."""
     row, column = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
     inside = values_at(area, window, row, column, outside=False)

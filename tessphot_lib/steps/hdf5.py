@@ -44,6 +44,7 @@ from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.motion.own_influence import own_influence
+from tessphot_lib.preparation.common_noise import measure_common_noise
 from tessphot_lib.preparation.noise import measure_noise
 from tessphot_lib.preparation.pixel_flags import pixel_flags
 from tessphot_lib.preparation.pixel_motion import errors_of_structure, motion_from_pixels
@@ -103,7 +104,7 @@ def run_hdf5(
     shift = CatalogShift.from_array(read_catalog_shift(average_image))
     about = read_catalog_settings(catalog)
     given = blocks, images, average, grid, foreign_light
-    stars, _ = read_catalog(catalog, ("tic_id", "row", "column"))
+    stars, _ = read_catalog(catalog, ("tic_id", "row", "column", "tmag"))
     noise, seen = _look_at_pixels(*given, stars, _expected_noise(images, about), ccd_id, settings)
     own_motion = _own_motion(blocks, motion) if seen is None else seen
     flagged = int((images["quality"] != 0).sum())
@@ -166,6 +167,9 @@ def _look_at_pixels(
         choice=settings.flux_errors,
         foreign_light=foreign_light,
     )
+    common = measure_common_noise(
+        *given, stars, ccd_id, expected=expected, is_good=is_good, seconds=_length(images)
+    )
     error = images["background_error"]
     images["motion_error"] = images["motion_error"] * motion_factor
     error *= factor.reshape(-1, *[1] * (error.ndim - 1)).astype(error.dtype)
@@ -173,7 +177,7 @@ def _look_at_pixels(
         joined = round(REFERENCE_SPAN * SECONDS_PER_DAY / ccd_id.cadence) if ccd_id.cadence else 1
         structure = errors_of_structure(*given, expected=expected, is_good=is_good, joined=joined)
         images["background_error"] = np.hypot(error, structure).astype(error.dtype)
-    return noise, own_motion
+    return replace(noise, common=common), own_motion
 
 
 def _set_motion(images: dict[str, np.ndarray], motion: np.ndarray, error: np.ndarray) -> None:
@@ -186,8 +190,13 @@ def _set_motion(images: dict[str, np.ndarray], motion: np.ndarray, error: np.nda
 
 def _expected_noise(images: dict[str, np.ndarray], about: Mapping[str, Any]) -> NoiseModel:
     """Noise by the length of the images, and the read noise in what the catalog has of headers."""
-    length = float(np.median(images["time_stop"] - images["time_start"])) * SECONDS_PER_DAY
-    return NoiseModel.expected(length, _read_noise(json.loads(str(about["image_header"] or "{}"))))
+    header = json.loads(str(about["image_header"] or "{}"))
+    return NoiseModel.expected(_length(images), _read_noise(header))
+
+
+def _length(images: dict[str, np.ndarray]) -> float:
+    """Length of a typical image, from start to end [s]."""
+    return float(np.median(images["time_stop"] - images["time_start"])) * SECONDS_PER_DAY
 
 
 def _read_noise(header: Mapping[str, Any]) -> list[float] | None:

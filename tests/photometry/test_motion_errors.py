@@ -15,23 +15,23 @@ TIME = 1683.0 + np.arange(N_IMAGES) / 48
 ERROR = 2.0  # [e-/s] of the pixels
 
 
-def measured(*more, slope=0.0, mean=10_000.0):
+def measured(*more, slope=0.0, mean=10_000.0, common=2.5e-4):
     """Errors and cards of a star with noise beside that of its pixels."""
     rng = np.random.default_rng(4)
     moves = rng.normal(0, 1e-3, (2, 1, N_IMAGES))
     noise = sum(rng.normal(0, sigma, N_IMAGES) for sigma in (ERROR, *more))
     frame = SimpleNamespace(time=TIME[None], pos_row=moves[0], pos_column=moves[1])
-    return with_errors(mean + noise + slope * moves[0, 0], frame)
+    return with_errors(mean + noise + slope * moves[0, 0], frame, common)
 
 
-def with_errors(flux, frame):
+def with_errors(flux, frame, common=2.5e-4):
     fluxes = StarFluxes.unknown(1, N_IMAGES)
     fluxes.flux[0], fluxes.flux_err[0] = flux, ERROR
     fluxes = StarFluxes(
         **{name: getattr(fluxes, name) for name in StarFluxes.array_names()},
         notes=(StarNotes(header={"AP_CONT": 0.1}),),
     )
-    found = with_motion_errors(fluxes, frame, np.zeros((1, N_IMAGES), dtype=int))
+    found = with_motion_errors(fluxes, frame, np.zeros((1, N_IMAGES), dtype=int), common=common)
     assert (fluxes.flux_err == ERROR).all()
     return found.flux_err[0], found.notes[0].header
 
@@ -49,10 +49,12 @@ def test_noise_by_motion_is_told_from_the_rest():
     assert header["ERRMOVE"][0] == pytest.approx(3.0, rel=0.1)
 
 
-@pytest.mark.parametrize(("more", "added"), [(1.5, 1.5), (20.0, 2.5)])
-def test_further_noise_counts_up_to_a_fraction_of_the_flux(more, added):
+@pytest.mark.parametrize(
+    ("more", "common", "added"), [(1.5, 2.5e-4, 1.5), (20.0, 2.5e-4, 2.5), (20.0, 1e-4, 1.0)]
+)
+def test_what_all_stars_share_counts_as_far_as_there_is_room_for_it(more, common, added):
     """250 ppm of 10,000 e-/s are 2.5; a star that varies from image to image by more does so."""
-    error, header = measured(more)
+    error, header = measured(more, common=common)
     assert header["ERRREST"][0] == pytest.approx(added, rel=0.15)
     np.testing.assert_allclose(error, np.hypot(ERROR, added), rtol=0.08)
 

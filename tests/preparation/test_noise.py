@@ -21,8 +21,8 @@ from tessphot_lib.preparation.noise import (
     _look_at,
     _pieces,
     _read,
-    _second_difference,
     measure_noise,
+    second_difference,
 )
 from tessphot_lib.quality.pixel_noise import SkyScatter, background_factor, sky_scatter
 
@@ -214,7 +214,7 @@ def test_what_sky_pixels_share_is_that_of_their_own_piece(tmp_path):
     cut = piece.slices_in(WINDOW)
     with open_block(sector.blocks[0]) as first, open_block(sector.blocks[1]) as second:
         pixels = [_read([first, second], name, cut) for name in ("flux", "flux_err")]
-    of_images = sector.images, _second_difference(sector.images["background"], middle)
+    of_images = sector.images, second_difference(sector.images["background"], middle)
     variance = []
     for before in ([], [SkyScatter(10.0, 0.05)]):
         seen = NoiseScatter(quiet=list(before))
