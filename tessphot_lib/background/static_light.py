@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 
 from tessphot_lib.background.changes import pixel_noise
 from tessphot_lib.background.new_stars import find_new_stars, new_starlight
+from tessphot_lib.background.surface import smooth_surface
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 
-SCALES = (1.6, 4.0, 10.0)  # [pixels] sigma of the Gaussians over which the light is averaged
-N_ROUNDS = 2  # an average is too low on a summit: what it is too low by is averaged, and so on
-HIDDEN = 0.03  # mean weight of the pixels below which a coarser average counts
 COARSE = 5.0  # [pixels] sigma of the average that shows whether there is extended light
 MODEL_FRACTION = 0.25  # of the starlight between stars, by which it may be wrong
 STAR_FRACTION = 0.3  # of a pixel's starlight may be wrong: so stars do not become sky
@@ -24,12 +22,12 @@ SURE_LIGHT = 1.0  # [e-/s] of starlight that may be wrong without harm
 CELL = 4  # [pixels] in which unknown stars show how well the averages are known
 SEED, GROWN = 7.0, 3.0  # [sigma] of extended light, and as far as it goes
 LEAST = 1.0  # [e-/s per pixel] less does not count
-AROUND, SURROUNDED = 25, 0.7  # [pixels] of the pixels about a bright star that have such light
-STRUCTURE, AROUND_STAR = 4.0, 3.0  # [pixels] that a star hides, and around it
-STRUCTURE_ERROR = 1.5  # of what light there differs from its average
+AROUND, SURROUNDED = 41, 0.55  # [pixels] of the pixels around others that have such light
+HOLE_RADIUS, HOLE_DISTANCE = 4.0, 16  # [pixels] what a star of Tmag 10 hides
+AROUND_HOLE = 8.0  # [pixels] over which what is found in holes is averaged
+HOLE_ERROR = 1.5  # times that under stars
 TAPER = 4.0  # [pixels] over which it ends
-TILE = 256  # [pixels] in which the averages are made at once
-REACH = N_ROUNDS * int(4 * max(SCALES) + 0.5)  # [pixels] of the averages: scipy's Gaussians
+TILE, REACH = 256, 64  # [pixels] in which a surface is fitted at once, and around them: whole knots
 
 Slices = tuple[slice, ...]
 
@@ -72,14 +70,15 @@ def static_light(image: NDArray, starlight: NDArray) -> NDArray:
     )
     if not extended.any():
         return np.zeros(image.shape)
-    # A bright star shows nothing of what it stands on; those around it do.
+    # A bright star shows nothing of what it stands on, nor does light show where the smooth sky,
+    # which has its mean, is as bright; those around do.
     blind = (np.abs(coarse) < LEAST + doubt) & (doubt > LEAST) & ~extended
     around = [scipy.ndimage.uniform_filter(one.astype(float), AROUND) for one in (extended, ~blind)]
-    extended |= blind & (around[0] > SURROUNDED * around[1]) & (around[1] > 0)
+    extended |= (around[0] > SURROUNDED * around[1]) & (around[1] > 0)
     taper = scipy.ndimage.gaussian_filter(extended.astype(float), TAPER)
     result = np.zeros(image.shape)
     for part, around, inside in _parts(taper > 0):
-        result[part] = _average_at_all_scales(rest[around], weight[around])[inside] * taper[part]
+        result[part] = smooth_surface(rest[around], weight[around])[inside] * taper[part]
     return result
 
 
@@ -105,23 +104,10 @@ def _parts(wanted: NDArray) -> Iterator[tuple[Slices, Slices, Slices]]:
             yield part, around, inside
 
 
-def _average_at_all_scales(rest: NDArray, weight: NDArray) -> NDArray:
-    """Where stars hide what is near, what is farther away counts, and at last nothing."""
-    found = np.zeros(rest.shape)
-    for _ in range(N_ROUNDS):
-        left, change = (rest - found) * weight, np.zeros(rest.shape)
-        for sigma in SCALES[::-1]:
-            mean, share = _average(left, weight, sigma)
-            share /= share + HIDDEN
-            change = share * mean + (1 - share) * change
-        found += change
-    return found
-
-
 def static_light_error(static: NDArray) -> NDArray:
     """Estimate how wrong static light is where a star hides it.
 
-    By what it differs from its own average over `STRUCTURE` pixels around each pixel; the factor
+    By how well it is found again in holes of the size of stars that are put into it; the factor
     is that of stars in simulated nebulae, galaxies and clusters.
 
     Parameters
@@ -134,9 +120,21 @@ def static_light_error(static: NDArray) -> NDArray:
     (n_rows, n_columns) float64 array
         [e-/s per pixel]
     """
-    fine = static - scipy.ndimage.gaussian_filter(np.asarray(static, dtype=float), STRUCTURE)
-    local = scipy.ndimage.gaussian_filter(fine**2, AROUND_STAR)
-    return STRUCTURE_ERROR * np.sqrt(np.maximum(local, 0.0))
+    static = np.asarray(static, dtype=float)
+    hidden = _holes(static.shape)
+    square = np.zeros(static.shape)
+    for part, around, inside in _parts(static != 0):
+        found = smooth_surface(static[around], (~hidden[around]).astype(float))[inside]
+        square[part] = np.where(hidden[part], found - static[part], 0.0) ** 2
+    share = scipy.ndimage.gaussian_filter(hidden.astype(float), AROUND_HOLE)
+    local = scipy.ndimage.gaussian_filter(square, AROUND_HOLE) / np.maximum(share, 1e-9)
+    return HOLE_ERROR * np.sqrt(np.maximum(local, 0.0))
+
+
+def _holes(shape: tuple[int, ...]) -> NDArray:
+    """Discs on a square lattice, bool."""
+    d_row, d_column = (np.arange(size) % HOLE_DISTANCE - HOLE_DISTANCE // 2 for size in shape)
+    return np.hypot(d_row[:, None], d_column) <= HOLE_RADIUS
 
 
 def _average(light: NDArray, weight: NDArray, sigma: float) -> tuple[NDArray, NDArray]:
