@@ -19,22 +19,17 @@ import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.aperture.assignment import claim_bleeds, pixel_owners
-from tessphot_lib.aperture.crowding import (
-    KnownLight,
-    aperture_light,
-    held_fraction,
-    unexplained_slopes,
-)
-from tessphot_lib.aperture.sizes import size_limits, stamp_window
+from tessphot_lib.aperture.crowding import KnownLight, aperture_light, held_fraction
+from tessphot_lib.aperture.sizes import size_limits, stamp_windows
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE
 from tessphot_lib.core.aperture import Aperture, ApertureLight
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.sky_noise import sky_noise
+from tessphot_lib.core.slopes import image_slopes
 
 MIN_CORE = 1  # [pixels] half side of the smallest aperture, 3 x 3 pixels
-SLOPE_REACH = 2  # [pixels] around an aperture that tell how steep the light at its edge is
 NEIGHBORS = np.ones((3, 3), dtype=bool)
 OPTIMAL_TMAG = 7.0  # brighter stars keep all their significant pixels: their noise is not photons
 UNKNOWN_SHARE = 1.5  # of the known stars' light; 2.5 times as much is a magnitude
@@ -113,9 +108,14 @@ def find_apertures(
         full = full | ever_full
     claim_bleeds(owner, full, window, row, column, tmag)
     finite = np.isfinite(average_image)
+    if known_light:
+        # Both by differences of the same pixels, whose own error then cancels.
+        known = np.where(finite, known_light.images[0], np.nan)
+        slopes = image_slopes(average_image), image_slopes(known)
+    stars = (values[measured] for values in (row, column, tmag))
+    stamps = stamp_windows(*stars, window, max_radius)
     apertures = []
-    for index, star in enumerate(measured):
-        stamp = stamp_window(row[star], column[star], tmag[star], window, max_radius)
+    for index, (star, stamp) in enumerate(zip(measured, stamps, strict=True)):
         cut = stamp.slices_in(window)
         centre = round(row[star]) - stamp.row0, round(column[star]) - stamp.column0
         is_own = owner[cut] == star
@@ -134,7 +134,7 @@ def find_apertures(
             )
             mask = _connected(mask, *centre)
         # ... without holes; or else the pixels around it, if that is too little.
-        mask = scipy.ndimage.binary_fill_holes(mask) & is_own & finite[cut]
+        mask = _without_holes(mask) & is_own & finite[cut]
         is_minimum = bool(mask.sum() < min_pixels)
         if is_minimum:
             mask = _core(stamp, row[star], column[star]) & finite[cut]
@@ -143,10 +143,10 @@ def find_apertures(
         light, has_unknown_light = None, False
         if known_light:
             is_saturated = bool(tmag[star] < SATURATION_TMAG)
-            image = average_image, window
-            light = _light_in(known_light, index, mask, stamp, *image, is_saturated=is_saturated)
-            expected = known_light.images[0][cut][mask]
-            has_unknown_light = _has_unknown_light(average_image[cut][mask], expected)
+            seen = average_image[cut]
+            steep = [of_image[(slice(None), *cut)] for of_image in slopes]
+            light = _light_in(known_light, index, mask, cut, seen, steep, is_saturated=is_saturated)
+            has_unknown_light = _has_unknown_light(seen[mask], known_light.images[0][cut][mask])
         cut_flux = float(average_image[cut][at_edge].sum())
         apertures.append(
             Aperture(
@@ -166,38 +166,26 @@ def _light_in(
     known: KnownLight,
     index: int,
     mask: NDArray,
-    stamp: Window,
-    average_image: NDArray,
-    window: Window,
+    cut: tuple[slice, slice],
+    seen: NDArray,
+    slopes: list[NDArray],
     *,
     is_saturated: bool,
 ) -> ApertureLight:
-    """Whose light a mask of a stamp holds; ``known`` and the image are those of the window."""
-    cut = stamp.slices_in(window)
+    """Whose light a mask of a stamp holds.
+
+    The stamp is the part ``cut`` out of the images of ``known``; ``seen`` is the average image
+    in it, ``slopes`` are those of the average image and of the known light, (2, ...) each.
+    """
     images = known.images[(slice(None), *cut)]
-    held = float(average_image[cut][mask].sum())
+    held = float(seen[mask].sum())
     light = aperture_light(
-        mask,
-        known.own[index],
-        known.flux[index],
-        images,
-        held=held,
-        is_saturated=is_saturated,
+        mask, known.own[index], known.flux[index], images, held=held, is_saturated=is_saturated
     )
-    # What the correction for motion takes into account.
+    # The correction for motion takes as much of the known light into account as there is.
     there = 0.0 if is_saturated else held_fraction(held, float(images[0][mask].sum()))
-    around = stamp.widened(SLOPE_REACH, window)
-    wide = around.slices_in(window)
-    corrected = there * known.images[0][wide]
-    where = _placed(mask, stamp, around)
-    return replace(light, unexplained=unexplained_slopes(average_image[wide], corrected, where))
-
-
-def _placed(mask: NDArray, stamp: Window, around: Window) -> NDArray:
-    """The mask of a stamp in a window around it."""
-    wide = np.zeros(around.shape, dtype=bool)
-    wide[stamp.slices_in(around)] = mask
-    return wide
+    of_average, of_known = (of_image[:, mask].sum(axis=1) for of_image in slopes)
+    return replace(light, unexplained=there * of_known - of_average)
 
 
 def _has_unknown_light(found: NDArray, expected: NDArray) -> bool:
@@ -280,8 +268,12 @@ def _where_cut(
     mask: NDArray, stamp: Window, finite: NDArray, window: Window
 ) -> tuple[NDArray, bool]:
     """Pixels of a mask beside which it may go on, bool; whether pixels are missing there."""
-    beyond = _pixels_beyond(mask, stamp, finite, window)
     at_edge = mask & _border(mask.shape)
+    is_inside = stamp.row0 > window.row0 and stamp.row1 < window.row1
+    is_inside &= stamp.column0 > window.column0 and stamp.column1 < window.column1
+    if is_inside and finite[stamp.widened(1).slices_in(window)].all():
+        return at_edge, False
+    beyond = _pixels_beyond(mask, stamp, finite, window)
     if not beyond.any():
         return at_edge, False
     beside = scipy.ndimage.binary_dilation(beyond, structure=NEIGHBORS)
@@ -303,6 +295,17 @@ def _pixels_beyond(mask: NDArray, stamp: Window, finite: NDArray, window: Window
     ] = finite[Window(*common).slices_in(window)]
     beside = scipy.ndimage.binary_dilation(np.pad(mask, 1), structure=NEIGHBORS)
     return beside & ~known
+
+
+def _without_holes(mask: NDArray) -> NDArray:
+    """The mask with its holes filled: pixels that are not connected with the edge by their sides.
+
+    A hole lies between two pixels of its row: most masks have no row with a gap.
+    """
+    begins = mask[:, 1:] & ~mask[:, :-1]
+    if (begins.sum(axis=1) + mask[:, 0]).max(initial=0) < 2:
+        return mask
+    return np.asarray(scipy.ndimage.binary_fill_holes(mask))
 
 
 def _connected(mask: NDArray, row: int, column: int) -> NDArray:

@@ -40,13 +40,26 @@ def stamp_window(
     row: float, column: float, tmag: float, window: Window, max_radius: float
 ) -> Window:
     """Pixels around a star that are looked at and kept in its file, cut at the window."""
-    half_rows = np.interp(tmag, STAMP_TMAG, STAMP_HALF_ROWS)
-    half_columns = np.interp(tmag, STAMP_TMAG, STAMP_HALF_COLUMNS)
-    radius = float(reach(tmag, max_radius))
-    bleed = float(bleed_half_length(tmag)) if tmag < SATURATION_TMAG else 0.0
-    if bleed:  # the stamp also holds the trail of a brighter star
-        bleed = min(float(bleed_half_length(tmag - BRIGHTENING)), bleed + MAX_RESERVE)
-    half_rows = int(min(max(half_rows, np.ceil(radius), np.ceil(bleed)), MAX_STAMP_HALF))
-    half_columns = int(max(half_columns, np.ceil(radius)))
-    centre_row, centre_column = round(float(row)), round(float(column))
-    return Window.around(centre_row, centre_column, (half_rows, half_columns), window)
+    at = (np.array([value], dtype=float) for value in (row, column, tmag))
+    return stamp_windows(*at, window, max_radius)[0]
+
+
+def stamp_windows(
+    row: NDArray, column: NDArray, tmag: NDArray, window: Window, max_radius: float
+) -> list[Window]:
+    """Return the `stamp_window` of each of some stars, (n_stars,) arrays."""
+    radius = np.ceil(reach(tmag, max_radius))
+    bleed = np.where(tmag < SATURATION_TMAG, bleed_half_length(tmag), 0.0)
+    # The stamp also holds the trail of a brighter star.
+    brighter = np.minimum(bleed_half_length(tmag - BRIGHTENING), bleed + MAX_RESERVE)
+    bleed = np.ceil(np.where(bleed > 0, brighter, 0.0))
+    half_rows = np.maximum.reduce([np.interp(tmag, STAMP_TMAG, STAMP_HALF_ROWS), radius, bleed])
+    half_columns = np.maximum(np.interp(tmag, STAMP_TMAG, STAMP_HALF_COLUMNS), radius)
+    half_rows = np.minimum(half_rows, MAX_STAMP_HALF)
+    numbers = (np.round(row), np.round(column), np.floor(half_rows), np.floor(half_columns))
+    return [
+        Window.around(at_row, at_column, (down, along), window)
+        for at_row, at_column, down, along in zip(
+            *(values.astype(int).tolist() for values in numbers), strict=True
+        )
+    ]

@@ -83,16 +83,21 @@ def static_light(image: NDArray, starlight: NDArray) -> NDArray:
 
 
 def _parts(wanted: NDArray) -> Iterator[tuple[Slices, Slices, Slices]]:
-    """Tiles that have any of the pixels wanted (n_rows, n_columns) bool.
+    """Parts of tiles that have all pixels wanted (n_rows, n_columns) bool.
 
-    With what lies about each, as far as the averages reach; and where the tile is in that.
+    With what lies about each, as far as the averages reach; and where the part is in that.
     """
     n_rows, n_columns = wanted.shape
     for row in range(0, n_rows, TILE):
         for column in range(0, n_columns, TILE):
-            part = slice(row, min(row + TILE, n_rows)), slice(column, min(column + TILE, n_columns))
-            if not wanted[part].any():
+            tile = wanted[row : row + TILE, column : column + TILE]
+            rows, columns = np.flatnonzero(tile.any(axis=1)), np.flatnonzero(tile.any(axis=0))
+            if not rows.size:
                 continue
+            part = (
+                slice(row + int(rows[0]), row + int(rows[-1]) + 1),
+                slice(column + int(columns[0]), column + int(columns[-1]) + 1),
+            )
             around = tuple(
                 slice(max(one.start - REACH, 0), min(one.stop + REACH, size))
                 for one, size in zip(part, wanted.shape, strict=True)

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+STEPS = [(d_row, d_column) for d_row in (-1, 0, 1) for d_column in (-1, 0, 1)]
+
 
 def peaks_of(image: NDArray, pixels: NDArray | None = None) -> NDArray:
     """Find the peak at which the way uphill from each pixel ends.
@@ -22,20 +24,18 @@ def peaks_of(image: NDArray, pixels: NDArray | None = None) -> NDArray:
     (n,) int array
         Flat indices of the peaks. A pixel that none of those around it exceeds is its own.
     """
-    padded = np.pad(image, 1, constant_values=-np.inf)
     n_rows, n_columns = image.shape
-    flat = np.arange(image.size).reshape(image.shape)
-    uphill, best = flat.copy(), image.copy()
-    for d_row in (-1, 0, 1):
-        for d_column in (-1, 0, 1):
-            beside = padded[1 + d_row : 1 + d_row + n_rows, 1 + d_column : 1 + d_column + n_columns]
-            higher = beside > best
-            best[higher] = beside[higher]
-            uphill[higher] = (flat + d_row * n_columns + d_column)[higher]
-    step = uphill.ravel()
-    top = step if pixels is None else step[pixels]
+    padded = np.pad(image, 1, constant_values=-np.inf)
+    best, way = image.copy(), np.full(image.shape, len(STEPS) // 2, dtype=np.int8)
+    for number, (d_row, d_column) in enumerate(STEPS):
+        beside = padded[1 + d_row : 1 + d_row + n_rows, 1 + d_column : 1 + d_column + n_columns]
+        np.copyto(way, np.int8(number), where=beside > best)
+        np.maximum(best, beside, out=best)
+    steps = np.array([d_row * n_columns + d_column for d_row, d_column in STEPS])
+    way = way.ravel()
+    top = np.arange(image.size) if pixels is None else np.asarray(pixels)
     while True:
-        higher_up = step[top]
+        higher_up = top + steps[way[top]]
         if np.array_equal(higher_up, top):
             return top
         top = higher_up

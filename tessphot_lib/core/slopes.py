@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+SLOPE_REACH = 2  # [pixels] on each side of one that its slopes are from
+
 
 def image_slopes(image: NDArray) -> NDArray:
     """Derivatives of an image by row and column.

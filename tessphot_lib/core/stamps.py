@@ -93,5 +93,12 @@ def add_stamps(image: NDArray, flat: NDArray, inside: NDArray, light: NDArray) -
         From `stamp_pixels`.
     light : (n, stamp_rows, stamp_columns) array
     """
-    total = np.bincount(flat[inside], weights=light[inside], minlength=image.size)
-    image += total.reshape(image.shape)
+    pixels = flat[inside]
+    if not pixels.size:
+        return
+    # Only the rows that are reached, not the whole image again for each group of stars.
+    n_columns = image.shape[1]
+    first, last = int(pixels.min()) // n_columns, int(pixels.max()) // n_columns + 1
+    size = (last - first) * n_columns
+    total = np.bincount(pixels - first * n_columns, weights=light[inside], minlength=size)
+    image[first:last] += total.reshape(-1, n_columns)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.aperture.crowding import KnownLight
 from tessphot_lib.aperture.selection import find_apertures
-from tessphot_lib.aperture.sizes import stamp_window
+from tessphot_lib.aperture.sizes import stamp_window, stamp_windows
 from tessphot_lib.background.static_light import static_light_error
 from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.aperture import Aperture
@@ -135,16 +135,13 @@ def _apertures(
         stars.average_column[near],
         stars.tmag[near],
         targets=np.searchsorted(near, stars.measured),
-        stamps=[
-            stamp_window(
-                stars.average_row[star],
-                stars.average_column[star],
-                stars.tmag[star],
-                region,
-                settings.max_radius,
-            )
-            for star in stars.measured
-        ],
+        stamps=stamp_windows(
+            stars.average_row[stars.measured],
+            stars.average_column[stars.measured],
+            stars.tmag[stars.measured],
+            region,
+            settings.max_radius,
+        ),
     )
     found = find_apertures(
         average,
@@ -213,7 +210,9 @@ def _with_unlisted_light(
         cut = aperture.window.slices_in(region)
         total = float(light.images[0][cut][aperture.mask].sum())
         part = float(of_sources[cut][aperture.mask].sum())
-        found.append(replace(aperture, unlisted_fraction=part / total if total > 0 else 0.0))
+        if part > 0 and total > 0:
+            aperture = replace(aperture, unlisted_fraction=part / total)
+        found.append(aperture)
     return found
 
 
@@ -228,7 +227,9 @@ def _with_static_error(
     found = []
     for aperture, expected in zip(apertures, flux, strict=True):
         wrong = float(error[aperture.window.slices_in(region)][aperture.mask].sum())
-        found.append(replace(aperture, static_error=wrong / max(float(expected), 1e-9)))
+        if wrong > 0:
+            aperture = replace(aperture, static_error=wrong / max(float(expected), 1e-9))
+        found.append(aperture)
     return found
 
 

@@ -18,6 +18,7 @@ from tessphot_lib.core.aperture import ApertureLight
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.settings import PhotometrySettings
+from tessphot_lib.core.slopes import SLOPE_REACH
 from tessphot_lib.io.files.fits_bytes import TableColumn
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import (
@@ -28,8 +29,6 @@ from tessphot_lib.photometry.average_positions import (
 from tessphot_lib.photometry.known_stars import KnownStars
 from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
-
-SLOPE_REACH = 2  # [pixels] around the largest circle that tell how steep the light at its edge is
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from tessphot_lib.prf.sources import matched_filter
 
 log = logging.getLogger(__name__)
 
-CELL, MARGIN = 32, 12  # [pixels] side of the cells that are fitted, and around them
+CELL, MARGIN = 16, 10  # [pixels] side of the cells that are fitted, and around them
 REACH = 20  # [pixels] beyond, from where stars give light
 NOISE_FACTOR = 3.0  # the average image errs by more than its photons do
 MAX_SOURCE_TMAG = 17.0  # fainter sources disturb no star that is measured

@@ -63,18 +63,21 @@ class FieldFit:
     Attributes
     ----------
     prf : Prf
-    scene : (n_rows, n_columns) array
-        Light of all stars of the catalog [e-/s].
+    scene, cores : (n_rows, n_columns) arrays
+        Light of all stars of the catalog, and that of their cores alone [e-/s].
     sky : float
         Level of the image without them [e-/s].
     """
 
     prf: Prf
     scene: NDArray
+    cores: NDArray
     sky: float
 
 
-def fit_field(field: StarField, stars: NDArray, *, n_passes: int = 2) -> FieldFit:
+def fit_field(
+    field: StarField, stars: NDArray, *, start: FieldFit | None = None, n_passes: int = 2
+) -> FieldFit:
     """Fit the PRF to some stars of a field, and its wings and the sky to all pixels, in turn.
 
     In a crowd stars stand in the wings of others, and wings can only be told from cores
@@ -84,17 +87,20 @@ def fit_field(field: StarField, stars: NDArray, *, n_passes: int = 2) -> FieldFi
     ----------
     field : StarField
     stars : (n_chosen,) int array
-        From `choose_prf_stars`; with fewer than `MIN_STARS` the PRF is the generic one,
-        and the sky 0.
+        From `choose_prf_stars`; with fewer than `MIN_STARS` the fit is ``start``.
+    start : FieldFit, optional
+        To begin with, of the same stars; by default the generic PRF, and a sky of 0.
     n_passes : int
         How often PRF, and wings and sky, are fitted in turn.
     """
-    prf, sky = generic_prf(), 0.0
-    cores = _draw_cores(prf, field)
+    if start is None:
+        cores = _draw_cores(generic_prf(), field)
+        start = FieldFit(generic_prf(), cores, cores, 0.0)
     if len(stars) < MIN_STARS:
-        return FieldFit(prf, cores, sky)
+        return start
     positions = field.row, field.column
-    share = USUAL_WINGS
+    prf, cores, sky = start.prf, start.cores, start.sky
+    share = _wings_of(prf) if len(prf.wing_share) else USUAL_WINGS
     for _ in range(n_passes):
         prf = _with_wings(prf, WING_RADIUS, share)
         scene = cores + wing_image(prf, field.window, *positions, _fluxes(prf, field))
@@ -106,7 +112,7 @@ def fit_field(field: StarField, stars: NDArray, *, n_passes: int = 2) -> FieldFi
         share, sky = fit_wings(field.image - cores, sigma, field.window, *positions, flux)
     prf = _with_wings(prf, WING_RADIUS, share)
     scene = cores + wing_image(prf, field.window, *positions, _fluxes(prf, field))
-    return FieldFit(prf, scene, sky)
+    return FieldFit(prf, scene, cores, sky)
 
 
 def _draw_cores(prf: Prf, field: StarField) -> NDArray:
@@ -160,7 +166,7 @@ def fit_prf(
     # The neighbors' light is drawn once, with the first PRF, and scaled when the zero point
     # changes; the wings are kept as fractions of the catalog's fluxes, which do not change.
     drawn, zeropoint = _light_of_neighbors(scene, prf, field, stars), prf.zeropoint
-    wing_share = prf.wing_share * flux_of(TMAG_ZEROPOINT, prf.zeropoint)
+    wing_share = _wings_of(prf)
     prf = on_nodes(prf, terms)
     all_flux = flux_of(field.tmag)
     fit = _StarFits(flux=all_flux[stars], d_row=np.zeros(len(stars)), d_column=np.zeros(len(stars)))
@@ -386,6 +392,11 @@ def _normalized(
     result = _with_wings(core, prf.wing_radius, wing_share)
     mean = flux_of(TMAG_ZEROPOINT, result.zeropoint)
     return result, replace(fit, flux=fit.flux / scale * mean)
+
+
+def _wings_of(prf: Prf) -> NDArray:
+    """The wings of a PRF as shares of the catalog's fluxes, (n_radii,)."""
+    return prf.wing_share * flux_of(TMAG_ZEROPOINT, prf.zeropoint)
 
 
 def _with_wings(prf: Prf, wing_radius: NDArray, wing_share: NDArray) -> Prf:

@@ -57,6 +57,7 @@ def scene_derivatives(
     half = _core_half(prf, flux)
     for size in np.unique(half):
         same = np.flatnonzero(half == size)
+        same = same[np.argsort(row[same], kind="stable")]  # each group in a few rows
         for first in range(0, len(same), STARS_AT_ONCE):
             stars = same[first : first + STARS_AT_ONCE]
             light = row[stars], column[stars], flux[stars]

@@ -43,7 +43,7 @@ from tessphot_lib.preparation.changes import (
     reference_image,
     reference_images,
 )
-from tessphot_lib.prf.fit import fit_field
+from tessphot_lib.prf.fit import FieldFit, fit_field
 from tessphot_lib.prf.stars import StarField, choose_prf_stars
 
 BRIGHT_LIMIT, FAINT_LIMIT = 7.5, 12.5  # [Tmag] of the stars that show how far light reaches
@@ -193,16 +193,9 @@ def _of_images(
     better = reference_image(images, chosen, first)
     reference = np.where(np.isfinite(better), better, reference)
     shift = _catalog_shift(reference, mesh.window, catalog, found["motion"], chosen)
-    # Extended light is in the way of the stars whose PRF is fitted: it is taken off as well as
-    # the generic PRF shows it.
     stars = _stars(catalog, shift)
-    known = reference, mesh.window, stars
     scale = settings.background.mask_radius_scale
-    static = static_light(reference, _starlight(*known, scale))
-    light = _starlight(*known, scale, static=static)
-    if static.any():  # without the stars as they are now known it shows better, and so do they
-        static = static_light(reference, light)
-        light = _starlight(*known, scale, static=static)
+    static, light = _between_stars(reference, mesh.window, stars, scale)
     sampler = SkySampler.from_mask(mesh, sky_mask(mesh.window, *stars, radius_scale=scale))
     offset = starlight_offset(reference - static, light, sampler, error)
     above = strapped.evaluate(offset, mesh.window)
@@ -253,33 +246,38 @@ def _stars(catalog: Path, shift: CatalogShift) -> tuple[NDArray, NDArray, NDArra
     return *shift.places(row, column), tmag
 
 
-def _starlight(
-    image: NDArray,
-    window: Window,
-    stars: tuple[NDArray, NDArray, NDArray],
-    mask_radius_scale: float,
-    *,
-    static: NDArray | None = None,
-) -> NDArray:
-    """What the stars of the catalog give by the PRF of the image without its static light [e-/s].
+def _between_stars(
+    image: NDArray, window: Window, stars: tuple[NDArray, NDArray, NDArray], scale: float
+) -> tuple[NDArray, NDArray]:
+    """Extended light of an image, and that of the stars of the catalog [e-/s].
 
-    By the generic one where that light is not known yet.
+    Extended light is in the way of the stars whose PRF is fitted: it is taken off as well as
+    the generic PRF shows it.
     """
-    known = image if static is None else image - static
-    field = StarField.of_image(known, window, *stars, mask_radius_scale=mask_radius_scale)
-    chosen = np.zeros(0, dtype=int)
-    if static is not None:
-        if static.any():
-            field = field.on_light_known_to(static_light_error(static))
-        chosen = choose_prf_stars(field, bright_limit=BRIGHT_LIMIT, faint_limit=FAINT_LIMIT)
-    fitted = fit_field(field, chosen)
+    field = StarField.of_image(image, window, *stars, mask_radius_scale=scale)
+    fit = fit_field(field, np.zeros(0, dtype=int))
+    static = static_light(image, fit.scene)
+    if not static.any():
+        return static, _fit_stars(field, fit, n_passes=2).scene
+    for again in (True, False):
+        field = StarField.of_image(image - static, window, *stars, mask_radius_scale=scale)
+        fit = _fit_stars(field.on_light_known_to(static_light_error(static)), fit, n_passes=1)
+        if again:  # without the stars as they are now known it shows better, and so do they
+            static = static_light(image, fit.scene)
+    return static, fit.scene
+
+
+def _fit_stars(field: StarField, start: FieldFit, *, n_passes: int) -> FieldFit:
+    """Fit the PRF that the stars of a field show, see `fit_field`."""
+    chosen = choose_prf_stars(field, bright_limit=BRIGHT_LIMIT, faint_limit=FAINT_LIMIT)
+    fitted = fit_field(field, chosen, start=start, n_passes=n_passes)
     log.info(
         "PRF for the light of stars between stars: %s, zero point %.3f, sky %.2f",
         fitted.prf.source,
         fitted.prf.zeropoint,
         fitted.sky,
     )
-    return fitted.scene
+    return fitted
 
 
 def _write_changes(path: Path, changes: Changes | None, attributes: dict[str, str]) -> None:

@@ -304,11 +304,12 @@ def _left_to_brighter(stars: pd.DataFrame, apertures: list[Aperture]) -> pd.Data
             sorted_row, [aperture.window.row0 - 0.5, aperture.window.row1 - 0.5]
         )
         near = order[first:last]
-        near = near[(near > index) & (skipped_by[near] == 0)]
-        left = is_left_out(method[near], method[index], brighter_saturates=saturates[index])
-        near = near[left]
+        beside = column[near] - (aperture.window.column0 - 0.5)
+        beside = (beside >= 0) & (beside < aperture.window.shape[1])
+        near = near[beside & (near > index) & (skipped_by[near] == 0)]
         if near.size:
             near = near[aperture.contains(row[near], column[near])]
-            skipped_by[near] = priority[index]
+            left = is_left_out(method[near], method[index], brighter_saturates=saturates[index])
+            skipped_by[near[left]] = priority[index]
     left = skipped_by > 0
     return pd.DataFrame({"priority": priority[left], "skipped_by": skipped_by[left]})

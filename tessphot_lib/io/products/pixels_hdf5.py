@@ -25,7 +25,7 @@ from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
-from tessphot_lib.core.slopes import image_slopes
+from tessphot_lib.core.slopes import SLOPE_REACH, image_slopes
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.format_version import check_format_version
 from tessphot_lib.io.products.block_hdf5 import (
@@ -344,12 +344,11 @@ class PixelCube:
         stars.
         """
         level = self.grid.evaluate(self.background[cadences], region)
-        slopes = self._static_slopes
-        if slopes is not None:
-            pixels = region.slices_in(self.window)
+        if self.static_light is not None:
+            slopes = self._static_slopes(region)
             for index, motion in enumerate(self._against_average[cadences]):
                 for moved, slope in zip(displacement_in(motion, region), slopes, strict=True):
-                    level[index] -= moved * slope[pixels]
+                    level[index] -= moved * slope
         return level
 
     def background_at(
@@ -371,17 +370,15 @@ class PixelCube:
         at = np.atleast_1d(row).astype(float), np.atleast_1d(column).astype(float)
         shape = (self.n_cadences, *np.shape(row))
         level = self.grid.evaluate_at(self.background, *at)
-        slopes = self._static_slopes
-        if slopes is not None:
-            pixel = [
-                np.clip(np.round(position - first).astype(int), 0, size - 1)
-                for position, first, size in zip(
-                    at, (self.window.row0, self.window.column0), self.window.shape, strict=True
-                )
-            ]
+        if self.static_light is not None and at[0].size:
+            window = self.window
+            rows = np.clip(np.round(at[0]).astype(int), window.row0, window.row1 - 1)
+            columns = np.clip(np.round(at[1]).astype(int), window.column0, window.column1 - 1)
+            ends = [int(end) for axis in (rows, columns) for end in (axis.min(), axis.max() + 1)]
+            box = Window(*ends)
             moved = displacement(self._against_average, *at)
-            for distance, slope in zip(moved, slopes, strict=True):
-                level -= distance * slope[pixel[0], pixel[1]]
+            for distance, slope in zip(moved, self._static_slopes(box), strict=True):
+                level -= distance * slope[rows - box.row0, columns - box.column0]
         return level.reshape(shape), self.grid.error_at(self.background_error, *at).reshape(shape)
 
     @cached_property
@@ -394,10 +391,12 @@ class PixelCube:
         """Extended light that all backgrounds have, (n_rows, n_columns) [e-/s]; None for none."""
         return getattr(self.grid, "static_light", None)
 
-    @cached_property
-    def _static_slopes(self) -> NDArray | None:
-        """Slopes of the static light by row and column, (2, n_rows, n_columns); None without."""
-        return None if self.static_light is None else image_slopes(self.static_light)
+    def _static_slopes(self, region: Window) -> NDArray:
+        """Slopes of the static light by row and column, (2, n_rows, n_columns)."""
+        assert self.static_light is not None
+        around = region.widened(SLOPE_REACH, self.window)
+        slopes = image_slopes(self.static_light[around.slices_in(self.window)])
+        return slopes[:, *region.slices_in(around)]
 
     def motion_at(self, row: float | NDArray, column: float | NDArray) -> tuple[NDArray, NDArray]:
         """Motion of the images at positions, against the reference image.
