@@ -2,22 +2,25 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import binary_fill_holes
 from star_images import gaussian_star
 
 from tessphot_lib.aperture.assignment import claim_bleeds, pixel_owners
-from tessphot_lib.aperture.crowding import KnownLight
+from tessphot_lib.aperture.crowding import KnownLight, unexplained_slopes
 from tessphot_lib.aperture.selection import (
     _best_pixels,
+    _without_holes,
     aperture_flags,
     edge_flux,
     find_apertures,
 )
-from tessphot_lib.aperture.sizes import reach, stamp_window
+from tessphot_lib.aperture.sizes import reach, stamp_window, stamp_windows
 from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.sky_noise import sky_noise
+from tessphot_lib.core.slopes import SLOPE_REACH
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
@@ -264,6 +267,47 @@ def test_apertures_know_whose_light_they_hold():
     (full,) = optimal_apertures([540.0], [950.0], [5.0])
     assert (full.light.motion == 0).all()
     assert (bright.light.motion != 0).all()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_holes_of_masks_are_filled(seed):
+    rng = np.random.default_rng(seed)
+    for density in (0.05, 0.3, 0.6, 0.9):
+        mask = rng.uniform(0, 1, (7, 11)) < density
+        np.testing.assert_array_equal(_without_holes(mask), binary_fill_holes(mask))
+
+
+@pytest.mark.parametrize("star", [(530.3, 947.8), (501.2, 1018.9)])
+def test_slopes_of_unknown_light_are_those_of_the_stamp(star):
+    """Beside missing pixels and at the corner of the image, too, where they are one-sided."""
+    row, column, tmag = (np.array([value]) for value in (*star, 11.0))
+    rng = np.random.default_rng(4)
+    prf = generic_prf()
+    image = scene_image(prf, WINDOW, row, column, 0.9 * flux_of(tmag))
+    image += rng.normal(0, 3.0, WINDOW.shape)
+    middle = round(star[0]) - WINDOW.row0, round(star[1]) - WINDOW.column0
+    image[middle[0] + 2, middle[1] - 1] = np.nan
+    stamp = stamp_window(*star, 11.0, WINDOW, 13.0)
+    targets = np.array([0])
+    light = KnownLight.expected(prf, WINDOW, row, column, tmag, targets=targets, stamps=[stamp])
+    (aperture,) = apertures_of(image, row, column, tmag, known_light=light)
+    around = stamp.widened(SLOPE_REACH, WINDOW)
+    cut = around.slices_in(WINDOW)
+    used = np.zeros(around.shape, dtype=bool)
+    used[stamp.slices_in(around)] = aperture.mask
+    held = image[stamp.slices_in(WINDOW)][aperture.mask].sum()
+    there = held / light.images[0][stamp.slices_in(WINDOW)][aperture.mask].sum()
+    assert 0.8 < there < 1
+    true = unexplained_slopes(image[cut], there * light.images[0][cut], used)
+    assert aperture.light.unexplained == pytest.approx(true, rel=1e-9)
+
+
+def test_stamps_of_many_stars_are_those_of_each():
+    row, column = np.array([530.5, 501.5, 560.2]), np.array([940.2, 1018.5, 921.0])
+    tmag = np.array([2.1, 13.3, 6.31])
+    stars = list(zip(row, column, tmag, strict=True))
+    together = stamp_windows(row, column, tmag, WINDOW, 13.0)
+    assert together == [stamp_window(*star, WINDOW, 13.0) for star in stars]
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,13 @@ def test_light_adds_up_where_stamps_overlap():
     assert image.tolist() == expected
 
 
+def test_stamps_off_the_image_add_nothing():
+    image = np.ones((4, 5))
+    pixels = stamp_pixels(np.array([-3, 9]), np.array([1, 2]), (2, 2), image.shape)
+    add_stamps(image, *pixels, np.full((2, 2, 2), 7.0))
+    assert (image == 1).all()
+
+
 def test_values_at_positions():
     window = Window(11, 16, 21, 28)
     row, column = np.array([11.0, 12.4, 15.4, 16.0, np.nan]), np.array([21.0, 23.6, 27.2, 22, 22])

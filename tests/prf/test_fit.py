@@ -227,6 +227,16 @@ def test_prf_of_a_crowd_on_an_unknown_sky():
     assert stamp.sum() == pytest.approx(true.sum(), abs=0.005)
 
 
+def test_fit_goes_on_where_another_one_ended(field):
+    stars = choose_prf_stars(field, bright_limit=8.0, faint_limit=12.5)[:30]
+    whole = fit_field(field, stars)
+    first = fit_field(field, stars, n_passes=1)
+    again = fit_field(field, stars, start=first, n_passes=1)
+    assert np.abs(again.scene - whole.scene).max() < 0.02 * np.abs(first.scene - whole.scene).max()
+    assert again.sky == pytest.approx(whole.sky, abs=1e-4)
+    assert fit_field(field, stars[:5], start=first) is first  # too few to show anything
+
+
 def test_bleed_trails_do_not_change_the_prf(field, prf):
     """Full columns cross the field; no model has their light."""
     image = field.image.copy()
