@@ -32,10 +32,9 @@ def peaks_of(image: NDArray, pixels: NDArray | None = None) -> NDArray:
         np.copyto(way, np.int8(number), where=beside > best)
         np.maximum(best, beside, out=best)
     steps = np.array([d_row * n_columns + d_column for d_row, d_column in STEPS])
-    way = way.ravel()
     top = np.arange(image.size) if pixels is None else np.asarray(pixels)
     while True:
-        higher_up = top + steps[way[top]]
+        higher_up = top + steps[way.ravel()[top]]
         if np.array_equal(higher_up, top):
             return top
         top = higher_up
