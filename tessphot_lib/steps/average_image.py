@@ -17,6 +17,7 @@ from tessphot_lib.catalog.sky_mask import sky_mask
 from tessphot_lib.core.affine import against_mean
 from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag, describe
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh, interpolation_matrix
 from tessphot_lib.core.patches import Patches
@@ -109,7 +110,8 @@ def run_average_image(
     if isinstance(grid, Mesh):
         made = _of_images(blocks, lengths, table, grid, catalog, jitter, settings, ccd_id)
     else:
-        is_averaged = _some(averaged_images(table["is_averaged"], quality), ccd_id)
+        is_averaged = averaged_images(table["is_averaged"], quality)
+        _refuse_none(is_averaged, table["quality"] | quality, settings.bad_quality, ccd_id)
         is_good = table["quality"] & settings.bad_quality == 0
         removed = removed_images(is_good, is_averaged, quality)
         models, limit = table["background"], settings.average.max_background
@@ -155,14 +157,21 @@ def _sums(
         first = last
 
 
-def _some(is_averaged: NDArray, ccd_id: CcdId) -> NDArray:
-    """Return what it is given, if any is True."""
-    if not is_averaged.any():
-        raise InputDataError(
-            f"{ccd_id}: all {is_averaged.size} images are flagged or brighter than "
-            "prepare.average.max_background, none is left for the average image"
-        )
-    return is_averaged
+def _refuse_none(is_averaged: NDArray, quality: NDArray, bad_quality: int, ccd_id: CcdId) -> None:
+    """Raise if there is no image to average, with what is wrong with how many."""
+    if is_averaged.any():
+        return
+    bad = bad_quality | int(OWN_BAD_CADENCE)
+    reasons = {
+        text: int(np.count_nonzero(quality & bit))
+        for bit, text in describe(CadenceFlag).items()
+        if bit & bad
+    }
+    reasons["brighter than prepare.average.max_background"] = int((quality & bad == 0).sum())
+    texts = [f"{text}: {n}" for text, n in reasons.items() if n]
+    raise InputDataError(
+        f"{ccd_id}: none of its {is_averaged.size} images can be averaged ({', '.join(texts)})"
+    )
 
 
 def _of_images(
@@ -180,7 +189,8 @@ def _of_images(
     quiet = is_quiet(level, settings.average.max_background)
     found = read_jitter(jitter)
     is_averaged = averaged_images(table["is_averaged"].astype(bool) & quiet, found["quality"])
-    is_averaged = _some(is_averaged, ccd_id)
+    flags = table["quality"] | found["quality"]
+    _refuse_none(is_averaged, flags, settings.bad_quality, ccd_id)
     straps = _straps(table["column_excess"], table["background"], mesh)
     chosen = reference_images(is_averaged, level)
     motion = against_mean(found["motion"], chosen)

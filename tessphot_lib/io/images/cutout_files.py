@@ -9,7 +9,8 @@ import re
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.images.ffi_files import FfiFile, walk_files
 
-CUTOUT_NAME = re.compile(r"tess-s(\d{4})-([1-4])-([1-4])[_-].*\.fits(\.gz)?")
+# Not the light curves that lightkurve's `interact` writes beside them, ..._astrocut-custom-lc.fits.
+CUTOUT_NAME = re.compile(r"tess-s(\d{4})-([1-4])-([1-4])[_-].*(?<![_-]lc)\.fits(\.gz)?")
 
 
 def find_cutouts(folder: str | os.PathLike) -> dict[CcdId, list[FfiFile]]:

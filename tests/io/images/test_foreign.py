@@ -27,6 +27,7 @@ CUTOUT = "tess-s0014-3-2_280.1_35.2_15x15_astrocut"
         ("tess-s0014-3-2-cube.fits", "cubes of TESScut", False),
         ("tess2019198215352-s0014-0000000000000007-0150-s_tp.fits", "target pixel files", False),
         ("tess2019198215352-s0014-0000000000000007-0150-s_lc.fits", "light curves", False),
+        (f"{CUTOUT}-custom-lc.fits", "light curves", False),
         ("sector14.tar.gz", "archives", False),
         ("astrocut_1.zip", "archives", False),
         (f"{FFI}ic.fits.part", "another suffix or compression", True),
