@@ -18,6 +18,7 @@ SIGNIFICANT = 16.0  # chi2 of two slopes: a probability of 3e-4 by chance
 REGULAR = 0.2  # by which the distance of images may differ from the usual one, relative
 HUBER = 2.0  # [sigma] from which a difference counts less
 N_ROUNDS = 6
+SCATTER_ERROR = 1.5  # relative error of a scatter from n images, times sqrt(n)
 
 
 def motion_error(
@@ -64,6 +65,43 @@ def flux_scatter(time: NDArray, flux: NDArray, good: NDArray) -> float:
         return float("nan")
     second = flux[middle - 1].astype(float) - 2 * flux[middle] + flux[middle + 1]
     return float(ROUNDED_MAD_TO_SIGMA * np.median(np.abs(second)) / np.sqrt(SECOND_DIFFERENCE))
+
+
+def with_motion_within_scatter(
+    time: NDArray, flux: NDArray, flux_err: NDArray, more: NDArray, good: NDArray
+) -> NDArray:
+    """Add errors through motion to those of fluxes, as far as the scatter has room for them.
+
+    How far images move unseen is known of the CCD as a whole, and the slopes of a star's light
+    not well where others overlap with it: the flux itself tells when that is too much.
+
+    Parameters
+    ----------
+    time : (n_images,) array
+        [d]
+    flux, flux_err : (n_stars, n_images) arrays
+        [e-/s]
+    more : (n_stars, n_images) or (n_stars, 1) array
+        Errors through motion [e-/s].
+    good : (n_images,) bool array
+
+    Returns
+    -------
+    (n_stars, n_images) array
+        With fewer than `MIN_IMAGES` all is added.
+    """
+    more = np.broadcast_to(more, flux.shape).copy()
+    for index, values in enumerate(flux):
+        used = good & np.isfinite(values) & np.isfinite(flux_err[index]) & np.isfinite(more[index])
+        scatter = flux_scatter(time, values, used)
+        if not np.isfinite(scatter):
+            continue
+        limit = scatter * (1 + SCATTER_ERROR / np.sqrt(used.sum()))
+        room = limit**2 - float(np.median(flux_err[index][used])) ** 2
+        size = float(np.median(more[index][used]))
+        if size > 0 and size**2 > room:
+            more[index] *= np.sqrt(max(room, 0.0)) / size
+    return np.hypot(flux_err, more)
 
 
 def believed_slopes(

@@ -14,6 +14,7 @@ from tessphot_lib.core.lightcurve import Cards, StarFluxes, StarNotes
 from tessphot_lib.core.settings import ApertureSettings, PhotometrySettings
 from tessphot_lib.core.star_warnings import NO_PIXELS
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.lightcurves.motion_error import with_motion_within_scatter
 from tessphot_lib.photometry.average_positions import correct_for_motion, motion_against_average
 from tessphot_lib.photometry.failures import notes_of
 from tessphot_lib.photometry.method import Method
@@ -97,7 +98,9 @@ def _correct_for_motion(
     fluxes.flux[...], error = correct_for_motion(
         cube, fluxes.flux, moved, motion, unexplained, is_corrected=is_corrected
     )
-    fluxes.flux_err[...] = np.hypot(fluxes.flux_err, error)
+    fluxes.flux_err[...] = with_motion_within_scatter(
+        cube.time, fluxes.flux, fluxes.flux_err, error, cube.is_good()
+    )
 
 
 def _notes(targets: StarList, index: int) -> StarNotes:

@@ -21,6 +21,7 @@ from tessphot_lib.core.settings import PhotometrySettings
 from tessphot_lib.core.slopes import SLOPE_REACH
 from tessphot_lib.io.files.fits_bytes import TableColumn
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.lightcurves.motion_error import with_motion_within_scatter
 from tessphot_lib.photometry.average_positions import (
     average_places,
     correct_for_motion,
@@ -212,4 +213,6 @@ def _put_back(
         is_corrected=is_corrected,
     )
     result.flux[key] = flux[0]
-    result.flux_err[key] = np.hypot(result.flux_err[key], error[0])
+    result.flux_err[key] = with_motion_within_scatter(
+        cube.time, flux, result.flux_err[key][None], error, cube.is_good()
+    )[0]

@@ -38,6 +38,7 @@ from tessphot_lib.core.settings import (
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_FIT, NO_PIXELS, SATURATED_FIT
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
+from tessphot_lib.lightcurves.motion_error import with_motion_within_scatter
 from tessphot_lib.photometry.aperture import measure_instead
 from tessphot_lib.photometry.average_positions import (
     believed_light,
@@ -252,7 +253,9 @@ def _correct_for_motion(
     if cube.noise is not None:
         unseen, seen = cube.noise.motion * (every + left), cube.noise.motion_seen * error
         size = np.sqrt((unseen**2 + seen**2).sum(axis=1, keepdims=True))
-        result.flux_err[...] = np.hypot(result.flux_err, size)
+        result.flux_err[...] = with_motion_within_scatter(
+            cube.time, result.flux, result.flux_err, size, cube.is_good()
+        )
 
 
 def _disturbing(stars: KnownStars, free_limit: float) -> NDArray:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
+from tessphot_lib.lightcurves.motion_error import with_motion_within_scatter
 from tessphot_lib.photometry.measure import with_motion_errors
 from tessphot_lib.photometry.products import StarFrame
 
@@ -78,3 +79,20 @@ def test_a_variable_star_does_not_follow_what_it_adds_to_the_motion_itself():
     error, header = with_errors(flux, StarFrame.of(cube, stars))
     assert header["ERRMOVE"][0] == 0
     np.testing.assert_allclose(error, np.hypot(ERROR, 2.5), rtol=1e-3)
+
+
+def test_errors_through_motion_stay_within_the_scatter():
+    """Of three stars: motion explains their noise; or it is too much; or there are few images."""
+    rng = np.random.default_rng(6)
+    flux = 10_000 + rng.normal(0, [[5.0], [2.5], [2.5]], (3, N_IMAGES))
+    flux[2, 30:] = np.nan
+    error = np.full((3, N_IMAGES), 2.0)
+    more = np.full((3, 1), 4.5)
+    good = np.arange(N_IMAGES) > 3
+    found = with_motion_within_scatter(TIME, flux, error, more, good)
+    np.testing.assert_allclose(found[0], np.hypot(2.0, 4.5))
+    np.testing.assert_allclose(found[1], 2.5 * 1.05, rtol=0.05)
+    np.testing.assert_allclose(found[2], np.hypot(2.0, 4.5))
+    assert (more == 4.5).all() and (error == 2.0).all()
+    # Errors that are too large without it stay as they are.
+    np.testing.assert_allclose(with_motion_within_scatter(TIME, flux, 3 * error, more, good)[1], 6)
