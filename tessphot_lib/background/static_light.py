@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.background.changes import pixel_noise
 from tessphot_lib.background.new_stars import find_new_stars, new_starlight
-from tessphot_lib.background.surface import smooth_surface
+from tessphot_lib.background.surface import KNOTS, smooth_surface
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 
 COARSE = 5.0  # [pixels] sigma of the average that shows whether there is extended light
@@ -94,9 +94,9 @@ def _parts(wanted: NDArray) -> Iterator[tuple[Slices, Slices, Slices]]:
             rows, columns = np.flatnonzero(tile.any(axis=1)), np.flatnonzero(tile.any(axis=0))
             if not rows.size:
                 continue
-            part = (
-                slice(row + int(rows[0]), row + int(rows[-1]) + 1),
-                slice(column + int(columns[0]), column + int(columns[-1]) + 1),
+            part = tuple(  # from a knot on: the splines are the same ones in all parts
+                slice(first + int(axis[0]) // KNOTS * KNOTS, first + int(axis[-1]) + 1)
+                for first, axis in ((row, rows), (column, columns))
             )
             around = tuple(
                 slice(max(one.start - REACH, 0), min(one.stop + REACH, size))
