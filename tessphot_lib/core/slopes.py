@@ -1,4 +1,4 @@
-"""How steep the light in an image is, from its pixels."""
+"""How steep and how curved the light in an image is, from its pixels."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,36 @@ def image_slopes(image: NDArray) -> NDArray:
             near, far = values[3:-1] - values[1:-3], values[4:] - values[:-4]
             _fill(result[2:-2], (8 * near - far) / 12)
     return slopes
+
+
+def image_curvatures(image: NDArray) -> NDArray:
+    """What a slightly wider image has more than an image, by row, both, and column.
+
+    Parameters
+    ----------
+    image : (n_rows, n_columns) array
+
+    Returns
+    -------
+    (3, n_rows, n_columns) float64 array
+        Half the second derivative by row, the mixed one, and half that by column [in units of
+        the image per pixel**2]: times variances and covariance of a blur they are what it
+        changes. Of fourth order where two pixels on each side are known, else of second; 0
+        beside pixels that are not.
+    """
+    curvatures = np.zeros((3, *image.shape))
+    for axis in (0, 1):
+        values = np.moveaxis(image.astype(float), axis, 0)
+        if len(values) < 3:
+            continue
+        result = np.moveaxis(curvatures[2 * axis], axis, 0)
+        near = values[2:] - 2 * values[1:-1] + values[:-2]
+        _fill(result[1:-1], near / 2)
+        if len(values) > 4:
+            far = values[4:] - 2 * values[2:-2] + values[:-4]
+            _fill(result[2:-2], (16 * near[1:-1] - far) / 24)
+    curvatures[1] = image_slopes(image_slopes(image)[0])[1]
+    return curvatures
 
 
 def _fill(result: NDArray, better: NDArray) -> None:

@@ -4,6 +4,10 @@ For cutouts with too few single stars for positions of stars. What an image has 
 average image is, to first order, the motion times the slopes of the average image, beside what
 each star has changed in brightness, and an offset of the sky. All that is fitted at once, so
 that variable stars are not taken for motion.
+
+Pointing that jitters within an image makes all stars wider by as much: to first order the
+curvatures of the average image, times by how much variances are more than usual. They are fitted
+in the same way, beside the motion.
 """
 
 from typing import NamedTuple
@@ -13,7 +17,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
 from tessphot_lib.core.peaks import peaks_of
-from tessphot_lib.core.slopes import image_slopes
+from tessphot_lib.core.slopes import image_curvatures, image_slopes
 
 MODEL_ERROR = 0.001  # of a pixel's light counts as its noise: the slopes are not exact
 MIN_PEAK = 10.0  # [sigma of a pixel] of a star whose brightness is fitted
@@ -24,15 +28,16 @@ AT_ONCE = 4_000_000  # pixels of images that are fitted together
 
 
 class ShiftInformation(NamedTuple):
-    """What one window tells of the motion, star by star.
+    """What one window tells of the motion, or of the blur, star by star.
 
     Attributes
     ----------
-    normal : (n_images, n_stars + 1, 2, 2) array
-        Inverse of the covariance of the motion by row and column [pixels**-2]; 0 for images
-        of which pixels are missing. The last one is of the pixels of no star.
-    right : (n_images, n_stars + 1, 2) array
-        Its product with the motion.
+    normal : (n_images, n_stars + 1, n, n) array
+        Inverse of the covariance of the motion by row and column [pixels**-2], n = 2, or of the
+        blur [pixels**-4], n = 3; 0 for images of which pixels are missing. The last one is of
+        the pixels of no star.
+    right : (n_images, n_stars + 1, n) array
+        Its product with the motion or the blur.
     """
 
     normal: NDArray
@@ -60,19 +65,54 @@ def shift_information(
     ShiftInformation
         Zeros, nothing, without stars, or with too few pixels.
     """
-    n_images, n_stars = len(change), len(areas)
+    return _information(change, noise, areas, _terms(average, noise, areas), 2)
+
+
+def blur_information(
+    change: NDArray, average: NDArray, noise: NDArray, areas: NDArray
+) -> ShiftInformation:
+    """Find by how much each image is blurred more than the average is.
+
+    Parameters
+    ----------
+    As of `shift_information`.
+
+    Returns
+    -------
+    ShiftInformation
+        Of the variance by row, the covariance, and the variance by column [pixels**2].
+    """
     terms = _terms(average, noise, areas)
+    if terms is not None:
+        used, design, sigma = terms
+        inside = np.where(np.isfinite(noise), average, np.nan)
+        curved = np.stack([one[used] for one in image_curvatures(inside)], axis=1)
+        slopes = design[:, :2] / np.maximum(np.abs(design[:, :2]).max(axis=0), 1e-300)
+        parts = [curved / sigma[:, None], slopes, design[:, 2:]]
+        terms = used, np.concatenate(parts, axis=1), sigma
+    return _information(change, noise, areas, terms, 3)
+
+
+def _information(
+    change: NDArray,
+    noise: NDArray,
+    areas: NDArray,
+    terms: tuple[NDArray, NDArray, NDArray] | None,
+    n_wanted: int,
+) -> ShiftInformation:
+    """What the pixels tell of the first terms, beside the others."""
     if terms is None:
-        shape = n_images, n_stars + 1, 2
-        return ShiftInformation(np.zeros((*shape, 2)), np.zeros(shape))
+        shape = len(change), len(areas) + 1, n_wanted
+        return ShiftInformation(np.zeros((*shape, n_wanted)), np.zeros(shape))
     used, design, sigma = terms
     data, residual, spread, is_whole = _fitted(change, used, design, sigma)
     spread = np.maximum(spread, 1.0)
-    # The part of the slopes that nothing else looks like.
-    rest, _ = np.linalg.qr(design[:, 2:])
-    alone = design[:, :2] - rest @ (rest.T @ design[:, :2])
+    # The part of the wanted terms that nothing else looks like.
+    rest, _ = np.linalg.qr(design[:, n_wanted:])
+    wanted = design[:, :n_wanted]
+    alone = wanted - rest @ (rest.T @ wanted)
     data = data - (data @ rest) @ rest.T
-    # Of the noise itself, without what the slopes are wrong by, which stays the same.
+    # Of the noise itself, without what the terms are wrong by, which stays the same.
     share = np.square(noise[used] / sigma)[:, None]
     of_noise = float(np.sum(alone**2 * share) / max(float(np.sum(alone**2)), 1e-300))
     weight = is_whole / (_excess(residual, spread, is_whole) ** 2 * max(of_noise, 1e-9))
@@ -185,21 +225,37 @@ def joined_shift(seen: ShiftInformation) -> tuple[NDArray, NDArray]:
     error : (n_images,) array
         1-sigma, per axis [pixels].
     """
-    return _solved(seen.normal.sum(axis=1), seen.right.sum(axis=1))
+    return _per_axis(*solved(seen.normal.sum(axis=1), seen.right.sum(axis=1)))
 
 
 def shift_by_others(seen: ShiftInformation, star: int) -> tuple[NDArray, NDArray]:
     """As `joined_shift`, without one of the stars."""
     normal, right = (one.sum(axis=1) - one[:, star] for one in seen)
-    return _solved(normal, right)
+    return _per_axis(*solved(normal, right))
 
 
-def _solved(normal: NDArray, right: NDArray) -> tuple[NDArray, NDArray]:
-    """Motion and error from normal equations; NaN where they are singular."""
+def _per_axis(shift: NDArray, variance: NDArray) -> tuple[NDArray, NDArray]:
+    """The motion, and its error per axis."""
+    return shift, np.sqrt(variance.mean(axis=1))
+
+
+def solved(normal: NDArray, right: NDArray) -> tuple[NDArray, NDArray]:
+    """Solve the normal equations of each image.
+
+    Parameters
+    ----------
+    normal, right : (n_images, n, n), (n_images, n) arrays
+        As in `ShiftInformation`.
+
+    Returns
+    -------
+    values, variance : (n_images, n) arrays
+        NaN where they are singular.
+    """
     size = np.trace(normal, axis1=1, axis2=2)
-    known = np.linalg.det(normal) > 1e-6 * size**2
-    shift, error = np.full(right.shape, np.nan), np.full(len(right), np.nan)
+    known = np.linalg.det(normal) > 1e-6 * size ** normal.shape[1]
+    values, variance = np.full((2, *right.shape), np.nan)
     covariance = np.linalg.inv(normal[known])
-    shift[known] = np.einsum("nij,nj->ni", covariance, right[known])
-    error[known] = np.sqrt(np.trace(covariance, axis1=1, axis2=2) / 2)
-    return shift, error
+    values[known] = np.einsum("nij,nj->ni", covariance, right[known])
+    variance[known] = np.diagonal(covariance, axis1=1, axis2=2)
+    return values, variance

@@ -44,6 +44,7 @@ from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.motion.own_influence import own_influence
+from tessphot_lib.preparation.blur import blurred_images
 from tessphot_lib.preparation.common_noise import measure_common_noise
 from tessphot_lib.preparation.noise import measure_noise
 from tessphot_lib.preparation.pixel_flags import pixel_flags
@@ -159,6 +160,9 @@ def _look_at_pixels(
     if found is not None:
         _set_motion(images, *found[:2])
         own_motion = found[2]
+    blurred = blurred_images(*given, ccd_id, expected=expected, is_good=is_good)
+    images["quality"][blurred] |= int(CadenceFlag.STARS_CHANGED)
+    is_good &= ~blurred
     noise, factor, motion_factor = measure_noise(
         *given,
         ccd_id,
