@@ -81,7 +81,9 @@ def judge(
     mesh : Mesh
         Cells of the background.
     background : (n_cell_rows, n_cell_columns) array
-        Nodes of the background that was taken off the image.
+        Nodes of the background that was taken off the image. Where a cell shows no sky, this and
+        what the others have besides are taken to be smooth: best without what all images have,
+        such as a nebula, or stars that are too many to be told apart.
     limit : float
         Change from which light is foreign [e-/s per pixel].
     sampler : SkySampler, optional

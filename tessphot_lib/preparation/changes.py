@@ -181,6 +181,16 @@ def reference_image(images: Images, chosen: NDArray, changes: "Changes | None" =
     return result
 
 
+def median_sky(images: Images, chosen: NDArray, changes: Changes) -> NDArray:
+    """Median of the backgrounds of some images, with what was found of them, at each node.
+
+    (n_cell_rows, n_cell_columns) [e-/s per pixel]; 0 if none is known.
+    """
+    sky = images.backgrounds[chosen] + changes.sky[chosen]
+    sky = sky[np.isfinite(sky).all(axis=(1, 2))]
+    return np.median(sky, axis=0) if len(sky) else np.zeros(images.mesh.shape)
+
+
 def find_changes(
     images: Images,
     reference: NDArray,
@@ -188,6 +198,7 @@ def find_changes(
     *,
     limit: float,
     chosen: NDArray | None = None,
+    usual_sky: NDArray | float = 0.0,
 ) -> Changes:
     """Compare images with the reference.
 
@@ -202,6 +213,8 @@ def find_changes(
         ``prepare.background.reflection_limit`` [e-/s per pixel].
     chosen : (n,) int array, optional
         Images that are compared; all by default.
+    usual_sky : (n_cell_rows, n_cell_columns) array, optional
+        Nodes of the sky that all images have, from `median_sky`.
     """
     wanted = np.isfinite(images.backgrounds).all(axis=(1, 2))
     if chosen is not None:
@@ -231,7 +244,7 @@ def find_changes(
                 residual,
                 bins,
                 images.mesh,
-                images.backgrounds[number],
+                images.backgrounds[number] - usual_sky,
                 limit=max(limit, NOISE_LIMIT * noise),
                 sampler=sampler,
             )

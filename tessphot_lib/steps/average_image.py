@@ -41,6 +41,7 @@ from tessphot_lib.preparation.changes import (
     average_images,
     find_changes,
     is_quiet,
+    median_sky,
     reference_image,
     reference_images,
 )
@@ -216,7 +217,9 @@ def _of_images(
         np.median(offset),
         100 * np.mean(static != 0),
     )
-    changes = find_changes(images, reference, reference + above - static, limit=limit)
+    usual = median_sky(images, chosen, first)
+    light = reference + above - static
+    changes = find_changes(images, reference, light, limit=limit, usual_sky=usual)
     image, count = average_images(images, is_averaged, changes)
     # What was foreign in all of them changes little: their median stands for it, with count 0.
     image = np.where(count > 0, image, reference)

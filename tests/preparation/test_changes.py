@@ -1,5 +1,7 @@
 """Which images make the average image, and what is found in all of them: from known truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from images_block import write_images_block
@@ -18,6 +20,7 @@ from tessphot_lib.preparation.changes import (
     average_images,
     find_changes,
     is_quiet,
+    median_sky,
     reference_image,
     reference_images,
 )
@@ -124,7 +127,7 @@ def test_reference_is_of_the_quieter_images_all_over_the_sector():
 
 
 def foreign_pixels(changes):
-    return np.array([BINS.spread(changes.foreign(index)) for index in range(N_IMAGES)])
+    return np.array([BINS.spread(changes.foreign(index)) for index in range(len(changes.sky))])
 
 
 def test_moving_ring_is_flagged_where_it_is_in_each_image(compared):
@@ -237,3 +240,30 @@ def test_bins_beside_missing_pixels_are_compared():
     (mean, error, _), _ = scene.compare((reference + 3.0).astype(np.float32), motion)
     assert np.isfinite(error[:, 1:-1]).all()
     np.testing.assert_allclose(mean[:, 1:-1], 3.0, atol=0.1)
+
+
+def test_foreign_light_is_found_in_a_crowd_as_on_a_smooth_sky(tmp_path):
+    """A crowd gives each cell another level in all images; a plate covers one cell, and more."""
+    plate = 20.0 * (np.hypot(ROW - 290, COLUMN - 1150) < 40)
+    noise = np.random.default_rng(6).normal(0, SIGMA, (3, *WINDOW.shape))
+    level = 100 + np.random.default_rng(7).normal(0, 8, MESH.shape)
+    nothing, chosen, found = np.zeros(WINDOW.shape), np.arange(3), []
+    for name, nodes in (("crowd", level), ("smooth", 100 + 0 * level)):
+        flux = MESH.evaluate(nodes[None], WINDOW) + noise
+        flux[2] += plate
+        block = write_images_block(tmp_path / f"{name}.hdf5", WINDOW, flux)
+        # Rough backgrounds know the crowd, and half of the plate where it is.
+        rough = np.repeat(nodes[None], 3, axis=0)
+        rough[2, 1:3, 2] += 10.0
+        images = Images([block], [3], MESH, rough, np.zeros((3, 6)))
+        first = find_changes(images, nothing, nothing, limit=LIMIT)
+        usual = median_sky(images, chosen, first)
+        np.testing.assert_allclose(usual, nodes, atol=0.2)
+        changes = find_changes(images, nothing, nothing, limit=LIMIT, usual_sky=usual)
+        found.append((changes.sky[2], foreign_pixels(changes)[2]))
+    (sky, foreign), (smooth_sky, smooth_foreign) = found
+    np.testing.assert_allclose(sky, smooth_sky, atol=0.1)
+    assert (foreign == smooth_foreign).mean() > 0.99
+    assert foreign[plate > 0].mean() > 0.95
+    none = replace(images, backgrounds=np.nan * images.backgrounds)
+    assert not median_sky(none, chosen, first).any()
