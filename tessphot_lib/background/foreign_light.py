@@ -26,6 +26,7 @@ N_ROUNDS = 3  # of sky and foreign light in turn
 BIN_SIGMA, SINGLE_SIGMA = 5.0, 7.0  # significance of foreign light: 3 x 3 bins, one bin
 SINGLE_LIMIT = 2.0  # times the limit, for one bin
 EDGE = 0.5  # of the limit: foreign light ends where it is less
+AROUND_HIDDEN = 0.3  # of the 3 x 3 bins about one that a star hides
 SEEN_BINS, FEWEST_BINS = 0.25, 3  # of a cell must show sky, for a level; MIN_PIXELS are enough
 MIN_WEIGHT = 0.5  # of a usual bin's, for a bin to show sky
 COVERED = 0.6  # of a cell in foreign light: its sky is taken from its neighbors
@@ -212,6 +213,8 @@ class ForeignSearch:
         Light of 3 x 3 bins from which it is foreign [e-/s per pixel].
     alone : array
         The same of a single bin; infinite where none is known.
+    hidden : bool array
+        True for bins without pixels that count, or in which a star may hide what is foreign.
     """
 
     known: NDArray
@@ -219,6 +222,7 @@ class ForeignSearch:
     total: NDArray
     needed: NDArray
     alone: NDArray
+    hidden: NDArray
 
     @classmethod
     def of(cls, binned: BinnedResidual, *, limit: float) -> "ForeignSearch":
@@ -237,7 +241,8 @@ class ForeignSearch:
         wide_error = np.where(total > 0, 1 / (3 * np.sqrt(safe)), np.inf)
         needed = np.maximum(limit, BIN_SIGMA * wide_error) + _around(doubt * weight) / safe
         alone = np.maximum(SINGLE_LIMIT * limit, SINGLE_SIGMA * error) + doubt
-        return cls(known, weight, safe, needed, np.where(known, alone, np.inf))
+        hidden = ~known | (doubt > limit)
+        return cls(known, weight, safe, needed, np.where(known, alone, np.inf), hidden)
 
     def find(self, rest: NDArray) -> NDArray:
         """Find the bins where light is that is neither sky nor star, or where light is missing.
@@ -251,7 +256,7 @@ class ForeignSearch:
         -------
         (n_bin_rows, n_bin_columns) bool array
             True for foreign light of either sign, down to `EDGE` of what is needed beside it; a
-            bin without pixels where over 0.3 of the 3 x 3 bins about it are.
+            hidden bin where over `AROUND_HIDDEN` of the 3 x 3 bins about it are.
         """
         one = np.where(self.known, rest, 0.0)
         mean = _around(one * self.weight) / self.total
@@ -263,9 +268,9 @@ class ForeignSearch:
             near = seed | (sign * mean > EDGE * self.needed)
             near |= self.known & (sign * one > self.needed)
             foreign |= _parts_with(seed, near)
-        if foreign.any() and not self.known.all():
+        if foreign.any() and self.hidden.any():
             # A bin that shows nothing, a bright star's, is decided by those around it.
-            foreign |= ~self.known & (_around(foreign.astype(float)) > 0.3)
+            foreign |= self.hidden & (_around(foreign.astype(float)) > AROUND_HIDDEN)
         return foreign
 
 

@@ -290,3 +290,17 @@ def test_error_of_a_cell_has_what_the_mesh_does_not_follow():
     assert judged.error[2, 1] == pytest.approx(of_three_bins * 0.6 / np.sqrt(2), rel=0.1)
     assert np.median(judged.error) == pytest.approx(np.median(quiet), rel=0.1)
     assert np.median(quiet) < 0.05 / 15
+
+
+def test_a_bin_in_which_a_star_hides_foreign_light_is_as_those_around_it():
+    mean = np.random.default_rng(9).normal(0, 0.05, BINS.shape)
+    mean[20:30, 22:30] = 8.0
+    doubt = np.zeros(BINS.shape)
+    at_edge, far = (29, 25), (45, 50)
+    for one in (at_edge, far):
+        mean[one], doubt[one] = 3.0, 5.0
+    binned = BinnedResidual(mean, np.full(BINS.shape, 0.05), doubt)
+    foreign = judge(binned, BINS, MESH, np.full(MESH.shape, 100.0), limit=LIMIT).foreign
+    assert foreign[20:30, 22:30].all()
+    assert not foreign[far]
+    assert foreign.sum() <= 12 * 10  # with the bins right beside it
