@@ -6,6 +6,7 @@ Asteroids, transients and variable stars; `tessphot_lib.photometry.moving_object
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -18,7 +19,7 @@ from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
 from tessphot_lib.photometry.regions import cadence_slices
-from tessphot_lib.quality.moving_objects import Detections, find_detections
+from tessphot_lib.quality.moving_objects import PIXEL_SIGMA, Detections, find_detections
 
 CELL, OVERLAP = 256, 4  # [pixels] parts of the CCD that are read together, and beyond
 STAR_CHANGE = 0.03  # of the light of the average image, by which stars vary
@@ -81,16 +82,94 @@ class Spans:
         return np.isin(number, np.searchsorted(self.first, seen, side="right"))
 
 
-def _mean(light: NDArray, error: NDArray) -> tuple[NDArray, NDArray]:
-    """Mean of images (n, n_rows, n_columns) and its error; NaN where none has the pixel."""
-    if len(light) == 1:
-        return light[0], error[0].astype(float)
-    known = np.isfinite(light) & np.isfinite(error)
-    count = known.sum(axis=0)
+@dataclass(frozen=True)
+class Looked:
+    """What all parts of a CCD have in common.
+
+    Attributes
+    ----------
+    spans : Spans
+    good : (n_cadences,) bool array
+    motion : (n_cadences, 6) array
+        See `motion_of_images`.
+    scattered : (n_cadences,) array
+        What fraction of the background is light that quiet images lack.
+    """
+
+    spans: Spans
+    good: NDArray
+    motion: NDArray
+    scattered: NDArray
+
+    @classmethod
+    def of(cls, cube: PixelCube) -> Self:
+        """Collect it."""
+        common = cube.is_good(), motion_of_images(cube), _scattered_fraction(cube)
+        return cls(Spans.of(cube), *common)
+
+    def compared(
+        self, scene: "Expected", seen: NDArray, noise: NDArray, sky: NDArray, numbers: NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """What spans show beyond the average image, and its error.
+
+        Parameters
+        ----------
+        scene : Expected
+        seen, noise : (n_spans, n_rows, n_columns) arrays
+            Light without background, and its error [e-/s].
+        sky : (n_spans, n_rows, n_columns) array
+            Background of the image that stands for each [e-/s per pixel].
+        numbers : (n_spans,) int array
+            Which spans.
+
+        Returns
+        -------
+        residual, sigma : (n_spans, n_rows, n_columns) arrays
+            ``sigma`` with what stars change and move by, and scattered light is off by.
+        """
+        motion = np.array([self._motion_of(number) for number in numbers])
+        d_row, d_column = displacement_in(motion.T[:, :, None, None], scene.window)
+        shift = STAR_MOTION**2 + (SECOND_ORDER * (d_row**2 + d_column**2)) ** 2
+        scattered = self.scattered[self.spans.image[numbers]][:, None, None]
+        sigma = np.sqrt(
+            noise**2
+            + scene.change**2
+            + shift * scene.steepest
+            + (SCATTERED_ERROR * scattered * sky) ** 2
+        )
+        return seen - scene.shifted(d_row, d_column), sigma
+
+    def _motion_of(self, number: int) -> NDArray:
+        """Mean motion of the good cadences of a span, (6,)."""
+        whole = slice(self.spans.first[number], self.spans.stop[number])
+        return np.asarray(self.motion[whole][self.good[whole]].mean(axis=0))
+
+
+def _means(
+    light: NDArray, error: NDArray, good: NDArray, starts: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Means of spans of images and their errors, (n_spans, n_rows, n_columns) each.
+
+    Parameters
+    ----------
+    light, error : (n, n_rows, n_columns) arrays
+    good : (n,) bool array
+        Others do not count.
+    starts : (n_spans,) int array
+        Where the spans begin, increasing. NaN where none of a span has the pixel.
+    """
+    known = np.isfinite(light) & np.isfinite(error) & good[:, None, None]
+    total = np.where(known, light, 0.0)
+    variance = np.where(known, error, 0.0).astype(float) ** 2
+    if len(starts) < len(light):
+        total, variance, count = (
+            np.add.reduceat(values, starts, axis=0)
+            for values in (total, variance, known.astype(np.int32))
+        )
+    else:
+        count = known.astype(np.int32)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(known, light, 0.0).sum(axis=0) / count
-        variance = np.where(known, error, 0.0).astype(float) ** 2
-        return mean, np.sqrt(variance.sum(axis=0)) / count
+        return total / count, np.sqrt(variance) / count
 
 
 @dataclass(frozen=True)
@@ -116,6 +195,16 @@ class Expected:
         average = cube.average_image(window).astype(float)
         return cls(window, average, image_slopes(np.maximum(average, 0.0)))
 
+    @cached_property
+    def change(self) -> NDArray:
+        """By how much stars may be brighter or fainter, (n_rows, n_columns) [e-/s]."""
+        return STAR_CHANGE * np.maximum(np.nan_to_num(self.average), 0.0)
+
+    @cached_property
+    def steepest(self) -> NDArray:
+        """Square of the slope in any direction, (n_rows, n_columns)."""
+        return np.asarray((self.slopes**2).sum(axis=0))
+
     def moved(self, motion: NDArray) -> NDArray:
         """Return it with an affine motion (6,) against the average image, to first order."""
         return self.shifted(*displacement_in(motion, self.window))
@@ -135,13 +224,14 @@ def detect(cube: PixelCube) -> Detections:
 
     Of cadences shorter than half an hour, out of the means of `Spans`.
     """
-    spans, parts = Spans.of(cube), []
+    parts: list[Detections] = []
+    looked = Looked.of(cube)
     for box in cube.grid.windows:
         for row in range(box.row0, box.row1, CELL):
             for column in range(box.column0, box.column1, CELL):
                 last = min(row + CELL, box.row1), min(column + CELL, box.column1)
                 cell = Window(row, last[0], column, last[1])
-                parts += _detections_in(cube, cell, cell.widened(OVERLAP).intersect(box), spans)
+                parts += _detections_in(cube, cell, cell.widened(OVERLAP).intersect(box), looked)
     return Detections.join(parts)
 
 
@@ -153,36 +243,35 @@ def _scattered_fraction(cube: PixelCube) -> NDArray:
     return np.clip(np.nan_to_num(fraction), 0.0, 1.0)
 
 
-def _detections_in(cube: PixelCube, cell: Window, window: Window, spans: Spans) -> list[Detections]:
+def _detections_in(
+    cube: PixelCube, cell: Window, window: Window, looked: Looked
+) -> list[Detections]:
     """What stands out of a part of the CCD; it is looked at with what is around it."""
     if min(window.shape) < 3:
         return []
-    scene, motion, good = Expected.of(cube, window), motion_of_images(cube), cube.is_good()
-    light = np.maximum(np.nan_to_num(scene.average), 0.0)
-    steepest = (scene.slopes**2).sum(axis=0)
-    scattered = _scattered_fraction(cube)
-    parts = []
+    scene, spans, parts = Expected.of(cube, window), looked.spans, []
     for cadences, numbers in spans.slices(cube, window):
         if not numbers.size:
             continue
         flux, error = cube.read_with_errors(window, cadences)
         sky = cube.background_in(window, cadences)
-        for number in numbers:
-            image = int(spans.image[number])
-            whole = np.arange(spans.first[number], spans.stop[number])
-            used = whole[good[whole]]
-            index = used - cadences.start
-            seen, noise = _mean(flux[index] - sky[index], error[index])
-            moved = displacement_in(motion[used].mean(axis=0), window)
-            shift = STAR_MOTION**2 + (SECOND_ORDER * (moved[0] ** 2 + moved[1] ** 2)) ** 2
-            sigma = np.sqrt(
-                noise**2
-                + (STAR_CHANGE * light) ** 2
-                + shift * steepest
-                + (SCATTERED_ERROR * scattered[image] * sky[image - cadences.start]) ** 2
-            )
-            residual = seen - scene.shifted(*moved)
-            found = find_detections(residual, sigma, image, window.row0, window.column0)
-            inside = cell.contains(found.row, found.column)
-            parts.append(Detections(*(values[inside] for values in vars(found).values())))
+        # Single images are large, and looked at one by one; spans of short cadences are of stamps.
+        for some in numbers[:, None] if spans.size == 1 else [numbers]:
+            first, last = int(spans.first[some[0]]), int(spans.stop[some[-1]])
+            here = slice(first - cadences.start, last - cadences.start)
+            good, starts = looked.good[first:last], spans.first[some] - first
+            means = _means(flux[here] - sky[here], error[here], good, starts)
+            images = spans.image[some]
+            residual, sigma = looked.compared(scene, *means, sky[images - cadences.start], some)
+            for index in _with_any(residual, sigma) if spans.size > 1 else [0]:
+                given = residual[index], sigma[index], int(images[index])
+                found = find_detections(*given, window.row0, window.column0)
+                inside = cell.contains(found.row, found.column)
+                parts.append(Detections(*(values[inside] for values in vars(found).values())))
     return parts
+
+
+def _with_any(residual: NDArray, sigma: NDArray) -> NDArray:
+    """In which images any pixel may be of a detection, (n,) int."""
+    with np.errstate(invalid="ignore"):
+        return np.flatnonzero((residual > PIXEL_SIGMA * sigma).any(axis=(1, 2)))

@@ -112,6 +112,8 @@ def find_detections(
     with np.errstate(invalid="ignore"):
         pixels = np.flatnonzero(residual.ravel() > PIXEL_SIGMA * sigma.ravel())
     is_known = np.isfinite(residual.ravel()[pixels]) & (sigma.ravel()[pixels] > 0)
+    if not is_known.any():  # as in most images of a small stamp
+        return Detections.join([])
     row, column = np.unravel_index(pixels[is_known], residual.shape)
     side = (2 * HALF + 1,) * 2
     # The brightest pixel of its 3 x 3.

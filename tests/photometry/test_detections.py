@@ -8,7 +8,7 @@ import pytest
 from pixel_cube import CCD, open_cube
 
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.photometry.detections import Spans, _mean, detect
+from tessphot_lib.photometry.detections import Spans, _means, detect
 
 
 def cube_of(number, good, ccd_id=CCD):
@@ -50,11 +50,24 @@ def test_images_are_looked_at_one_by_one():
     np.testing.assert_array_equal(spans.has(np.arange(4), np.array([2])), [0, 0, 1, 0])
 
 
-def test_mean_of_short_cadences_and_its_error():
-    light = np.array([[[1.0, np.nan, np.nan]], [[3.0, 5.0, np.nan]]])
-    mean, error = _mean(light, np.full(light.shape, 0.2))
-    np.testing.assert_allclose(mean, [[2.0, 5.0, np.nan]])
-    np.testing.assert_allclose(error[0, :2], [0.2 / np.sqrt(2), 0.2])
+def test_means_of_short_cadences_and_their_errors():
+    """Two spans, of three and two cadences; the second cadence is not good."""
+    light = np.array([[1.0, np.nan, np.nan], [70, 70, 70], [3, 5, np.nan], [4, 4, 4], [6, 8, 4]])
+    error = np.full((5, 1, 3), 0.2)
+    error[3, 0, 1] = np.nan
+    good = np.array([True, False, True, True, True])
+    mean, sigma = _means(light[:, None], error, good, np.array([0, 3]))
+    np.testing.assert_allclose(mean[:, 0], [[2, 5, np.nan], [5, 8, 4]])
+    both = 0.2 / np.sqrt(2)
+    np.testing.assert_allclose(sigma[:, 0], [[both, 0.2, np.nan], [both, 0.2, both]])
+
+
+def test_single_images_are_their_own_means():
+    light = np.array([[[1.0, np.nan]], [[3.0, 4.0]]])
+    error = np.full((2, 1, 2), 0.3, dtype=np.float32)
+    mean, sigma = _means(light, error, np.ones(2, dtype=bool), np.arange(2))
+    np.testing.assert_array_equal(mean, light)
+    np.testing.assert_array_equal(sigma, np.where(np.isnan(light), np.nan, error.astype(float)))
 
 
 @pytest.mark.parametrize("of_images", [{"quality": np.full(4, 128)}, {"background_level": np.nan}])
