@@ -13,6 +13,7 @@ Arrays cover the window of the CCD; positions are science pixels.
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 import scipy
@@ -108,6 +109,7 @@ def find_apertures(
         full = full | ever_full
     claim_bleeds(owner, full, window, row, column, tmag)
     finite = np.isfinite(average_image)
+    scene = _Scene(window, average_image, finite, owner, significant | full, noise, motion_rms)
     if known_light:
         # Both by differences of the same pixels, whose own error then cancels.
         known = np.where(finite, known_light.images[0], np.nan)
@@ -116,50 +118,73 @@ def find_apertures(
     stamps = stamp_windows(*stars, window, max_radius)
     apertures = []
     for index, (star, stamp) in enumerate(zip(measured, stamps, strict=True)):
-        cut = stamp.slices_in(window)
-        centre = round(row[star]) - stamp.row0, round(column[star]) - stamp.column0
-        is_own = owner[cut] == star
-        # The star's pixels that stand out and hang together with its position ...
-        mask = _connected(is_own & (significant[cut] | full[cut]), *centre)
-        # ... or, of these, the ones that give the best signal to noise, still in one piece ...
-        if noise is not None and known_light and tmag[star] > OPTIMAL_TMAG and mask.any():
-            images = known_light.images[(slice(None), *cut)]
-            mask = _best_pixels(
-                mask,
-                known_light.flux[index] * known_light.own[index],
-                images[0],
-                noise[cut],
-                motion_rms * images[1:3],
-                *size_limits(tmag[star]),
-            )
-            mask = _connected(mask, *centre)
-        # ... without holes; or else the pixels around it, if that is too little.
-        mask = _without_holes(mask) & is_own & finite[cut]
-        is_minimum = bool(mask.sum() < min_pixels)
-        if is_minimum:
-            mask = _core(stamp, row[star], column[star]) & finite[cut]
-        # Light that goes on beyond missing pixels, or the edge of the stamp, is lost.
-        at_edge, is_limited = _where_cut(mask, stamp, finite, window)
-        light, has_unknown_light = None, False
+        place = float(row[star]), float(column[star]), float(tmag[star])
+        aperture = _pixels_of(scene, star, stamp, place, known_light, index, min_pixels)
         if known_light:
             is_saturated = bool(tmag[star] < SATURATION_TMAG)
+            cut, mask = stamp.slices_in(window), aperture.mask
             seen = average_image[cut]
             steep = [of_image[(slice(None), *cut)] for of_image in slopes]
-            light = _light_in(known_light, index, mask, cut, seen, steep, is_saturated=is_saturated)
-            has_unknown_light = _has_unknown_light(seen[mask], known_light.images[0][cut][mask])
-        cut_flux = float(average_image[cut][at_edge].sum())
-        apertures.append(
-            Aperture(
-                stamp,
-                mask,
-                light=light,
-                is_minimum=is_minimum,
-                is_limited=is_limited,
-                has_unknown_light=has_unknown_light,
-                cut_flux=cut_flux,
+            aperture = replace(
+                aperture,
+                light=_light_in(
+                    known_light, index, mask, cut, seen, steep, is_saturated=is_saturated
+                ),
+                has_unknown_light=_has_unknown_light(seen[mask], known_light.images[0][cut][mask]),
             )
-        )
+        apertures.append(aperture)
     return apertures
+
+
+class _Scene(NamedTuple):
+    """The pixels of a window, as `find_apertures` has them: all (n_rows, n_columns) arrays."""
+
+    window: Window
+    image: NDArray
+    finite: NDArray
+    owner: NDArray  # index of the star that each pixel is assigned to
+    bright: NDArray  # True where a pixel stands out of the sky, or is full
+    noise: NDArray | None
+    motion_rms: float
+
+
+def _pixels_of(
+    scene: _Scene,
+    star: int,
+    stamp: Window,
+    place: tuple[float, float, float],
+    known_light: KnownLight | None,
+    index: int,
+    min_pixels: int,
+) -> Aperture:
+    """Choose the pixels of one star, of ``place`` (row, column, tmag); ``index`` in known_light."""
+    row, column, tmag = place
+    cut = stamp.slices_in(scene.window)
+    centre = round(row) - stamp.row0, round(column) - stamp.column0
+    is_own, finite = scene.owner[cut] == star, scene.finite[cut]
+    # The star's pixels that stand out and hang together with its position ...
+    mask = _connected(is_own & scene.bright[cut], *centre)
+    # ... or, of these, the ones that give the best signal to noise, still in one piece ...
+    if scene.noise is not None and known_light and tmag > OPTIMAL_TMAG and mask.any():
+        images = known_light.images[(slice(None), *cut)]
+        mask = _best_pixels(
+            mask,
+            known_light.flux[index] * known_light.own[index],
+            images[0],
+            scene.noise[cut],
+            scene.motion_rms * images[1:3],
+            *size_limits(tmag),
+        )
+        mask = _connected(mask, *centre)
+    # ... without holes; or else the pixels around it, if that is too little.
+    mask = _without_holes(mask) & is_own & finite
+    is_minimum = bool(mask.sum() < min_pixels)
+    if is_minimum:
+        mask = _core(stamp, row, column) & finite
+    # Light that goes on beyond missing pixels, or the edge of the stamp, is lost.
+    at_edge, is_limited = _where_cut(mask, stamp, scene.finite, scene.window)
+    cut_flux = float(scene.image[cut][at_edge].sum())
+    return Aperture(stamp, mask, is_minimum=is_minimum, is_limited=is_limited, cut_flux=cut_flux)
 
 
 def _light_in(

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, at_epoch
+from tessphot_lib.core.identifiers import FIRST_MADE_UP
 from tessphot_lib.core.sphere import separation
 from tessphot_lib.core.targets import Target
 
 SAME_STAR = 4.0 / 3600  # [deg] how far a star of a list may be from coordinates for it
 SAME_BRIGHTNESS = 1.5  # [mag] by which a star at these coordinates may differ, if Tmag is known
 GAIA_EPOCH = 2016.0  # of the positions in DR3
-FIRST_MADE_UP = 90_000_000_000  # numbers of stars that are not in the TIC, which ends at 1e10
-MADE_UP = 10**9  # numbers of them
+MADE_UP = 10**9  # numbers of stars that are not in the TIC
 
 
 @dataclass(frozen=True)

@@ -93,24 +93,17 @@ def run_jitter(
     from_stars = np.isfinite(motion).all(axis=1)
     if ccd_id.has_stamps and _is_stated_better(displaced, stars, motion, scatter, header):
         from_stars &= ~np.isfinite(header).all(axis=1)
-    source = np.where(from_stars, "stars", "header")
-    fallen_back = source == "header"
-    motion[fallen_back] = header[fallen_back]
-    error[fallen_back] = POS_CORR_ERROR if ccd_id.has_stamps else HEADER_ERROR
-    source[~np.isfinite(motion).all(axis=1)] = "none"
-    error[source == "none"] = np.nan
+    header_error = POS_CORR_ERROR if ccd_id.has_stamps else HEADER_ERROR
+    motion, error, source = _completed(motion, error, header, from_stars, header_error)
     places = _places(blocks[0])
     found = looks.quality | np.where(source == "none", int(CadenceFlag.NO_MOTION), 0)
     limit = settings.flags.motion_limit
     jumps = is_displaced(motion, error, images["time"], *places, limit=limit)
     found[jumps] |= int(CadenceFlag.COARSE_MEASURED)
+    counts = {name: int((source == name).sum()) for name in ("stars", "header", "none")}
     log.info(
         "%s: motion of %d images from %d stars, %d from headers, %d unknown; rms %.1f mpx",
-        ccd_id,
-        (source == "stars").sum(),
-        len(stars["row"]),
-        (source == "header").sum(),
-        (source == "none").sum(),
+        *(ccd_id, counts["stars"], len(stars["row"]), counts["header"], counts["none"]),
         1e3 * _rms(motion, *places),
     )
     changed = int((looks.quality != 0).sum())
@@ -130,6 +123,18 @@ def run_jitter(
         star_scatter=scatter,
         attributes=provenance(settings.as_mapping(), blocks),
     )
+
+
+def _completed(
+    motion: NDArray, error: NDArray, header: NDArray, from_stars: NDArray, header_error: float
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Motions of stars and, where these give none, of headers; with errors and where it is from."""
+    source = np.where(from_stars, "stars", "header")
+    motion = np.where(from_stars[:, None], motion, header)
+    error = np.where(from_stars, error, header_error)
+    is_unknown = ~np.isfinite(motion).all(axis=1)
+    source[is_unknown], error[is_unknown] = "none", np.nan
+    return motion, error, source
 
 
 def _against(motion: NDArray, near: NDArray) -> NDArray:

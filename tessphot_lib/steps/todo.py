@@ -124,19 +124,24 @@ def run_todo(
     stars[["image_row", "image_column"]] = in_image[places]
     listed = in_sector(read_methods(settings.methods), ccd_id.sector)
     stars = with_priority(_with_methods(stars, listed, model.zeropoint, photometry))
+    stars = _with_findings(stars, known, checks)
     inputs = pixels, catalog, prf, list_check, unlisted
     about_making = provenance(
         {"todo": _with_text_keys(settings), "photometry": photometry.as_mapping()},
         [path for path in (*inputs, transients, cutouts) if path],
     )
-    stars = stars.assign(
+    _write_list(output, stars, excluded, about_making, ccd_id)
+    n_listed = int(stars["tic_id"].isin(list(listed)).sum())
+    log.info("%s: %d methods are from todo.methods", ccd_id, n_listed)
+
+
+def _with_findings(stars: pd.DataFrame, known: pd.DataFrame, checks: StarChecks) -> pd.DataFrame:
+    """Add what the catalog says of the stars, and what the images say of its entries."""
+    return stars.assign(
         tmag_listed=stars["tic_id"].map(known.set_index("tic_id")["tmag"]),
         finding=stars["tic_id"].map(checks.warnings()),
         same_as=stars["tic_id"].map(checks.same_as),
     )
-    _write_list(output, stars, excluded, about_making, ccd_id)
-    n_listed = int(stars["tic_id"].isin(list(listed)).sum())
-    log.info("%s: %d methods are from todo.methods", ccd_id, n_listed)
 
 
 def _wanted(

@@ -12,6 +12,7 @@ def test_numbers_say_what_and_where():
     assert object_name(900141200003) == "Transient 900141200003"
     assert object_name(801024300001) == "Moving object 801024300001"
     assert object_name(261136679) == "TIC 261136679"
+    assert object_name(90059266466) == "Star 90059266466"  # not in the TIC
 
 
 def test_they_are_beyond_all_tic_numbers():

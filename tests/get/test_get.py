@@ -15,9 +15,10 @@ from pipeline_run import by_tic_id
 
 from tessphot_lib.cli import main
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.identifiers import FIRST_MADE_UP
 from tessphot_lib.get.brightness import tmag_of_pixels
 from tessphot_lib.get.folder import CutoutFolder, StarTable
-from tessphot_lib.get.sky import FIRST_MADE_UP, Star
+from tessphot_lib.get.sky import Star
 from tessphot_lib.io.products.joined_fits import read_joined
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.steps import joined as join
