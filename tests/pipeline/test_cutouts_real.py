@@ -53,7 +53,8 @@ def real_stars(real_run):
             {
                 "tmag": tmag,
                 "n_good": int(good.sum()),
-                "zero_point": tmag + 2.5 * np.log10(np.median(flux)),
+                # The flux of one that has 0.2 % of the light under its PRF is 0 within its error.
+                "zero_point": tmag + 2.5 * np.log10(max(np.median(flux), 1.0)),
                 "excess": noise / np.median(table["FLUX_RAW_ERR"][good]),
                 "is_isolated": off < 0.7 and np.nanmax(average[in_aperture]) == np.nanmax(average),
             }
