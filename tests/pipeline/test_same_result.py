@@ -9,7 +9,6 @@ import signal
 import sqlite3
 import time
 
-import numpy as np
 import pytest
 from astropy.io import fits
 from pipeline_run import (
@@ -225,27 +224,27 @@ def test_killed_run_goes_on_and_ends_with_the_same_result(small_run, tmp_path):
     for name in ("todo.sqlite", "summary.txt"):
         (run.results / name).unlink()
     process = run.start("--cores", 1)
-    deadline = time.monotonic() + 60
-    while not any(block.exists() for block in blocks):
+    deadline = time.monotonic() + 300
+    # With one core, the second block is begun (its partial file) when the first one is complete.
+    while len(list((run.ccd / "blocks").iterdir())) < 2:
         assert process.poll() is None, "Snakemake ended early"
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(1.0)  # the next block is begun
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     done = {block.name: block.stat().st_mtime_ns for block in blocks if block.exists()}
-    assert 0 < len(done) < 3
 
     status, output = run.snakemake("--cores", 2)
     assert status != 0
     assert "--unlock" in output
     assert run.snakemake("--unlock")[0] == 0
     counted = run.finish()
-    assert counted["backgrounds"] == 3 - len(done)
+    kept = [block for block in blocks if done.get(block.name) == block.stat().st_mtime_ns]
+    # A block that was finished while Snakemake died, before it knew, may be made again.
+    assert 1 <= len(kept) <= len(done)
+    assert counted["backgrounds"] == 3 - len(kept) > 0
     assert "ffi_table" not in counted
     assert set(AFTER_THE_BLOCKS) <= set(counted)
-    for block in blocks:
-        assert done.get(block.name, np.inf) in (block.stat().st_mtime_ns, np.inf)
     assert_same_light_curves(run, small_run)
     assert [path for path in run.results.rglob("*.partial*")] == []
     assert run.plan() == {}
