@@ -59,6 +59,10 @@ class BackgroundGrid(Protocol):
         """
         ...
 
+    def displaced(self, whole: tuple[int, int]) -> Self:
+        """Return it for images that are read from ``whole`` rows and columns away."""
+        ...
+
     def without_static(self) -> Self:
         """Return it without what all images have: evaluates differences of models."""
         ...

@@ -92,6 +92,20 @@ class Mesh:
             smooth += self.static_light[region.slices_in(self.window)]
         return smooth
 
+    def displaced(self, whole: tuple[int, int]) -> Self:
+        """Return it for images that are read from ``whole`` rows and columns away.
+
+        Sky and straps stay on the detector, static light moves with the stars.
+        """
+        if not any(whole):
+            return self
+        straps = self.straps
+        if straps is not None:
+            at = np.clip(np.arange(len(straps)) + whole[1], 0, len(straps) - 1)
+            straps = straps[at]
+        edges = self.row_edges - whole[0], self.column_edges - whole[1]
+        return replace(self, row_edges=edges[0], column_edges=edges[1], straps=straps)
+
     def without_static(self) -> Self:
         """Return it without static light: for differences of models, in which there is none."""
         return replace(self, static_light=None)

@@ -108,6 +108,10 @@ class Patches:
             result[:, row, column] = _sum_of_terms(model[:, patch], terms)
         return result
 
+    def displaced(self, whole: tuple[int, int]) -> Self:
+        """Return it as it is: of cutouts no image is read from elsewhere."""
+        return self
+
     def without_static(self) -> Self:
         """Return it as it is: patches have no static light."""
         return self

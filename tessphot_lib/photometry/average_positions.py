@@ -22,7 +22,7 @@ from tessphot_lib.lightcurves.motion_error import believed_slopes
 
 def mean_motion(cube: PixelCube) -> NDArray:
     """Affine motion (6,) of the average image against the reference, see `motion`; 0 if unknown."""
-    motion = cube.motion[cube.is_good()]
+    motion = cube.motion[cube.is_averaged_pointing()]
     motion = motion[np.isfinite(motion).all(axis=1)]
     return motion.mean(axis=0) if len(motion) else np.zeros(6)
 
@@ -36,7 +36,8 @@ def motion_of_stars(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDAr
     Returns
     -------
     d_row, d_column : (n_cadences, n_stars) float64 arrays
-        Against the reference image [pixels]; NaN in images whose motion is not known.
+        Against the reference image, in the pixels as they are read [pixels]; NaN in images whose
+        motion is not known.
     """
     at = (stars[name].to_numpy(dtype=float) for name in ("row", "column"))
     d_row, d_column = displacement(cube.motion, *at)

@@ -181,7 +181,7 @@ class Products:
             fluxes.flux[index],
             fluxes.flux_err[index],
             self.quality[index] == 0,
-            (frame.pos_row[index], frame.pos_column[index]),
+            (frame.moved_row[index], frame.moved_column[index]),
         )
         missing = ~np.isfinite(fluxes.flux[index])
         relative, relative_err = self._relative(index, flux_corr, flux_corr_err)
@@ -232,12 +232,17 @@ class Products:
 
 @dataclass(frozen=True)
 class StarFrame:
-    """Times and motions of all stars in all images, (n_stars, n_cadences) each."""
+    """Times and motions of all stars in all images, (n_stars, n_cadences) each.
+
+    ``moved`` is the motion in the pixels as they are read, ``pos`` that on the detector.
+    """
 
     time: NDArray
     timecorr: NDArray
     pos_row: NDArray
     pos_column: NDArray
+    moved_row: NDArray
+    moved_column: NDArray
 
     @classmethod
     def of(cls, cube: PixelCube, stars: pd.DataFrame) -> "StarFrame":
@@ -247,8 +252,9 @@ class StarFrame:
             stars["ra"].to_numpy(dtype=float),
             stars["dec"].to_numpy(dtype=float),
         )
-        pos_row, pos_column = motion_of_stars(cube, stars)
-        return cls(cube.time - cube.timecorr + timecorr, timecorr, pos_row.T, pos_column.T)
+        moved = [one.T for one in motion_of_stars(cube, stars)]
+        pos = [one + whole for one, whole in zip(moved, cube.pointing.whole.T, strict=True)]
+        return cls(cube.time - cube.timecorr + timecorr, timecorr, *pos, *moved)
 
 
 def tasoc_numbers(light_curve: LightCurve, good: NDArray) -> dict[str, float]:

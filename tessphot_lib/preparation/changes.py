@@ -20,6 +20,7 @@ from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.medians import median, medians_of_known
 from tessphot_lib.core.mesh import Mesh, evaluate_background_image
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.block_hdf5 import read_flags, read_flux
 
@@ -56,7 +57,9 @@ class Images:
     backgrounds : (n_images, n_cell_rows, n_cell_columns) array
         Rough ones; NaN: no image.
     motion : (n_images, 6) array
-        Against their mean; NaN counts as none.
+        Against their mean, without whole pixels of ``pointing``; NaN counts as none.
+    pointing : Pointing
+        Where they point.
     """
 
     blocks: list[Path]
@@ -64,6 +67,7 @@ class Images:
     mesh: Mesh
     backgrounds: NDArray
     motion: NDArray
+    pointing: Pointing
 
     @property
     def window(self) -> Window:
@@ -81,10 +85,28 @@ class Images:
 
     def light(self, some: "BlockImages", region: Window) -> NDArray:
         """Some images of a block without their sky, (n, n_rows, n_columns) float32."""
-        flux = read_flux(some.block, region.slices_in(self.window), some.inside)
+        flux = self.flux(some, region)
         for light, number in zip(flux, some.numbers, strict=True):
-            light -= evaluate_background_image(self.backgrounds[number], self.mesh, region)
+            light -= self.sky(number, region)
         return flux
+
+    def flux(self, some: "BlockImages", region: Window) -> NDArray:
+        """Some images of a block as they are, (n, n_rows, n_columns) float32."""
+        pixels, whole = region.slices_in(self.window), self.pointing.whole[some.numbers]
+        return read_flux(some.block, pixels, some.inside, whole=whole)
+
+    def sky(self, number: int, region: Window, added: NDArray | float = 0.0) -> NDArray:
+        """Sky of an image, (n_rows, n_columns) float32, with something added to its nodes."""
+        mesh = self.mesh.displaced(self.pointing.whole_of(number))
+        return evaluate_background_image(self.backgrounds[number] + added, mesh, region)
+
+    def not_averaged(self, some: "BlockImages", region: Window) -> NDArray | None:
+        """Pixels of some images that must not be averaged, bool; None if there are none."""
+        pixels, whole = region.slices_in(self.window), self.pointing.whole[some.numbers]
+        flags = read_flags(some.block, pixels, some.inside, whole=whole)
+        if not (np.bitwise_or.reduce(flags, axis=None) & NOT_AVERAGED):
+            return None
+        return (flags & NOT_AVERAGED) != 0
 
 
 class BlockImages(NamedTuple):
@@ -162,20 +184,19 @@ def reference_image(images: Images, chosen: NDArray, changes: "Changes | None" =
     wanted = np.isin(np.arange(len(images.backgrounds)), chosen)
     for band in bands(images.window):
         stack = []
-        pixels = band.slices_in(images.window)
         for some in images.in_blocks(wanted):
-            light = read_flux(some.block, pixels, some.inside)
-            left_out = _not_averaged(some, pixels)
+            light = images.flux(some, band)
+            left_out = images.not_averaged(some, band)
             if left_out is not None:
                 light[left_out] = np.nan
             for image, number in zip(light, some.numbers, strict=True):
-                sky = images.backgrounds[number]
+                sky = 0.0
                 if changes is not None:
-                    sky = sky + changes.sky[number]
+                    sky = changes.sky[number]
                     foreign = changes.foreign(number, changes.bins.rows_in(band))
                     if foreign.any():
                         image[Bins.over(band).spread(foreign)] = np.nan
-                image -= evaluate_background_image(sky, images.mesh, band)
+                image -= images.sky(number, band, sky)
             stack.append(light)
         result[band.slices_in(images.window)] = medians_of_known(np.concatenate(stack))
     return result
@@ -300,11 +321,10 @@ def average_images(
         rows = changes.bins.rows_in(band)
         bins = Bins.over(band)
         for some in images.in_blocks(is_averaged):
-            flux = read_flux(some.block, pixels, some.inside)
-            left_out = _not_averaged(some, pixels)
+            flux = images.flux(some, band)
+            left_out = images.not_averaged(some, band)
             for index, number in enumerate(some.numbers):
-                sky = images.backgrounds[number] + changes.sky[number]
-                light = flux[index] - evaluate_background_image(sky, images.mesh, band)
+                light = flux[index] - images.sky(number, band, changes.sky[number])
                 good = np.isfinite(light)
                 if left_out is not None:
                     good &= ~left_out[index]
@@ -316,14 +336,6 @@ def average_images(
                 total[pixels] += light
                 count[pixels] += good
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0), count
-
-
-def _not_averaged(some: BlockImages, pixels: tuple[slice, slice]) -> NDArray | None:
-    """Pixels of some images that must not be averaged, bool; None if there are none."""
-    flags = read_flags(some.block, pixels, some.inside)
-    if not (np.bitwise_or.reduce(flags, axis=None) & NOT_AVERAGED):
-        return None
-    return (flags & NOT_AVERAGED) != 0
 
 
 def unpacked(packed: NDArray, bins: Bins) -> NDArray:

@@ -12,7 +12,7 @@ from tessphot_lib.background.mesh_fit import SkySampler, fit_background
 from tessphot_lib.background.straps import column_excess, sky_rows, strap_excess
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE, saturation_flags
 from tessphot_lib.catalog.sky_mask import sky_mask
-from tessphot_lib.core.affine import affine_from_points
+from tessphot_lib.core.affine import affine_from_points, displacement
 from tessphot_lib.core.exposure import Exposure
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag
 from tessphot_lib.core.geometry import Window
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 OWN_BAD_BITS = int(CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND)
 MIN_DATA_SHARE = 0.5  # of the window's pixels must be finite and not zero
 MAX_HEADER_MOTION = 50.0  # [pixels] against the reference; a WCS that says more is wrong
+FAR = 1.0  # [pixels] by the WCS, from where stars are looked for there, too
 GRID_POINTS = 5  # per axis, to compare the WCS of two images
 
 
@@ -134,6 +135,7 @@ def measure_image(
     ``known_quality`` are `CadenceFlag` bits that are known from elsewhere.
     """
     quality = header_quality(exposure.header) | exposure.quality | known_quality
+    header_motion = _header_motion(exposure, scene)
     unknown = np.full(len(scene.motion_stars["row"]), np.nan)
     stars = StarMeasures(unknown, unknown, unknown, unknown)
     if not sky.has_light:
@@ -144,6 +146,12 @@ def measure_image(
         at = scene.motion_stars["row"], scene.motion_stars["column"]
         at_stars = evaluate_background_at(sky.nodes[np.newaxis], scene.sampler.mesh, *at)[0]
         stars = measure_stars(exposure.flux, scene.window, *at, at_stars)
+        moved = displacement(header_motion[np.newaxis], *at)
+        if np.hypot(*moved).max(initial=0.0) > FAR:  # unless the WCS is wrong, they are there
+            there = [position + by[0] for position, by in zip(at, moved, strict=True)]
+            others = measure_stars(exposure.flux, scene.window, *there, at_stars)
+            if np.isfinite(others.row).sum() > np.isfinite(stars.row).sum():
+                stars = others
     level = float(np.median(sky.nodes))
     return {
         "time": exposure.time,
@@ -158,7 +166,7 @@ def measure_image(
         "background": sky.nodes,
         "background_error": sky.error,
         "column_excess": sky.column_excess,
-        "header_motion": _header_motion(exposure, scene),
+        "header_motion": header_motion,
         **{f"star_{name}": values for name, values in stars._asdict().items()},
     }
 

@@ -10,6 +10,7 @@ from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.bins import Bins
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.io.products.block_hdf5 import read_flags
 from tessphot_lib.io.products.foreign_light_hdf5 import read_foreign_bins
 from tessphot_lib.preparation.changes import bands, unpacked
@@ -18,7 +19,11 @@ FOREIGN = np.uint8(PixelFlag.BACKGROUND_ANOMALY)
 
 
 def pixel_flags(
-    blocks: list[Path], lengths: list[int], grid: BackgroundGrid, foreign_light: Path
+    blocks: list[Path],
+    lengths: list[int],
+    grid: BackgroundGrid,
+    foreign_light: Path,
+    pointing: Pointing,
 ) -> Iterator[tuple[slice, Window, NDArray]]:
     """Give the flags of all images, block after block and band after band of rows, or patch.
 
@@ -30,6 +35,8 @@ def pixel_flags(
     grid : BackgroundGrid
         What the backgrounds are of.
     foreign_light : Path
+    pointing : Pointing
+        Where the images point.
 
     Yields
     ------
@@ -46,7 +53,7 @@ def pixel_flags(
         first += length
         foreign = read_foreign_bins(foreign_light, cadences)
         for region in bands(window) if grid.is_continuous else grid.windows:
-            flags = read_flags(block, region.slices_in(window))
+            flags = read_flags(block, region.slices_in(window), whole=pointing.whole[cadences])
             if foreign.size:
                 lit = unpacked(foreign[:, bins.rows_in(region)], bins)
                 for index in np.flatnonzero(lit.any(axis=(1, 2))):

@@ -27,7 +27,7 @@ from tessphot_lib.io.products.average_fits import write_average_image
 from tessphot_lib.io.products.background_grid import block_grid
 from tessphot_lib.io.products.block_hdf5 import read_all_images, read_identity, read_sums
 from tessphot_lib.io.products.foreign_light_hdf5 import NEW_STAR_COLUMNS, write_foreign_light
-from tessphot_lib.io.products.jitter_ecsv import read_jitter
+from tessphot_lib.io.products.jitter_ecsv import read_jitter, read_pointing
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.preparation.averaged import (
     averaged_images,
@@ -189,21 +189,24 @@ def _of_images(
     level = table["background_level"]
     quiet = is_quiet(level, settings.average.max_background)
     found = read_jitter(jitter)
-    is_averaged = averaged_images(table["is_averaged"].astype(bool) & quiet, found["quality"])
+    pointing = read_pointing(jitter)
+    usable = table["is_averaged"].astype(bool) & quiet & pointing.is_usual
+    is_averaged = averaged_images(usable, found["quality"])
     flags = table["quality"] | found["quality"]
     _refuse_none(is_averaged, flags, settings.bad_quality, ccd_id)
     straps = _straps(table["column_excess"], table["background"], mesh)
     chosen = reference_images(is_averaged, level)
-    motion = against_mean(found["motion"], chosen)
+    moved = pointing.without_whole(found["motion"])
+    motion = against_mean(moved, chosen)
     strapped = replace(mesh, straps=straps if straps.any() else None)
-    images = Images(blocks, lengths, strapped, table["background"], motion)
+    images = Images(blocks, lengths, strapped, table["background"], motion, pointing)
     reference = reference_image(images, chosen).astype(float)
     error = np.median(table["background_error"][is_averaged], axis=0)
     limit = settings.background.reflection_limit
     first = find_changes(images, reference, reference, limit=limit, chosen=chosen)
     better = reference_image(images, chosen, first)
     reference = np.where(np.isfinite(better), better, reference)
-    shift = _catalog_shift(reference, mesh.window, catalog, found["motion"], chosen)
+    shift = _catalog_shift(reference, mesh.window, catalog, moved, chosen)
     stars = _stars(catalog, shift)
     scale = settings.background.mask_radius_scale
     static, light = _between_stars(reference, mesh.window, stars, scale)

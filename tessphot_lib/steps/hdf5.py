@@ -20,6 +20,7 @@ from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import FlagSettings, PrepareSettings
 from tessphot_lib.core.sphere import unit_vector
@@ -39,7 +40,7 @@ from tessphot_lib.io.products.block_hdf5 import (
     read_motion_stars,
 )
 from tessphot_lib.io.products.foreign_light_hdf5 import read_foreign_light
-from tessphot_lib.io.products.jitter_ecsv import read_jitter
+from tessphot_lib.io.products.jitter_ecsv import read_jitter, read_pointing
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
@@ -104,9 +105,12 @@ def run_hdf5(
     average, count, _ = read_average_image(average_image)
     shift = CatalogShift.from_array(read_catalog_shift(average_image))
     about = read_catalog_settings(catalog)
+    pointing = read_pointing(jitter)
+    images["motion"] = pointing.without_whole(images["motion"])
     given = blocks, images, average, grid, foreign_light
     stars, _ = read_catalog(catalog, ("tic_id", "row", "column", "tmag"))
-    noise, seen = _look_at_pixels(*given, stars, _expected_noise(images, about), ccd_id, settings)
+    expected = _expected_noise(images, about)
+    noise, seen = _look_at_pixels(*given, stars, expected, ccd_id, settings, pointing)
     own_motion = _own_motion(blocks, motion) if seen is None else seen
     flagged = int((images["quality"] != 0).sum())
     n_images, lengths = len(images["time"]), [one.n_images for one in identities]
@@ -119,13 +123,14 @@ def run_hdf5(
         identities=identities,
         # Motion is against the catalog: where that is off, all images are displaced against it.
         images={name: images[name] for name in PER_IMAGE}
-        | {"motion": images["motion"] + shift.motion},
+        | {"motion": pointing.with_whole(images["motion"]) + shift.motion},
         names=images["name"],
         average_image=average,
         average_count=count,
         grid=grid,
         own_motion=own_motion,
-        pixel_flags=pixel_flags(blocks, lengths, grid, foreign_light),
+        pointing=pointing,
+        pixel_flags=pixel_flags(blocks, lengths, grid, foreign_light, pointing),
         attributes={
             **provenance(
                 settings.as_mapping(), [average_image, foreign_light, jitter, catalog, spacecraft]
@@ -148,6 +153,7 @@ def _look_at_pixels(
     expected: NoiseModel,
     ccd_id: CcdId,
     settings: PrepareSettings,
+    pointing: Pointing,
 ) -> tuple[NoiseModel, dict[str, np.ndarray] | None]:
     """Measure the noise of the pixels, and set motion and errors in ``images`` by the pixels.
 
@@ -162,7 +168,8 @@ def _look_at_pixels(
         own_motion = found[2]
     blurred = blurred_images(*given, ccd_id, expected=expected, is_good=is_good)
     images["quality"][blurred] |= int(CadenceFlag.STARS_CHANGED)
-    is_good &= ~blurred
+    # Pixels of other images are read from elsewhere; to measure the noise these are enough.
+    is_good &= ~blurred & ~pointing.whole.any(axis=1)
     noise, factor, motion_factor = measure_noise(
         *given,
         ccd_id,

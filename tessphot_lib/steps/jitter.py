@@ -12,6 +12,8 @@ from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.constants import REFERENCE_SPAN
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.medians import medians_of_known
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import FlagSettings, PrepareSettings
 from tessphot_lib.io.products.block_hdf5 import (
@@ -25,6 +27,7 @@ from tessphot_lib.io.products.block_hdf5 import (
 from tessphot_lib.io.products.jitter_ecsv import write_jitter
 from tessphot_lib.motion.affine_fit import fit_motion, is_displaced, relative_to
 from tessphot_lib.motion.own_influence import own_influence
+from tessphot_lib.motion.pointings import find_pointings
 from tessphot_lib.motion.stated_motion import MIN_IMAGES, is_better, scatter_around
 from tessphot_lib.quality.image_check import (
     LASTING,
@@ -73,6 +76,9 @@ def run_jitter(
     images = read_all_images(blocks, names)
     stars = read_motion_stars(blocks[0])
     displaced = tuple(_of_stars(blocks, axis, stars[axis]) for axis in ("row", "column"))
+    pointing = _pointing(blocks, displaced, images, settings)
+    for axis, moved in zip(displaced, pointing.displacement.T, strict=True):
+        axis -= moved[:, None].astype(axis.dtype)
     motion, error, n_used, scatter = fit_motion(*displaced, stars["row"], stars["column"])
     header = images["header_motion"]
     is_known = np.isfinite(motion).all(axis=1) | np.isfinite(header).all(axis=1)
@@ -82,7 +88,9 @@ def run_jitter(
         vanished = _without_light(blocks, is_usual, images["background_level"])
         looks.quality[vanished] |= int(CadenceFlag.STARS_CHANGED)
     quality = images["quality"] | looks.quality
+    motion[:, [0, 3]] += pointing.displacement
     known = motion if np.isfinite(motion).all(axis=1).any() else header
+    known = np.where(pointing.displacement.any(axis=1, keepdims=True), np.nan, known)
     reference = reference_index(images["time"], quality, known, settings.bad_quality)
     if reference is not None:
         span = REFERENCE_SPAN if ccd_id.has_stamps else 0.0
@@ -98,7 +106,9 @@ def run_jitter(
     places = _places(blocks[0])
     found = looks.quality | np.where(source == "none", int(CadenceFlag.NO_MOTION), 0)
     limit = settings.flags.motion_limit
-    jumps = is_displaced(motion, error, images["time"], *places, limit=limit)
+    within = motion.copy()
+    within[:, [0, 3]] -= pointing.displacement
+    jumps = is_displaced(within, error, images["time"], *places, limit=limit)
     found[jumps] |= int(CadenceFlag.COARSE_MEASURED)
     counts = {name: int((source == name).sum()) for name in ("stars", "header", "none")}
     log.info(
@@ -121,6 +131,7 @@ def run_jitter(
         sharpness=1 + looks.sharpness.lasting,
         quality=found,
         star_scatter=scatter,
+        pointing=pointing,
         attributes=provenance(settings.as_mapping(), blocks),
     )
 
@@ -135,6 +146,21 @@ def _completed(
     is_unknown = ~np.isfinite(motion).all(axis=1)
     source[is_unknown], error[is_unknown] = "none", np.nan
     return motion, error, source
+
+
+def _pointing(
+    blocks: list[Path],
+    displaced: tuple[NDArray, ...],
+    images: dict[str, NDArray],
+    settings: PrepareSettings,
+) -> Pointing:
+    """Where the images of whole CCDs point; of cutouts, displaced images stay flagged."""
+    if read_patches(blocks[0]) is not None:
+        return Pointing.single(len(images["time"]))
+    off = np.column_stack([medians_of_known(axis.T) for axis in displaced]).astype(float)
+    off[np.isfinite(displaced[0]).sum(axis=1) < MIN_STARS_FOR_LIGHT] = np.nan
+    is_good = images["quality"] & (int(settings.bad_quality) | int(OWN_BAD_CADENCE)) == 0
+    return find_pointings(off, images["time"], is_good, limit=settings.flags.offset_limit)
 
 
 def _against(motion: NDArray, near: NDArray) -> NDArray:

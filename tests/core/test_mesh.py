@@ -11,6 +11,7 @@ from tessphot_lib.core.mesh import (
     Mesh,
     evaluate_background,
     evaluate_background_at,
+    evaluate_background_image,
     interpolation_matrix,
 )
 
@@ -111,6 +112,25 @@ def test_static_light_is_added_in_pixels_and_at_positions():
     np.testing.assert_array_equal(
         mesh.without_static().evaluate(model, region), plain.evaluate(model, region)
     )
+
+
+def test_displaced_mesh_is_that_of_pixels_farther_on():
+    """Sky and straps are, static light is not."""
+    rng = np.random.default_rng(3)
+    window = Window(100, 260, 300, 420)
+    static = rng.uniform(0, 5, window.shape)
+    mesh = replace(Mesh.over(window, 64), straps=rng.uniform(0, 0.05, 120))
+    model = rng.uniform(90, 110, (2, *mesh.shape))
+    region, beside = Window(150, 170, 310, 331), Window(153, 173, 308, 329)
+    moved = replace(mesh, static_light=static).displaced((3, -2))
+    expected = mesh.evaluate(model, beside)
+    found = moved.evaluate(model, region) - static[50:70, 10:31]
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    alone = evaluate_background_image(model[1], moved, region)
+    np.testing.assert_allclose(alone, expected[1], rtol=1e-6)
+    at = moved.without_static().evaluate_at(model, np.array([152.0]), np.array([312.0]))
+    np.testing.assert_allclose(at[:, 0], expected[:, 2, 2], rtol=1e-12)
+    assert mesh.displaced((0, 0)) is mesh
 
 
 def test_matrices_are_kept_by_value_and_cannot_be_changed():

@@ -12,6 +12,7 @@ from tessphot_lib.core.bins import Bins
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.preparation.changes import (
     Changes,
@@ -29,6 +30,7 @@ WINDOW = Window(171, 411, 1001, 1297)  # not square; bands and cells end within 
 MESH, BINS = Mesh.over(WINDOW, 64), Bins.over(WINDOW)
 ROW, COLUMN = np.mgrid[WINDOW.row0 : WINDOW.row1, WINDOW.column0 : WINDOW.column1]
 N_IMAGES, SIGMA, LIMIT = 5, 0.5, 1.0
+SINGLE = Pointing.single(N_IMAGES)
 STARS = [
     (183.2, 1012.4, 2e4),
     (211.6, 1104.3, 8e3),
@@ -86,7 +88,7 @@ class Sector:
         backgrounds = level[:, None, None] + np.zeros(MESH.shape)
         motion = np.zeros((N_IMAGES, 6))
         motion[:, [0, 3]] = shift
-        self.images = Images(blocks, list(lengths), MESH, backgrounds, motion)
+        self.images = Images(blocks, list(lengths), MESH, backgrounds, motion, SINGLE)
 
     def compare(self):
         """(what changed, average image, number of images of each pixel)."""
@@ -201,7 +203,7 @@ def test_known_motion_is_no_foreign_light(tmp_path, shift):
     motion[0, [0, 3]] = shift
     found = []
     for moved in (motion, 0 * motion, -motion):
-        images = Images([block], [1], MESH, np.zeros((1, *MESH.shape)), moved)
+        images = Images([block], [1], MESH, np.zeros((1, *MESH.shape)), moved, Pointing.single(1))
         changes = find_changes(images, reference, 0 * reference, limit=LIMIT)
         found.append(BINS.spread(changes.foreign(0)).sum())
     assert found[0] == 0
@@ -220,7 +222,7 @@ def test_reference_is_the_median_of_what_is_not_foreign(tmp_path):
         for part in (slice(0, 2), slice(2, 5))
     ]
     backgrounds, sky = np.full((N_IMAGES, *MESH.shape), 9.0), np.ones((N_IMAGES, *MESH.shape))
-    images = Images(blocks, [2, 3], MESH, backgrounds, np.zeros((N_IMAGES, 6)))
+    images = Images(blocks, [2, 3], MESH, backgrounds, np.zeros((N_IMAGES, 6)), SINGLE)
     chosen = np.arange(4)
     assert np.median(reference_image(images, chosen)[square]) == pytest.approx(51, abs=0.5)
     lit = np.zeros((N_IMAGES, *BINS.shape), dtype=bool)

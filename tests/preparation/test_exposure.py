@@ -116,6 +116,16 @@ def test_stars_and_header_say_where_the_image_is(field):
     assert (row["is_averaged"], row["quality"]) == (True, 0)
 
 
+@pytest.mark.parametrize("by_header", [(2.1, -2.4), (-2.4, 2.1), (0.0, 0.0)])
+def test_stars_are_looked_for_where_the_wcs_has_them(field, by_header):
+    """Unless it is the WCS that is wrong."""
+    shift = (2.1, -2.4) if by_header == (2.1, -2.4) else (0.3, -0.2)
+    d_row, d_column = by_header
+    row = row_of(field, image(shift=shift), d_row=d_row, d_column=d_column)
+    np.testing.assert_allclose(row["star_row"], STAR_ROW + shift[0], atol=0.01)
+    np.testing.assert_allclose(row["star_column"], STAR_COLUMN + shift[1], atol=0.01)
+
+
 @pytest.mark.parametrize(
     ("known", "quality", "is_averaged"),
     [(0, 0, True), (32, 0, False), (0, 32, False), (4, 8, True)],

@@ -1,6 +1,7 @@
 """Some of the images of a CCD are compared and averaged, the others are not looked at."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from images_block import write_images_block
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.preparation.changes import (
     Images,
     average_images,
@@ -35,7 +37,43 @@ def images_and_light(tmp_path):
         for first, last in itertools.pairwise(EDGES)
     ]
     backgrounds, lengths = sky + np.zeros(MESH.shape), np.diff(EDGES).tolist()
-    return Images(blocks, lengths, MESH, backgrounds, np.zeros((N_IMAGES, 6))), flux - sky
+    still = np.zeros((N_IMAGES, 6)), Pointing.single(N_IMAGES)
+    return Images(blocks, lengths, MESH, backgrounds, *still), flux - sky
+
+
+def test_displaced_images_are_read_from_where_their_stars_are(tmp_path, images_and_light):
+    """A star and a ramp of the sky: the star moves with the pointing, the sky does not."""
+    images, _ = images_and_light
+    whole = np.zeros((N_IMAGES, 2))
+    whole[3:6], whole[6:] = (2.1, -1.2), (0.0, 2.9)
+    rows, columns = np.indices(WINDOW.shape)
+    nodes = 100 + np.mgrid[0.0 : MESH.shape[0], 0.0 : MESH.shape[1]].sum(axis=0)
+    sky = MESH.evaluate(nodes[None], WINDOW)[0]
+    flux = np.empty((N_IMAGES, *WINDOW.shape))
+    for image, (d_row, d_column) in zip(flux, np.rint(whole), strict=True):
+        at = (rows - 60 - d_row) ** 2 + (columns - 50 - d_column) ** 2
+        image[:] = sky + 3000 * np.exp(-at / 1.6)
+    blocks = [
+        write_images_block(tmp_path / f"d{first}.hdf5", WINDOW, flux[first:last])
+        for first, last in itertools.pairwise(EDGES)
+    ]
+    pointing = Pointing(whole, np.ones(N_IMAGES, dtype=bool))
+    backgrounds = nodes + np.zeros((N_IMAGES, 1, 1))
+    images = replace(images, blocks=blocks, backgrounds=backgrounds, pointing=pointing)
+    every = np.arange(N_IMAGES)
+    reference = reference_image(images, every).astype(float)
+    np.testing.assert_allclose(reference, flux[0] - sky, atol=2e-3)
+    changes = find_changes(images, reference, reference, limit=1.0)
+    assert not changes.packed.any()
+    average, count = average_images(images, np.ones(N_IMAGES, dtype=bool), changes)
+    np.testing.assert_allclose(average, flux[0] - sky, atol=2e-3)
+    # The last two rows and the first column are beyond the edge in three images, the last three
+    # columns in other three.
+    expected = np.full(WINDOW.shape, N_IMAGES)
+    expected[-2:] -= 3
+    expected[:-2, 0] -= 3
+    expected[:, -3:] -= 3
+    np.testing.assert_array_equal(count, expected)
 
 
 @pytest.mark.parametrize("chosen", [[0, 2, 3, 4, 8], [0, 1, 2, 3, 5, 6, 7], [5, 6, 7]])

@@ -8,6 +8,7 @@ from tessphot_lib.core.bins import Bins
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.io.products.foreign_light_hdf5 import NEW_STAR_COLUMNS, write_foreign_light
 from tessphot_lib.preparation.pixel_flags import pixel_flags
 
@@ -30,7 +31,9 @@ def write_blocks(folder, lengths):
 
 @pytest.mark.parametrize("lengths", [[5], [2, 1, 2]])
 @pytest.mark.parametrize("any_foreign", [True, False])
-def test_bins_become_pixels(tmp_path, lengths, any_foreign):
+@pytest.mark.parametrize("moved", [(0, 0), (2, -30)])
+def test_bins_become_pixels(tmp_path, lengths, any_foreign, moved):
+    """The flags of a displaced image are read from elsewhere, its bins are as they are."""
     bins = Bins.over(WINDOW)
     lit = np.random.default_rng(3).random((N_IMAGES, *bins.shape)) < 0.1
     lit[3] = False
@@ -39,11 +42,15 @@ def test_bins_become_pixels(tmp_path, lengths, any_foreign):
     path = tmp_path / "foreign_light.hdf5"
     write_foreign_light(path, written, np.zeros(0), np.zeros(0), stars, {})
     found = np.full((N_IMAGES, *WINDOW.shape), 255, dtype=np.uint8)
-    pieces = pixel_flags(write_blocks(tmp_path, lengths), lengths, Mesh.over(WINDOW, 64), path)
+    displacement = np.zeros((N_IMAGES, 2))
+    displacement[1] = moved
+    pointing = Pointing(displacement, np.ones(N_IMAGES, dtype=bool))
+    blocks = write_blocks(tmp_path, lengths)
+    pieces = pixel_flags(blocks, lengths, Mesh.over(WINDOW, 64), path, pointing)
     for cadences, region, flags in pieces:
         found[(cadences, *region.slices_in(WINDOW))] = flags
     expected = np.zeros_like(found)
-    expected[1, 60, 60] = SATURATED
+    expected[1, 60 - moved[0], 60 - moved[1]] = SATURATED
     if any_foreign:
         # Row 101 is in the bin of rows 100 to 103, column 502 in that of 500 to 503.
         row, column = np.indices(WINDOW.shape)

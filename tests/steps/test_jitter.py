@@ -8,7 +8,7 @@ from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.settings import PrepareSettings
-from tessphot_lib.io.products.jitter_ecsv import read_jitter
+from tessphot_lib.io.products.jitter_ecsv import read_jitter, read_pointing
 from tessphot_lib.steps.jitter import reference_index, run_jitter
 
 CCD = CcdId(14, 2, 3)
@@ -89,6 +89,36 @@ def test_images_in_which_all_stars_changed_are_flagged(tmp_path, star_positions)
     np.testing.assert_allclose(found["sharpness"], 1.0)
     unknown = found["quality"] & int(CadenceFlag.NO_MOTION) != 0
     assert np.flatnonzero(unknown).tolist() == [LOST]
+
+
+def test_step_of_the_pointing_is_motion_and_flags_no_half(tmp_path, star_positions):
+    """Only an image between the halves; stars of the others are measured against one pointing."""
+    n_images, first = 48, 30
+    rng = np.random.default_rng(7)
+    motion = np.zeros((n_images, 6))
+    motion[:, [0, 3]] = rng.normal(0, 0.01, (n_images, 2))
+    motion[first:, [0, 3]] += [1.2, -0.7]
+    motion[first - 1, [0, 3]] = 0.6, -0.35
+    row, column = star_positions
+    d_row, d_column = displacement(motion, row, column)
+    d_row[rng.random(d_row.shape) < 0.2] = np.nan
+    d_column[np.isnan(d_row)] = np.nan
+    images = {"time": 1683.0 + np.arange(n_images) / 48, "cadenceno": np.arange(n_images)}
+    images |= {"quality": np.zeros(n_images, dtype=np.int64), "header_motion": motion}
+    images |= {"star_row": row + d_row, "star_column": column + d_column}
+    images |= {f"star_{name}": np.ones(d_row.shape) for name in ("light", "sharpness")}
+    stars = {"tic_id": np.arange(N_STARS), "row": row, "column": column}
+    flux = np.ones((n_images, *WINDOW.shape))
+    more = {"images": images, "motion_stars": stars, "ccd_id": CCD}
+    block = write_images_block(tmp_path / "b0.hdf5", WINDOW, flux, **more)
+    run_jitter([block], tmp_path / "jitter.ecsv", CCD, settings=SETTINGS)
+    found, pointing = (read(tmp_path / "jitter.ecsv") for read in (read_jitter, read_pointing))
+    assert np.flatnonzero(found["quality"]).tolist() == [first - 1]
+    np.testing.assert_array_equal(pointing.whole[first:], [[1, -1]] * (n_images - first))
+    assert not pointing.displacement[: first - 1].any()
+    off = found["motion"] - motion
+    np.testing.assert_allclose(off - off[0], 0, atol=1e-3)
+    assert np.abs(off).max() < 0.03  # of the reference image, which is one of the first half
 
 
 def write_lone(path, numbers, light, window=LONE):

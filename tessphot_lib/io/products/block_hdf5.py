@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.core.pointing import displaced_pixels
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.format_version import check_format_version
 
@@ -300,36 +301,78 @@ def read_sums(path: Path) -> tuple[NDArray, NDArray]:
 
 
 def read_flux(
-    path: Path, pixels: tuple[slice, slice], images: NDArray | slice = slice(None)
+    path: Path,
+    pixels: tuple[slice, slice],
+    images: NDArray | slice = slice(None),
+    *,
+    whole: NDArray | None = None,
 ) -> NDArray:
     """Read the flux of some pixels of a block, (n, n_rows, n_columns) float32 [e-/s].
 
-    ``images`` are the numbers of the images in the block, increasing; all if left out.
+    ``images`` are the numbers of the images in the block, increasing; all if left out. ``whole``
+    (n, 2) int: by how many rows and columns they are displaced, each is read from there; NaN
+    where there is no such pixel.
     """
-    return _read_pixels(path, "flux", pixels, images)
+    return _read_pixels(path, "flux", pixels, images, whole, np.nan)
 
 
 def read_flags(
-    path: Path, pixels: tuple[slice, slice], images: NDArray | slice = slice(None)
+    path: Path,
+    pixels: tuple[slice, slice],
+    images: NDArray | slice = slice(None),
+    *,
+    whole: NDArray | None = None,
 ) -> NDArray:
     """Read the flags of some pixels of a block, (n, n_rows, n_columns) uint8; see `read_flux`."""
-    return _read_pixels(path, "pixel_flags", pixels, images)
+    return _read_pixels(path, "pixel_flags", pixels, images, whole, 0)
 
 
 def _read_pixels(
-    path: Path, name: str, pixels: tuple[slice, slice], images: NDArray | slice
+    path: Path,
+    name: str,
+    pixels: tuple[slice, slice],
+    images: NDArray | slice,
+    whole: NDArray | None,
+    missing: float,
 ) -> NDArray:
-    """Read some pixels of a cube.
+    """Read some pixels of a cube, ``missing`` where there is none.
 
     A chunk has all images: to pick some of them with HDF5 takes ten times as long as to read
     all of them from the first to the last.
     """
     with open_block(path) as file:
+        if whole is not None and whole.any():
+            return read_displaced(file[name], pixels, images, whole, missing)
         if isinstance(images, slice):
             return file[name][(images, *pixels)]
         first, last = (images[0], images[-1] + 1) if len(images) else (0, 0)
         found = file[name][(slice(first, last), *pixels)]
         return found if len(found) == len(images) else found[images - first]
+
+
+def read_displaced(
+    cube: h5py.Dataset,
+    pixels: tuple[slice, slice],
+    images: NDArray | slice,
+    whole: NDArray,
+    missing: float,
+) -> NDArray:
+    """Read images, each from as many whole pixels away as its stars are displaced.
+
+    Parameters and result as of `read_flux`, from a dataset (n_images, n_rows, n_columns).
+    """
+    if not whole.any() and isinstance(images, slice):
+        return cube[(images, *pixels)]
+    numbers = np.arange(len(cube))[images]
+    shape = [len(range(*axis.indices(n))) for axis, n in zip(pixels, cube.shape[1:], strict=True)]
+    found = np.full((len(numbers), *shape), missing, dtype=cube.dtype)
+    for moved in np.unique(whole, axis=0):
+        alike = np.flatnonzero((whole == moved).all(axis=1))
+        source, target = displaced_pixels(pixels, (int(moved[0]), int(moved[1])), cube.shape[1:])
+        first, last = numbers[alike[0]], numbers[alike[-1]] + 1
+        values = cube[(slice(first, last), *source)]
+        found[(alike, *target)] = values[numbers[alike] - first]
+    return found
 
 
 def read_common_flags(path: Path) -> NDArray:

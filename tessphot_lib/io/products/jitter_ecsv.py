@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
 
 COLUMNS = (
     *("time", "cadenceno", "error", "n_stars", "source"),
     *("light", "sharpness", "quality"),
 )
+POINTING = ("pointing_row", "pointing_column")
 TERMS = ("row_0", "row_u", "row_v", "column_0", "column_u", "column_v")
 
 
@@ -31,6 +33,7 @@ def write_jitter(
     sharpness: NDArray,
     quality: NDArray,
     star_scatter: NDArray,
+    pointing: Pointing,
     attributes: Mapping[str, str] | None = None,
 ) -> None:
     """Write one row per image.
@@ -57,6 +60,8 @@ def write_jitter(
     star_scatter : (n_stars,) array
         Of the motion stars about the motion, that their weights are from [pixels]; infinite
         without weight.
+    pointing : Pointing
+        Displacements for hours, which are part of the motion.
     attributes : mapping, optional
         Of `tessphot_lib.core.provenance.provenance`, for the head of the table.
     """
@@ -76,11 +81,24 @@ def write_jitter(
     table["n_stars"] = n_stars
     table["source"] = source
     table["light"], table["sharpness"], table["quality"] = light, sharpness, quality
+    for name, values in zip(POINTING, pointing.displacement.T, strict=True):
+        table[name], table[name].unit = values, "pix"
+    table["is_usual"] = pointing.is_usual
     write_ecsv(path, table)
 
 
+def read_pointing(path: Path) -> Pointing:
+    """Read the ``pointing`` that `write_jitter` wrote."""
+    table = read_ecsv(path)
+    try:
+        displacement = np.column_stack([np.asarray(table[name]) for name in POINTING])
+        return Pointing(displacement, np.asarray(table["is_usual"]).astype(bool))
+    except (OSError, ValueError, KeyError) as err:
+        raise InputDataError(f"{path}: cannot be read: {err}") from err
+
+
 def read_jitter(path: Path) -> dict[str, NDArray]:
-    """Read back what `write_jitter` wrote, by its argument names."""
+    """Read back what `write_jitter` wrote, by its argument names, but for the pointing."""
     table = read_ecsv(path)
     try:
         result = {name: np.asarray(table[name]) for name in COLUMNS}

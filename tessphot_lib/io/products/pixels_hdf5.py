@@ -25,6 +25,7 @@ from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
+from tessphot_lib.core.pointing import Pointing, displaced_pixels
 from tessphot_lib.core.slopes import SLOPE_REACH, image_slopes
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.format_version import check_format_version
@@ -80,6 +81,7 @@ def write_pixels(
     grid: BackgroundGrid,
     attributes: dict[str, str | int | float],
     own_motion: dict[str, NDArray] | None = None,
+    pointing: Pointing | None = None,
     pixel_flags: Iterable[tuple[slice, Window, NDArray]] | None = None,
 ) -> None:
     """Join the blocks of a CCD.
@@ -104,10 +106,14 @@ def write_pixels(
     own_motion : dict, optional
         ``tic_id``, ``d_row`` and ``d_column`` of the stars that measured the motion, see
         `tessphot_lib.motion.own_influence`; none if left out.
+    pointing : Pointing, optional
+        Where the images point; all alike if left out. The whole displacement is in the motion.
     pixel_flags : iterable of (cadences, region, flags), optional
-        Bits of `PixelFlag` of all images, piece by piece; those of the blocks if left out.
+        Bits of `PixelFlag` of all images as they are read, piece by piece; those of the blocks
+        if left out.
     """
     n_images = sum(identity.n_images for identity in identities)
+    pointing = Pointing.single(n_images) if pointing is None else pointing
     for name in PER_IMAGE:
         if len(images[name]) != n_images:
             raise ValueError(f"{name} has {len(images[name])} entries, the blocks {n_images}")
@@ -118,9 +124,12 @@ def write_pixels(
             for block, identity in zip(blocks, identities, strict=True):
                 shape = (identity.n_images, *window.shape)
                 source = block.resolve().relative_to(path.parent.resolve())
-                layout[first : first + identity.n_images] = h5py.VirtualSource(
-                    str(source), cube, shape, "f4"
-                )
+                virtual = h5py.VirtualSource(str(source), cube, shape, "f4")
+                for images_alike, whole in pointing.runs(first, first + identity.n_images):
+                    inside = slice(images_alike.start - first, images_alike.stop - first)
+                    everything = slice(0, window.shape[0]), slice(0, window.shape[1])
+                    there, here = displaced_pixels(everything, whole, window.shape)
+                    layout[(images_alike, *here)] = virtual[(inside, *there)]
                 first += identity.n_images
             file.create_virtual_dataset(cube, layout, fillvalue=np.nan)
         if pixel_flags is None:
@@ -130,6 +139,9 @@ def write_pixels(
         file.create_dataset("common_flags", data=common, **packed())
         for name in PER_IMAGE:
             file.create_dataset(name, data=images[name])
+        if pointing.has_steps:
+            for name in ("displacement", "is_usual"):
+                file.create_dataset(f"pointing/{name}", data=getattr(pointing, name))
         for name, values in (own_motion or {}).items():
             file.create_dataset(f"own_motion/{name}", data=values)
         file.create_dataset("image_name", data=np.asarray(names).astype(h5py.string_dtype()))
@@ -213,6 +225,9 @@ class PixelCube:
         What the backgrounds are of: cells of a mesh, or patches, for cutouts.
     noise : NoiseModel or None
         Whose errors ``read("flux_err")`` gives; None in files that hold none: the images'.
+    pointing : Pointing
+        Where the images point. Of those displaced by half a pixel and more all pixels are read
+        from as many whole pixels away, and these are not in ``motion``.
     own_motion : dict
         ``tic_id`` (n_stars,), ``d_row`` and ``d_column`` (n_cadences, n_stars) of what each of
         a few motion stars contributes to the motion at itself [pixels]; empty for many.
@@ -343,7 +358,12 @@ class PixelCube:
         NaN in images without one, and off the patches of cutouts. Static light moves with the
         stars.
         """
-        level = self.grid.evaluate(self.background[cadences], region)
+        level = np.concatenate(
+            [
+                self.grid.displaced(whole).evaluate(self.background[some], region)
+                for some, whole in self._runs(cadences)
+            ]
+        )
         if self.static_light is not None:
             slopes = self._static_slopes(region)
             for index, motion in enumerate(self._against_average[cadences]):
@@ -369,7 +389,12 @@ class PixelCube:
         """
         at = np.atleast_1d(row).astype(float), np.atleast_1d(column).astype(float)
         shape = (self.n_cadences, *np.shape(row))
-        level = self.grid.evaluate_at(self.background, *at)
+        level = np.concatenate(
+            [
+                self.grid.displaced(whole).evaluate_at(self.background[some], *at)
+                for some, whole in self._runs(slice(None))
+            ]
+        )
         if self.static_light is not None and at[0].size:
             window = self.window
             rows = np.clip(np.round(at[0]).astype(int), window.row0, window.row1 - 1)
@@ -381,10 +406,21 @@ class PixelCube:
                 level -= distance * slope[rows - box.row0, columns - box.column0]
         return level.reshape(shape), self.grid.error_at(self.background_error, *at).reshape(shape)
 
+    def _runs(self, cadences: slice) -> Iterator[tuple[slice, tuple[int, int]]]:
+        """Consecutive images among some that are displaced alike, and by how many pixels."""
+        first, last, _ = cadences.indices(self.n_cadences)
+        return self.pointing.runs(first, last)
+
+    def is_averaged_pointing(self) -> NDArray:
+        """Tell which good images point where the average image does, (n_cadences,) bool."""
+        good = self.is_good()
+        usual = good & self.pointing.is_usual
+        return usual if usual.any() else good
+
     @cached_property
     def _against_average(self) -> NDArray:
         """Motion of the images against the average image, (n_cadences, 6); 0 where unknown."""
-        return np.nan_to_num(against_mean(self.motion, self.is_good()))
+        return np.nan_to_num(against_mean(self.motion, self.is_averaged_pointing()))
 
     @property
     def static_light(self) -> NDArray | None:
@@ -409,7 +445,8 @@ class PixelCube:
         Returns
         -------
         d_row, d_column : (n_cadences,) or (n_cadences, n) float64 arrays
-            [pixels]; NaN in images whose motion is not known.
+            [pixels] of a star in the pixels as they are read; NaN in images whose motion is not
+            known.
         """
         shape = (self.n_cadences, *np.shape(row))
         moved = displacement(self.motion, np.atleast_1d(row), np.atleast_1d(column))
@@ -444,7 +481,11 @@ class PixelCube:
         self.background: NDArray[np.float32] = self._part("background")
         self.background_error: NDArray[np.float32] = self._part("background_error")
         self.background_level: NDArray[np.float64] = self._part("background_level")
-        self.motion: NDArray[np.float64] = self._part("motion")
+        self.pointing = Pointing.single(len(self.time))
+        if "pointing" in self._file:
+            names = "pointing/displacement", "pointing/is_usual"
+            self.pointing = Pointing(*map(self._part, names))
+        self.motion: NDArray[np.float64] = self.pointing.without_whole(self._part("motion"))
         self.motion_error: NDArray[np.float64] = self._part("motion_error")
         self.observatory_position: NDArray[np.float64] = self._part("observatory_position")
         own = self._file.get("own_motion", {})

@@ -104,7 +104,10 @@ def _write_overview(
     image, window = cropped(cube.average_image(), cube.window)
     flagged = flags_of_images(cube.quality)
     center = (window.row0 + window.row1 - 1) / 2, (window.column0 + window.column1 - 1) / 2
-    moved_row, moved_column = cube.motion_at(*center)
+    moved_row, moved_column = (
+        moved + whole
+        for moved, whole in zip(cube.motion_at(*center), cube.pointing.whole.T, strict=True)
+    )
     sources = figures.star_sources(stars)
     plots = {
         "image": figures.image_figure(image, window, sources),

@@ -13,6 +13,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.io.products.block_hdf5 import (
     IMAGE_COLUMNS,
     CubeBuffer,
@@ -90,7 +91,7 @@ def write(path, cubes, n_images, first=0):
     return path
 
 
-def make_cube(folder):
+def make_cube(folder, **more):
     """``pixels.hdf5`` over two blocks in a folder of their own."""
     blocks = [
         make_block(folder / "blocks" / "b0.hdf5", 3),
@@ -112,6 +113,7 @@ def make_cube(folder):
         average_count=np.full(WINDOW.shape, 5, dtype=np.int32),
         grid=Mesh(WINDOW, np.array([1000, 1064, 1070]), np.array([300, 341])),
         attributes={"cadence_seconds": 1800, "bad_quality": 4335, "wcs": "CRVAL1  = 1.0"},
+        **more,
     )
     return folder / "pixels.hdf5"
 
@@ -283,6 +285,30 @@ def test_cube_joins_the_blocks(made):
         assert cube.background.shape == (5, *MESH_SHAPE)
         assert cube.grid.row_edges.tolist() == [1000, 1064, 1070]
         assert cube.grid.column_edges.tolist() == [300, 341]
+
+
+def test_displaced_images_are_read_from_elsewhere(tmp_path):
+    """Every pixel has a value of its own; a step within the second block."""
+    displacement = np.array([[0, 0], [0, 0], [2.3, -1.2], [2.3, -1.2], [0, 0]])
+    pointing = Pointing(displacement, np.array([True, True, False, False, True]))
+    expected = np.concatenate([unique_flux(3), unique_flux(2, first=3)])
+    for image in (2, 3):
+        moved = np.full(WINDOW.shape, np.nan)
+        moved[:-2, 1:] = expected[image, 2:, :-1]
+        expected[image] = moved
+    region = Window(1025, 1040, 328, 341)
+    with PixelCube(make_cube(tmp_path, pointing=pointing)) as cube:
+        np.testing.assert_array_equal(cube.read("flux"), expected)
+        error = cube.read("flux_err", region, slice(1, 4))
+        np.testing.assert_allclose(error, np.sqrt(expected[1:4, 25:40, 28:41] + 1), rtol=1 / 256)
+        motion = np.arange(30.0).reshape(5, 6)
+        motion[2:4] -= [2, 0, 0, -1, 0, 0]
+        np.testing.assert_array_equal(cube.motion, motion)
+        assert cube.pointing.is_usual.tolist() == pointing.is_usual.tolist()
+        # Of a plane: nodes are the number of the image.
+        level = cube.background_in(region)
+        np.testing.assert_allclose(level, np.arange(5)[:, None, None] + np.zeros(level.shape))
+        assert cube.background_in(region, slice(2, 2)).shape == (0, *region.shape)
 
 
 def test_stamp_over_chunks_and_blocks(made):

@@ -11,6 +11,7 @@ from astropy.wcs import WCS
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.io.images.ffi_table import read_ffi_table, reference_image, write_ffi_table
 from tessphot_lib.io.products.average_fits import (
     read_average_image,
@@ -24,7 +25,7 @@ from tessphot_lib.io.products.diagnostics_ecsv import (
     read_diagnostics_table,
     write_diagnostics_table,
 )
-from tessphot_lib.io.products.jitter_ecsv import read_jitter, write_jitter
+from tessphot_lib.io.products.jitter_ecsv import read_jitter, read_pointing, write_jitter
 from tessphot_lib.io.products.todo_tables import DIAGNOSTICS
 from tessphot_lib.lightcurves.metrics import CDPP_HOURS
 
@@ -83,7 +84,13 @@ def test_motion_is_read_back(tmp_path):
         "star_scatter": np.array([0.00123456, np.inf]),
     }
     made_by = {"software": "tessphot 1", "settings": '{"a": [1, null]}'}
-    write_jitter(tmp_path / "jitter.ecsv", CCD, attributes=made_by, **written)
+    displacement = np.array([[0.0, 0.0], [1.25, -0.75], [1.25, -0.75]])
+    pointing = Pointing(displacement, np.array([True, False, True]))
+    path = tmp_path / "jitter.ecsv"
+    write_jitter(path, CCD, attributes=made_by, pointing=pointing, **written)
+    for name in ("displacement", "is_usual"):
+        found, expected = (getattr(one, name) for one in (read_pointing(path), pointing))
+        np.testing.assert_array_equal(found, expected)
     found = read_jitter(tmp_path / "jitter.ecsv")
     assert set(found) == set(written)
     for name, values in written.items():
@@ -100,8 +107,9 @@ def test_motion_that_cannot_be_read(tmp_path, content):
     path = tmp_path / "jitter.ecsv"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(InputDataError, match=r"jitter\.ecsv: cannot be read"):
-        read_jitter(path)
+    for read in (read_jitter, read_pointing):
+        with pytest.raises(InputDataError, match=r"jitter\.ecsv: cannot be read"):
+            read(path)
 
 
 # -- average image ------------------------------------------------------------------------------
