@@ -45,6 +45,7 @@ from tessphot_lib.preparation.changes import (
     reference_image,
     reference_images,
 )
+from tessphot_lib.preparation.displaced_changes import find_all_changes
 from tessphot_lib.prf.fit import FieldFit, fit_field
 from tessphot_lib.prf.stars import StarField, choose_prf_stars
 
@@ -190,8 +191,8 @@ def _of_images(
     quiet = is_quiet(level, settings.average.max_background)
     found = read_jitter(jitter)
     pointing = read_pointing(jitter)
-    usable = table["is_averaged"].astype(bool) & quiet & pointing.is_usual
-    is_averaged = averaged_images(usable, found["quality"])
+    is_good = averaged_images(table["is_averaged"].astype(bool) & quiet, found["quality"])
+    is_averaged = is_good & pointing.is_usual
     flags = table["quality"] | found["quality"]
     _refuse_none(is_averaged, flags, settings.bad_quality, ccd_id)
     straps = _straps(table["column_excess"], table["background"], mesh)
@@ -220,9 +221,13 @@ def _of_images(
         np.median(offset),
         100 * np.mean(static != 0),
     )
-    usual = median_sky(images, chosen, first)
-    light = reference + above - static
-    changes = find_changes(images, reference, light, limit=limit, usual_sky=usual)
+    changes = find_all_changes(
+        *(images, reference, reference + above - static),
+        limit=limit,
+        usual_sky=median_sky(images, chosen, first),
+        is_good=is_good,
+        level=level,
+    )
     image, count = average_images(images, is_averaged, changes)
     # What was foreign in all of them changes little: their median stands for it, with count 0.
     image = np.where(count > 0, image, reference)
