@@ -1,9 +1,10 @@
 """What is made of one image of a CCD: background, flags, positions of stars."""
 
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from tessphot_lib.core.flags import CadenceFlag, PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.manual_excludes import excluded_columns
 from tessphot_lib.core.mesh import Mesh, evaluate_background_at, evaluate_background_image
+from tessphot_lib.core.pointing import displaced_pixels
 from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.core.wcs import ffi_wcs, has_valid_wcs, pixel_to_sky, sky_to_pixel
 from tessphot_lib.io.images.ffi import header_quality
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 OWN_BAD_BITS = int(CadenceFlag.NO_DATA | CadenceFlag.BAD_BACKGROUND)
 MIN_DATA_SHARE = 0.5  # of the window's pixels must be finite and not zero
 MAX_HEADER_MOTION = 50.0  # [pixels] against the reference; a WCS that says more is wrong
+MIN_STARS = 3  # that show that an image is displaced
 FAR = 1.0  # [pixels] by the WCS, from where stars are looked for there, too
 GRID_POINTS = 5  # per axis, to compare the WCS of two images
 
@@ -53,6 +56,18 @@ class FieldOfStars:
         columns = np.linspace(self.window.column0, self.window.column1 - 1, GRID_POINTS)
         row, column = (axis.ravel() for axis in np.meshgrid(rows, columns, indexing="ij"))
         object.__setattr__(self, "grid", (row, column, *pixel_to_sky(self.wcs, row, column)))
+
+    def displaced(self, whole: tuple[int, int]) -> Self:
+        """Return it for images whose stars stand ``whole`` rows and columns from these.
+
+        Only what the sky is fitted by moves; pixels whose stars are not known do not count.
+        """
+        everything = slice(0, self.mask.shape[0]), slice(0, self.mask.shape[1])
+        there, here = displaced_pixels(everything, (-whole[0], -whole[1]), self.mask.shape)
+        mask = np.ones_like(self.mask)
+        mask[here] = self.mask[there]
+        sampler = SkySampler.from_mask(self.sampler.mesh, mask)
+        return replace(self, mask=mask, sampler=sampler, sky_rows=sky_rows(mask))
 
 
 class Sky(NamedTuple):
@@ -152,7 +167,6 @@ def measure_image(
             others = measure_stars(exposure.flux, scene.window, *there, at_stars)
             if np.isfinite(others.row).sum() > np.isfinite(stars.row).sum():
                 stars = others
-    level = float(np.median(sky.nodes))
     return {
         "time": exposure.time,
         "time_start": exposure.time_start,
@@ -162,12 +176,19 @@ def measure_image(
         "cadenceno": exposure.cadenceno,
         "quality": quality,
         "is_averaged": not quality & (scene.bad_quality | OWN_BAD_BITS),
-        "background_level": level,
+        "header_motion": header_motion,
+        **sky_values(sky),
+        **{f"star_{name}": values for name, values in stars._asdict().items()},
+    }
+
+
+def sky_values(sky: Sky) -> dict[str, Any]:
+    """The columns of the image table that are of the background."""
+    return {
+        "background_level": float(np.median(sky.nodes)),
         "background": sky.nodes,
         "background_error": sky.error,
         "column_excess": sky.column_excess,
-        "header_motion": header_motion,
-        **{f"star_{name}": values for name, values in stars._asdict().items()},
     }
 
 
@@ -181,6 +202,18 @@ def _header_motion(exposure: Exposure, scene: FieldOfStars) -> NDArray:
     if not (off < MAX_HEADER_MOTION).all():  # a WCS gone astray, or none at all
         return np.full(6, np.nan)
     return affine_from_points(row, column, moved_row, moved_column)
+
+
+def stars_displaced(values: Mapping[str, Any], scene: FieldOfStars) -> tuple[int, int]:
+    """By how many whole rows and columns the stars of an image are off the catalog; 0 unless seen.
+
+    ``values`` are those of `measure_image`.
+    """
+    off = [values[f"star_{name}"] - scene.motion_stars[name] for name in ("row", "column")]
+    if np.isfinite(off).all(axis=0).sum() < MIN_STARS:
+        return 0, 0
+    d_row, d_column = np.rint(np.nanmedian(off, axis=1)).tolist()
+    return int(d_row), int(d_column)
 
 
 def flag_pixels(exposure: Exposure, scene: FieldOfStars) -> NDArray:

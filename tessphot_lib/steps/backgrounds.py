@@ -27,6 +27,8 @@ from tessphot_lib.preparation.exposure import (
     fit_sky,
     flag_pixels,
     measure_image,
+    sky_values,
+    stars_displaced,
 )
 from tessphot_lib.quality.missing_pixels import without_missing
 
@@ -48,12 +50,15 @@ class Block:
         A list for each column of the table of images.
     used : int
         Number of images.
+    displaced : dict
+        The scene for images that are displaced, by rows and columns.
     """
 
     scene: FieldOfStars
     cubes: CubeBuffer
     columns: dict[str, list] = field(default_factory=dict)
     used: int = 0
+    displaced: dict[tuple[int, int], FieldOfStars] = field(default_factory=dict)
 
     def put(self, exposure: Exposure, name: str, known_quality: int) -> dict[str, Any]:
         """Measure the next image and keep it; returns its row of the table."""
@@ -63,6 +68,12 @@ class Block:
             self.cubes.noise = NoiseModel.expected(length)
         sky = fit_sky(exposure.flux, self.scene)
         values = measure_image(exposure, self.scene, sky, known_quality) | {"name": name}
+        whole = stars_displaced(values, self.scene)
+        if any(whole):  # the wings of bright stars are beside their mask
+            if whole not in self.displaced:
+                self.displaced[whole] = self.scene.displaced(whole)
+            there = fit_sky(exposure.flux, self.displaced[whole])
+            values |= sky_values(sky if there.image is None else there)
         self.cubes.put(self.used, exposure.flux, exposure.flux_err)
         if values["quality"] & int(CadenceFlag.NO_DATA):
             self.cubes.flux[self.used] = np.nan

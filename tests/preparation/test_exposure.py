@@ -14,7 +14,13 @@ from tessphot_lib.core.exposure import Exposure
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
-from tessphot_lib.preparation.exposure import FieldOfStars, fit_sky, measure_image
+from tessphot_lib.preparation.exposure import (
+    FieldOfStars,
+    fit_sky,
+    measure_image,
+    sky_values,
+    stars_displaced,
+)
 
 WINDOW = Window(900, 1056, 1000, 1192)  # not square, not aligned
 ROW, COLUMN = np.indices(WINDOW.shape)
@@ -101,6 +107,12 @@ def test_straps_too_faint_to_be_clipped_are_taken_off_before_the_second_fit(fiel
     np.testing.assert_allclose(sky.column_excess[columns], 6.0, atol=2.0)
 
 
+def two_of(scene):
+    """The scene with two of its motion stars."""
+    two = {name: values[1:] for name, values in scene.motion_stars.items()}
+    return replace(scene, motion_stars=two)
+
+
 def row_of(field, flux, *, known=0, quality=0, **moved):
     one = exposure(flux, header(**moved), quality)
     return measure_image(one, field, fit_sky(flux, field), known)
@@ -114,6 +126,34 @@ def test_stars_and_header_say_where_the_image_is(field):
     np.testing.assert_allclose(np.ravel(moved), [0.4, 0.4, -0.3, -0.3], atol=1e-3)
     assert row["background_level"] == pytest.approx(200 + 0.05 * 77.5 - 0.02 * 95.5, abs=1.0)
     assert (row["is_averaged"], row["quality"]) == (True, 0)
+
+
+def test_sky_of_displaced_images_is_fitted_beside_their_stars(field):
+    many = {"tic_id": np.arange(3), "row": np.repeat(STAR_ROW[0], 3)}
+    many["column"] = STAR_COLUMN[0] + np.arange(3.0)
+    scene = replace(field, motion_stars=many)
+    seen = {"star_row": many["row"] + 2.6, "star_column": many["column"] - [3.1, 2.9, 0.1]}
+    assert stars_displaced(seen, scene) == (3, -3)
+    assert stars_displaced({name: one[1:] for name, one in seen.items()}, two_of(scene)) == (0, 0)
+    moved = scene.displaced((3, -3))
+    assert moved.mask[:3].all()
+    assert moved.mask[:, -3:].all()
+    np.testing.assert_array_equal(moved.mask[3:, :-3], field.mask[:-3, 3:])
+    # Where nearly all of a cell is masked, light beside the mask is taken for sky.
+    covered = np.hypot(ROW - 60, COLUMN - 90) < 44
+    crowded = replace(
+        field, mask=covered, sampler=SkySampler.from_mask(field.sampler.mesh, covered)
+    )
+    flux = image()
+    flux[3:, :-3] += 40.0 * covered[:-3, 3:]
+    truth = 200 + 0.05 * ROW - 0.02 * COLUMN
+    off = [
+        np.abs(fit_sky(flux, one).image - truth).max()
+        for one in (crowded.displaced((3, -3)), crowded)
+    ]
+    assert 2 * off[0] < off[1]
+    level = sky_values(fit_sky(image(), moved))["background_level"]
+    assert level == pytest.approx(202, abs=1)
 
 
 @pytest.mark.parametrize("by_header", [(2.1, -2.4), (-2.4, 2.1), (0.0, 0.0)])
