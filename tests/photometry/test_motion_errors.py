@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.lightcurves.motion_error import with_motion_within_scatter
 from tessphot_lib.photometry.measure import with_motion_errors
 from tessphot_lib.photometry.products import StarFrame
@@ -68,6 +69,7 @@ def test_a_variable_star_does_not_follow_what_it_adds_to_the_motion_itself():
     motion = np.zeros((N_IMAGES, 6))
     motion[:, [0, 3]] = rng.normal(0, 1e-3, (N_IMAGES, 2)) + own
     cube = SimpleNamespace(
+        pointing=Pointing.single(len(TIME)),
         time=TIME,
         timecorr=np.zeros(N_IMAGES),
         observatory_position=np.zeros((N_IMAGES, 3)),

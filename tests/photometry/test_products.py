@@ -12,12 +12,13 @@ from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import StarFluxes
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.photometry.products import StarFrame, quality_of
 
 MOTION = np.array([[0.1, 0, 0, -0.2, 0, 0], [0.0, 0.4, 0, 0, 0, 0.8], np.full(6, np.nan)])
 
 
-def cube(position):
+def cube(position, pointing=None):
     """A cube of three images, barycentric for the centre of its CCD."""
     timecorr = np.array([0.003, 0.0031, 0.0032])
     return SimpleNamespace(
@@ -25,6 +26,7 @@ def cube(position):
         timecorr=timecorr,
         observatory_position=np.tile(position, (3, 1)),
         motion=MOTION,
+        pointing=Pointing.single(3) if pointing is None else pointing,
         own_motion={},
     )
 
@@ -62,6 +64,16 @@ def test_motion_is_that_at_each_star():
     )
     np.testing.assert_allclose(frame.pos_row, [[0.1, 0.0, np.nan], [0.1, -0.2, np.nan]])
     np.testing.assert_allclose(frame.pos_column, [[-0.2, 0.4, np.nan], [-0.2, 0.0, np.nan]])
+    np.testing.assert_array_equal(frame.moved_row, frame.pos_row)
+
+
+def test_position_of_displaced_images_has_their_whole_pixels():
+    displacement = np.array([[0.0, 0.0], [1.6, -1.1], [1.6, -1.1]])
+    pointing = Pointing(displacement, np.ones(3, dtype=bool))
+    frame = StarFrame.of(cube(np.zeros(3), pointing), stars((0, 0, 0, 0, 511.5, 1023.5)))
+    np.testing.assert_allclose(frame.moved_row, [[0.1, -0.2, np.nan]])
+    np.testing.assert_allclose(frame.pos_row, [[0.1, 1.8, np.nan]])
+    np.testing.assert_allclose(frame.pos_column, [[-0.2, -1.0, np.nan]])
 
 
 def test_stray_light_is_judged_by_the_sky_in_one_pixel():

@@ -257,7 +257,7 @@ def test_foreign_light_is_found_in_a_crowd_as_on_a_smooth_sky(tmp_path):
         # Rough backgrounds know the crowd, and half of the plate where it is.
         rough = np.repeat(nodes[None], 3, axis=0)
         rough[2, 1:3, 2] += 10.0
-        images = Images([block], [3], MESH, rough, np.zeros((3, 6)))
+        images = Images([block], [3], MESH, rough, np.zeros((3, 6)), Pointing.single(3))
         first = find_changes(images, nothing, nothing, limit=LIMIT)
         usual = median_sky(images, chosen, first)
         np.testing.assert_allclose(usual, nodes, atol=0.2)
