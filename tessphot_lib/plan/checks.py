@@ -12,7 +12,8 @@ from tessphot_lib.core.config_check import refusal, schema_problems
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.targets import parse_sectors
-from tessphot_lib.plan.sources import SOURCES, stamps_of
+from tessphot_lib.plan.sources import SOURCES
+from tessphot_lib.plan.stamp_sources import stamps_of
 from tessphot_lib.plan.stars import star_problems, stars_before_images
 
 

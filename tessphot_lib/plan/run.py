@@ -20,7 +20,9 @@ from tessphot_lib.io.stars.star_lists import list_files, read_excluded, read_met
 from tessphot_lib.plan.checks import check_config
 from tessphot_lib.plan.lists import with_lists
 from tessphot_lib.plan.resources import Resource, memory
-from tessphot_lib.plan.sources import SOURCES, Source, name_some, stamps_of
+from tessphot_lib.plan.source import Source, name_some
+from tessphot_lib.plan.sources import SOURCES
+from tessphot_lib.plan.stamp_sources import stamps_of
 from tessphot_lib.plan.stars import star_list_of
 
 TPF_LISTING = Path(".snakemake/tessphot/tpfs.json")

@@ -11,7 +11,7 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.images.ffi_files import read_listing
 from tessphot_lib.plan.run import Plan
 from tessphot_lib.plan.session import BEGAN, Session
-from tessphot_lib.plan.sources import LISTING
+from tessphot_lib.plan.source import LISTING
 from tessphot_lib.plan.unfinished import UNFINISHED, lost_files
 
 HERE = CcdId(14, 3, 2)

@@ -8,7 +8,9 @@ from tpf_header import write_tpf_header
 
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.plan.sources import LISTING, SOURCES, FfiFolder, ffi_folder, name_some, stamps_of
+from tessphot_lib.plan.source import LISTING, name_some
+from tessphot_lib.plan.sources import SOURCES, FfiFolder, ffi_folder
+from tessphot_lib.plan.stamp_sources import stamps_of
 
 HERE, OTHER, EMPTY = CcdId(14, 3, 2), CcdId(14, 3, 4), CcdId(14, 1, 1)
 DAYS = (199, 200, 202)  # of 2019, which begin at BTJD 1682.5, 1683.5 and 1685.5
