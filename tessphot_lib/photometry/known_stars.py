@@ -86,3 +86,23 @@ class KnownStars:
             & (self.column >= region.column0 - margin)
             & (self.column <= region.column1 - 1 + margin)
         )
+
+
+def brightest(flux: NDArray, among: NDArray, n_most: int) -> NDArray:
+    """Choose the brightest of some stars, ``n_most`` of them at most.
+
+    Parameters
+    ----------
+    flux : (n_stars,) array
+        Finite [e-/s].
+    among : (n_stars,) bool array
+        Those that may be chosen.
+    n_most : int
+
+    Returns
+    -------
+    (n_stars,) bool array
+    """
+    chosen = np.flatnonzero(among)
+    chosen = chosen[np.argsort(-flux[chosen], kind="stable")[:n_most]]
+    return np.isin(np.arange(len(flux)), chosen)

@@ -4,9 +4,11 @@ Regions lie on a fixed grid over the CCD, with a margin: the flux of a star
 depends neither on the tile nor on who else is to be measured. All stars that
 the catalog knows are fitted to the average image; in single images those
 brighter than ``photometry.linpsf.free_limit`` are, and the others stay as they
-are in the average. ``psf`` also fits the places of stars down to
-``photometry.psf.position_limit``, in the average image, and of those down to
-``photometry.psf.image_limit`` in each image.
+are in the average. In crowds only the brightest are fitted, as many as pixels
+can tell apart, and the others are taken off by their magnitudes.
+``psf`` also fits the places of stars down to ``photometry.psf.position_limit``,
+in the average image, and of those down to ``photometry.psf.image_limit`` in
+each image.
 """
 
 import logging
@@ -46,7 +48,7 @@ from tessphot_lib.photometry.average_positions import (
     motion_against_average,
 )
 from tessphot_lib.photometry.failures import notes_of
-from tessphot_lib.photometry.known_stars import KnownStars
+from tessphot_lib.photometry.known_stars import KnownStars, brightest
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
@@ -68,6 +70,8 @@ NOT_OF_STARS = PixelFlag.BACKGROUND_ANOMALY | PixelFlag.MANUAL_EXCLUDE
 CELL = 64  # [pixels] side of the regions that are fitted together
 MARGIN = 10  # [pixels] around them that is fitted, too
 FREE_MARGIN = 4  # [pixels] beyond, where stars are free, too
+# Stars per pixel that are fitted at most, the brightest: to the average image, to single ones.
+MAX_FITTED, MAX_FREE = 0.4, 0.25
 CORE_MARGIN = 10  # [pixels] beyond, where stars still give light from their cores
 DISTURBING = (1.2, 4.0)  # [pixels] from a star, where faint neighbors are free, too ...
 DISTURBING_SHARE, DISTURBED_TMAG = 0.01, 1.0  # ... with so much of its flux; it is so much brighter
@@ -200,10 +204,14 @@ def _prepare(
     wings = wing_image(prf, region, *stars.at(everybody)) if len(prf.wing_share) else 0.0
     noise = _usable_noise(cube, region, cell)
     error = model_error(prf, region, *stars.at(near))
-    design = _fit_average(cube, prf, region, stars, near, wings, noise, error, places)
+    wanted = np.isin(stars.tic_id[near], targets.stars["tic_id"].iloc[members])
+    every = np.ones(len(near), dtype=bool)
+    fitted = brightest(stars.flux[near], every, _at_most(MAX_FITTED, region, CORE_MARGIN)) | wanted
+    design = _fit_average(cube, prf, region, stars, near, fitted, wings, noise, error, places)
     free = np.isin(near, stars.near(region, FREE_MARGIN)) & (stars.tmag[near] <= free_limit)
-    free |= np.isin(stars.tic_id[near], targets.stars["tic_id"].iloc[members])
+    free |= wanted
     free |= np.isin(near, _disturbing(stars, free_limit)) & np.isin(near, stars.near(region, 0))
+    free = brightest(stars.flux[near], free, _at_most(MAX_FREE, region, FREE_MARGIN)) | wanted
     fixed = scene_derivatives(prf, region, *stars.at(near[~free]), with_wings=False)
     fixed[0] += wings
     unexplained = _unexplained(cube, region, design, stars.flux[near], wings)
@@ -223,6 +231,12 @@ def _prepare(
     index = stars.index_of(wanted, free)
     at = stars.row[free], stars.column[free]
     return _Group(region, members, index, *at, fit, *_slopes(fit, unexplained))
+
+
+def _at_most(per_pixel: float, region: Window, margin: int) -> int:
+    """How many stars in and around a region are fitted at most."""
+    n_rows, n_columns = (size + 2 * margin for size in region.shape)
+    return int(per_pixel * n_rows * n_columns)
 
 
 def _slopes(fit: GroupFit, unexplained: NDArray) -> tuple[NDArray, NDArray]:
@@ -299,20 +313,24 @@ def _fit_average(
     region: Window,
     stars: KnownStars,
     near: NDArray,
+    fitted: NDArray,
     wings: NDArray | float,
     noise: NDArray,
     error: NDArray,
     places: PsfSettings | None,
 ) -> Design:
-    """Fit fluxes, and places if asked for, to the average image; both are set in ``stars``."""
+    """Fit fluxes, and places if asked for, to the average image; both are set in ``stars``.
+
+    Those of the stars ``near`` that are ``fitted``.
+    """
     light = (cube.average_image(region).astype(float) - wings).ravel()
     n_good = max(1, int(((cube.quality & int(OWN_BAD_CADENCE)) == 0).sum()))
     sigma = np.sqrt(noise**2 / n_good + error**2 + CONFUSION**2).ravel()
-    refined = None if places is None else stars.tmag[near] <= places.position_limit
+    refined = None if places is None else (stars.tmag[near] <= places.position_limit) & fitted
     for _ in range(1 if refined is None else N_PLACE_ROUNDS):
         design = Design.of(prf, region, *stars.at(near))
         stars.flux[near], d_row, d_column = fit_average_image(
-            light, sigma, design, stars.flux[near], with_positions=refined
+            light, sigma, design, stars.flux[near], with_positions=refined, fitted=fitted
         )
         stars.row[near] += d_row
         stars.column[near] += d_column

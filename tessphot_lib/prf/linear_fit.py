@@ -183,6 +183,7 @@ def fit_average_image(
     catalog_flux: NDArray,
     *,
     with_positions: NDArray | None = None,
+    fitted: NDArray | None = None,
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Fit the mean fluxes of all known stars of a region.
 
@@ -197,21 +198,25 @@ def fit_average_image(
         [e-/s]
     with_positions : (n_stars,) bool array, optional
         Stars whose positions are fitted, too.
+    fitted : (n_stars,) bool array, optional
+        The others, whose light is taken off, keep their catalog fluxes; all by default.
 
     Returns
     -------
     flux, d_row, d_column : (n_stars,) float64 arrays
-        [e-/s], [pixels]; a star keeps at least `MIN_FLUX_FRACTION` of its catalog flux.
+        [e-/s], [pixels]; a fitted star keeps at least `MIN_FLUX_FRACTION` of its catalog flux.
     """
     n_stars = len(catalog_flux)
     matrix = design.matrices[0]
     usable = np.isfinite(image) & np.isfinite(sigma) & (sigma > 0)
     weights = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
+    chosen = np.arange(n_stars) if fitted is None else np.flatnonzero(fitted)
     free = np.flatnonzero(with_positions) if with_positions is not None else np.zeros(0, dtype=int)
-    columns = [matrix, *(design.matrices[k][:, free] * catalog_flux[free] for k in (1, 2))]
+    columns = [matrix[:, chosen]]
+    columns += [design.matrices[k][:, free] * catalog_flux[free] for k in (1, 2)]
     full = scipy.sparse.hstack(columns, format="csr")
     prior_sigma = np.concatenate(
-        [CATALOG_PRIOR_SIGMA * catalog_flux, np.full(2 * len(free), POSITION_PRIOR_SIGMA)]
+        [CATALOG_PRIOR_SIGMA * catalog_flux[chosen], np.full(2 * len(free), POSITION_PRIOR_SIGMA)]
     )
     weighted = (full.T * weights).tocsr()
     normal = (weighted @ full).toarray()
@@ -220,12 +225,13 @@ def fit_average_image(
     change = scipy.linalg.cho_solve(
         scipy.linalg.cho_factor(normal), weighted @ np.where(usable, residual, 0.0)
     )
-    flux = np.maximum(catalog_flux + change[:n_stars], MIN_FLUX_FRACTION * catalog_flux)
+    of_flux, of_row, of_column = np.split(change, [len(chosen), len(chosen) + len(free)])
+    flux = np.array(catalog_flux, dtype=float)
+    flux[chosen] = np.maximum(flux[chosen] + of_flux, MIN_FLUX_FRACTION * flux[chosen])
     d_row, d_column = np.zeros(n_stars), np.zeros(n_stars)
     # What was fitted is flux times displacement, in units of the catalog's flux.
     ratio = catalog_flux[free] / flux[free]
-    d_row[free] = change[n_stars : n_stars + len(free)] * ratio
-    d_column[free] = change[n_stars + len(free) :] * ratio
+    d_row[free], d_column[free] = of_row * ratio, of_column * ratio
     return flux, d_row, d_column
 
 

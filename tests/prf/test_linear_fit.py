@@ -65,6 +65,21 @@ def test_mean_fluxes_of_a_blend():
     assert (d_column == 0).all()
 
 
+def test_stars_that_are_not_fitted_keep_their_fluxes_and_are_taken_off():
+    row, column = np.array([312.3, 313.1, 320.0]), np.array([409.8, 411.0, 420.2])
+    flux, catalog = np.array([5e3, 40.0, 800.0]), np.array([6e3, 40.0, 700.0])
+    image, fitted = draw(row, column, flux), np.array([True, False, True])
+    given = image, np.full(len(image), 0.1), Design.of(PRF, WINDOW, row, column, catalog), catalog
+    found, d_row, _ = fit_average_image(*given, fitted=fitted)
+    np.testing.assert_allclose(found, flux, rtol=1e-4)
+    assert found[1] == 40.0
+    every, *_ = fit_average_image(*given)
+    np.testing.assert_array_equal(fit_average_image(*given, fitted=np.ones(3, bool))[0], every)
+    moves = np.array([False, False, True])
+    _, d_row, _ = fit_average_image(*given, fitted=fitted, with_positions=moves)
+    np.testing.assert_allclose(d_row, 0, atol=1e-3)
+
+
 def test_places_are_found_with_the_fluxes():
     row, column, flux = np.array([312.3, 322.0]), np.array([409.8, 420.2]), np.array([5e3, 9e3])
     image = draw(row + np.array([0.05, 0]), column + np.array([0, -0.08]), flux)
