@@ -8,7 +8,12 @@ import numpy as np
 from tessphot_lib.core.constants import TMAG_ZEROPOINT, ZEROPOINT_WARNING
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.prf_model import Prf
-from tessphot_lib.io.products.pixels_summary import PointingSummary, read_noise, read_pointing
+from tessphot_lib.io.products.pixels_summary import (
+    PointingSummary,
+    read_noise,
+    read_pointing,
+    read_star_density,
+)
 from tessphot_lib.io.products.prf_fits import read_prf
 
 SOURCES = {
@@ -17,6 +22,7 @@ SOURCES = {
     "formula": "photon and read noise as expected",
 }
 LASTING = 0.02  # of the images that are displaced: more are told
+CROWDED = 8_000.0  # stars to Tmag 17 per square degree: more are told
 FEW_BROKEN = 1e-3  # of the uncertainties of images: more are told
 
 
@@ -37,7 +43,7 @@ def ccd_lines(pixels: Sequence[Path], prfs: Sequence[Path]) -> str:
     for cube, prf in zip(pixels, prfs, strict=True):
         ccd_id, noise = read_noise(cube)
         texts = [_error_text(noise), _zeropoint_text(read_prf(prf))]
-        texts += _pointing_texts(read_pointing(cube))
+        texts += _pointing_texts(read_pointing(cube)) + _crowd_texts(read_star_density(cube))
         lines.append(f"{ccd_id}: {'; '.join(texts)}\n")
     return "".join(sorted(lines))
 
@@ -56,6 +62,17 @@ def _pointing_texts(pointing: PointingSummary) -> list[str]:
             f"{pointing.displacement:.1f} pixels and are flagged"
         )
     return texts
+
+
+def _crowd_texts(density: float) -> list[str]:
+    """Warn of a field in which no pixel shows the sky alone."""
+    if not density > CROWDED:
+        return []
+    number = f"{round(density, -3):,.0f} stars to Tmag 17 per square degree"
+    return [
+        f"WARNING: {number} where it is most crowded: no pixel shows the sky there, and stars that "
+        "no list has are in all whole fluxes"
+    ]
 
 
 def _error_text(noise: NoiseModel | None) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tessphot_lib.background.smoothing import keep_changes, smooth_in_time
+from tessphot_lib.catalog.crowding import star_density
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.clock import cadence_seconds, timestamp_shifts
@@ -138,9 +139,15 @@ def run_hdf5(
             **_constants(images, settings),
             "noise": noise.to_json(),
             "catalog_shift": shift.to_array(),
+            "star_density": star_density(grid.windows, *_of_stars(stars)),
             **_about_sky_and_times(about, path, ccd_id),
         },
     )
+
+
+def _of_stars(stars: pd.DataFrame) -> tuple[np.ndarray, ...]:
+    """Rows, columns and magnitudes."""
+    return tuple(stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
 
 
 def _look_at_pixels(

@@ -18,10 +18,12 @@ WINDOW = Window(40, 52, 505, 520)  # over two outputs
 NOISE = NoiseModel((0.04, 0.09, 0.02, 0.02), 6e-4, "pixels", faint=1.56, bright=1.15)
 
 
-def lines(folder, noise=None, **zeropoint):
+def lines(folder, noise=None, density=None, **zeropoint):
     prf = replace(generic_prf(), **zeropoint)
     write_prf(folder / "prf.fits", prf, CCD, attributes={})
     attributes = {} if noise is None else {"noise": noise.to_json()}
+    if density is not None:
+        attributes["star_density"] = density
     open_cube(folder, WINDOW, np.full((3, *WINDOW.shape), 50.0), attributes=attributes).close()
     return ccd_lines([folder / "pixels.hdf5"], [folder / "prf.fits"])
 
@@ -81,3 +83,10 @@ def test_a_catalog_that_was_off_and_a_step_of_the_pointing_are_told(tmp_path):
     text = ccd_lines([tmp_path / "pixels.hdf5"], [tmp_path / "prf.fits"])
     assert "catalog were off by +0.80 rows, -0.40 columns (31 stars)" in text
     assert "WARNING: 3 of 8 images are displaced by 1.5 pixels and are flagged" in text
+
+
+@pytest.mark.parametrize(("density", "is_told"), [(5000.0, False), (19_300.0, True)])
+def test_crowded_fields_are_told(tmp_path, density, is_told):
+    text = lines(tmp_path, density=density)
+    assert ("WARNING: 19,000 stars to Tmag 17 per square degree" in text) == is_told
+    assert ("WARNING" in text) == is_told

@@ -89,6 +89,18 @@ def read_noise(path: Path) -> tuple[CcdId, NoiseModel | None]:
         return CcdId.from_string(str(file.attrs["ccd"])), noise
 
 
+def read_star_density(path: Path) -> float:
+    """Read the stars per square degree, see `tessphot_lib.catalog.crowding`; 0 if unknown.
+
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read, or has another format version.
+    """
+    with _open_pixels(path) as file:
+        return float(file.attrs.get("star_density", 0.0))
+
+
 def read_pointing(path: Path) -> PointingSummary:
     """Read where the stars were.
 
