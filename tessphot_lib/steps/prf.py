@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from numpy.typing import NDArray
 
 from tessphot_lib.background.static_light import static_light_error
@@ -61,8 +62,10 @@ def run_prf(
     InputDataError
         If the mission's files are asked for and not found, or cannot be read.
     """
+    stars, _ = read_catalog(catalog)
     if of_images is None:
-        prf, inputs = _prf(pixels, catalog, ccd_id, settings)
+        prf, inputs = _prf(_field(pixels, stars), ccd_id, settings)
+        inputs = [pixels, catalog, *inputs]
     else:
         prf, inputs = read_prf(of_images), [of_images]
     zeropoint = f"{prf.zeropoint:.3f} +- {prf.zeropoint_error:.3f} mag"
@@ -75,18 +78,15 @@ def run_prf(
     made_by = provenance({"prf": settings.as_mapping()}, inputs)
     write_prf(output, prf, ccd_id, attributes=made_by)
     with PixelCube(pixels) as cube:
-        census = take_star_census(cube, read_catalog(catalog)[0], prf)
+        census = take_star_census(cube, stars, prf)
     made_by = provenance({"prf": settings.as_mapping()}, [pixels, catalog, output])
     write_list_check(list_check, census.checks, ccd_id, made_by)
     write_unlisted(unlisted, census.unlisted, ccd_id, made_by)
 
 
-def _prf(
-    pixels: Path, catalog: Path, ccd_id: CcdId, settings: PrfSettings
-) -> tuple[Prf, list[Path]]:
-    """The PRF by ``prf.source``, with the zero point that the stars show; and what it is from."""
-    inputs = [pixels, catalog]
-    field = _field(pixels, catalog)
+def _prf(field: StarField, ccd_id: CcdId, settings: PrfSettings) -> tuple[Prf, list[Path]]:
+    """The PRF by ``prf.source``, with the zero point that the stars show; and files of its own."""
+    inputs: list[Path] = []
     stars = choose_prf_stars(
         field,
         bright_limit=settings.bright_limit,
@@ -97,7 +97,7 @@ def _prf(
         from tessphot_lib.io.mission.prf_spoc import find_spoc_prf, read_spoc_prf  # heavy
 
         paths = find_spoc_prf(Path(str(settings.folder)).expanduser(), ccd_id)
-        inputs, read = [*inputs, *paths], read_spoc_prf(paths)
+        inputs, read = list(paths), read_spoc_prf(paths)
         source = f"spoc: {paths[0].name}"[:68]
         prf = prf_from_samples(read.row, read.column, read.samples, read.per_pixel, source=source)
     elif settings.source == "generic":
@@ -109,9 +109,8 @@ def _prf(
     return prf, inputs
 
 
-def _field(pixels: Path, catalog: Path) -> StarField:
+def _field(pixels: Path, stars: pd.DataFrame) -> StarField:
     """The average image with the stars of the catalog."""
-    stars, _ = read_catalog(catalog)
     with PixelCube(pixels) as cube:
         window, image = cube.window, cube.average_image(cube.window).astype(float)
         places = average_places(cube, stars)
