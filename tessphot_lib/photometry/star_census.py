@@ -126,7 +126,7 @@ def _fit_cell(
             for k, values in enumerate((ccd.row, ccd.column, ccd.flux))
         ]
         census = take_census(ccd.prf, window, image, sigma, *stars)
-        if not _set_twins(ccd, near, census.flux[: len(near)], census.flux_err[: len(near)]):
+        if not _set_twins(ccd, near, census.flux[: len(near)], census.alone_err[: len(near)]):
             break
     inside = core.contains(ccd.row[near], ccd.column[near])
     for one in fields(Census)[3:N_ARRAYS]:

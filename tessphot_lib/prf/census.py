@@ -42,7 +42,11 @@ CONFUSION = 0.3  # [e-/s] of a pixel of the average image, from stars too faint 
 
 FEW_UNKNOWNS = 600  # that are solved for directly, rather than in steps
 
-N_ARRAYS = 11  # of a `Census`, one entry for each star
+# A listed star may stand so far from its entry [pixels], if it is about as bright [mag].
+RELOCATION, RELOCATION_TMAG = 3.0, 0.75
+LOST_FRACTION, LOST_SNR = 0.3, 10.0  # of a star's expected flux, that its position shows at most
+
+N_ARRAYS = 15  # of a `Census`, one entry for each star
 
 
 @dataclass
@@ -54,10 +58,15 @@ class Census:
     given_row, given_column, given_flux
         Of the list: positions in the average image [science pixels], expected flux [e-/s]; those
         of the search for sources.
+    start_row, start_column
+        Where the position is looked for: as given, or where a star stands that has no entry.
     row, column, flux
         Fitted; the position as given where there is too little light for it.
     flux_err
         Error of the flux, that of the PRF and what stars close to each other share included.
+    seen_err, alone_err
+        The same without what the PRF errs by in the star's own light, which says nothing about
+        whether there is one; the second also without what it shares.
     moves
         Whether the position is fitted, bool.
     is_other
@@ -76,10 +85,14 @@ class Census:
     given_row: NDArray
     given_column: NDArray
     given_flux: NDArray
+    start_row: NDArray
+    start_column: NDArray
     row: NDArray
     column: NDArray
     flux: NDArray
     flux_err: NDArray
+    seen_err: NDArray
+    alone_err: NDArray
     moves: NDArray
     is_other: NDArray
     most: NDArray
@@ -91,15 +104,15 @@ class Census:
     def of(cls, row: NDArray, column: NDArray, flux: NDArray) -> "Census":
         """Begin with positions and fluxes as they are given."""
         given = [np.array(values, dtype=float) for values in (row, column, flux)]
-        start = [values.copy() for values in given]
+        start = [values.copy() for values in (*given[:2], *given)]
         flags = [np.zeros(len(row), dtype=bool) for _ in range(3)]
-        unknown = np.full(len(row), np.inf)
-        return cls(*given, *start, unknown, *flags[:2], unknown.copy(), flags[2], len(row))
+        errors = [np.full(len(row), np.inf) for _ in range(4)]
+        return cls(*given, *start, *errors[:3], *flags[:2], errors[3], flags[2], len(row))
 
     @property
     def offset(self) -> NDArray:
-        """Distance from the given position [pixels]."""
-        return np.hypot(self.row - self.given_row, self.column - self.given_column)
+        """Distance from where the position is looked for [pixels]."""
+        return np.hypot(self.row - self.start_row, self.column - self.start_column)
 
     def with_sources(self, row: NDArray, column: NDArray, flux: NDArray) -> "Census":
         """Add sources that the list lacks."""
@@ -152,13 +165,15 @@ def take_census(
     residual = _fit(prf, window, image, noise, stars)
     if _set_others(stars):
         residual = _fit(prf, window, image, noise, stars)
+    if _relocate(prf, window, image, noise, stars):
+        residual = _fit(prf, window, image, noise, stars)
     for _ in range(N_SEARCHES):
         found = _new_sources(prf, window, residual, noise, stars)
         if not len(found[0]):
             break
         stars = stars.with_sources(*found)
         residual = _fit(prf, window, image, noise, stars)
-        is_clear = stars.flux > MIN_SNR * stars.flux_err
+        is_clear = stars.flux > MIN_SNR * stars.seen_err
         is_clear[: stars.n_listed] = True
         if not is_clear.all():
             stars = stars.take(is_clear)
@@ -192,10 +207,41 @@ def _set_others(stars: Census) -> bool:
     other = stars.offset > 0.99 * MAX_OFFSET
     other |= (stars.offset > OTHER_OFFSET) & (ratio > OTHER_RATIO)
     stars.is_other |= other
-    for name in ("row", "column", "flux"):
-        getattr(stars, name)[other] = getattr(stars, f"given_{name}")[other]
+    for name in ("row", "column"):
+        getattr(stars, name)[other] = getattr(stars, f"start_{name}")[other]
+    stars.flux[other] = stars.given_flux[other]
     stars.flux[other] = np.minimum(stars.flux, stars.most)[other]
     return bool(other.any())
+
+
+def _relocate(prf: Prf, window: Window, image: NDArray, noise: NDArray, stars: Census) -> bool:
+    """Look for stars whose light is not at their position, or is too far from it.
+
+    Without them the image shows sources: one that is as bright, near one entry only, and alone
+    near it, is the star. Whether there are any.
+    """
+    expected = stars.given_flux > LOST_SNR * stars.alone_err
+    lost = expected & _is_inside(window, stars)
+    lost &= stars.is_other | (stars.flux < LOST_FRACTION * stars.given_flux)
+    if not lost.any():
+        return False
+    rest = stars.take(~lost)
+    residual = _fit(prf, window, image, noise, rest)
+    row, column, flux = _new_sources(prf, window, residual, noise, rest)
+    numbers = np.flatnonzero(lost)
+    distance = np.hypot(
+        row - stars.given_row[lost][:, None], column - stars.given_column[lost][:, None]
+    )
+    off = np.abs(2.5 * np.log10(flux / stars.given_flux[lost][:, None]))
+    near = distance < RELOCATION
+    pairs = near & (near.sum(axis=0) == 1) & (near.sum(axis=1) == 1)[:, None]
+    found, source = np.nonzero(pairs & (off < RELOCATION_TMAG))
+    moved = numbers[found]
+    for name, values in (("row", row), ("column", column)):
+        getattr(stars, f"start_{name}")[moved] = getattr(stars, name)[moved] = values[source]
+    stars.flux[moved] = flux[source]
+    stars.is_other[moved] = False
+    return bool(len(moved))
 
 
 def _fit(prf: Prf, window: Window, image: NDArray, noise: NDArray, stars: Census) -> NDArray:
@@ -209,7 +255,7 @@ def _fit(prf: Prf, window: Window, image: NDArray, noise: NDArray, stars: Census
         stars.moves = (snr > POSITION_SNR) & ~stars.is_other & _is_inside(window, stars)
         _improve(design, weights, np.nan_to_num(left), stars)
     design, left = _left(prf, window, image, stars, DERIVATIVES[:1])
-    _set_errors(design, noise, _model_error(prf, window, stars), stars)
+    _set_errors(prf, window, design, noise, stars)
     return left.reshape(window.shape)
 
 
@@ -254,8 +300,8 @@ def _improve(design: Design, weights: NDArray, left: NDArray, stars: Census) -> 
     from_prior = np.concatenate(
         [
             np.where(stars.is_other, stars.flux - stars.given_flux, 0.0),
-            (stars.row - stars.given_row)[moving],
-            (stars.column - stars.given_column)[moving],
+            (stars.row - stars.start_row)[moving],
+            (stars.column - stars.start_column)[moving],
             [stars.level],
         ]
     )
@@ -264,7 +310,7 @@ def _improve(design: Design, weights: NDArray, left: NDArray, stars: Census) -> 
     stars.flux = np.maximum(stars.flux + change[:n_stars], 1e-6)
     stars.level += float(change[-1])
     for name, step in zip(("row", "column"), np.split(change[n_stars:-1], 2), strict=True):
-        values, given = getattr(stars, name), getattr(stars, f"given_{name}")[moving]
+        values, given = getattr(stars, name), getattr(stars, f"start_{name}")[moving]
         moved = values[moving] + np.clip(step, -MAX_STEP, MAX_STEP)
         values[moving] = np.clip(moved, given - MAX_OFFSET, given + MAX_OFFSET)
 
@@ -287,7 +333,7 @@ def _solve(normal: "scipy.sparse.csr_array", right: NDArray) -> NDArray:
     return scale * change
 
 
-def _set_errors(design: Design, noise: NDArray, error: NDArray, stars: Census) -> None:
+def _set_errors(prf: Prf, window: Window, design: Design, noise: NDArray, stars: Census) -> None:
     """Errors of the fluxes: of the pixels, of the PRF, and what neighbors share."""
     matrix = design.matrices[0]
     weights = np.nan_to_num(1 / noise**2).ravel()
@@ -300,8 +346,29 @@ def _set_errors(design: Design, noise: NDArray, error: NDArray, stars: Census) -
     shared = np.zeros(len(diagonal))
     np.maximum.at(shared, normal.row, square)
     free = np.maximum(1 - shared, 1e-4)
-    of_prf = PRF_CORRELATION**2 * (weighted.power(2) @ error.ravel() ** 2) / diagonal**2
+    error, squares = _model_error(prf, window, stars), weighted.power(2)
+    of_prf = PRF_CORRELATION**2 * (squares @ error.ravel() ** 2) / diagonal**2
+    own = squares.multiply(_own_error(prf, window, matrix, stars).T ** 2).sum(axis=1)
+    own = PRF_CORRELATION**2 * np.asarray(own).ravel() / diagonal**2
+    alone = 1 / diagonal + np.maximum(of_prf - own, 0.0)
     stars.flux_err = np.sqrt((1 / diagonal + of_prf) / free)
+    stars.seen_err, stars.alone_err = np.sqrt(alone / free), np.sqrt(alone)
+
+
+def _own_error(
+    prf: Prf, window: Window, matrix: "scipy.sparse.csr_array", stars: Census
+) -> "scipy.sparse.csr_array":
+    """How wrong the light of each star itself may be, as `_model_error`, (n_pixels, n_stars)."""
+    light = matrix.tocoo()
+    half = prf.error.shape[0] // 2
+    d_row = light.row // window.shape[1] + window.row0 - nearest_pixel(stars.row)[light.col]
+    d_column = light.row % window.shape[1] + window.column0 - nearest_pixel(stars.column)[light.col]
+    inside = np.maximum(np.abs(d_row), np.abs(d_column)) <= half
+    inside &= (stars.flux * prf.error.max() > CONFUSION)[light.col]
+    at = np.clip(d_row, -half, half) + half, np.clip(d_column, -half, half) + half
+    error = np.minimum(prf.error[at], CORE_ERROR * np.abs(light.data) + FAR_ERROR)
+    error = np.where(inside, stars.flux[light.col] * error, 0.0)
+    return scipy.sparse.csr_array((error, (light.row, light.col)), shape=matrix.shape)
 
 
 def _new_sources(

@@ -18,6 +18,7 @@ FLUX_OFF_SIGMA = 4.0
 POSITION_OFF = 0.25  # [pixels] from the list and from what most stars are off
 FLUX_PER_CONFUSION = 10.0  # that a star must have for its position to be clear
 POSITION_PER_SNR = 0.8  # [pixels] error of a position times signal to noise
+POSITION_PER_PRF = 3.0  # [pixels] times what the PRF errs by in a star's own light
 ENOUGH_STARS = 10  # clear ones that show what most are off
 ABSENT_FRACTION = 0.3  # of the expected light, that the pixels show at most
 ABSENT_SNR = 10.0  # of the expected light
@@ -57,7 +58,7 @@ def judge(census: Census, pixel_noise: NDArray, prf_peak: float, *, confusion: f
     Parameters
     ----------
     census : Census
-        Of the stars of a list, without sources; ``flux_err`` infinite where a star was not seen.
+        Of the stars of a list, without sources; errors infinite where a star was not seen.
     pixel_noise : (n_stars,) array
         Error of the average image at each star [e-/s].
     prf_peak : float
@@ -67,7 +68,8 @@ def judge(census: Census, pixel_noise: NDArray, prf_peak: float, *, confusion: f
     """
     given, found, error = census.given_flux, census.flux, census.flux_err
     with np.errstate(divide="ignore", invalid="ignore"):
-        snr = np.maximum(found / error, 1e-9)
+        snr = np.maximum(found / census.seen_err, 1e-9)
+        of_prf = np.nan_to_num(np.sqrt(np.maximum(error**2 - census.seen_err**2, 0.0)) / found)
         off = 2.5 * np.log10(found / given)
     clear = (snr > CLEAR_SNR) & census.is_whole & ~census.is_other
     typical = float(np.median(off[clear])) if clear.sum() >= ENOUGH_STARS else 0.0
@@ -81,6 +83,7 @@ def judge(census: Census, pixel_noise: NDArray, prf_peak: float, *, confusion: f
     ]
     offset = np.hypot(d_row - common[0], d_column - common[1])
     position_off = moved & (offset > POSITION_OFF) & (offset > 5 * POSITION_PER_SNR / snr)
+    position_off &= offset > POSITION_PER_PRF * of_prf
     # Far too much light is clear at the edge of the pixels, too.
     impossible = (census.most < ABSENT_FRACTION * expected) & census.is_whole
     impossible |= census.most < IMPOSSIBLE_FRACTION * expected
@@ -123,7 +126,8 @@ def twins(
     row, column, flux : (n_stars,) arrays
         Of the list [science pixels], [e-/s].
     found, found_err : (n_stars,) arrays
-        Fluxes in the image [e-/s]; an infinite error where it shows nothing.
+        Fluxes in the image [e-/s], each with its error if the other is known; an infinite error
+        where it shows nothing.
 
     Returns
     -------

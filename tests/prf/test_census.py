@@ -130,6 +130,54 @@ def test_a_star_far_from_its_place_is_absent_there_and_found_where_it_is():
     assert np.hypot(found.row[6] - ROW[3], found.column[6] - COLUMN[3]) < 0.05
 
 
+@pytest.mark.parametrize("prf", [GOOD_PRF, PRF])
+@pytest.mark.parametrize("offset", [(0.4, -0.3), (-0.8, 0.6), (1.2, 0.9), (1.5, -2.0)])
+def test_a_star_beside_its_entry_is_found_and_its_position_set_right(offset, prf):
+    """Also with a generic PRF, which errs by a tenth of the light of any star."""
+    listed = ROW.copy(), COLUMN.copy()
+    for axis, by in zip(listed, offset, strict=True):
+        axis[2] += by
+    found = census(picture(), *listed, prf=prf)
+    assert len(found.flux) == 6
+    said = verdict(found, 6)
+    np.testing.assert_array_equal(np.flatnonzero(said.position_off), [2])
+    assert said.d_row[2] == pytest.approx(-offset[0], abs=0.05)
+    assert said.d_column[2] == pytest.approx(-offset[1], abs=0.05)
+    assert not (said.is_absent | said.magnitude_off).any()
+
+
+def test_another_star_beside_an_absent_one_is_not_taken_for_it():
+    """Neither one of another brightness, nor one of two."""
+    for more in ([(1.6, 1.0, 10.9)], [(1.6, 1.0, 12.3), (-1.8, 0.9, 12.4)]):
+        there = [np.delete(axis, 2) for axis in (ROW, COLUMN, TMAG)]
+        for d_row, d_column, tmag in more:
+            new = ROW[2] + d_row, COLUMN[2] + d_column, tmag
+            there = [np.append(axis, value) for axis, value in zip(there, new, strict=True)]
+        found = census(picture(*there))
+        assert not verdict(found, 6).position_off[2]
+        assert len(found.flux) == 6 + len(more)
+
+
+@pytest.mark.parametrize("lacking", range(4))
+def test_a_bright_star_that_the_list_lacks_is_found_with_a_generic_prf(lacking):
+    kept = np.delete(np.arange(6), lacking)
+    found = census(picture(), ROW[kept], COLUMN[kept], TMAG[kept], prf=PRF)
+    assert len(found.flux) == 6
+    assert found.row[5] == pytest.approx(ROW[lacking], abs=0.05)
+    assert found.flux[5] > 20 * found.seen_err[5]
+
+
+@pytest.mark.parametrize("apart", [0.12, 0.3, 0.5])
+@pytest.mark.parametrize("prf", [GOOD_PRF, PRF])
+def test_a_star_listed_twice_is_one_with_any_prf(apart, prf):
+    listed = np.append(ROW, ROW[2] + 0.8 * apart), np.append(COLUMN, COLUMN[2] - 0.6 * apart)
+    found = census(picture(), *listed, np.append(TMAG, TMAG[2]), prf=prf)
+    row, column = listed
+    pairs, flux = close_pairs(row, column), flux_of(np.append(TMAG, TMAG[2]))
+    same = twins(pairs, row, column, flux, found.flux[:7], found.alone_err[:7])
+    assert same == {6: 2}
+
+
 def test_smooth_light_is_no_star():
     rows, columns = np.mgrid[700:748, 1200:1260]
     nebula = 120 * np.exp(-0.5 * ((rows - 722) ** 2 + (columns - 1231) ** 2) / 5.0**2)
