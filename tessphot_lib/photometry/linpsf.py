@@ -93,7 +93,7 @@ class _Group:
 
     ``members`` are indices of targets, ``free`` their indices among the stars
     that are free; ``row`` and ``column`` the places of these in the average image,
-    ``slopes`` and ``unexplained_slopes`` (n_free, 2) as of `_slopes`.
+    ``slopes`` and ``unexplained_slopes`` (n_members, 2) as of `_slopes`.
     """
 
     region: Window
@@ -219,6 +219,7 @@ def _prepare(
     fixed[1:3] -= image_slopes(unexplained)
     columns = np.flatnonzero(free)
     free = near[free]
+    index = stars.index_of(targets.stars["tic_id"].iloc[members].to_numpy(), free)
     fit = prepare_fit(
         Design(tuple(matrix[:, columns] for matrix in design.matrices)),
         stars.flux[free],
@@ -226,9 +227,8 @@ def _prepare(
         np.hypot(noise, pixel_change(prf) * _bright(cube, region)).ravel(),
         offset_prior_sigma=_offset_prior_sigma(cube, cell.intersect(cube.window)),
         moving=None if places is None else np.flatnonzero(stars.tmag[free] <= places.image_limit),
+        measured=index,
     )
-    wanted = targets.stars["tic_id"].iloc[members].to_numpy()
-    index = stars.index_of(wanted, free)
     at = stars.row[free], stars.column[free]
     return _Group(region, members, index, *at, fit, *_slopes(fit, unexplained))
 
@@ -240,11 +240,11 @@ def _at_most(per_pixel: float, region: Window, margin: int) -> int:
 
 
 def _slopes(fit: GroupFit, unexplained: NDArray) -> tuple[NDArray, NDArray]:
-    """How the fluxes of free stars would change with motion that is not accounted for.
+    """How the fluxes of measured stars would change with motion that is not accounted for.
 
-    By all light, and by that which the stars do not explain; (n_free, 2) each [e-/s/pixel].
+    By all light, and by that which the stars do not explain; (n_measured, 2) each [e-/s/pixel].
     """
-    gain, design = fit.gain[: len(fit.mean_flux)], fit.design.matrices
+    gain, design = fit.gain, fit.design.matrices
     every = [gain @ (design[axis] @ fit.mean_flux + fit.fixed[axis]) for axis in (1, 2)]
     unknown = [gain @ -slope.ravel() for slope in image_slopes(unexplained)]
     return np.stack(every, axis=1), np.stack(unknown, axis=1)
@@ -259,8 +259,8 @@ def _correct_for_motion(
     """
     every, unexplained = np.zeros((2, len(targets), 2))
     for group in groups:
-        every[group.members] = group.slopes[group.free]
-        unexplained[group.members] = group.unexplained_slopes[group.free]
+        every[group.members] = group.slopes
+        unexplained[group.members] = group.unexplained_slopes
     moved = [one.T for one in motion_against_average(cube, targets.stars)]
     left, error = believed_light(cube, result.flux, moved, unexplained, is_corrected=True)
     result.flux[...] -= light_moved(np.pad(left, ((0, 0), (0, 3))), *moved)
@@ -390,7 +390,7 @@ def _fit_block(
     sky_error = cube.grid.error_at(
         cube.background_error[cadences], group.row[free], group.column[free]
     )
-    spread = group.fit.gain[free].sum(axis=1)
+    spread = group.fit.gain.sum(axis=1)
     result.flux[members, cadences] = flux[free]
     result.flux_err[members, cadences] = np.sqrt(
         error[free] ** 2 + (spread[:, None] * sky_error.T) ** 2

@@ -121,9 +121,15 @@ class GroupFit:
         Light of everything else, and its derivatives by the common motion.
     moving : (n_moving,) int array
         Stars whose positions are free in each image.
-    gain : (n_unknowns, n_pixels) array
-        From the residual of an image to the unknowns: flux of each star [e-/s],
-        the background's error [e-/s per pixel], rows and columns of the moving stars [pixels].
+    weighted : (n_unknowns, n_pixels) sparse array
+        What each unknown changes in the pixels, times their weights; unknowns are the flux of each
+        star [e-/s], the background's error [e-/s per pixel], and rows and columns of the moving
+        stars [pixels].
+    measured : (n_measured,) int array
+        Stars of which fluxes are wanted with their errors.
+    gain : (n_measured, n_pixels) array
+        From the residual of an image to the fluxes of these. Of all unknowns it would fill the
+        memory in crowds.
     prior_sigma : (n_unknowns,) array
         Error to which each unknown is thought to be known before.
     covariance : (n_unknowns, n_unknowns) array
@@ -136,6 +142,8 @@ class GroupFit:
     mean_flux: NDArray
     fixed: NDArray
     moving: NDArray
+    weighted: "scipy.sparse.csr_array"
+    measured: NDArray
     gain: NDArray
     prior_sigma: NDArray
     covariance: NDArray
@@ -255,6 +263,7 @@ def prepare_fit(
     *,
     offset_prior_sigma: float = 1.0,
     moving: NDArray | None = None,
+    measured: NDArray | None = None,
 ) -> GroupFit:
     """Make and factor the normal equations of single images.
 
@@ -273,7 +282,10 @@ def prepare_fit(
         How wrong the background may be, the same all over the region [e-/s per pixel].
     moving : (n_moving,) int array, optional
         Stars whose positions are free in each image.
+    measured : (n_measured,) int array, optional
+        Stars of which errors are wanted; all by default.
     """
+    measured = np.arange(len(mean_flux)) if measured is None else np.asarray(measured)
     moving = np.zeros(0, dtype=int) if moving is None else np.asarray(moving)
     usable = np.isfinite(sigma) & (sigma > 0)
     weights = np.where(usable, 1 / np.where(usable, sigma, 1.0) ** 2, 0.0)
@@ -293,8 +305,19 @@ def prepare_fit(
     normal[np.diag_indices_from(normal)] += 1 / np.maximum(prior_sigma, 1e-12) ** 2
     factor = scipy.linalg.cho_factor(normal)
     covariance = scipy.linalg.cho_solve(factor, np.eye(len(normal)))
-    gain = covariance @ weighted.toarray()
-    return GroupFit(design, mean_flux, fixed, moving, gain, prior_sigma, covariance, weights)
+    gain = np.ascontiguousarray((weighted.T @ covariance[measured].T).T)
+    return GroupFit(
+        design,
+        mean_flux,
+        fixed,
+        moving,
+        weighted,
+        measured,
+        gain,
+        prior_sigma,
+        covariance,
+        weights,
+    )
 
 
 def fit_images(
@@ -327,7 +350,8 @@ def fit_images(
     Returns
     -------
     flux, flux_err : (n_stars, n_images) float64 arrays
-        [e-/s]; NaN where pixels are missing that matter for a star.
+        [e-/s]; NaN where pixels are missing that matter for a star, and errors of stars that are
+        not measured.
     moved_row, moved_column : (n_moving, n_images) float64 arrays
         Further displacement of the moving stars [pixels].
     """
@@ -346,7 +370,8 @@ def fit_images(
         unknowns[:, touched] = np.where(kept, unknowns[:, touched], masked)
     n_stars, n_moving = len(fit.mean_flux), len(fit.moving)
     flux = fit.mean_flux[:, None] + unknowns[:n_stars]
-    error = np.sqrt(fit.gain[:n_stars] ** 2 @ np.where(missing, 0.0, variance))
+    error = np.full(flux.shape, np.nan)
+    error[fit.measured] = np.sqrt(fit.gain**2 @ np.where(missing, 0.0, variance))
     bad = _lost(fit, missing) > MAX_MISSING
     flux[bad], error[bad] = np.nan, np.nan
     moved_row, moved_column = np.split(unknowns[n_stars + 1 :], [n_moving])
@@ -379,8 +404,8 @@ def _solve(
             along[fit.moving] += unknowns[n_stars + 1 + n_moving :]
         model = fit.design.light(flux, down, along) + unknowns[n_stars]
         residual = np.where(missing, 0.0, remaining - model)
-        to_prior = fit.covariance @ (unknowns / np.maximum(fit.prior_sigma, 1e-12)[:, None] ** 2)
-        unknowns = unknowns + fit.gain @ residual - to_prior
+        from_prior = unknowns / np.maximum(fit.prior_sigma, 1e-12)[:, None] ** 2
+        unknowns = unknowns + fit.covariance @ (fit.weighted @ residual - from_prior)
     return unknowns
 
 

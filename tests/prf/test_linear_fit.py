@@ -198,6 +198,19 @@ def test_stars_at_the_same_place_share_the_light_as_they_did_before():
     assert (found > 0).all()
 
 
+def test_errors_are_those_of_the_stars_that_are_measured():
+    row, column, flux = np.array([315.2, 318.0]), np.array([418.4, 420.0]), np.array([3e3, 5e3])
+    light, zero = draw(row, column, 1.1 * flux)[:, None], np.zeros((2, 1))
+    given = light, np.ones_like(light), zero, zero, NO_MOTION
+    whole, error, *_ = fit_images(fit_of(row, column, flux), *given)
+    fit = fit_of(row, column, flux, measured=[1])
+    found, of_one, *_ = fit_images(fit, *given)
+    np.testing.assert_array_equal(found, whole)
+    assert of_one[1] == pytest.approx(error[1], rel=1e-9)
+    assert np.isnan(of_one[0])
+    assert fit.gain.shape == (1, light.size)
+
+
 def sigma_for(error):
     """Noise per pixel with which the flux of a lone star has some error [e-/s]."""
     shares = draw(np.array([315.2]), np.array([418.4]), np.ones(1))
