@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from bokeh.models import Legend
 
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import Window
@@ -10,13 +11,38 @@ from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.report.cropped import cropped
 from tessphot_lib.report.site.ccd import flags_of_images
-from tessphot_lib.report.site.figures import shades
+from tessphot_lib.report.site.figures import (
+    aperture_figure,
+    contamination_figure,
+    noise_figure,
+    series_figure,
+    shades,
+    star_sources,
+)
 from tessphot_lib.report.site.floor import expected_noise
 from tessphot_lib.report.site.run import costs_by_rule
 from tessphot_lib.report.site.stars import stars_with_pages, table_html, with_links
 from tessphot_lib.report.spectrum import amplitude_spectrum
 
 QUIET = {"sky": 100.0, "read_noise": 10.0, "exposure_time": 1425.6, "cadence_seconds": 1800.0}
+
+
+def test_legends_are_above_the_points_not_on_them():
+    stars = {"tmag": [9.0, 11.5], "cdpp_1h": [90.0, 410.0], "mask_size": [12, 7]}
+    table = pd.DataFrame(stars).assign(
+        tic_id=[7, 8], method_used=["aperture", "linpsf"], warning="", url="7.html", row=5.0
+    )
+    sources = star_sources(table.assign(column=6.0, contamination=0.1))
+    motion = {"row": np.array([0.1, 0.2]), "column": np.array([0.3, np.nan])}
+    for plot in (
+        noise_figure(sources, None),
+        aperture_figure(sources),
+        contamination_figure(sources),
+        series_figure("Motion", "pixels", np.array([1683.0, 1684.0]), motion),
+    ):
+        assert [one for one in plot.center if isinstance(one, Legend)] == []
+        (legend,) = (one for one in plot.above if isinstance(one, Legend))
+        assert len(legend.items) >= 2
 
 
 def test_expected_noise_of_a_bright_star_is_that_of_its_photons():

@@ -238,6 +238,7 @@ def with_legend(plot: Any) -> Any:
     """Put the legend above a plot, off its points; a click on it hides what it names."""
     for legend in list(plot.legend):
         plot.add_layout(legend, "above")
+        legend.location = "top_left"
         legend.orientation = "horizontal"
         legend.click_policy = "hide"
         legend.border_line_color = None
