@@ -12,6 +12,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.core.background_grid import BackgroundGrid
@@ -40,6 +41,8 @@ log = logging.getLogger(__name__)
 LIMIT = 0.02
 MAX_BLUR = 0.2  # [pixels**2] what looks like more is light that no star is known to have
 SIGNIFICANT, BY_OTHERS = 8.0, 5.0  # [sigma], by all stars and without each of them
+# The images right before and after blurred ones need less to be so, too.
+BESIDE_LIMIT, BESIDE_SIGNIFICANT, BESIDE_BY_OTHERS = 0.005, 5.0, 3.0
 AROUND = 12  # good images on each side that an image is compared with
 TESTED_STARS = 20  # those that tell most are left out one by one
 MIN_AT_ONCE = 200  # images that are fitted together, at least
@@ -121,11 +124,13 @@ def blurred_by(seen: ShiftInformation, is_good: NDArray) -> NDArray:
     result = _is_blurred(normal, right, is_good, LIMIT, SIGNIFICANT)
     if not result.any():
         return result
+    beside = _is_blurred(normal, right, is_good, BESIDE_LIMIT, BESIDE_SIGNIFICANT)
     told = np.median(np.trace(seen.normal[result], axis1=2, axis2=3), axis=0)
     for star in np.argsort(-told)[:TESTED_STARS]:
         others = normal - seen.normal[:, star], right - seen.right[:, star]
         result &= _is_blurred(*others, is_good, LIMIT / 2, BY_OTHERS)
-    return result
+        beside &= _is_blurred(*others, is_good, BESIDE_LIMIT / 2, BESIDE_BY_OTHERS)
+    return result | (beside & scipy.ndimage.binary_dilation(result))
 
 
 def _is_blurred(

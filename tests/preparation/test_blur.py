@@ -9,7 +9,8 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import N_TERMS, Patches
-from tessphot_lib.preparation.blur import blurred_images
+from tessphot_lib.motion.pixel_shift import ShiftInformation
+from tessphot_lib.preparation.blur import blurred_by, blurred_images
 
 STAMPS = [Window(203, 214, 480, 492), Window(220, 232, 500, 511)]
 GRID = Patches.of(STAMPS)
@@ -53,6 +54,25 @@ def test_blurred_images_are_found(tmp_path, motion):
     expected = np.zeros(N_IMAGES, dtype=bool)
     expected[EVENT] = True
     np.testing.assert_array_equal(found(tmp_path, wider=0.05, motion=motion), expected)
+
+
+def variance_seen(wider):
+    """Of the blur, as two stars of a window show it in images with some errors."""
+    rng = np.random.default_rng(3)
+    blur = np.zeros((len(wider), 3))
+    blur[:, 0] = blur[:, 2] = np.array(wider) / 2
+    normal = np.tile(1e6 * np.eye(3), (len(wider), 3, 1, 1))  # 1 mpx^2, each star
+    right = normal @ (blur[:, None, :, None] + 1e-3 * rng.normal(size=(len(wider), 3, 3, 1)))
+    return ShiftInformation(normal, right[..., 0])
+
+
+def test_images_beside_blurred_ones_need_less():
+    wider = np.zeros(60)
+    wider[[20, 30, 31, 32, 40]] = 0.012, 0.012, 0.03, 0.012, 0.03
+    found = blurred_by(variance_seen(wider), np.ones(60, dtype=bool))
+    assert np.flatnonzero(found).tolist() == [30, 31, 32, 40]
+    bad = np.arange(60) != 32
+    assert np.flatnonzero(blurred_by(variance_seen(wider), bad)).tolist() == [30, 31, 40]
 
 
 @pytest.mark.parametrize("factor", [0.1, 0.5, 2.0, 20.0])
