@@ -57,8 +57,9 @@ def summary(
     missing = sorted(unlisted - set(out))
     if missing:
         lines.append(
-            f"  {len(missing):8d} on no CCD of this run, fainter than todo.faint_limit, without "
-            f"Tmag, or DUPLICATE or ARTIFACT in the TIC: {_shorten(missing)}"
+            f"WARNING: of the stars asked for, {len(missing)} on no CCD of this run, fainter than "
+            "todo.faint_limit, without Tmag, or DUPLICATE or ARTIFACT in the TIC: "
+            f"{_shorten(missing)}"
         )
     n_unknown = int(stars["errors"].fillna("").str.contains(UNKNOWN_LIGHT, regex=False).sum())
     if n_unknown:
@@ -85,7 +86,8 @@ def _folder_lines(todo: Path, stars: pd.DataFrame, every: pd.DataFrame) -> list[
     """What there is by sector and CCD: of this run, of others, and on no list."""
     lines = [f"  {name}: {_count(some)}" for name, some in stars.groupby(ccd_names(stars))]
     if len(every) > len(stars):
-        lines.append(f"in this folder, with those of other runs: {_count(every)}")
+        others = "stars that were not asked for and those of other runs"
+        lines.append(f"in this folder, with {others}: {_count(every)}")
         lines += [f"  {name}: {_count(some)}" for name, some in every.groupby(ccd_names(every))]
     for key, reason in read_info(todo).items():
         if key.startswith(LEFT_OUT):

@@ -144,8 +144,8 @@ def test_summary_tells_excluded_targets_from_those_on_no_ccd(run):
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert f"1 excluded by todo.exclude: {EXCLUDED}" in lines
     assert (
-        "1 on no CCD of this run, fainter than todo.faint_limit, without Tmag, or DUPLICATE or "
-        "ARTIFACT in the TIC: 7"
+        "WARNING: of the stars asked for, 1 on no CCD of this run, fainter than todo.faint_limit, "
+        "without Tmag, or DUPLICATE or ARTIFACT in the TIC: 7"
     ) in lines
     assert "much more light" not in text
     stars["errors"] = f"{MINIMUM_APERTURE} {UNKNOWN_LIGHT}"
