@@ -77,7 +77,8 @@ def test_run_of_another_sector_adds_to_the_list(results):
     assert text.startswith("2 stars, 2 light curves:")
     assert f"  {HERE}: 2 stars, 2 light curves\n" in text
     assert (
-        "in this folder, with those of other runs: 4 stars, 4 light curves\n"
+        "in this folder, with stars that were not asked for and those of other runs: 4 stars, "
+        "4 light curves\n"
         f"  {OTHER}: 2 stars, 2 light curves\n"
     ) in text
     assert "replaced" not in text
