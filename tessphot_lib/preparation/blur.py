@@ -81,7 +81,11 @@ def blurred_images(
         for window in windows:
             light = average[window.slices_in(grid.window)].astype(float)
             noise = pixel_noise(light, level, window, expected)
+            if not np.isfinite(noise).any():  # no light, or nothing but full pixels
+                continue
             parts.append(_seen_in(files, images["background"], light, noise, grid, window))
+    if not parts:
+        return nothing
     seen = ShiftInformation(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
     result = blurred_by(seen, is_good)
     if result.any():

@@ -77,9 +77,10 @@ def measure_common_noise(
         files = [stack.enter_context(open_block(block)) for block in blocks]
         for number, window in enumerate(windows):
             light = average[window.slices_in(grid.window)].astype(float)
-            chosen = _star_pixels(
-                light, pixel_noise(light, quiet, window, expected), is_single=grid.is_continuous
-            )
+            noise = pixel_noise(light, quiet, window, expected)
+            if not np.isfinite(noise).any():  # no light, or nothing but full pixels
+                continue
+            chosen = _star_pixels(light, noise, is_single=grid.is_continuous)
             if not chosen:
                 continue
             change = changes_of(files, images["background"], light, grid, window)

@@ -1,6 +1,7 @@
 """Blurred images of cutouts: known blur, variable stars, single stars."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from images_block import CCD, write_images_block
 from star_images import gaussian_star
@@ -11,6 +12,7 @@ from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import N_TERMS, Patches
 from tessphot_lib.motion.pixel_shift import ShiftInformation
 from tessphot_lib.preparation.blur import blurred_by, blurred_images
+from tessphot_lib.preparation.common_noise import measure_common_noise
 
 STAMPS = [Window(203, 214, 480, 492), Window(220, 232, 500, 511)]
 GRID = Patches.of(STAMPS)
@@ -89,6 +91,22 @@ def test_little_blur_and_motion_are_none(tmp_path):
 
 def test_a_single_star_does_not_tell(tmp_path):
     assert not found(tmp_path, wider=0.1, stars=slice(0, 1)).any()
+
+
+def test_cutouts_without_light(tmp_path):
+    dark = np.full((N_IMAGES, *GRID.window.shape), np.nan, dtype=np.float32)
+    block = write_images_block(tmp_path / "b.hdf5", GRID.window, dark, ccd_id=CCD)
+    images = {
+        "time": 1683.0 + np.arange(N_IMAGES) / 48,
+        "background": np.zeros((N_IMAGES, 2, N_TERMS)),
+        "background_level": np.full(N_IMAGES, SKY),
+        "motion": np.zeros((N_IMAGES, 6)),
+    }
+    stars = pd.DataFrame({"row": ROW, "column": COLUMN, "tmag": 11.0})
+    good = {"expected": EXPECTED, "is_good": np.ones(N_IMAGES, dtype=bool)}
+    assert not blurred_images([block], images, dark[0], GRID, CCD, **good).any()
+    given = [block], images, dark[0], GRID, stars, CCD
+    assert measure_common_noise(*given, **good, seconds=1800.0) == pytest.approx(2.5e-4)
 
 
 def test_full_frame_images_are_not_looked_at():
