@@ -112,10 +112,6 @@ class Plan:
         each cadence the ones with target pixel files.
     window : Window
         The pixels of each CCD that are looked at.
-    grid : list of int
-        Rows and columns of the grid of tiles: ``photometry.tiles``, or what its null means here.
-    tiles : list of str
-        The tiles with pixels in the window.
     lists_to_fetch : list of str
         What must be fetched before it is known which images there are; the
         run then makes only these.
@@ -154,8 +150,7 @@ class Plan:
                 # A file name that makes no sense is found here.
                 self.source_of(ccd_id).blocks_of(ccd_id)
         self.tpfs = self._find_tpfs()
-        self.grid = config["photometry"]["tiles"] or self._default_grid()
-        self.tiles = tiles_in(self.window, self.grid)
+        self._grids = {source: self._grid(source) for source in self.sources}
         if self.lists_to_fetch:
             self.warnings.append(
                 "Which images there are is not known yet: this run only fetches "
@@ -247,13 +242,30 @@ class Plan:
         return self.diagnostics + ([] if of_stars else self._of_each_tile("lightcurves/{}"))
 
     def _of_each_tile(self, name: str) -> list[str]:
-        return [f"results/{ccd_id}/{name.format(t)}" for ccd_id in self.ccds for t in self.tiles]
+        return [
+            f"results/{ccd_id}/{name.format(tile)}"
+            for ccd_id in self.ccds
+            for tile in self.tiles_of(ccd_id)
+        ]
+
+    def grid_of(self, ccd_id: CcdId) -> list[int]:
+        """Return rows and columns of the grid of tiles of a CCD."""
+        return self._grids[self.source_of(ccd_id)]
+
+    def tiles_of(self, ccd_id: CcdId) -> list[str]:
+        """Return the tiles of a CCD with pixels in the window."""
+        return tiles_in(self.window, self.grid_of(ccd_id))
+
+    def photometry_of(self, ccd_id: CcdId, *names: str) -> dict[str, Any]:
+        """Return ``photometry``, or those keys of it, with the grid of tiles of a CCD."""
+        settings = self.config["photometry"] | {"tiles": self.grid_of(ccd_id)}
+        return {name: settings[name] for name in names or settings}
 
     def light_curve_folders(self, ccd_id: CcdId) -> list[str]:
         """Return the folders with the light curves of a CCD: of tiles, or of the listed stars."""
         if self.config["targets"]["tic_ids"]:
             return [f"results/{ccd_id}/targets"]
-        return [f"results/{ccd_id}/lightcurves/{tile}" for tile in self.tiles]
+        return [f"results/{ccd_id}/lightcurves/{tile}" for tile in self.tiles_of(ccd_id)]
 
     def images_of_block(self, ccd_id: CcdId, block: str) -> list[str]:
         """Return the images of a block of time."""
@@ -412,12 +424,15 @@ class Plan:
         if self.config["input"]["tpf_dir"]:
             write_tpf_listing(TPF_LISTING, self.tpfs)
 
-    def _default_grid(self) -> list[int]:
-        """What ``photometry.tiles: null`` means: by the number of cutouts, if there are any."""
-        if not self.source.has_cutouts or not self.source.is_known:
+    def _grid(self, source: Source) -> list[int]:
+        """``photometry.tiles``, or what its null means: by the number of cutouts, if there are."""
+        named: list[int] | None = self.config["photometry"]["tiles"]
+        if named:
+            return named
+        if not source.has_cutouts or not source.is_known:
             return list(DEFAULT_GRID)
-        counts = [len(self.source.images_of(one)) for one in self.image_ccds or self.ccds]
-        return grid_of_cutouts(max(counts, default=0))
+        ccds = [ccd_id for ccd_id in self.ccds if self.source_of(ccd_id) is source]
+        return grid_of_cutouts(max((len(source.images_of(one)) for one in ccds), default=0))
 
     def _find_tpfs(self) -> dict[CcdId, list[str]]:
         """Target pixel files of the CCDs; only the main process searches for them."""

@@ -1,6 +1,7 @@
 """What a run consists of: CCDs, files of each, and what it makes in the end or up to a stage."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 from configurations import SCHEMA
@@ -10,6 +11,7 @@ from tessphot_lib.core.asked import AskedCcds
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.plan.run import TPF_LISTING, Plan, read_config
+from tests.io.images.test_tpf import write_tpf
 
 HERE, OTHER = CcdId(14, 3, 2), CcdId(14, 3, 4)
 CCD, OTHER_CCD = "results/s0014-cam3-ccd2", "results/s0014-cam3-ccd4"
@@ -41,7 +43,7 @@ def test_files_of_a_run(config):
     plan = Plan(config)
     assert plan.ccds == [HERE, OTHER]
     assert plan.warnings == ["left out, no images in '../ffi': s0014-cam3-ccd1"]
-    assert plan.tiles == ["r0c0", "r0c1"]
+    assert plan.tiles_of(HERE) == ["r0c0", "r0c1"]
     assert plan.of_each_ccd("prf.fits") == [f"{CCD}/prf.fits", f"{OTHER_CCD}/prf.fits"]
     blocks = plan.source.blocks_of(HERE)
     assert plan.block_files(HERE) == [f"{CCD}/blocks/{block}.hdf5" for block in blocks]
@@ -82,9 +84,10 @@ def test_products_up_to_a_stage(config, stage, name):
 
 def test_light_curves_are_of_tiles_or_of_listed_stars(config):
     plan = Plan(config)
-    tiles = [f"{ccd}/diagnostics/{tile}.ecsv" for ccd in (CCD, OTHER_CCD) for tile in plan.tiles]
+    tiles_of = plan.tiles_of(HERE)
+    tiles = [f"{ccd}/diagnostics/{tile}.ecsv" for ccd in (CCD, OTHER_CCD) for tile in tiles_of]
     assert plan.diagnostics == tiles
-    curves = [f"{ccd}/lightcurves/{tile}" for ccd in (CCD, OTHER_CCD) for tile in plan.tiles]
+    curves = [f"{ccd}/lightcurves/{tile}" for ccd in (CCD, OTHER_CCD) for tile in tiles_of]
     assert plan.measured == plan.products_up_to("photometry") == tiles + curves
     config["targets"]["tic_ids"] = [5]
     assert plan.products_up_to("photometry") == [f"{CCD}/targets", f"{OTHER_CCD}/targets"]
@@ -239,19 +242,39 @@ def test_cutouts_have_as_few_tiles_as_their_number_needs(config, tmp_path):
     config |= {"ccds": [2]}
     config["photometry"]["tiles"] = None
     plan = Plan(config)
-    assert plan.grid == [2, 2]
+    (ccd_id,) = plan.ccds
+    assert plan.grid_of(ccd_id) == [2, 2]
     plan.keep_listings()
-    assert Plan(config, is_main=False).tiles == plan.tiles
+    assert Plan(config, is_main=False).tiles_of(ccd_id) == plan.tiles_of(ccd_id)
     next(folder.iterdir()).unlink()
-    assert Plan(config).tiles == ["r0c0"]
+    assert Plan(config).tiles_of(ccd_id) == ["r0c0"]
     config["photometry"]["tiles"] = [4, 1]
-    assert Plan(config).grid == [4, 1]
+    assert Plan(config).grid_of(ccd_id) == [4, 1]
 
 
 def test_images_have_tiles_of_the_usual_size(config):
     config["input"]["window"] = None
     config["photometry"]["tiles"] = None
-    assert len(Plan(config).tiles) == 64
+    plan = Plan(config)
+    assert [len(plan.tiles_of(ccd_id)) for ccd_id in plan.ccds] == [64] * len(plan.ccds)
+
+
+def test_target_pixel_files_beside_images_have_tiles_by_their_number(config, tmp_path):
+    """With the 8 x 8 tiles of the images most of the jobs for a few stars found none."""
+    for tic_id in (5, 6):
+        write_tpf(tmp_path / "tpf", tic_id, ccd_id=HERE)
+    config["input"] |= {"datasources": ["ffi", "tpf"], "tpf_dir": "../tpf", "window": None}
+    config["photometry"]["tiles"] = None
+    plan = Plan(config)
+    stamps = replace(HERE, cadence=120)
+    assert plan.ccds == [HERE, OTHER, stamps]
+    assert [len(plan.tiles_of(ccd_id)) for ccd_id in plan.ccds] == [64, 64, 1]
+    assert plan.photometry_of(stamps, "method", "tiles") == {"method": "auto", "tiles": [1, 1]}
+    assert plan.photometry_of(HERE)["tiles"] == [8, 8]
+    assert config["photometry"]["tiles"] is None
+    assert len(plan.light_curve_folders(stamps)) == 1
+    config["photometry"]["tiles"] = [4, 2]
+    assert Plan(config).grid_of(stamps) == [4, 2]
 
 
 def test_target_pixel_files_that_are_not_there_yet(config, tmp_path):

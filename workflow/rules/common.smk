@@ -89,7 +89,6 @@ if workflow.is_main_process and not IS_MODULE:
     follow(logger)
 look_behind_ancient(lost_files() if workflow.is_main_process else ())
 plan = or_stop(Plan, config, is_main=workflow.is_main_process)
-config["photometry"]["tiles"] = plan.grid
 session = Session(plan)
 if IS_MODULE and workflow.is_main_process:
     or_stop(plan.refuse_prefix, PREFIX)
@@ -131,6 +130,11 @@ def of_ccd(decide):
             raise WorkflowError(str(error)) from None
 
     return of_wildcards
+
+
+def photometry_of(*names):
+    """Return a function of the wildcards: those of the settings, or all, with the CCD's tiles."""
+    return of_ccd(lambda ccd_id: plan.photometry_of(ccd_id, *names))
 
 
 def listed_images(wildcards):

@@ -138,7 +138,7 @@ rule ccd_todo:
         runtime=growing(60),
     params:
         settings=config["todo"],
-        photometry=plan.settings("photometry", "method", "tiles", "aperture", "auto", "transients"),
+        photometry=photometry_of("method", "tiles", "aperture", "auto", "transients"),
         code=code_of("todo"),
     message:
         "{wildcards.ccd_id}: list of the stars to measure"
@@ -203,7 +203,7 @@ rule tile_photometry:
         mem_mb=memory(3000),
         runtime=growing(120),
     params:
-        settings=config["photometry"],
+        settings=photometry_of(),
         output_settings=plan.settings("output", "version", "origin", "hlsp"),
         code=code_of("photometry"),
     message:
@@ -236,7 +236,7 @@ rule lightcurve:
         mem_mb=memory(2000),
         runtime=growing(30),
     params:
-        settings=config["photometry"],
+        settings=photometry_of(),
         output_settings=plan.settings("output", "version", "origin", "hlsp"),
         code=code_of("lightcurve"),
     message:
@@ -270,7 +270,7 @@ rule targets:
         runtime=growing(120),
     params:
         tic_ids=config["targets"]["tic_ids"],
-        settings=config["photometry"],
+        settings=photometry_of(),
         output_settings=plan.settings("output", "version", "origin", "hlsp"),
         code=code_of("targets"),
     message:
