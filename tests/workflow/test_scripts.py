@@ -159,4 +159,8 @@ def test_settings_in_one_process_are_those_of_the_rules(step):
         tuple(re.findall(r'"(\w+)"', words))
         for words in re.findall(r"plan\.settings\((.*?)\)", rule, flags=re.DOTALL)
     ]
-    assert PARAMS[step] in [names[1:] for names in passed]
+    of_ccd = re.findall(r"photometry_of\((.+?)\)", rule)
+    named = [names[1:] for names in passed] + [
+        tuple(re.findall(r'"(\w+)"', words)) for words in of_ccd
+    ]
+    assert PARAMS[step] in named
