@@ -8,7 +8,7 @@ from tessphot_lib.plan.run import Plan
 
 # Measured on full CCDs, see benchmarks/README.md and docs/cluster.md.
 BYTES_PER_PIXEL = 6.8e6 / (SCIENCE_ROWS * SCIENCE_COLUMNS)  # of one image, compressed
-CPU_SECONDS_PER_IMAGE = 0.32  # of a full CCD, up to the todo list
+CPU_SECONDS_PER_IMAGE, CPU_SECONDS_PER_CCD = 0.75, 85.0  # of a full CCD, up to the todo list
 SMALL = 0.1  # [GB] less is not worth a line
 GB = 1e9
 
@@ -46,7 +46,9 @@ def outlook(plan: Plan, folder: Path = Path()) -> tuple[list[str], list[str]]:
         path for path in (folder.absolute(), *folder.absolute().parents) if path.exists()
     )
     free = shutil.disk_usage(existing).free / GB
-    hours = pixels / (SCIENCE_ROWS * SCIENCE_COLUMNS) * CPU_SECONDS_PER_IMAGE / 3600
+    seconds = sum(counts) * CPU_SECONDS_PER_IMAGE
+    seconds += sum(count > 0 for count in counts) * CPU_SECONDS_PER_CCD
+    hours = rows * columns / (SCIENCE_ROWS * SCIENCE_COLUMNS) * seconds / 3600
     ccds = "1 CCD" if len(counts) == 1 else f"{len(counts)} CCDs"
     notes = [
         f"{sum(counts)} images of {ccds} to read: about {needed:.1f} GB of pixels in results/ "

@@ -39,9 +39,16 @@ def test_images_disk_and_time_are_named(tmp_path):
     notes, warnings = outlook(plan_of(1300), tmp_path)
     assert notes == [
         "2600 images of 2 CCDs to read: about 17.7 GB of pixels in results/ (20 GB are free), "
-        "0.2 core hours until the stars are listed"
+        "0.6 core hours until the stars are listed"
     ]
     assert warnings == []
+
+
+@pytest.mark.parametrize(("n_images", "rows", "hours"), [(64, 2048, 0.1), (64, 512, 0.0)])
+def test_time_of_a_ccd_counts_beside_that_of_its_images(n_images, rows, hours, tmp_path):
+    """Two CCDs of few images: most of it are the PRF, the average image, and the todo list."""
+    (note,), _ = outlook(plan_of(n_images, Window(0, rows, 0, 2048)), tmp_path)
+    assert f"{hours:.1f} core hours" in note
 
 
 def test_too_little_disk_is_a_warning(tmp_path):
