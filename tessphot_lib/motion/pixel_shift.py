@@ -45,7 +45,11 @@ class ShiftInformation(NamedTuple):
 
 
 def shift_information(
-    change: NDArray, average: NDArray, noise: NDArray, areas: NDArray
+    change: NDArray,
+    average: NDArray,
+    noise: NDArray,
+    areas: NDArray,
+    known: NDArray | None = None,
 ) -> ShiftInformation:
     """Find what the pixels of a window tell of the motion of each image.
 
@@ -59,13 +63,17 @@ def shift_information(
         1-sigma errors of the pixels of one image [e-/s]; NaN pixels do not count.
     areas : (n_stars, n_rows, n_columns) bool array
         Pixels of each star, of `star_areas`.
+    known : (3, n_rows, n_columns) array, optional
+        Light of stars whose shape is known, and its derivatives by their row and column
+        [e-/s, e-/s/pixel]: the slopes of the rest are from differences of pixels, which of the
+        images of stars show 0.6 to 0.8 of the motion.
 
     Returns
     -------
     ShiftInformation
         Zeros, nothing, without stars, or with too few pixels.
     """
-    return _information(change, noise, areas, _terms(average, noise, areas), 2)
+    return _information(change, noise, areas, _terms(average, noise, areas, known), 2)
 
 
 def blur_information(
@@ -150,7 +158,7 @@ def residual_spread(change: NDArray, average: NDArray, noise: NDArray, areas: ND
 
 
 def _terms(
-    average: NDArray, noise: NDArray, areas: NDArray
+    average: NDArray, noise: NDArray, areas: NDArray, known: NDArray | None = None
 ) -> tuple[NDArray, NDArray, NDArray] | None:
     """Which pixels are used, what they may change by over their errors, and these."""
     used = np.isfinite(average) & np.isfinite(noise) & (noise > 0)
@@ -159,9 +167,11 @@ def _terms(
     light = np.nan_to_num(average)
     # Not from charge that stays, where others are beside a pixel: two pixels from a full one it
     # would be most of the slope.
-    slopes = image_slopes(np.where(np.isfinite(noise), average, np.nan))
-    slopes = np.where(slopes == 0, image_slopes(light), slopes)
-    terms = [*-slopes, *(light * area for area in areas), np.ones(light.shape)]
+    known = np.zeros((3, *light.shape)) if known is None else known
+    rest = light - known[0]
+    slopes = image_slopes(np.where(np.isfinite(noise) & np.isfinite(average), rest, np.nan))
+    slopes = np.where(slopes == 0, image_slopes(rest), slopes)
+    terms = [*(known[1:] - slopes), *(light * area for area in areas), np.ones(light.shape)]
     sigma = np.hypot(noise, MODEL_ERROR * light)[used]
     design = np.stack([term[used] for term in terms], axis=1) / sigma[:, None]
     design[:, 2:] /= np.maximum(np.abs(design[:, 2:]).max(axis=0), 1e-300)

@@ -28,6 +28,7 @@ from tessphot_lib.motion.pixel_shift import (
     shift_information,
     star_areas,
 )
+from tessphot_lib.preparation.star_shapes import light_of_stars
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,8 @@ def motion_from_pixels(
             noise = pixel_noise(light, level, window, expected)
             areas = star_areas(light, noise)
             change = changes_of(files, images["background"], light, grid, window)
-            parts.append(shift_information(change, light, noise, areas))
+            known = light_of_stars(light, noise, areas, window)
+            parts.append(shift_information(change, light, noise, areas, known))
             ids += [stars_in(area, window, stars) for area in (*areas, ~areas.any(axis=0))]
     seen = ShiftInformation(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
     time = images["time"]
