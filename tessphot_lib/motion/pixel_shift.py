@@ -23,7 +23,10 @@ MODEL_ERROR = 0.001  # of a pixel's light counts as its noise: the slopes are no
 MIN_PEAK = 10.0  # [sigma of a pixel] of a star whose brightness is fitted
 MAX_STARS = 40  # the brightest
 CLIP = 6.0  # [sigma] pixels that are off by more do not count
-N_ROUNDS = 3
+N_ROUNDS = 6
+LEAST_FREE = 0.05  # of a pixel's weight: one that is fitted by itself cannot be judged
+MAX_HITS = 4  # pixels of an image that cosmic rays are in
+AS_BAD = 0.7  # of what the worst pixel is off by, from which others are left out with it
 AT_ONCE = 4_000_000  # pixels of images that are fitted together
 
 
@@ -191,13 +194,44 @@ def _fitted(
     data = np.where(is_whole[:, None], data, 0.0)
     scale = np.maximum(np.abs(design).max(axis=0), 1e-300)
     solver = np.linalg.pinv(design / scale, rcond=1e-9) / scale[:, None]
-    for _ in range(N_ROUNDS):  # what lies off is taken for what the fit has there
-        model = (data @ solver.T) @ design.T
-        residual = data - model
+    # A pixel that is fitted by itself, as the brightest ones nearly are, hides what is wrong
+    # with it: what counts is how far it lies from what the others alone have there.
+    free = np.maximum(1.0 - np.sum(design * solver.T, axis=1), LEAST_FREE)
+    clipped, residual, spread, n_off = _without_outliers(data, design, solver, free)
+    many = n_off > MAX_HITS  # no cosmic rays: stars that are elsewhere
+    if many.any():
+        clipped[many], residual[many], spread[many], _ = _without_outliers(
+            data[many], design, solver, np.ones(len(free)), n_rounds=3, as_bad=0.0
+        )
+    return clipped, residual, spread, is_whole
+
+
+def _without_outliers(
+    given: NDArray,
+    design: NDArray,
+    solver: NDArray,
+    free: NDArray,
+    *,
+    n_rounds: int = N_ROUNDS,
+    as_bad: float = AS_BAD,
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Replace pixels that lie off by what the others have there.
+
+    ``free`` (n_used,): the fraction of the weight of each pixel that the fit leaves it. Returns
+    the data, what the fit leaves of them, the scatter of that, and the number of outliers.
+    """
+    data, is_off = given, np.zeros(given.shape, dtype=bool)
+    for _ in range(n_rounds):
+        residual = data - (data @ solver.T) @ design.T
+        by_others = data - residual / free
         spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(residual), axis=1)
+        off = np.abs(given - by_others) * np.sqrt(free)
+        # The worst first: it may be why others are off.
+        worst = np.where(is_off, 0.0, off).max(axis=1, keepdims=True)
         limit = CLIP * np.maximum(spread, 1.0)[:, None]
-        data = np.where(np.abs(residual) > limit, model, data)
-    return data, residual, spread, is_whole
+        is_off = (off > limit) & (is_off | (off > as_bad * worst))
+        data = np.where(is_off, by_others, given)
+    return data, residual, spread, is_off.sum(axis=1)
 
 
 def _excess(residual: NDArray, spread: NDArray, is_whole: NDArray) -> NDArray:
