@@ -44,8 +44,8 @@ class Judgement:
     sky : (n_cell_rows, n_cell_columns) array
         Nodes to be added to its background [e-/s per pixel].
     error : (n_cell_rows, n_cell_columns) array
-        1-sigma error of the background of the cells: of their means, and what the sky has that
-        the mesh does not follow; large where foreign light covers one.
+        1-sigma error of the background of the cells: of their means, and beside foreign light
+        what the sky has that the mesh does not follow; large where such light covers one.
     foreign : (n_bin_rows, n_bin_columns) bool array
         True for bins with foreign light, or with less light than sky and stars give; see
         `find_foreign`.
@@ -130,7 +130,11 @@ def judge(
         sky = nodes_of_means(total - before, mesh)
         rest = binned.mean - bins.evaluate(sky, mesh)
         foreign = search.find(rest)
-    error = np.hypot(error, _misfit(rest, shows_sky & ~foreign, binned, cells))
+    if foreign.any():
+        # Elsewhere what differs from the model is noise, and light of a nebula that moves.
+        beside = scipy.ndimage.maximum_filter(_cell_means(foreign, cells), 3) > 0
+        left = _misfit(rest, shows_sky & ~foreign, binned, cells)
+        error = np.hypot(error, np.where(beside, left, 0.0))
     return Judgement(sky, _cell_errors(total, error, known, limit), foreign)
 
 
