@@ -127,7 +127,7 @@ def with_motion_errors(
     flux_err, notes = fluxes.flux_err.copy(), list(fluxes.notes)
     for index, note in enumerate(notes):
         time, flux, good = frame.time[index], fluxes.flux[index], quality[index] == 0
-        moved = motion_error(time, flux, good, frame.pos_row[index], frame.pos_column[index])
+        moved = motion_error(time, flux, good, frame.moved_row[index], frame.moved_column[index])
         scatter = flux_scatter(time, flux, good)
         room = 0.0
         if np.isfinite(scatter):

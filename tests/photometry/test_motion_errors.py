@@ -22,7 +22,7 @@ def measured(*more, slope=0.0, mean=10_000.0, common=2.5e-4):
     rng = np.random.default_rng(4)
     moves = rng.normal(0, 1e-3, (2, 1, N_IMAGES))
     noise = sum(rng.normal(0, sigma, N_IMAGES) for sigma in (ERROR, *more))
-    frame = SimpleNamespace(time=TIME[None], pos_row=moves[0], pos_column=moves[1])
+    frame = SimpleNamespace(time=TIME[None], moved_row=moves[0], moved_column=moves[1])
     return with_errors(mean + noise + slope * moves[0, 0], frame, common)
 
 
@@ -59,6 +59,30 @@ def test_what_all_stars_share_counts_as_far_as_there_is_room_for_it(more, common
     error, header = measured(more, common=common)
     assert header["ERRREST"][0] == pytest.approx(added, rel=0.15)
     np.testing.assert_allclose(error, np.hypot(ERROR, added), rtol=0.08)
+
+
+def test_steps_of_the_pointing_are_none_of_the_motion_in_the_pixels():
+    """Pixels are read from whole ones away; a flux 1% higher there does not follow the motion."""
+    rng = np.random.default_rng(7)
+    displacement = np.zeros((N_IMAGES, 2))
+    displacement[400:, 0] = 2.0
+    motion = np.zeros((N_IMAGES, 6))
+    motion[:, [0, 3]] = rng.normal(0, 1e-3, (N_IMAGES, 2))
+    cube = SimpleNamespace(
+        pointing=Pointing(displacement, np.ones(N_IMAGES, dtype=bool)),
+        time=TIME,
+        timecorr=np.zeros(N_IMAGES),
+        observatory_position=np.zeros((N_IMAGES, 3)),
+        motion=motion,
+        own_motion={},
+    )
+    stars = pd.DataFrame({"tic_id": [7], "row": [3.0], "column": [4.0], "ra": [1.0], "dec": [2.0]})
+    flux = 10_000.0 + rng.normal(0, ERROR, N_IMAGES) + 3000.0 * motion[:, 0]
+    flux[400:] += 100.0
+    frame = StarFrame.of(cube, stars)
+    np.testing.assert_allclose(frame.pos_row[0] - frame.moved_row[0], displacement[:, 0])
+    _, header = with_errors(flux, frame)
+    assert header["ERRMOVE"][0] == pytest.approx(3.0, rel=0.2)
 
 
 def test_a_variable_star_does_not_follow_what_it_adds_to_the_motion_itself():
