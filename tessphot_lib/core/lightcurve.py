@@ -44,9 +44,9 @@ class LightCurve:
     pixel_quality : int32 array
         Bitwise `tessphot_lib.core.flags.CadenceFlag`; 0 is good.
     centroid_row, centroid_column : float64 array
-        Flux-weighted centroid [pixels].
+        Flux-weighted centroid on the detector [science pixels].
     pos_corr_row, pos_corr_column : float64 array
-        Image motion at the star against the reference image [pixels].
+        Image motion at the star against the reference image, on the detector [pixels].
     """
 
     tic_id: int

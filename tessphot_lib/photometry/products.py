@@ -185,6 +185,7 @@ class Products:
         )
         missing = ~np.isfinite(fluxes.flux[index])
         relative, relative_err = self._relative(index, flux_corr, flux_corr_err)
+        whole_row, whole_column = cube.pointing.whole.T
         light_curve = LightCurve(
             tic_id=star["tic_id"],
             time=frame.time[index],
@@ -201,8 +202,8 @@ class Products:
             pixel_quality=star_pixel_quality(
                 cube.quality, fluxes.pixel_flags[index], self.quality[index]
             ),
-            centroid_row=fluxes.centroid_row[index],
-            centroid_column=fluxes.centroid_column[index],
+            centroid_row=fluxes.centroid_row[index] + whole_row,
+            centroid_column=fluxes.centroid_column[index] + whole_column,
             pos_corr_row=frame.pos_row[index],
             pos_corr_column=frame.pos_column[index],
         )

@@ -13,7 +13,7 @@ from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import StarFluxes
 from tessphot_lib.core.pointing import Pointing
-from tessphot_lib.photometry.products import StarFrame, quality_of
+from tessphot_lib.photometry.products import Products, StarFrame, quality_of
 
 MOTION = np.array([[0.1, 0, 0, -0.2, 0, 0], [0.0, 0.4, 0, 0, 0, 0.8], np.full(6, np.nan)])
 
@@ -74,6 +74,30 @@ def test_position_of_displaced_images_has_their_whole_pixels():
     np.testing.assert_allclose(frame.moved_row, [[0.1, -0.2, np.nan]])
     np.testing.assert_allclose(frame.pos_row, [[0.1, 1.8, np.nan]])
     np.testing.assert_allclose(frame.pos_column, [[-0.2, -1.0, np.nan]])
+
+
+def test_centroids_are_on_the_detector_as_the_motion_is():
+    """A star that stays in its pixels as they are read has stepped with the pointing."""
+    displacement = np.array([[0.0, 0.0], [1.6, -1.1], [1.6, -1.1]])
+    images = cube(np.zeros(3), Pointing(displacement, np.ones(3, dtype=bool)))
+    images.motion = np.zeros((3, 6))
+    images.cadenceno, images.quality = np.arange(3), np.zeros(3, dtype=int)
+    table = stars((0, 0, 0, 0, 511.5, 1023.5))
+    fluxes = StarFluxes.unknown(1, 3)
+    fluxes.centroid_row[:], fluxes.centroid_column[:] = 511.6, 1023.3
+    unknown = np.full(3, np.nan)
+    products = SimpleNamespace(
+        cube=images,
+        fluxes=fluxes,
+        frame=StarFrame.of(images, table),
+        quality=np.zeros((1, 3), dtype=int),
+        correction=SimpleNamespace(apply=lambda *_: (unknown, unknown, {})),
+        _relative=lambda *_: (unknown, unknown),
+    )
+    found, _ = Products.light_curve(products, 0, {"tic_id": 5})
+    np.testing.assert_allclose(found.centroid_row, [511.6, 513.6, 513.6])
+    np.testing.assert_allclose(found.centroid_column, [1023.3, 1022.3, 1022.3])
+    np.testing.assert_allclose(found.centroid_row - found.pos_corr_row, 511.6)
 
 
 def test_stray_light_is_judged_by_the_sky_in_one_pixel():
