@@ -115,7 +115,7 @@ def draw_residuals(
     window, model_prf = stamp.window, read_prf(prf)
     stars = stars_around(catalog, window, BORDER)
     good = curve.quality == 0
-    moved = (_mean(values[good]) for values in (curve.pos_corr_row, curve.pos_corr_column))
+    moved = (usual_offset(values[good]) for values in (curve.pos_corr_row, curve.pos_corr_column))
     row, column = (
         stars[name].to_numpy() + shift for name, shift in zip(("row", "column"), moved, strict=True)
     )
@@ -153,6 +153,23 @@ def stars_around(catalog: Path, window: Window, border: float) -> pd.DataFrame:
     )
 
 
+def usual_offset(motion: NDArray) -> float:
+    """Compute by how much the stars of the average image are off those of the reference.
+
+    Parameters
+    ----------
+    motion : (n_images,) array
+        ``pos_corr`` of good images along an axis [pixels]; NaN does not count.
+
+    Returns
+    -------
+    float
+        [pixels] without whole ones, from which displaced images are read; 0 if none is known.
+    """
+    known = motion[np.isfinite(motion)]
+    return float(np.median(known - np.rint(known))) if known.size else 0.0
+
+
 def _row_of_axes(figure: "FigureBase", n: int) -> Sequence["Axes"]:
     axes = list(figure.subplots(1, max(n, LEAST_AXES)))
     for used in axes[:n]:
@@ -160,9 +177,3 @@ def _row_of_axes(figure: "FigureBase", n: int) -> Sequence["Axes"]:
     for unused in axes[n:]:
         unused.axis("off")
     return axes[:n]
-
-
-def _mean(values: NDArray) -> float:
-    """Mean of the finite values; 0 where there are none."""
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else 0.0
