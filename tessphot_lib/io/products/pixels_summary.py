@@ -102,7 +102,7 @@ def read_star_density(path: Path) -> float:
 
 
 def read_pointing(path: Path) -> PointingSummary:
-    """Read where the stars were.
+    """Read where the stars were: images are compared with those of their own pointing.
 
     Raises
     ------
@@ -112,6 +112,8 @@ def read_pointing(path: Path) -> PointingSummary:
     with _open_pixels(path) as file:
         shift = CatalogShift.from_array(file.attrs.get("catalog_shift", np.zeros(0)))
         quality, motion = file["quality"][()], file["motion"][()][:, [0, 3]]
+        if "pointing" in file:
+            motion = motion - file["pointing/displacement"][()]
         bad = int(file.attrs["bad_quality"]) | int(OWN_BAD_CADENCE)
     known = np.isfinite(motion).all(axis=1)
     good = known & (quality & bad == 0)

@@ -408,6 +408,21 @@ def test_quality_of_the_images_needs_no_blocks(copy):
     assert bad_quality == 4335
 
 
+def test_displaced_images_are_told_from_those_of_another_pointing(tmp_path):
+    """The last image is changed, but stays where its pointing is; the second one does not."""
+    displacement = np.array([[0, 0], [0, 0], [2.3, -1.2], [2.3, -1.2], [2.3, -1.2]])
+    pointing = Pointing(displacement, np.array([True, True, False, False, False]))
+    path = make_cube(tmp_path, pointing=pointing)
+    with h5py.File(path, "r+") as file:
+        del file["motion"]
+        file["motion"] = np.zeros((5, 6))
+        file["motion"][:, 0], file["motion"][:, 3] = displacement.T
+        file["motion"][1, 3] = 0.8
+        file["quality"][:] = [0, 4194304, 0, 0, 4194304]
+    found = read_pointing(path)
+    assert (found.n_displaced, found.displacement) == (1, pytest.approx(0.8))
+
+
 def test_not_a_cube(copy, tmp_path):
     with pytest.raises(InputDataError, match=r"none\.hdf5: cannot be read"):
         PixelCube(tmp_path / "none.hdf5")
