@@ -414,11 +414,11 @@ def test_displaced_images_are_told_from_those_of_another_pointing(tmp_path):
     pointing = Pointing(displacement, np.array([True, True, False, False, False]))
     path = make_cube(tmp_path, pointing=pointing)
     with h5py.File(path, "r+") as file:
-        del file["motion"]
+        del file["motion"], file["quality"]
         file["motion"] = np.zeros((5, 6))
         file["motion"][:, 0], file["motion"][:, 3] = displacement.T
         file["motion"][1, 3] = 0.8
-        file["quality"][:] = [0, 4194304, 0, 0, 4194304]
+        file["quality"] = np.array([0, 4194304, 0, 0, 4194304])
     found = read_pointing(path)
     assert (found.n_displaced, found.displacement) == (1, pytest.approx(0.8))
 
