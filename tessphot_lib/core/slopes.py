@@ -48,8 +48,8 @@ def image_curvatures(image: NDArray) -> NDArray:
     (3, n_rows, n_columns) float64 array
         Half the second derivative by row, the mixed one, and half that by column [in units of
         the image per pixel**2]: times variances and covariance of a blur they are what it
-        changes. Of fourth order where two pixels on each side are known, else of second; 0
-        beside pixels that are not.
+        changes. Of fourth order where two pixels on each side are known, else of second, the
+        mixed one also from one side by column; 0 beside pixels that are not known.
     """
     curvatures = np.zeros((3, *image.shape))
     for axis in (0, 1):
@@ -62,7 +62,11 @@ def image_curvatures(image: NDArray) -> NDArray:
         if len(values) > 4:
             far = values[4:] - 2 * values[2:-2] + values[:-4]
             _fill(result[2:-2], (16 * near[1:-1] - far) / 24)
-    curvatures[1] = image_slopes(image_slopes(image)[0])[1]
+    # Slopes from one side, or of 0 for want of pixels, differ from those beside them by much.
+    known = np.isfinite(image)
+    by_row = np.full(image.shape, np.nan)
+    by_row[1:-1] = np.where(known[2:] & known[:-2], image_slopes(image)[0, 1:-1], np.nan)
+    curvatures[1] = np.where(np.isfinite(by_row), image_slopes(by_row)[1], 0.0)
     return curvatures
 
 
