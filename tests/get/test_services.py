@@ -233,7 +233,10 @@ def test_stars_around_the_cutout_are_downloaded(cut, archive, sky, online, get, 
     assert online(tic_id)[0] == 0
     assert len(sky.asked) == n_asked
     assert get(tic_id, "--sectors", "14")[0] == 0
-    np.testing.assert_allclose(read_light_curve(path)[0].flux, downloaded.flux, rtol=1e-5)
+    # Fainter stars farther off may decide for or against a pixel of an image.
+    offline = read_light_curve(path)[0]
+    assert np.nanmax(np.abs(offline.flux - downloaded.flux) / downloaded.flux_err) < 0.2
+    assert np.nanmedian(np.abs(offline.flux / downloaded.flux - 1)) < 1e-5
 
 
 def test_a_star_whose_neighbors_cannot_be_had_leaves_the_others(cut, archive, sky, online):
