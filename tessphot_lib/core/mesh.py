@@ -106,6 +106,17 @@ class Mesh:
         edges = self.row_edges - whole[0], self.column_edges - whole[1]
         return replace(self, row_edges=edges[0], column_edges=edges[1], straps=straps)
 
+    def nodes_moved(self, model: NDArray, by: tuple[int, int]) -> NDArray:
+        """Nodes (n_cell_rows, n_cell_columns) of what a model is ``by`` pixels farther on."""
+        if not any(by):
+            return model
+        rows, columns = (
+            interpolation_matrix(edges, 0.5 * (edges[:-1] + edges[1:] - 1) + step)
+            for edges, step in zip((self.row_edges, self.column_edges), by, strict=True)
+        )
+        moved: NDArray = rows @ model @ columns.T
+        return moved
+
     def without_static(self) -> Self:
         """Return it without static light: for differences of models, in which there is none."""
         return replace(self, static_light=None)

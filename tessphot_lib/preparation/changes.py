@@ -261,15 +261,19 @@ def find_changes(
             residual = BinnedResidual(*values.astype(float))
             error = residual.error[np.isfinite(residual.error)]
             noise = BIN_SIDE * median(error) if error.size else 0.0
+            # Nodes are of the detector, bins of the pixels as they are read.
+            d_row, d_column = images.pointing.whole_of(number)
+            nodes = images.backgrounds[number] - usual_sky
             judged = judge(
                 residual,
                 bins,
                 images.mesh,
-                images.backgrounds[number] - usual_sky,
+                images.mesh.nodes_moved(nodes, (d_row, d_column)),
                 limit=max(limit, NOISE_LIMIT * noise),
                 sampler=sampler,
             )
-            changes.sky[number], changes.error[number] = judged.sky, judged.error
+            changes.sky[number] = images.mesh.nodes_moved(judged.sky, (-d_row, -d_column))
+            changes.error[number] = judged.error
             changes.packed[number] = np.packbits(judged.foreign, axis=-1)
     return changes
 

@@ -233,6 +233,28 @@ def test_reference_is_the_median_of_what_is_not_foreign(tmp_path):
     assert np.abs(better).max() < 6 * SIGMA
 
 
+def test_sky_of_displaced_images_is_found_where_it_is_on_the_detector(tmp_path):
+    """It is steep, and so is what the rough background, which is of the detector, lacks of it."""
+
+    def plane(row, column, along):
+        return along * ((row - 290) - (column - 1150) / 2)
+
+    flux = plane(ROW, COLUMN, 0.4) + np.random.default_rng(8).normal(0, SIGMA, (2, *WINDOW.shape))
+    block = write_images_block(tmp_path / "b.hdf5", WINDOW, flux)
+    row, column = (
+        0.5 * (edges[:-1] + edges[1:] - 1) for edges in (MESH.row_edges, MESH.column_edges)
+    )
+    true, rough = (plane(row[:, None], column, along) for along in (0.4, 0.37))
+    pointing = Pointing(np.array([[0.0, 0.0], [3.2, -2.1]]), np.ones(2, dtype=bool))
+    backgrounds, motion = np.repeat(rough[None], 2, axis=0), np.zeros((2, 6))
+    images = Images([block], [2], MESH, backgrounds, motion, pointing)
+    nothing = np.zeros(WINDOW.shape)
+    changes = find_changes(images, nothing, nothing, limit=LIMIT)
+    np.testing.assert_allclose(rough + changes.sky[0], true, atol=0.05)
+    # The last rows of the displaced image are not there.
+    np.testing.assert_allclose((rough + changes.sky[1])[:-1], true[:-1], atol=0.05)
+
+
 def test_bins_beside_missing_pixels_are_compared():
     """Of every second column."""
     reference = np.random.default_rng(1).normal(0, SIGMA, WINDOW.shape)
