@@ -7,7 +7,7 @@ import csv
 import math
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tessphot_lib.core.errors import ConfigError
 
@@ -46,6 +46,8 @@ class Target:
         To be looked up.
     tmag : float, optional
         Its brightness, for a star that is not in the TIC.
+    called : str, optional
+        What the user calls a star that is given by its coordinates; not looked up.
     """
 
     tic_id: int | None = None
@@ -53,12 +55,15 @@ class Target:
     position: tuple[float, float] | None = None
     name: str | None = None
     tmag: float | None = None
+    called: str | None = None
 
     def __str__(self) -> str:
         if self.tic_id is not None:
             return f"TIC {self.tic_id}"
         if self.gaia_id is not None:
             return f"Gaia DR3 {self.gaia_id}"
+        if self.called is not None:
+            return self.called
         if self.position is not None:
             return "{:.5f} {:+.5f}".format(*self.position)
         return str(self.name)
@@ -115,7 +120,8 @@ def read_targets(
     """Read a list of targets: any of the above per line, or columns with a line of names.
 
     Empty lines and those that begin with ``#`` are passed over. Columns (separated by commas)
-    are ``target`` or ``name``, ``tic``, ``gaia``, ``ra`` and ``dec`` [deg], and ``tmag``.
+    are ``target`` or ``name``, ``tic``, ``gaia``, ``ra`` and ``dec`` [deg], and ``tmag``. A name
+    beside coordinates is not looked up, but is what the star is called.
 
     Parameters
     ----------
@@ -254,7 +260,8 @@ def _from_columns(line: str, names: list[str | None], default: float | None) -> 
     if "gaia" in row:
         return parse_target(f"Gaia DR3 {row['gaia'].split()[-1]}", tmag)
     if "ra" in row and "dec" in row:
-        return parse_target(f"{row['ra']} {row['dec']}", tmag)
+        star = parse_target(f"{row['ra']} {row['dec']}", tmag)
+        return replace(star, called=row.get("target"))
     if "target" in row:
         return parse_target(row["target"], tmag)
     raise ConfigError(f"no star in {line!r}")

@@ -6,7 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -173,16 +173,21 @@ def _tell(target: Target, outcome: Outcome) -> None:
 
 
 def _targets(options: argparse.Namespace) -> Iterator[Target | ConfigError]:
-    """All targets, those given twice once; what makes no sense as an error."""
+    """All targets, those given twice once; what makes no sense as an error.
+
+    Different stars of one name have their coordinates instead of it.
+    """
     if not options.targets and options.list is None:
         raise ConfigError("name a target, or --list FILE; tessphot get --help")
-    seen: set[str] = set()
+    seen: dict[str, Target] = {}
     for one in _given(options):
         if isinstance(one, Target):
+            if one.called is not None and seen.get(one.label, one) != one:
+                one = replace(one, called=None)
             if one.label in seen:
                 sys.stderr.write(f"tessphot: {one}: given twice, measured once\n")
                 continue
-            seen.add(one.label)
+            seen[one.label] = one
         yield one
 
 

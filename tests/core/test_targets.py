@@ -95,9 +95,10 @@ def test_list_with_columns():
     found = list(read_targets(lines, "list"))
     assert found[:3] == [
         Target(tic_id=7),
-        Target(position=(10.0, -20.5), tmag=12.5),
+        Target(position=(10.0, -20.5), tmag=12.5, called="x"),
         Target(name="RY Tau"),
     ]
+    assert (str(found[1]), found[1].label) == ("x", "x")
     assert [str(error)[:12] for error in found[3:]] == [
         "list: line 5",
         "list: line 6",

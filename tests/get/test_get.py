@@ -207,6 +207,21 @@ def test_each_failure_is_a_line_and_the_others_go_on(cut, get, tmp_path):
     ]
 
 
+def test_a_name_beside_coordinates_is_what_the_star_is_called(cut, get, tmp_path):
+    listed = tmp_path / "list.csv"
+    listed.write_text("name,ra,dec\nNo 1/a,10.0,20.0\nNo 1/a,11.0,20.0\nNo 1/a,10.0,20.0\n")
+    code, out, err = get("--list", listed)
+    assert (code, out) == (1, [])
+    nothing = f"no cutout of any sector {there(cut)} has it, at"
+    assert err == [
+        f"tessphot: No 1/a: {nothing} 10.00000 +20.00000",
+        f"tessphot: 11.00000 +20.00000: {nothing} 11.00000 +20.00000",
+        "tessphot: No 1/a: given twice, measured once",
+    ]
+    folders = {path.name for path in (tmp_path / "out").iterdir()}
+    assert folders == {"No_1_a", "11.00000_+20.00000"}
+
+
 def test_a_list_may_come_from_the_standard_input(cut, get, monkeypatch):
     monkeypatch.setattr("sys.stdin", StringIO("# mine\nTIC 5\n500,10\n"))
     code, out, err = get("--list", "-")

@@ -82,7 +82,7 @@ def write_joined(
         ("CREATOR", f"tessphot {software_version()}", "software that made this file"),
         ("TELESCOP", "TESS", "telescope"),
         ("INSTRUME", "TESS Photometer", "detector type"),
-        ("OBJECT", str(star["name"])[:60], "name"),
+        ("OBJECT", _in_ascii(str(star["name"]))[:60], "name"),
         ("TICID", star["tic_id"], "unique TESS target identifier"),
         ("RA_OBJ", star["ra"], "[deg] right ascension"),
         ("DEC_OBJ", star["dec"], "[deg] declination"),
@@ -100,6 +100,11 @@ def write_joined(
     with complete_file(path) as partial:
         whole.writeto(partial)
     _write_text(path.with_suffix(".ecsv"), curve, sectors, star)
+
+
+def _in_ascii(text: str) -> str:
+    """What a header can hold of a name: ``?`` for other characters than those of ASCII."""
+    return "".join(one if one.isascii() and one.isprintable() else "?" for one in text)
 
 
 def read_joined(path: Path) -> tuple[dict[str, NDArray], list[dict[str, Any]], dict[str, Any]]:
