@@ -196,14 +196,9 @@ def _checked(stamp: StampFile, clock: tuple[NDArray, NDArray]) -> Iterator[Stamp
 
     ``clock`` is the numbers of all cadences, and their times at the spacecraft.
     """
-    missing, n_common = set(PIXEL_COLUMNS), 0
+    empty, n_common = set(PIXEL_COLUMNS), 0
     for part in stamp_pixels(stamp):
-        images = [part.flux, part.flux_err, part.flux_bkg]
-        missing -= {
-            name
-            for name, values in zip(PIXEL_COLUMNS, images, strict=True)
-            if name in missing and np.isfinite(values).any()
-        }
+        empty = _still_empty(empty, part)
         here, there = _common(clock[0], part.cadenceno)
         off = (part.moment[there] - clock[1][here]) * SECONDS_PER_DAY
         late = np.flatnonzero(np.abs(off) > LATE * stamp.ccd_id.cadence)
@@ -214,17 +209,37 @@ def _checked(stamp: StampFile, clock: tuple[NDArray, NDArray]) -> Iterator[Stamp
             )
         n_common += len(here)
         yield part
-    for name in PIXEL_COLUMNS:
-        if name in missing:
-            raise InputDataError(f"{stamp.path}: all of column {name} is NaN")
+    _refuse_empty(stamp, empty)
     if n_common == 0:
         raise InputDataError(f"{stamp.path}: it has no cadence (CADENCENO) of other files")
 
 
+def _still_empty(columns: set[str], part: StampPixels) -> set[str]:
+    """Those of the columns of pixels that have no value in some cadences either."""
+    images = {"FLUX": part.flux, "FLUX_ERR": part.flux_err, "FLUX_BKG": part.flux_bkg}
+    return {name for name in columns if not np.isfinite(images[name]).any()}
+
+
+def _refuse_empty(stamp: StampFile, columns: set[str]) -> None:
+    """Raise InputDataError if columns of a file have no value at all."""
+    for name in PIXEL_COLUMNS:
+        if name in columns:
+            raise InputDataError(f"{stamp.path}: all of column {name} is NaN")
+
+
 def _skipping(stamp: StampFile, clock: tuple[NDArray, NDArray]) -> Iterator[StampPixels]:
-    """Cadences of a file up to where it is damaged; none of a packed one, if anything is."""
+    """Cadences of a file up to where it is damaged.
+
+    None of a packed one, if anything is, nor of one in which a column has no values.
+    """
     try:
         check_packed(stamp.path)
+        empty = set(PIXEL_COLUMNS)
+        for part in stamp_pixels(stamp):  # the first cadences have values of most files
+            empty = _still_empty(empty, part)
+            if not empty:
+                break
+        _refuse_empty(stamp, empty)
         yield from _checked(stamp, clock)
     except InputDataError as err:
         log.warning("left out: %s", err)
