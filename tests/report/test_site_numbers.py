@@ -1,5 +1,7 @@
 """What the report shows of a run, as numbers: hand-solved cases and injected signals."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.report.cropped import cropped
-from tessphot_lib.report.site.ccd import flags_of_images
+from tessphot_lib.report.site.ccd import ccd_numbers, flags_of_images
 from tessphot_lib.report.site.figures import (
     aperture_figure,
     contamination_figure,
@@ -43,6 +45,21 @@ def test_legends_are_above_the_points_not_on_them():
         assert [one for one in plot.center if isinstance(one, Legend)] == []
         (legend,) = (one for one in plot.above if isinstance(one, Legend))
         assert len(legend.items) >= 2
+
+
+def test_images_of_another_pointing_are_used_but_not_averaged():
+    cube = SimpleNamespace(
+        quality=np.array([0, 0, 0, int(CadenceFlag.COARSE_POINT)]),
+        attributes={"bad_quality": 4, "cadence_seconds": 1800, "time_error": 0.001},
+        background_level=np.array([9.0, 11.0, 10.0, np.nan]),
+        n_cadences=4,
+        is_averaged_pointing=lambda: np.array([True, True, False, False]),
+    )
+    stars = pd.DataFrame({"lightcurve": ["a.fits.gz", None]})
+    numbers = dict(ccd_numbers(cube, generic_prf(), stars))
+    assert numbers["images used"] == "3 of 4"
+    assert numbers["of these in the average image"] == "2"
+    assert numbers["background of the images used"] == "10.0 e-/s per pixel"
 
 
 def test_expected_noise_of_a_bright_star_is_that_of_its_photons():

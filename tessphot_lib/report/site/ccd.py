@@ -214,7 +214,7 @@ def ccd_numbers(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[tuple[st
     measured = int(stars["lightcurve"].notna().sum())
     return [
         ("images used", f"{int(used.sum())} of {cube.n_cadences}"),
-        ("of these in the average image and trends", f"{int(cube.is_good().sum())}"),
+        ("of these in the average image", f"{int(cube.is_averaged_pointing().sum())}"),
         ("cadence", f"{cube.attributes['cadence_seconds']} s"),
         ("background of the images used", f"{level:.1f} e-/s per pixel"),
         ("stars", f"{measured} light curves of {len(stars)}"),
