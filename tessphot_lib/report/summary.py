@@ -57,9 +57,9 @@ def summary(
     missing = sorted(unlisted - set(out))
     if missing:
         lines.append(
-            f"WARNING: of the stars asked for, {len(missing)} on no CCD of this run, fainter than "
-            "todo.faint_limit, without Tmag, or DUPLICATE or ARTIFACT in the TIC: "
-            f"{_shorten(missing)}"
+            f"WARNING: {len(missing)} of the stars asked for cannot be measured: on no CCD of this "
+            "run, fainter than todo.faint_limit, without Tmag, or DUPLICATE or ARTIFACT in the "
+            f"TIC: {_shorten(missing)}"
         )
     n_unknown = int(stars["errors"].fillna("").str.contains(UNKNOWN_LIGHT, regex=False).sum())
     if n_unknown:

@@ -180,7 +180,7 @@ def test_one_star_is_the_same_by_its_path_and_by_its_number(small_run, tmp_path)
         assert_same_light_curve(path, small_run.light_curves[tic_id])
     summary = (run.results / "summary.txt").read_text()
     assert summary.startswith("2 stars, 2 light curves:\n         2 measured\n")
-    assert "1 on no CCD of this run, fainter than todo.faint_limit" in summary
+    assert "WARNING: 1 of the stars asked for cannot be measured" in summary
     assert "ARTIFACT in the TIC: 4242\n" in summary
 
     # The list of the folder still has all other stars, and both commands are on record.

@@ -144,8 +144,8 @@ def test_summary_tells_excluded_targets_from_those_on_no_ccd(run):
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert f"1 excluded by todo.exclude: {EXCLUDED}" in lines
     assert (
-        "WARNING: of the stars asked for, 1 on no CCD of this run, fainter than todo.faint_limit, "
-        "without Tmag, or DUPLICATE or ARTIFACT in the TIC: 7"
+        "WARNING: 1 of the stars asked for cannot be measured: on no CCD of this run, fainter than "
+        "todo.faint_limit, without Tmag, or DUPLICATE or ARTIFACT in the TIC: 7"
     ) in lines
     assert "much more light" not in text
     stars["errors"] = f"{MINIMUM_APERTURE} {UNKNOWN_LIGHT}"
@@ -164,4 +164,4 @@ def test_a_run_that_has_none_of_the_stars_asked_for_is_an_error(run, tmp_path):
     assert text.endswith("; and 1 more")
     assert not ends[0].exists()
     run_check(todo, *ends, tic_ids=[7, MEASURED], config={}, needs_stars=True)
-    assert "1 on no CCD of this run" in ends[0].read_text()
+    assert "1 of the stars asked for cannot be measured" in ends[0].read_text()
