@@ -102,8 +102,8 @@ def cdpp(time: NDArray, flux: NDArray, good: NDArray) -> dict[str, float]:
     -------
     dict
         By the names of `CDPP_HOURS` [ppm]; NaN where the median flux is not
-        positive, no three windows have half of their cadences, or the points are so sparse
-        that from one to the next it is longer than the duration.
+        positive, no three windows have half of their cadences, or the duration is shorter than
+        half the time from one point to the next.
 
     References
     ----------
