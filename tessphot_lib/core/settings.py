@@ -256,7 +256,8 @@ class FlagSettings(Settings):
     )
     offset_limit: float = setting(
         0.3,
-        "displacement from the median of the sector above which an image is flagged",
+        "displacement from the median of the sector above which an image is flagged; full-frame "
+        "images that are displaced for hours are read from there instead",
         unit="pixels",
         exclusiveMinimum=0,
     )
