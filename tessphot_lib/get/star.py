@@ -254,7 +254,7 @@ def _join(
         shutil.copyfile(path, folder / path.name)
     about = {
         "tic_id": star.tic_id,
-        "name": star.name if star.is_in_tic else f"{star.name}, not in the list of stars",
+        "name": star.name,
         "ra": star.ra,
         "dec": star.dec,
         "tmag": star.tmag,

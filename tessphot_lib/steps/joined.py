@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
-from tessphot_lib.core.identifiers import object_name
+from tessphot_lib.core.identifiers import FIRST_MADE_UP, object_name
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.io.files.atomic import complete_folder
@@ -143,9 +143,10 @@ def _gather(
 
 
 def _title(star: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
-    return (
-        f"{star['name']}, Tmag {star['tmag']:.2f}: {len(rows)} light curve{'s' * (len(rows) != 1)}"
-    )
+    name = star["name"]
+    if star["tic_id"] >= FIRST_MADE_UP:
+        name = f"{name} (not in the list of stars)"
+    return f"{name}, Tmag {star['tmag']:.2f}: {len(rows)} light curve{'s' * (len(rows) != 1)}"
 
 
 def _star_of(header: Mapping[str, Any]) -> dict[str, Any]:

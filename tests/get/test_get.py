@@ -119,6 +119,8 @@ def test_a_star_that_the_list_does_not_have(cut, get, tmp_path):
     (folder,) = (tmp_path / "out").iterdir()
     (tic_id,) = by_tic_id(folder / "results")
     assert tic_id >= FIRST_MADE_UP
+    _, _, header = read_joined(folder / f"tic{tic_id}_joined.fits")
+    assert header["OBJECT"] == f"{ra:.5f} {dec:+.5f}"
     made = json.loads((folder / "results" / str(cut.ccd_id) / "made.json").read_text())
     assert made["star"]["tic_id"] == tic_id
     code, out, _ = get(f"{ra},{dec},{tmag}", stars=stars)
