@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BORDER = 12  # [pixels] stars so far beside a stamp give it light
 LEAST_AXES = 3  # side by side
+MOST_TICKS = 6  # intervals between them
 PERCENT = 100.0
 LEAST_REACH = 0.01  # [%] of the star's flux, of the colors of residuals
 
@@ -40,16 +41,21 @@ def show_image(axes: "Axes", window: Window, values: NDArray, **style: Any) -> "
     style
         Of ``imshow``.
     """
+    from matplotlib.ticker import MaxNLocator  # heavy
+
     axes.set_facecolor("0.9")
     axes.patch.set(hatch="xxx", edgecolor="0.6")
     extent = (window.column0 - 0.5, window.column1 - 0.5, window.row0 - 0.5, window.row1 - 0.5)
-    return axes.imshow(
+    shown = axes.imshow(
         values,
         origin="lower",
         extent=extent,
         interpolation="nearest",
         **({"cmap": "gray_r"} | style),
     )
+    for axis in (axes.xaxis, axes.yaxis):  # pixels have whole numbers, of up to four digits
+        axis.set_major_locator(MaxNLocator(MOST_TICKS, integer=True))
+    return shown
 
 
 def stretched(image: NDArray) -> NDArray:

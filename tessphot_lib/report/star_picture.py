@@ -94,7 +94,7 @@ def draw_star(
         offset = 1e3 * (values - _median(values[good]))
         axes["centroid"].plot(curve.time[good], offset[good], ".", ms=3, color=color, label=label)
     axes["centroid"].set(xlabel="time (BTJD)", ylabel="centroid (mpx)")
-    axes["centroid"].legend(loc="upper right", fontsize=8)
+    _add_legend(axes["centroid"], ncols=2)
     for name in ("corr", "raw"):
         axes[name].sharex(axes["centroid"])
         axes[name].tick_params(labelbottom=False)
@@ -183,7 +183,7 @@ def _draw_series(
         color, name = f"C{n + 1}", reason if n < MAX_REASONS else None
         axes.plot(curve.time[chosen], values[chosen], "x", color=color, ms=4, label=name)
     if common:
-        axes.legend(loc="best", fontsize=7, title="flagged", title_fontsize=7, framealpha=0.6)
+        _add_legend(axes, ncols=2, title="flagged", title_fontsize=7)
     axes.plot(curve.time[good], values[good], ".", color="black", ms=3)
     known = values[good & np.isfinite(values)]
     if known.size:
@@ -200,7 +200,19 @@ def _draw_expected(axes: "Axes", curve: LightCurve) -> None:
     sigma = _median(curve.flux_corr_err[curve.quality == 0])
     for level, label in ((-sigma, None), (sigma, "1 sigma expected")):
         axes.axhline(level, color="tab:red", lw=0.8, ls="--", zorder=3, label=label)
-    axes.legend(loc="best", fontsize=7, framealpha=0.6)
+    _add_legend(axes)
+
+
+def _add_legend(axes: "Axes", **options: Any) -> None:
+    """Put the legend above a plot, off its points."""
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1, 1),
+        borderaxespad=0,
+        fontsize=7,
+        frameon=False,
+        **options,
+    )
 
 
 def _draw_spectrum(axes: "Axes", curve: LightCurve) -> None:
@@ -220,15 +232,20 @@ def _facts(header: dict, curve: LightCurve) -> str:
         f"method       {header['PHOTMET']}",
         f"mean flux    {_median(curve.flux[curve.quality == 0]):.1f} e-/s",
         f"good points  {int((curve.quality == 0).sum())} of {len(curve.time)}",
-        f"CDPP 1 h     {header.get('CDPP1_0') or np.nan:.0f} ppm",
+        f"CDPP 1 h     {_in_ppm(header.get('CDPP1_0'))}",
         f"  expected   {expected:.0f} ppm",
-        f"CDPP 6 h     {header.get('CDPP6_0') or np.nan:.0f} ppm",
+        f"CDPP 6 h     {_in_ppm(header.get('CDPP6_0'))}",
         f"correction   {header.get('CORRMETH')}, {header.get('CORRNTR')} trends",
     ]
     for key in ("CROWDSAP", "FLFRCSAP"):
         if header.get(key) is not None:
             lines.append(f"{key:<12} {header[key]:.3f}")
     return "\n".join(lines)
+
+
+def _in_ppm(cdpp: float | None) -> str:
+    """Write a noise; None: the header has none."""
+    return "not known" if cdpp is None else f"{cdpp:.0f} ppm"
 
 
 def _median(values: NDArray) -> float:
