@@ -178,8 +178,8 @@ def _is_full(image: NDArray) -> NDArray:
 
 def _noise(cube: PixelCube, window: Window) -> NDArray:
     """Error of the average image [e-/s]."""
-    n_good = max(int(cube.is_good().sum()), 1)
-    return NOISE_FACTOR * typical_noise(cube, window) / np.sqrt(n_good)
+    n_averaged = max(int(cube.is_averaged_pointing().sum()), 1)
+    return NOISE_FACTOR * typical_noise(cube, window) / np.sqrt(n_averaged)
 
 
 def _cells_to_fit(ccd: _Ccd, saturated: NDArray) -> Iterator[tuple[Window, Window]]:

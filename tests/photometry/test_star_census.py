@@ -1,5 +1,7 @@
 """A CCD's list of stars against its average image, and the catalog as it is believed then."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,12 +19,15 @@ from tessphot_lib.io.products.star_checks_ecsv import (
     write_list_check,
     write_unlisted,
 )
+from tessphot_lib.photometry import star_census
 from tessphot_lib.photometry.believed_stars import StarChecks
 from tessphot_lib.photometry.ccd_apertures import ccd_apertures
 from tessphot_lib.photometry.star_census import (
+    NOISE_FACTOR,
     _Ccd,
     _in_pairs,
     _is_off,
+    _noise,
     _set_twins,
     take_star_census,
 )
@@ -49,6 +54,13 @@ def check(folder, image, known):
     flux = np.tile(image, (16, 1, 1)).astype(np.float32)
     with open_cube(folder, WINDOW, flux, average_image=image, attributes={"wcs": WCS}) as cube:
         return take_star_census(cube, known, PRF)
+
+
+def test_error_of_the_average_image_is_by_the_images_in_it(monkeypatch):
+    """After a step of the pointing those are not all that are good."""
+    monkeypatch.setattr(star_census, "typical_noise", lambda _, window: np.full(window.shape, 8.0))
+    cube = SimpleNamespace(is_averaged_pointing=lambda: np.repeat([True, False], [4, 12]))
+    np.testing.assert_allclose(_noise(cube, WINDOW), NOISE_FACTOR * 8.0 / 2)
 
 
 def field(n_stars=60, seed=2):
