@@ -116,6 +116,11 @@ def _light_curve(
     good = quality & int(LightCurveFlag.FLAGGED_BAD) == 0
     relative, relative_err = relative_flux(flux, flux_err, good)
     unknown = np.full(cube.n_cadences, np.nan)
+    whole_row, whole_column = cube.pointing.whole.T
+    on_detector = (
+        fluxes.centroid_row[0] + whole_row,
+        fluxes.centroid_column[0] + whole_column,
+    )
     light_curve = LightCurve(
         tic_id=star_id,
         time=cube.time - cube.timecorr + timecorr,
@@ -130,10 +135,10 @@ def _light_curve(
         flux_relative_err=relative_err / PPM,
         quality=quality,
         pixel_quality=star_pixel_quality(cube.quality, fluxes.pixel_flags[0], quality),
-        centroid_row=fluxes.centroid_row[0],
-        centroid_column=fluxes.centroid_column[0],
-        pos_corr_row=fluxes.centroid_row[0] - np.nanmean(fluxes.centroid_row[0]),
-        pos_corr_column=fluxes.centroid_column[0] - np.nanmean(fluxes.centroid_column[0]),
+        centroid_row=on_detector[0],
+        centroid_column=on_detector[1],
+        pos_corr_row=on_detector[0] - np.nanmean(on_detector[0]),
+        pos_corr_column=on_detector[1] - np.nanmean(on_detector[1]),
     )
     middle = int(track.image[len(track.image) // 2])
     return light_curve, (float(ra[middle]), float(dec[middle]))

@@ -10,6 +10,7 @@ from wcs_cards import WCS
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.identifiers import MOVING, identifier
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.core.settings import OutputSettings
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.moving_ecsv import write_moving
@@ -19,7 +20,7 @@ from tessphot_lib.photometry.moving_light import follow, object_tracks
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
 from tessphot_lib.report.find import find_star
-from tessphot_lib.steps.moving_photometry import run_moving_photometry
+from tessphot_lib.steps.moving_photometry import _light_curve, run_moving_photometry
 
 WINDOW = Window(1001, 1048, 1210, 1290)
 PRF = generic_prf()
@@ -162,6 +163,25 @@ def test_light_curves_of_objects_are_files_like_those_of_stars(cube, tmp_path):
         InputDataError, match=rf"Moving object {row['number'] + 1}; photometry\.mov"
     ):
         find_star(tmp_path / "todo.sqlite", row["number"] + 1)
+
+
+def test_positions_of_objects_are_on_the_detector(cube, monkeypatch):
+    """Those of images that are read from whole pixels away, too; the light stays the same."""
+    (track,) = object_tracks(cube, moving(cube))
+    fluxes, _ = follow(cube, track, PRF)
+    half = np.arange(cube.n_cadences) >= cube.n_cadences // 2
+    displacement = half[:, None] * [1.8, -3.2]
+    found = []
+    for pointing in (cube.pointing, Pointing(displacement, ~half)):
+        monkeypatch.setattr(cube, "pointing", pointing)
+        found.append(_light_curve(cube, track, fluxes, 1)[0])
+    for name, whole in (("row", 2.0), ("column", -3.0)):
+        single, steps = (getattr(one, f"centroid_{name}") for one in found)
+        np.testing.assert_allclose(steps - single, np.where(np.isnan(single), np.nan, whole * half))
+        moved = getattr(found[1], f"pos_corr_{name}")
+        assert np.nanmean(moved) == pytest.approx(0, abs=1e-9)
+        np.testing.assert_allclose(np.diff(moved), np.diff(steps))
+    np.testing.assert_array_equal(found[1].flux, found[0].flux)
 
 
 def test_without_objects_there_is_an_empty_table(cube, tmp_path):
