@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.background.mesh_fit import ALIKE, ALIKE_SHARE
-from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA, SECOND_DIFFERENCE
 
 MIN_CHANGES = 12  # second differences that tell how much a background changes
-SECOND_DIFFERENCE = 6.0  # variance of x[i-1] - 2 x[i] + x[i+1] for white noise of variance 1
 VARIANCE_ERROR = 5.4  # n times the relative variance of a variance from n of them that overlap
 MIN_PARTS = 4  # of which none has more changes of its own than is usual: they would be a star's
 UNKNOWN_ERROR = 1e9  # stands for an error that is not known: nothing of a change is believed

@@ -32,3 +32,4 @@ N_CCDS = 4
 # rounded one is what noises and thresholds have been computed with: products stay the same.
 MAD_TO_SIGMA = 1.482602218505602
 ROUNDED_MAD_TO_SIGMA = 1.4826
+SECOND_DIFFERENCE = 6.0  # variance of x[i-1] - 2 x[i] + x[i+1] for white noise of variance 1

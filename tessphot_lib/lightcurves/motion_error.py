@@ -9,9 +9,8 @@ thus nothing of the star's own variations, unless they happen to go with the poi
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA, SECOND_DIFFERENCE
 
-SECOND_DIFFERENCE = 6.0  # variance of x[i-1] - 2 x[i] + x[i+1] for white noise of variance 1
 OVERLAP = 2.3  # n of them tell as much of a slope as n / 2.3 independent ones
 MIN_IMAGES = 40
 SIGNIFICANT = 16.0  # chi2 of two slopes: a probability of 3e-4 by chance

@@ -16,7 +16,7 @@ from tessphot_lib.core.isolation import is_isolated
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.motion.pixel_shift import star_areas
-from tessphot_lib.preparation.noise import middle_images, second_difference
+from tessphot_lib.preparation.noise import QUIET_FACTOR, middle_images, second_difference
 from tessphot_lib.preparation.pixel_motion import (
     FULL_FRACTION,
     MAX_PIXELS,
@@ -28,7 +28,6 @@ from tessphot_lib.quality.pixel_noise import MIN_IMAGES, without_motion
 
 log = logging.getLogger(__name__)
 
-QUIET_FACTOR = 1.5  # times the median background: brighter images have scattered light
 FRACTION = 0.05  # of the brightest pixel's light that others of an aperture have, about
 MIN_PIXELS = 3  # of a star
 # Of full-frame images the pixels around so many stars are looked at, of cutouts as many of them.

@@ -9,11 +9,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.constants import PIXEL_SCALE_DEG, SECONDS_PER_DAY
 from tessphot_lib.core.sphere import separation
 
-PIXEL_SCALE = 21.0 / 3600  # [deg], 20.5 to 21.3 arcsec over the field
-SCALE_RANGE = 0.06  # of a distance on the CCD by that scale, and ...
+SCALE_RANGE = 0.06  # of a distance on the CCD by `PIXEL_SCALE_DEG`, and ...
 FARTHEST = 15.0  # [pixels] ... what comes on top: a WCS of no certain cadence
 LATE = 0.5  # of a cadence: times that differ by more are of other cadences
 
@@ -37,7 +36,7 @@ def is_misplaced(row: NDArray, column: NDArray, ra: NDArray, dec: NDArray) -> ND
     n_off = np.zeros(len(row), dtype=int)
     for index in range(len(row)):
         on_ccd = np.hypot(row - row[index], column - column[index])
-        on_sky = separation(ra[index], dec[index], ra, dec) / PIXEL_SCALE
+        on_sky = separation(ra[index], dec[index], ra, dec) / PIXEL_SCALE_DEG
         n_off[index] = (np.abs(on_ccd - on_sky) > FARTHEST + SCALE_RANGE * on_ccd).sum()
     return 2 * n_off > len(row) - 1
 

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA, SECOND_DIFFERENCE
 from tessphot_lib.core.medians import medians_of_known
-from tessphot_lib.quality.pixel_noise import MIN_IMAGES, SECOND_DIFFERENCE
+from tessphot_lib.quality.pixel_noise import MIN_IMAGES
 
 CLIP = 4.0  # [sigma] of a star's second differences
 OVERLAP = 2.3  # n of them tell as much as n / 2.3 independent ones

@@ -17,11 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA, SECOND_DIFFERENCE
 from tessphot_lib.core.medians import medians_of_known
 from tessphot_lib.core.noise_model import N_OUTPUTS, NoiseModel
 
-SECOND_DIFFERENCE = 6.0  # variance of x[i-1] - 2 x[i] + x[i+1] for white noise of variance 1
 MIN_IMAGES = 12  # second differences that give a variance
 MIN_PIXELS = 30
 MAD_VARIANCE = 2.7  # n times the relative variance of a variance from a MAD
