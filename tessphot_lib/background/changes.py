@@ -40,8 +40,10 @@ class Segments:
     ----------
     pixels : (n,) int array
         Flat indices into the image, star by star.
-    light : (n,) float32 array
+    light : (n,) float64 array
         Starlight of each in the reference [e-/s].
+    grain : (n,) float64 array
+        Variance that grows with it: it keeps a star's peak from deciding about its slope.
     first : (n_stars,) int array
         Where the pixels of each star begin.
     sizes : (n_stars,) int array
@@ -50,6 +52,7 @@ class Segments:
 
     pixels: NDArray
     light: NDArray
+    grain: NDArray
     first: NDArray
     sizes: NDArray
 
@@ -63,8 +66,15 @@ class Segments:
         order = np.argsort(top, kind="stable")
         pixels, top = pixels[order], top[order]
         first = np.flatnonzero(np.diff(top, prepend=-1))
-        light = starlight.ravel()[pixels].astype(np.float32)
-        return cls(pixels, light, first, np.diff(first, append=len(pixels)))
+        light = starlight.ravel()[pixels].astype(float)
+        grain = np.abs(light) / 50 + (MIN_STAR_ERROR * light) ** 2
+        return cls(pixels, light, grain, first, np.diff(first, append=len(pixels)))
+
+    def of_stars(self, stars: NDArray) -> NDArray:
+        """Give the numbers of the pixels of some stars (n,) int, star by star."""
+        sizes = self.sizes[stars]
+        before = np.cumsum(sizes) - sizes
+        return np.arange(sizes.sum()) + np.repeat(self.first[stars] - before, sizes)
 
     def slopes(self, values: NDArray, sigma: float) -> NDArray:
         """Fit a straight line through each star's pixels against its light.
@@ -85,9 +95,7 @@ class Segments:
         if not len(self.first):
             return np.zeros(0)
         known = np.isfinite(values)
-        light = self.light.astype(float)
-        # Noise grows with the light; weights keep its peak from deciding about its slope.
-        weight = 1 / (sigma**2 + np.abs(light) / 50 + (MIN_STAR_ERROR * light) ** 2)
+        weight = 1 / (sigma**2 + self.grain)
         if not known.all():
             weight *= known
             values = np.where(known, values, 0.0)
@@ -96,9 +104,9 @@ class Segments:
             return np.add.reduceat(of, self.first)
 
         total = np.maximum(per_star(weight), 1e-30)
-        weighted = weight * light
+        weighted = weight * self.light
         mean_light, mean_value = per_star(weighted) / total, per_star(weight * values) / total
-        power = per_star(weighted * light) - total * mean_light**2
+        power = per_star(weighted * self.light) - total * mean_light**2
         common = per_star(weighted * values) - total * mean_light * mean_value
         slope = np.divide(common, power, out=np.zeros(len(total)), where=power > 0)
         slope[np.abs(slope) * np.sqrt(np.maximum(power, 0.0)) < SIGNIFICANT] = 0.0
@@ -157,8 +165,10 @@ class NoisePairs:
     def noise(self, residual: NDArray) -> float:
         """Noise of a pixel of an image (n_rows, n_columns) [e-/s]; NaN where no pair is known."""
         pixels = residual.ravel()
-        difference = np.abs(pixels[self.first + 1] - pixels[self.first])
-        difference = difference[np.isfinite(difference)]
+        difference = np.abs((pixels[1:] - pixels[:-1]).take(self.first))
+        known = np.isfinite(difference)
+        if not known.all():
+            difference = difference[known]
         if not difference.size:
             return np.nan
         return float(ROUNDED_MAD_TO_SIGMA * median(difference) / np.sqrt(2))
@@ -226,6 +236,7 @@ def bin_residual(
     bins: Bins,
     *,
     sigma: float | None = None,
+    rows: slice = slice(None),
 ) -> BinnedResidual:
     """Take the changes of stars off a residual, and average the rest in bins.
 
@@ -241,6 +252,8 @@ def bin_residual(
         Of the residual.
     sigma : float, optional
         Noise of the pixels without starlight, where it is known already.
+    rows : slice, optional
+        Rows of bins that are wanted; all by default.
     """
     if sigma is None:
         sigma = stars.dark.noise(residual)
@@ -251,32 +264,55 @@ def bin_residual(
     rest = np.array(residual, dtype=np.float32)
     if new_light is not None:
         rest -= new_light
-    segments = stars.segments
-    values = rest.ravel()[segments.pixels]
-    slope = segments.slopes(values, sigma)
-    changed = np.repeat(slope != 0, segments.sizes)
-    pixels = segments.pixels[changed]
-    change = np.repeat(slope, segments.sizes)[changed] * segments.light[changed]
-    values[changed] -= change
-    rest.ravel()[pixels] = values[changed]
-    fraction = star_error(values, segments.light, sigma)
-    # In units of the noise of a pixel; stars may have left ``doubt``.
-    doubt = np.zeros_like(rest) if new_light is None else np.abs(new_light, dtype=np.float32)
-    doubt.ravel()[pixels] += np.abs(change)
-    is_changed = bool(doubt.any())
-    doubt *= np.float32(UNEXPLAINED / sigma)
-    starry = stars.light * np.float32(fraction / sigma)
-    weight = 1 / (1 + starry * starry + doubt * doubt)
+    fraction, changed, change = _take_stars_off(rest, stars.segments, sigma)
+    wanted = bins.of_rows(rows)
+    pixels, _ = wanted.window.slices_in(bins.window)
+    # In units of the noise of a pixel; stars may have left ``starry``, and ``doubt``.
+    rest = rest[pixels]
+    starry = stars.light[pixels] * np.float32(fraction / sigma)
+    weight = starry * starry
+    weight += 1
+    doubt = None
+    if changed.size or new_light is not None:
+        doubt = np.zeros_like(residual, dtype=np.float32)
+        if new_light is not None:
+            np.abs(new_light, out=doubt, casting="same_kind")
+        doubt.ravel()[changed] += np.abs(change)
+        doubt *= np.float32(UNEXPLAINED / sigma)
+        weight += doubt[pixels] * doubt[pixels]
+        starry += doubt[pixels]
+    np.reciprocal(weight, out=weight)
     known = np.isfinite(rest)
     if not known.all():
         weight[~known] = rest[~known] = 0.0
-    total = bins.sums(weight).astype(float)
+    total = wanted.sums(weight).astype(float)
     usable = total > 1e-6
     safe = np.where(usable, total, 1.0)
-    mean = np.where(usable, bins.sums(rest * weight) / safe, np.nan)
+    rest *= weight
+    starry *= weight
+    mean = np.where(usable, wanted.sums(rest) / safe, np.nan)
     error = np.where(usable, sigma / np.sqrt(safe), np.inf)
-    in_doubt = sigma * bins.sums((doubt + starry) * weight) / safe
-    if is_changed:  # its wings reach beyond neighbors that hide where they come from
+    in_doubt = sigma * wanted.sums(starry) / safe
+    if doubt is not None:  # its wings reach beyond neighbors that hide where they come from
         light = bins.sums(doubt).astype(float) * (sigma / UNEXPLAINED)
-        in_doubt += fft_convolve(light, WING_KERNEL, "same")
+        in_doubt += fft_convolve(light, WING_KERNEL, "same")[rows]
     return BinnedResidual(mean, error, np.where(usable, in_doubt, np.inf))
+
+
+def _take_stars_off(
+    rest: NDArray, segments: Segments, sigma: float
+) -> tuple[float, NDArray, NDArray]:
+    """Take the changes of stars off a residual, in place, contiguous.
+
+    Returns what fraction of the other starlight is left, see `star_error`, and the pixels of the
+    stars that changed, flat, with what was taken off.
+    """
+    values = rest.ravel().take(segments.pixels)
+    slope = segments.slopes(values, sigma)
+    stars = np.flatnonzero(slope)
+    here = segments.of_stars(stars)
+    change = np.repeat(slope[stars], segments.sizes[stars]) * segments.light[here]
+    values[here] -= change
+    pixels = segments.pixels[here]
+    rest.ravel()[pixels] = values[here]
+    return star_error(values, segments.light, sigma), pixels, change

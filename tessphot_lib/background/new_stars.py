@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.medians import medians_of_known
 from tessphot_lib.core.stamps import cut_stamps
 
 PEAK_SIGMA = 25.0  # [sigma] a fainter peak is no matter for the sky
@@ -61,7 +62,7 @@ def find_new_stars(residual: NDArray, starlight: NDArray, sigma: float) -> NewSt
     side = 2 * HALF + 1
     stamps = cut_stamps(residual, rows - HALF, columns - HALF, (side, side)).astype(float)
     with np.errstate(invalid="ignore"):
-        level = np.array([_median(stamp[_RING]) for stamp in stamps])
+        level = np.nan_to_num(medians_of_known(stamps[:, _RING].T))
         light = stamps - level[:, None, None]
         core = np.nansum(light[:, _CORE], axis=1)
         total = np.nansum(np.where(_RADIUS <= INNER, light, 0.0), axis=(1, 2))

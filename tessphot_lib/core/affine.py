@@ -58,8 +58,8 @@ def displacement_in(
     down = (np.arange(region.row0, region.row1)[:, None] - CENTRE_ROW) / HALF_ROWS
     along = (np.arange(region.column0, region.column1) - CENTRE_COLUMN) / HALF_COLUMNS
     d_row, d_column = (
-        (motion[first] + motion[first + 1] * down).astype(dtype)
-        + (motion[first + 2] * along).astype(dtype)
+        (motion[first] + motion[first + 1] * down).astype(dtype, copy=False)
+        + (motion[first + 2] * along).astype(dtype, copy=False)
         for first in (0, 3)
     )
     return d_row, d_column

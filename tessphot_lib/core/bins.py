@@ -52,6 +52,13 @@ class Bins:
         first, last = np.searchsorted(self.row_edges, [band.row0, band.row1])
         return slice(int(first), int(last))
 
+    def of_rows(self, rows: slice) -> Self:
+        """Return those in some rows of bins, at least one."""
+        first, stop, _ = rows.indices(self.shape[0])
+        edges, window = self.row_edges[first : stop + 1], self.window
+        band = Window(int(edges[0]), int(edges[-1]), window.column0, window.column1)
+        return type(self)(band, edges, self.column_edges)
+
     def cells(self, mesh: Mesh) -> Mesh:
         """Cells of a mesh in units of bins: their borders are the nearest borders of bins."""
         rows = _nearest(self.row_edges, mesh.row_edges)

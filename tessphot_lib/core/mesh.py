@@ -202,7 +202,10 @@ def evaluate_background(model: NDArray, mesh: Mesh, region: Window) -> NDArray:
     column = np.arange(region.column0, region.column1)
     rows = interpolation_matrix(mesh.row_edges, np.arange(region.row0, region.row1))
     columns = interpolation_matrix(mesh.column_edges, column)
-    return rows @ np.asarray(model, dtype=float) @ columns.T * mesh.response(column)
+    smooth = rows @ np.asarray(model, dtype=float) @ columns.T
+    if mesh.straps is not None:
+        smooth *= mesh.response(column)
+    return smooth
 
 
 def evaluate_background_image(model: NDArray, mesh: Mesh, region: Window | None = None) -> NDArray:

@@ -97,8 +97,10 @@ class NoiseModel:
             [e-/s]
         """
         read = np.array(self.read, dtype=np.float32)[output_of(window)]
-        variance = np.maximum(flux, np.float32(0)) * np.float32(self.photon)
-        return np.sqrt(variance + read, dtype=np.float32)
+        variance = np.maximum(flux, np.float32(0))
+        variance *= np.float32(self.photon)  # in place: of all images at once it is large
+        variance += read
+        return np.sqrt(variance, dtype=np.float32)
 
     def errors(self, flux_err: NDArray, flux: NDArray, window: Window) -> NDArray:
         """Errors of pixels that count: the stated ones where these are used and make sense.

@@ -19,7 +19,7 @@ from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
 from tessphot_lib.photometry.regions import cadence_slices
-from tessphot_lib.quality.moving_objects import PIXEL_SIGMA, Detections, find_detections
+from tessphot_lib.quality.moving_objects import HALF, PIXEL_SIGMA, Detections, find_detections
 
 CELL, OVERLAP = 256, 4  # [pixels] parts of the CCD that are read together, and beyond
 STAR_CHANGE = 0.03  # of the light of the average image, by which stars vary
@@ -125,19 +125,25 @@ class Looked:
         Returns
         -------
         residual, sigma : (n_spans, n_rows, n_columns) arrays
-            ``sigma`` with what stars change and move by, and scattered light is off by.
+            ``sigma`` with what stars change and move by, and scattered light is off by; NaN
+            where it is not needed, as nothing nearby stands out of the noise alone.
         """
         motion = np.array([self._motion_of(number) for number in numbers])
         d_row, d_column = displacement_in(motion.T[:, :, None, None], scene.window)
-        shift = STAR_MOTION**2 + (SECOND_ORDER * (d_row**2 + d_column**2)) ** 2
-        scattered = self.scattered[self.spans.image[numbers]][:, None, None]
-        sigma = np.sqrt(
-            noise**2
-            + scene.change**2
-            + shift * scene.steepest
-            + (SCATTERED_ERROR * scattered * sky) ** 2
+        residual = seen - scene.shifted(d_row, d_column)
+        with np.errstate(invalid="ignore"):
+            at = np.flatnonzero(_around(residual > PIXEL_SIGMA * noise, HALF))
+        span, pixel = np.divmod(at, scene.average.size)
+        scattered = SCATTERED_ERROR * self.scattered[self.spans.image[numbers]]
+        shift = SECOND_ORDER * (d_row.take(at) ** 2 + d_column.take(at) ** 2)
+        sigma = np.full(residual.shape, np.nan)
+        sigma.ravel()[at] = np.sqrt(
+            noise.take(at).astype(float) ** 2
+            + scene.change.take(pixel) ** 2
+            + (STAR_MOTION**2 + shift**2) * scene.steepest.take(pixel)
+            + (scattered.take(span) * sky.take(at)) ** 2
         )
-        return seen - scene.shifted(d_row, d_column), sigma
+        return residual, sigma
 
     def _motion_of(self, number: int) -> NDArray:
         """Mean motion of the good cadences of a span, (6,)."""
@@ -159,17 +165,29 @@ def _means(
         Where the spans begin, increasing. NaN where none of a span has the pixel.
     """
     known = np.isfinite(light) & np.isfinite(error) & good[:, None, None]
+    if len(starts) == len(light):
+        return np.where(known, light, np.nan), np.where(known, error, np.nan)
     total = np.where(known, light, 0.0)
     variance = np.where(known, error, 0.0).astype(float) ** 2
-    if len(starts) < len(light):
-        total, variance, count = (
-            np.add.reduceat(values, starts, axis=0)
-            for values in (total, variance, known.astype(np.int32))
-        )
-    else:
-        count = known.astype(np.int32)
+    total, variance, count = (
+        np.add.reduceat(values, starts, axis=0)
+        for values in (total, variance, known.astype(np.int32))
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
         return total / count, np.sqrt(variance) / count
+
+
+def _around(mask: NDArray, reach: int) -> NDArray:
+    """Widen what is True of masks (n, n_rows, n_columns) by some pixels on all sides."""
+    rows = mask.copy()
+    for step in range(1, reach + 1):
+        rows[:, step:] |= mask[:, :-step]
+        rows[:, :-step] |= mask[:, step:]
+    wide = rows.copy()
+    for step in range(1, reach + 1):
+        wide[..., step:] |= rows[..., :-step]
+        wide[..., :-step] |= rows[..., step:]
+    return wide
 
 
 @dataclass(frozen=True)

@@ -291,12 +291,12 @@ def _binned(
     """
     binned = np.full((len(some.numbers), 3, *bins.shape), np.nan, dtype=np.float32)
     for scene in scenes:
-        rows, inside = bins.rows_in(scene.band), scene.bins.rows_in(scene.band)
+        rows = bins.rows_in(scene.band)
         light = images.light(some, scene.region)
         for image, number, parts in zip(light, some.numbers, binned, strict=True):
             found, stars = scene.compare(image, images.motion[number])
             for part, values in zip(parts, found, strict=True):
-                part[rows] = values[inside]
+                part[rows] = values
             at = stars.row + scene.region.row0
             mine = (at >= scene.band.row0 - 0.5) & (at < scene.band.row1 - 0.5)
             column = stars.column + scene.region.column0
@@ -329,16 +329,17 @@ def average_images(
             left_out = images.not_averaged(some, band)
             for index, number in enumerate(some.numbers):
                 light = flux[index] - images.sky(number, band, changes.sky[number])
-                good = np.isfinite(light)
+                bad = ~np.isfinite(light)
                 if left_out is not None:
-                    good &= ~left_out[index]
+                    bad |= left_out[index]
                 foreign = changes.foreign(number, rows)
                 if foreign.any():
-                    good &= ~bins.spread(foreign)
-                if not good.all():
-                    light[~good] = 0.0
+                    bad |= bins.spread(foreign)
+                if bad.any():
+                    light[bad] = 0.0
+                    count[pixels] -= bad
                 total[pixels] += light
-                count[pixels] += good
+                count[pixels] += 1
     return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0), count
 
 
@@ -380,7 +381,7 @@ class _BandScene:
         return cls(band, region, Bins.over(region), image, light, steep, Starlight.of(light))
 
     def compare(self, light: NDArray, motion: NDArray):
-        """Bin what is left of an image, (mean, error, doubt); and its new stars.
+        """Bin what is left of an image in the band, (mean, error, doubt); and its new stars.
 
         ``light`` (n_rows, n_columns) float32: the image without its sky [e-/s].
         """
@@ -388,9 +389,11 @@ class _BandScene:
         # To first order, the reference moved.
         moved = displacement_in(np.nan_to_num(motion), self.region, np.float32)
         for displacement, slopes in zip(moved, self.slopes, strict=True):
-            residual += displacement * slopes
+            displacement *= slopes
+            residual += displacement
         sigma = self.stars.dark.noise(residual)
         stars = find_new_stars(residual, self.starlight, sigma if sigma > 0 else 1.0)
         extra = new_starlight(residual, stars) if stars.row.size else None
-        binned = bin_residual(residual, self.stars, extra, self.bins, sigma=sigma)
+        rows = self.bins.rows_in(self.band)
+        binned = bin_residual(residual, self.stars, extra, self.bins, sigma=sigma, rows=rows)
         return (binned.mean, binned.error, binned.doubt), stars

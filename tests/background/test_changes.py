@@ -268,13 +268,30 @@ def test_pixels_of_a_star_are_those_on_its_slope(starlight):
     """Whichever way is uphill; each pixel once, star by star."""
     segments = Segments.of(starlight)
     assert sorted(segments.pixels) == np.flatnonzero(starlight.ravel() > 0.8).tolist()
-    np.testing.assert_array_equal(segments.light, starlight.ravel()[segments.pixels].astype("f4"))
+    np.testing.assert_array_equal(segments.light, starlight.ravel()[segments.pixels])
     assert segments.sizes.sum() == segments.pixels.size
     star_of = np.zeros(WINDOW.shape, dtype=int)
     star_of.ravel()[segments.pixels] = 1 + np.repeat(np.arange(len(segments.first)), segments.sizes)
     bright = star_of[150, 121]
     assert bright > 0
     assert (star_of[147:154, 118:124] == bright).mean() > 0.9
+    some = np.array([bright, 4]) - 1
+    mine = segments.pixels[segments.of_stars(some)]
+    assert sorted(mine) == np.flatnonzero(np.isin(star_of, some + 1)).tolist()
+    assert segments.of_stars(np.zeros(0, dtype=int)).size == 0
+
+
+def test_some_rows_of_bins_are_those_of_all(starlight):
+    """Stars that changed, and a new one, stand inside and outside of them."""
+    residual = 0.1 * starlight + np.random.default_rng(3).normal(0, SIGMA, WINDOW.shape)
+    residual[60:63, 7] = np.nan
+    extra = star(70.2, 40.1, 5e3) + star(150.0, 200.0, 2e3)
+    stars = Starlight.of(starlight.astype(np.float32))
+    every = bin_residual(residual + extra, stars, extra, BINS, sigma=SIGMA)
+    rows = slice(9, 25)
+    some = bin_residual(residual + extra, stars, extra, BINS, sigma=SIGMA, rows=rows)
+    for name, values in vars(every).items():
+        np.testing.assert_allclose(getattr(some, name), values[rows], rtol=1e-6, err_msg=name)
 
 
 def test_error_of_a_cell_beside_foreign_light_has_what_the_mesh_does_not_follow():

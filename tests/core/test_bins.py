@@ -26,6 +26,9 @@ def test_bands_have_the_bins_of_the_window():
     image = np.random.default_rng(1).normal(size=WINDOW.shape)
     rows = bins.rows_in(band)
     np.testing.assert_allclose(Bins.over(band).sums(image[27:]), bins.sums(image)[rows])
+    assert bins.of_rows(rows).window == band
+    np.testing.assert_allclose(bins.of_rows(rows).sums(image[27:]), bins.sums(image)[rows])
+    assert bins.of_rows(slice(0, 2)).window == Window(101, 108, 502, 601)
 
 
 def test_background_in_bins_is_that_of_their_pixels():

@@ -8,7 +8,7 @@ import pytest
 from pixel_cube import CCD, open_cube
 
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.photometry.detections import Spans, _means, detect
+from tessphot_lib.photometry.detections import Expected, Looked, Spans, _means, detect
 
 
 def cube_of(number, good, ccd_id=CCD):
@@ -68,6 +68,36 @@ def test_single_images_are_their_own_means():
     mean, sigma = _means(light, error, np.ones(2, dtype=bool), np.arange(2))
     np.testing.assert_array_equal(mean, light)
     np.testing.assert_array_equal(sigma, np.where(np.isnan(light), np.nan, error.astype(float)))
+
+
+def test_errors_are_known_around_what_stands_out():
+    """What stars change and move by, scattered light and noise; of two images one has more."""
+    rng = np.random.default_rng(2)
+    window = Window(500, 530, 810, 850)
+    average = rng.exponential(50.0, window.shape)
+    scene = Expected(window, average, rng.normal(0, 20, (2, *window.shape)))
+    each = np.arange(2)
+    motion = np.zeros((2, 6))
+    motion[:, 0], motion[:, 3] = [0.1, -0.2], [0.3, 0.0]
+    scattered = np.array([0.0, 0.4])
+    looked = Looked(Spans(each, each + 1, each, 1), np.ones(2, dtype=bool), motion, scattered)
+    noise = rng.uniform(1, 2, (2, *window.shape))
+    sky = rng.uniform(100, 200, (2, *window.shape))
+    shifted = [scene.moved(one) for one in motion]
+    seen = np.array(shifted)
+    seen[0, 7, 39] += 10.0
+    seen[1, 20, 11] += 10.0
+    seen[1, 20, 12] = np.nan
+    residual, sigma = looked.compared(scene, seen, noise, sky, each)
+    np.testing.assert_allclose(residual, seen - shifted)
+    needed = np.zeros(seen.shape, dtype=bool)
+    needed[0, 5:10, 37:], needed[1, 18:23, 9:14] = True, True
+    np.testing.assert_array_equal(np.isfinite(sigma), needed)
+    shift = np.array([0.1**2 + 0.3**2, 0.2**2])[:, None, None]
+    expected = noise**2 + (0.03 * average) ** 2
+    expected += (0.03**2 + (0.6 * shift) ** 2) * (scene.slopes**2).sum(axis=0)
+    expected += (0.05 * scattered[:, None, None] * sky) ** 2
+    np.testing.assert_allclose(sigma[needed], np.sqrt(expected)[needed])
 
 
 @pytest.mark.parametrize("of_images", [{"quality": np.full(4, 128)}, {"background_level": np.nan}])

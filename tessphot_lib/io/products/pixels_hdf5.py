@@ -366,6 +366,8 @@ class PixelCube:
         )
         if self.static_light is not None:
             slopes = self._static_slopes(region)
+            if not slopes.any():  # no extended light here
+                return level
             for index, motion in enumerate(self._against_average[cadences]):
                 for moved, slope in zip(displacement_in(motion, region), slopes, strict=True):
                     level[index] -= moved * slope
