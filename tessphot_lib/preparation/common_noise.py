@@ -106,6 +106,8 @@ def _windows(grid: BackgroundGrid, average: NDArray, stars: pd.DataFrame) -> lis
         return [small[index] for index in np.argsort(-np.array(peaks), kind="stable")[:MAX_STARS]]
     row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
     window = grid.window
+    if min(window.shape) <= 2 * HALF:
+        return []
     inside = Window(
         window.row0 + HALF, window.row1 - HALF, window.column0 + HALF, window.column1 - HALF
     )

@@ -78,3 +78,20 @@ def test_without_images_or_stars_it_is_what_is_expected(tmp_path):
     bad = np.zeros(5, dtype=bool)
     found = measure_common_noise(*given, expected=EXPECTED, is_good=bad, seconds=1800.0)
     assert found == pytest.approx(2.5e-4)
+
+
+@pytest.mark.parametrize("window", [Window(203, 211, 480, 515), Window(203, 236, 484, 485)])
+def test_windows_narrower_than_what_is_looked_at_show_nothing(tmp_path, window):
+    flux = np.random.default_rng(3).normal(SKY, 1.0, (40, *window.shape))
+    block = write_images_block(tmp_path / "b.hdf5", window, flux, ccd_id=CCD)
+    mesh = Mesh.over(window, 64)
+    images = {
+        "time": 1683.0 + np.arange(40) / 48,
+        "background": np.full((40, *mesh.shape), SKY),
+        "background_level": np.full(40, SKY),
+        "motion": np.zeros((40, 6)),
+    }
+    given = [block], images, flux.mean(axis=0) - SKY, mesh, STARS, CCD
+    good = np.ones(40, dtype=bool)
+    found = measure_common_noise(*given, expected=EXPECTED, is_good=good, seconds=1800.0)
+    assert found == pytest.approx(2.5e-4)
