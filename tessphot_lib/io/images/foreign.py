@@ -68,6 +68,11 @@ KINDS = (
         "unpack them to *_astrocut.fits",
         is_image=True,
     ),
+    _kind(
+        "PRF files of the mission",
+        r"tess\d+-prf-.*\.fits(\.gz)?",
+        "set prf.source: spoc, and prf.folder",
+    ),
     _kind("target pixel files", r"tess.*[-_]tp\.fits(\.gz)?", "add datasources: [tpf], tpf_dir"),
     _kind("light curves", r".*[-_]lc\.fits(\.gz)?", "they have no pixels", is_told=True),
     _kind("archives", r".*\.(zip|tar|tgz|tbz2|txz|7z|rar|tar\.\w+)", "unpack them"),

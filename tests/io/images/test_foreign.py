@@ -5,7 +5,12 @@ import pytest
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.images.cutout_files import CUTOUT_NAME
 from tessphot_lib.io.images.ffi_files import FFI_NAME
-from tessphot_lib.io.images.foreign import foreign_files, foreign_lines, missed_images
+from tessphot_lib.io.images.foreign import (
+    foreign_files,
+    foreign_lines,
+    missed_images,
+    puzzling_files,
+)
 
 FFI = "tess2019199201929-s0014-3-2-0150-s_ff"
 CUTOUT = "tess-s0014-3-2_280.1_35.2_15x15_astrocut"
@@ -33,6 +38,7 @@ CUTOUT = "tess-s0014-3-2_280.1_35.2_15x15_astrocut"
         (f"{FFI}ic.fits.part", "another suffix or compression", True),
         ("tesscurl_sector_14_ffic.sh", "download scripts", False),
         ("hlsp_qlp_tess_ffi_s0014-0000000000000007_tess_v01_llc.fits", "other programs", False),
+        ("tess2019107181902-prf-3-4-row0001-col0045.fits.gz", "PRF files of the mission", False),
         ("mine.fits", "other FITS files", False),
     ],
 )
@@ -46,6 +52,8 @@ def test_kind_of_a_file(tmp_path, name, kind, is_missed):
     assert line.startswith("1 ") and kind in line and f"({name}): " in line
     assert bool(list(missed_images(found, [CcdId(14, 3, 2)]))) == is_missed
     assert list(missed_images(found, [CcdId(14, 3, 3)])) == []
+    is_puzzling = any(word in kind for word in ("light curves", "other programs", "other FITS"))
+    assert puzzling_files(found) == [line] * is_puzzling
 
 
 @pytest.mark.parametrize("name", [f"{FFI}ic.fits", f"{CUTOUT}.fits"])
