@@ -450,7 +450,7 @@ class LinpsfSettings(MethodSettings):
         None,
         "fainter stars keep their mean flux in single images, but for those 1.2 to 4 pixels from a "
         "star a magnitude brighter than this; null: 16, or todo.faint_limit where that is fainter; "
-        "where there are more, the brightest, one for 4 pixels",
+        "in crowds only the brightest are fitted, one star for each 4 pixels",
         **TMAG,
     )
 
