@@ -249,11 +249,13 @@ def _excess(residual: NDArray, spread: NDArray, is_whole: NDArray) -> NDArray:
 
 
 def star_areas(average: NDArray, noise: NDArray) -> NDArray:
-    """Pixels of each bright peak of an image, to the valleys, (n_stars, n_rows, n_columns) bool."""
+    """Pixels of each bright peak of an image, to the valleys, (n_stars, n_rows, n_columns) bool.
+
+    None where no pixel has a ``noise``.
+    """
     light = np.where(np.isfinite(average), average, -np.inf)
-    top = peaks_of(light)
-    with np.errstate(invalid="ignore"):
-        is_bright = light.ravel()[top] > MIN_PEAK * np.nanmedian(noise)
+    top, known = peaks_of(light), noise[np.isfinite(noise)]
+    is_bright = light.ravel()[top] > MIN_PEAK * (np.median(known) if known.size else np.inf)
     peaks = np.unique(top[is_bright])
     peaks = peaks[np.argsort(-light.ravel()[peaks], kind="stable")][:MAX_STARS]
     return (top == peaks[:, None]).reshape(-1, *light.shape)

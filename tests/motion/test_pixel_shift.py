@@ -161,3 +161,12 @@ def test_without_stars_nothing_is_known():
     shift, error = joined_shift(seen)
     assert np.isnan(shift).all()
     assert np.isnan(error).all()
+
+
+def test_a_window_without_light_has_no_stars_and_tells_nothing():
+    dark = np.full(WINDOW.shape, np.nan)
+    areas = star_areas(dark, dark)
+    assert areas.shape == (0, *WINDOW.shape)
+    seen = shift_information(np.zeros((4, *WINDOW.shape)), dark, dark, areas)
+    assert seen.normal.shape == (4, 1, 2, 2) and not seen.normal.any()
+    assert np.isnan(joined_shift(seen)[0]).all()
