@@ -25,6 +25,8 @@ from tessphot_lib.prf.sources import find_sources
 FLUX_PRIOR = 0.5  # of a star's flux: 1-sigma error that the list is trusted to
 POSITION_PRIOR = 0.3  # [pixels]
 SKY_PRIOR = 10.0  # [e-/s per pixel] that the level of a window may be off
+FIXED = 1e-3  # [e-/s per pixel] of a level that is known
+DARK = 0.25  # of the pixels without the stars are as dark as a level above that
 MAX_STEP, MAX_OFFSET = 0.4, 0.65  # [pixels] of a star in one round, and from the list's position
 POSITION_SNR = 10.0  # signal to noise of stars whose positions are fitted
 N_ROUNDS = 3  # of fluxes and positions, before and after each search
@@ -253,7 +255,10 @@ def _fit(prf: Prf, window: Window, image: NDArray, noise: NDArray, stars: Census
         design, left = _left(prf, window, image, stars, DERIVATIVES[:3])
         snr = stars.flux * np.sqrt(design.matrices[0].power(2).T @ weights)
         stars.moves = (snr > POSITION_SNR) & ~stars.is_other & _is_inside(window, stars)
-        _improve(design, weights, np.nan_to_num(left), stars)
+        dark = (left + noise.ravel())[usable.ravel()]
+        highest = stars.level + float(np.quantile(dark, DARK)) if dark.size else np.inf
+        highest = max(highest, SKY_PRIOR)
+        _improve(design, weights, np.nan_to_num(left), stars, highest)
     design, left = _left(prf, window, image, stars, DERIVATIVES[:1])
     _set_errors(prf, window, design, noise, stars)
     return left.reshape(window.shape)
@@ -286,8 +291,13 @@ def _is_inside(window: Window, stars: Census) -> NDArray:
     return inside & (stars.column >= window.column0 + 1) & (stars.column <= window.column1 - 2)
 
 
-def _improve(design: Design, weights: NDArray, left: NDArray, stars: Census) -> None:
-    """One step of all fluxes together, of the positions of some stars, and of the level."""
+def _improve(
+    design: Design, weights: NDArray, left: NDArray, stars: Census, highest: float
+) -> None:
+    """One step of all fluxes together, of the positions of some stars, and of the level.
+
+    The level is ``highest`` at most: light of stars that the list lacks is no sky.
+    """
     n_stars, moving = len(stars.flux), np.flatnonzero(stars.moves)
     columns = [design.matrices[0]]
     columns += [design.matrices[k][:, moving] * stars.flux[moving] for k in (1, 2)]
@@ -305,8 +315,13 @@ def _improve(design: Design, weights: NDArray, left: NDArray, stars: Census) -> 
             [stars.level],
         ]
     )
-    normal = (weighted @ full + scipy.sparse.diags_array(prior)).tocsr()
-    change = _solve(normal, weighted @ left - prior * from_prior)
+    normal, right = weighted @ full, weighted @ left
+    change = _solve((normal + scipy.sparse.diags_array(prior)).tocsr(), right - prior * from_prior)
+    if stars.level + change[-1] > highest:
+        prior[-1], from_prior[-1] = 1 / FIXED**2, stars.level - highest
+        change = _solve(
+            (normal + scipy.sparse.diags_array(prior)).tocsr(), right - prior * from_prior
+        )
     stars.flux = np.maximum(stars.flux + change[:n_stars], 1e-6)
     stars.level += float(change[-1])
     for name, step in zip(("row", "column"), np.split(change[n_stars:-1], 2), strict=True):

@@ -178,6 +178,19 @@ def test_a_star_listed_twice_is_one_with_any_prf(apart, prf):
     assert same == {6: 2}
 
 
+def test_light_of_unlisted_stars_at_the_edges_of_a_stamp_is_no_sky():
+    """Three of them raised the level by 69 e-/s, and the star had no flux."""
+    stamp = Window(100, 108, 200, 208)
+    row, column = np.array([103.9, 99.2, 107.6, 108.3]), np.array([203.6, 206.6, 199.3, 206.1])
+    flux = np.array([300.0, 6000.0, 9000.0, 4000.0])
+    image = scene_image(PRF, stamp, row, column, flux)
+    image += np.random.default_rng(2).normal(0, NOISE, stamp.shape)
+    listed = row[:1], column[:1], flux[:1]
+    found = take_census(GOOD_PRF, stamp, image, np.full(stamp.shape, NOISE), *listed)
+    assert found.flux[0] == pytest.approx(300.0, rel=0.15)
+    assert found.level < 11
+
+
 def test_smooth_light_is_no_star():
     rows, columns = np.mgrid[700:748, 1200:1260]
     nebula = 120 * np.exp(-0.5 * ((rows - 722) ** 2 + (columns - 1231) ** 2) / 5.0**2)
