@@ -48,25 +48,28 @@ def comparison_table(light_curves: Mapping[str, Path]) -> str:
 
 
 def draw_comparison(light_curves: Mapping[str, Path], output: Path) -> None:
-    """Draw the good points of light curves above each other, relative to their medians."""
+    """Draw the good points of light curves, relative to their medians, one below the other.
+
+    The first one is where the axis has it.
+    """
     figure = new_figure(figsize=(12, 2 + 1.6 * len(light_curves)))
     axes = figure.subplots()
-    offset = 0.0
+    offset, above = 0.0, 0.0
     title = ""
     for method, path in light_curves.items():
         curve, _, header = read_light_curve(path)
         good = curve.quality == 0
         relative = 1e6 * (curve.flux / _median(_good(curve)) - 1)
         spread = float(np.nanpercentile(np.abs(relative[good]), 90)) if good.any() else 0.0
-        offset -= GAP / 4 * spread
+        offset -= GAP / 4 * (above + spread) if axes.lines else 0.0
         used = header["PHOTMET"]
         label = method if used == method else f"{method}: by {used}"
         axes.plot(curve.time[good], relative[good] + offset, ".", ms=3, label=label)
-        offset -= GAP / 4 * spread
+        above = spread
         title = (
             f"{object_name(curve.tic_id)}, Tmag {header['TESSMAG']:.2f}: sector {header['SECTOR']}"
         )
-    axes.set(xlabel="time (BTJD)", ylabel="FLUX_RAW (ppm, shifted)", title=title)
+    axes.set(xlabel="time (BTJD)", ylabel="FLUX_RAW (ppm, shifted from the first)", title=title)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
     with complete_file(output) as partial:
         figure.savefig(partial, dpi=120, format="png")
