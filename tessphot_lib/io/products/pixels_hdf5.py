@@ -358,12 +358,13 @@ class PixelCube:
         NaN in images without one, and off the patches of cutouts. Static light moves with the
         stars.
         """
+        _, _, step = cadences.indices(self.n_cadences)
         level = np.concatenate(
             [
                 self.grid.displaced(whole).evaluate(self.background[some], region)
                 for some, whole in self._runs(cadences)
             ]
-        )
+        )[::step]
         if self.static_light is not None:
             slopes = self._static_slopes(region)
             if not slopes.any():  # no extended light here
