@@ -6,7 +6,8 @@ an internal reflection or the edge of scattered light, or the lack of it. It is
 looked for in bins of some pixels, so that little noise hides it, with its sign.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy
@@ -26,6 +27,7 @@ UNEXPLAINED = 0.3  # of a star's change in light may be wrong with its shape
 MIN_STAR_ERROR = 0.004  # of a pixel's starlight, that no image shows better than
 USUAL_STAR_ERROR = 0.01  # where too few star pixels tell
 STAR_ERROR_PIXELS = 20  # that tell it
+SIGMA_STEP, TOLERANCE = 1.1, 1e-4  # noises that have bounds in common; for rounding of these
 BRIGHT_PIXEL = 50.0  # [sigma] of the sky's noise: starlight that tells it
 
 _DISTANCE = BIN_SIDE * np.arange(-WING_BINS, WING_BINS + 1)
@@ -55,6 +57,7 @@ class Segments:
     grain: NDArray
     first: NDArray
     sizes: NDArray
+    _bounds: dict[int, tuple[NDArray, NDArray, NDArray]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, starlight: NDArray) -> "Segments":
@@ -92,25 +95,59 @@ class Segments:
             By what fraction each star is brighter than in the reference; 0 where that is less
             than `SIGNIFICANT`.
         """
-        if not len(self.first):
-            return np.zeros(0)
+        slope = np.zeros(len(self.first))
+        if not slope.size:
+            return slope
+        stars = np.flatnonzero(self._may_have_changed(values, sigma))
+        here, sizes = self.of_stars(stars), self.sizes[stars]
+        light, first = self.light[here], np.cumsum(sizes) - sizes
+        values, weight = values[here], 1 / (sigma**2 + self.grain[here])
         known = np.isfinite(values)
-        weight = 1 / (sigma**2 + self.grain)
         if not known.all():
             weight *= known
             values = np.where(known, values, 0.0)
-
-        def per_star(of: NDArray) -> NDArray:
-            return np.add.reduceat(of, self.first)
-
-        total = np.maximum(per_star(weight), 1e-30)
-        weighted = weight * self.light
-        mean_light, mean_value = per_star(weighted) / total, per_star(weight * values) / total
-        power = per_star(weighted * self.light) - total * mean_light**2
-        common = per_star(weighted * values) - total * mean_light * mean_value
-        slope = np.divide(common, power, out=np.zeros(len(total)), where=power > 0)
-        slope[np.abs(slope) * np.sqrt(np.maximum(power, 0.0)) < SIGNIFICANT] = 0.0
+        if stars.size:
+            total, mean_light, power = _moments(weight, light, first)
+            mean_value = np.add.reduceat(weight * values, first) / total
+            common = np.add.reduceat(weight * light * values, first)
+            common -= total * mean_light * mean_value
+            found = np.divide(common, power, out=np.zeros(len(total)), where=power > 0)
+            found[np.abs(found) * np.sqrt(np.maximum(power, 0.0)) < SIGNIFICANT] = 0.0
+            slope[stars] = found
         return slope
+
+    def _may_have_changed(self, values: NDArray, sigma: float) -> NDArray:
+        """Leave out stars whose slopes cannot be significant, (n_stars,) bool.
+
+        Two sums over the pixels tell that of most stars, instead of five. Of larger ``sigma``,
+        weights are more alike: the mean light of a star is larger, its power less. Both are
+        computed once for the ends of a range of ``sigma``, and what lies between is bounded.
+        """
+        step = math.floor(math.log(sigma, SIGMA_STEP))
+        if step not in self._bounds:
+            low, high = (
+                _moments(1 / (SIGMA_STEP ** (2 * k) + self.grain), self.light, self.first)
+                for k in (step, step + 1)
+            )
+            power = np.sqrt(np.maximum(high[2] * (1 - TOLERANCE), 0.0))
+            self._bounds[step] = low[1], high[1], SIGNIFICANT * power
+        least, most, limit = self._bounds[step]
+        with np.errstate(invalid="ignore"):
+            weighted = values / (sigma**2 + self.grain)
+            total = np.add.reduceat(weighted, self.first)
+            weighted *= self.light
+            common = np.add.reduceat(weighted, self.first)
+            largest = np.maximum(np.abs(common - least * total), np.abs(common - most * total))
+            return np.asarray(~(largest < limit))  # where a pixel is unknown, too
+
+
+def _moments(weight: NDArray, light: NDArray, first: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+    """Sum of the weights of each star's pixels, their mean light, and its weighted variation."""
+    total = np.maximum(np.add.reduceat(weight, first), 1e-30)
+    weighted = weight * light
+    mean = np.add.reduceat(weighted, first) / total
+    weighted *= light
+    return total, mean, np.add.reduceat(weighted, first) - total * mean**2
 
 
 @dataclass(frozen=True)

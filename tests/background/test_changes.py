@@ -281,6 +281,33 @@ def test_pixels_of_a_star_are_those_on_its_slope(starlight):
     assert segments.of_stars(np.zeros(0, dtype=int)).size == 0
 
 
+@pytest.mark.parametrize("sigma", [0.3, 0.5, 2.7])
+def test_slopes_of_stars_are_those_of_straight_lines(starlight, sigma):
+    """Whatever is left out beforehand; a third of them changed, and a pixel of one is unknown."""
+    segments = Segments.of(starlight)
+    values = np.random.default_rng(8).normal(0, 1, segments.pixels.size)
+    values *= np.sqrt(sigma**2 + segments.light / 50)
+    changed = np.arange(len(segments.first)) % 3 == 0
+    values += 0.05 * np.repeat(changed, segments.sizes) * segments.light
+    values[segments.first[5]] = np.nan
+    expected = np.zeros(len(segments.first))
+    for star, (first, size) in enumerate(zip(segments.first, segments.sizes, strict=True)):
+        mine = slice(first, first + size)
+        light = segments.light[mine]
+        error = np.sqrt(sigma**2 + light / 50 + (0.004 * light) ** 2)
+        known = np.isfinite(values[mine])
+        if known.sum() < 2:
+            continue
+        design = np.column_stack([light, np.ones(size)]) / error[:, None]
+        inverse = np.linalg.pinv(design[known].T @ design[known])
+        slope = (inverse @ design[known].T @ (values[mine] / error)[known])[0]
+        expected[star] = slope if abs(slope) >= 4 * np.sqrt(inverse[0, 0]) else 0.0
+    found = segments.slopes(values, sigma)
+    np.testing.assert_array_equal(found != 0, expected != 0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    assert 10 < np.count_nonzero(found) <= np.count_nonzero(changed) + 1
+
+
 def test_some_rows_of_bins_are_those_of_all(starlight):
     """Stars that changed, and a new one, stand inside and outside of them."""
     residual = 0.1 * starlight + np.random.default_rng(3).normal(0, SIGMA, WINDOW.shape)

@@ -359,12 +359,11 @@ class PixelCube:
         stars.
         """
         _, _, step = cadences.indices(self.n_cadences)
-        level = np.concatenate(
-            [
-                self.grid.displaced(whole).evaluate(self.background[some], region)
-                for some, whole in self._runs(cadences)
-            ]
-        )[::step]
+        parts = [
+            self.grid.displaced(whole).evaluate(self.background[some], region)
+            for some, whole in self._runs(cadences)
+        ]
+        level = (parts[0] if len(parts) == 1 else np.concatenate(parts))[::step]
         if self.static_light is not None:
             slopes = self._static_slopes(region)
             if not slopes.any():  # no extended light here
