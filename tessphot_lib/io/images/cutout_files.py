@@ -9,8 +9,11 @@ import re
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.images.ffi_files import FfiFile, walk_files
 
-# Not the light curves that lightkurve's `interact` writes beside them, ..._astrocut-custom-lc.fits.
-CUTOUT_NAME = re.compile(r"tess-s(\d{4})-([1-4])-([1-4])[_-].*(?<![_-]lc)\.fits(\.gz)?")
+# Not the light curves that lightkurve's `interact` writes beside them, ..._astrocut-custom-lc.fits,
+# nor the cubes that they are cut out of, nor the basis vectors of a run.
+CUTOUT_NAME = re.compile(
+    r"tess-s(\d{4})-([1-4])-([1-4])[_-].*(?<![_-]lc)(?<![_-]cbv)(?<![_-]cube)\.fits(\.gz)?"
+)
 
 
 def find_cutouts(folder: str | os.PathLike) -> dict[CcdId, list[FfiFile]]:

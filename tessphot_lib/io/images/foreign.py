@@ -39,7 +39,12 @@ WITHOUT_SECTOR = _kind(
 )
 CUTOUTS = Kind("cutouts of TESScut", CUTOUT_NAME, "set input.source: tesscut, cutout_dir", False)
 FFIS = Kind("full-frame images", FFI_NAME, "set input.source: ffi, and input.ffi_dir", False)
-CUBES = _kind("cubes of TESScut", r"tess-s\d{4}-\d-\d.*-cube\.fits.*", "cut pieces out of them")
+CUBES = _kind(
+    "cubes of TESScut",
+    r"tess-s\d{4}-\d-\d.*-cube\.fits.*",
+    "cut pieces out of them",
+    is_told=True,
+)
 # The first that fits a name counts.
 KINDS = (
     _kind(
@@ -75,6 +80,7 @@ KINDS = (
     ),
     _kind("target pixel files", r"tess.*[-_]tp\.fits(\.gz)?", "add datasources: [tpf], tpf_dir"),
     _kind("light curves", r".*[-_]lc\.fits(\.gz)?", "they have no pixels", is_told=True),
+    _kind("basis vectors", r".*_cbv\.fits(\.gz)?", "they have no pixels"),
     _kind("archives", r".*\.(zip|tar|tgz|tbz2|txz|7z|rar|tar\.\w+)", "unpack them"),
     _kind(
         "unfinished downloads", r".*\.(part|partial|crdownload|download|tmp)", "download them again"

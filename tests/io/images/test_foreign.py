@@ -3,7 +3,7 @@
 import pytest
 
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.io.images.cutout_files import CUTOUT_NAME
+from tessphot_lib.io.images.cutout_files import CUTOUT_NAME, find_cutouts
 from tessphot_lib.io.images.ffi_files import FFI_NAME
 from tessphot_lib.io.images.foreign import (
     foreign_files,
@@ -39,6 +39,7 @@ CUTOUT = "tess-s0014-3-2_280.1_35.2_15x15_astrocut"
         ("tesscurl_sector_14_ffic.sh", "download scripts", False),
         ("hlsp_qlp_tess_ffi_s0014-0000000000000007_tess_v01_llc.fits", "other programs", False),
         ("tess2019107181902-prf-3-4-row0001-col0045.fits.gz", "PRF files of the mission", False),
+        ("tess-s0014-3-2-c1800_cbv.fits", "basis vectors", False),
         ("mine.fits", "other FITS files", False),
     ],
 )
@@ -52,7 +53,8 @@ def test_kind_of_a_file(tmp_path, name, kind, is_missed):
     assert line.startswith("1 ") and kind in line and f"({name}): " in line
     assert bool(list(missed_images(found, [CcdId(14, 3, 2)]))) == is_missed
     assert list(missed_images(found, [CcdId(14, 3, 3)])) == []
-    is_puzzling = any(word in kind for word in ("light curves", "other programs", "other FITS"))
+    told = ("light curves", "cubes", "other programs", "other FITS")
+    is_puzzling = any(word in kind for word in told)
     assert puzzling_files(found) == [line] * is_puzzling
 
 
@@ -70,3 +72,16 @@ def test_images_among_cutouts(tmp_path):
         (tmp_path / name).touch()
     (line,) = foreign_lines(foreign_files(tmp_path, CUTOUT_NAME))
     assert line.startswith(f"2 full-frame images ({FFI}ic.fits, ...): set input.source: ffi")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["tess-s0014-3-2-c1800_cbv.fits", "tess-s0014-3-2-cube.fits", f"{CUTOUT}-custom-lc.fits"],
+)
+def test_what_is_named_like_a_cutout_is_none(tmp_path, name):
+    """Basis vectors are in the folder of a run, where its cutouts may be, too."""
+    (tmp_path / name).touch()
+    (tmp_path / f"{CUTOUT}.fits").touch()
+    found = find_cutouts(tmp_path)
+    assert [file.path for file in found[CcdId(14, 3, 2)]] == [str(tmp_path / f"{CUTOUT}.fits")]
+    assert len(foreign_lines(foreign_files(tmp_path, CUTOUT_NAME))) == 1
