@@ -19,7 +19,7 @@ def test_what_is_not_there_is_named_with_its_option(tmp_path):
 def test_a_folder_without_cutouts_says_what_lies_there(tmp_path):
     name = "tess2019198215352-s0014-0000000000000007-0150-s_lc.fits"
     (tmp_path / name).touch()
-    with pytest.raises(InputDataError, match=r"\n  there: 1 light curves \(") as refused:
+    with pytest.raises(InputDataError, match=r"\n  there: 1 light curve \(") as refused:
         CutoutFolder(tmp_path)
     assert str(refused.value).startswith(f"--cutouts: no cutout in '{tmp_path}'")
     assert name in str(refused.value)

@@ -99,8 +99,8 @@ def test_light_curves_among_cutouts_are_said(run, capsys):
     own = "cameras: [3]\nccds: [2]\n"
     code, _, err = check(run, CUTOUTS + own, capsys)
     assert code == 0
-    assert "1 light curves (tess2019198215352-s0014-0000000000000007-0150-s_lc.fits)" in err
-    assert "1 other FITS files (mine.fits): they need the names of the mission" in err
+    assert "1 light curve (tess2019198215352-s0014-0000000000000007-0150-s_lc.fits)" in err
+    assert "1 other FITS file (mine.fits): they need the names of the mission" in err
     # What the run itself has made is not said.
     (run / "results").mkdir()
     for path in (run.parent / "cut").iterdir():

@@ -80,7 +80,7 @@ KINDS = (
     ),
     _kind("target pixel files", r"tess.*[-_]tp\.fits(\.gz)?", "add datasources: [tpf], tpf_dir"),
     _kind("light curves", r".*[-_]lc\.fits(\.gz)?", "they have no pixels", is_told=True),
-    _kind("basis vectors", r".*_cbv\.fits(\.gz)?", "they have no pixels"),
+    _kind("files of basis vectors", r".*_cbv\.fits(\.gz)?", "they have no pixels"),
     _kind("archives", r".*\.(zip|tar|tgz|tbz2|txz|7z|rar|tar\.\w+)", "unpack them"),
     _kind(
         "unfinished downloads", r".*\.(part|partial|crdownload|download|tmp)", "download them again"
@@ -143,9 +143,16 @@ def foreign_files(folder: str | os.PathLike, wanted: re.Pattern[str]) -> dict[Ki
 def foreign_lines(found: dict[Kind, list[str]]) -> list[str]:
     """Say of each kind how many there are, one name, and what to do."""
     return [
-        f"{len(names)} {kind.name} ({min(names)}{', ...' if len(names) > 1 else ''}): {kind.advice}"
+        f"{_count(kind, len(names))} ({min(names)}{', ...' if len(names) > 1 else ''}): "
+        f"{kind.advice}"
         for kind, names in found.items()
     ]
+
+
+def _count(kind: Kind, n: int) -> str:
+    """Number and name; the first word of the name that ends in s is the one in the plural."""
+    name = kind.name if n != 1 else re.sub(r"s\b", "", kind.name, count=1)
+    return f"{n} {name}"
 
 
 def puzzling_files(found: dict[Kind, list[str]]) -> list[str]:

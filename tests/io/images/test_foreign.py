@@ -50,7 +50,9 @@ def test_kind_of_a_file(tmp_path, name, kind, is_missed):
     (tmp_path / "notes.txt").touch()
     found = foreign_files(tmp_path, FFI_NAME)
     (line,) = foreign_lines(found)
-    assert line.startswith("1 ") and kind in line and f"({name}): " in line
+    (found_kind,) = found
+    assert kind in found_kind.name
+    assert line.startswith("1 ") and f"({name}): " in line
     assert bool(list(missed_images(found, [CcdId(14, 3, 2)]))) == is_missed
     assert list(missed_images(found, [CcdId(14, 3, 3)])) == []
     told = ("light curves", "cubes", "other programs", "other FITS")
@@ -64,7 +66,7 @@ def test_files_of_no_sector_are_named(tmp_path, name):
     (tmp_path / name).touch()
     for wanted in (FFI_NAME, CUTOUT_NAME):
         (line,) = foreign_lines(foreign_files(tmp_path, wanted))
-        assert line.startswith(f"1 files of sector 0 ({name}): ")
+        assert line.startswith(f"1 file of sector 0 ({name}): ")
 
 
 def test_images_among_cutouts(tmp_path):
