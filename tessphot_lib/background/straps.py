@@ -81,7 +81,7 @@ def strap_excess(excess: NDArray) -> NDArray:
     return np.where(np.abs(narrow) > limit, narrow, 0.0).astype(excess.dtype)
 
 
-def fit_straps(excess: NDArray, light: NDArray) -> NDArray:
+def fit_straps(excess: NDArray, light: NDArray, pointing: NDArray | None = None) -> NDArray:
     """Fit the response of the columns to the diffuse light.
 
     Parameters
@@ -90,6 +90,9 @@ def fit_straps(excess: NDArray, light: NDArray) -> NDArray:
         From `column_excess`.
     light : (n_images, n_columns) array
         Background of the columns in these images [e-/s per pixel]; images with NaN do not count.
+    pointing : (n_images,) int array, optional
+        Number of the pointing of each image: in each one faint stars give columns another excess,
+        which has nothing to do with the background. One by default.
 
     Returns
     -------
@@ -108,24 +111,31 @@ def fit_straps(excess: NDArray, light: NDArray) -> NDArray:
     slope, error = np.zeros(n_columns), np.full(n_columns, np.inf)
     if usable.sum() < MIN_IMAGES or n_columns == 0:
         return slope
+    group = np.zeros(len(light), dtype=int) if pointing is None else pointing
     for first in range(0, n_columns, COLUMNS_AT_ONCE):
         some = slice(first, first + COLUMNS_AT_ONCE)
-        slope[some], error[some] = _slopes(light[usable, some], excess[usable, some])
+        given = light[usable, some], excess[usable, some], group[usable]
+        slope[some], error[some] = _slopes(*given)
     slope -= scipy.ndimage.median_filter(slope, AROUND, mode="mirror")
     typical = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(slope))  # of columns that are none, mostly
     return np.where(np.abs(slope) > SIGNIFICANT * np.maximum(error, typical), slope, 0.0)
 
 
-def _slopes(light: NDArray, excess: NDArray) -> tuple[NDArray, NDArray]:
-    """Slope of the excess of each column over its light, and its 1-sigma error."""
+def _slopes(light: NDArray, excess: NDArray, group: NDArray) -> tuple[NDArray, NDArray]:
+    """Slope of the excess of each column over its light in groups, and its 1-sigma error."""
     weight = 1 / (NOISE**2 + (RELATIVE_NOISE * light) ** 2)
-    total = weight.sum(axis=0)
-    x = light - (weight * light).sum(axis=0) / total
-    y = excess - (weight * excess).sum(axis=0) / total
+    x, y = light.astype(float), excess.astype(float)
+    groups = np.unique(group)
+    for one in groups:
+        inside = group == one
+        total = weight[inside].sum(axis=0)
+        for values in (x, y):
+            values[inside] -= (weight[inside] * values[inside]).sum(axis=0) / total
     power = (weight * x * x).sum(axis=0)
     slope = np.divide(
         (weight * x * y).sum(axis=0), power, out=np.zeros_like(power), where=power > 0
     )
-    chi2 = (weight * (y - slope * x) ** 2).sum(axis=0) / max(len(light) - 2, 1)
+    free = max(len(light) - 1 - len(groups), 1)
+    chi2 = (weight * (y - slope * x) ** 2).sum(axis=0) / free
     with np.errstate(divide="ignore"):
         return slope, np.sqrt(np.maximum(chi2, 1.0) / power)

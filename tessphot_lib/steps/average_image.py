@@ -21,6 +21,7 @@ from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag, describe
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh, interpolation_matrix
 from tessphot_lib.core.patches import Patches
+from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.products.average_fits import write_average_image
@@ -195,7 +196,7 @@ def _of_images(
     is_averaged = is_good & pointing.is_usual
     flags = table["quality"] | found["quality"]
     _refuse_none(is_averaged, flags, settings.bad_quality, ccd_id)
-    straps = _straps(table["column_excess"], table["background"], mesh)
+    straps = _straps(table["column_excess"], table["background"], mesh, pointing)
     chosen = reference_images(is_averaged, level)
     moved = pointing.without_whole(found["motion"])
     motion = against_mean(moved, chosen)
@@ -316,13 +317,14 @@ def _write_changes(path: Path, changes: Changes | None, attributes: dict[str, st
     )
 
 
-def _straps(excess: NDArray, backgrounds: NDArray, mesh: Mesh) -> NDArray:
+def _straps(excess: NDArray, backgrounds: NDArray, mesh: Mesh, pointing: Pointing) -> NDArray:
     """Response of the columns, (n_columns,); see `fit_straps`."""
     window = mesh.window
     rows = interpolation_matrix(mesh.row_edges, np.arange(window.row0, window.row1)).mean(axis=0)
     columns = interpolation_matrix(mesh.column_edges, np.arange(window.column0, window.column1))
     light = (rows @ backgrounds) @ columns.T
-    straps = fit_straps(excess, light)
+    _, number = np.unique(pointing.displacement, axis=0, return_inverse=True)
+    straps = fit_straps(excess, light, number.ravel())
     seen = np.count_nonzero(np.abs(straps) > 1e-3)
     log.info("%d columns see over 0.1 %% more or less of the background", seen)
     return straps

@@ -64,6 +64,24 @@ def test_straps_are_found_beside_a_smooth_misfit():
     assert np.abs(found[others]).max() < 5e-3
 
 
+def test_other_stars_in_the_columns_after_a_step_of_the_pointing_are_no_straps():
+    """The sky hardly changes, but from one pointing to the other as the columns' excess does."""
+    pointing = np.arange(2 * N_IMAGES) // N_IMAGES
+    light = light_of(150 - 0.8 * pointing + np.random.default_rng(5).normal(0, 0.1, len(pointing)))
+    constant = np.random.default_rng(6).normal(0, 0.05, (2, WINDOW.shape[1]))  # unknown stars
+    constant[1, 113] -= 0.5
+    excess = constant[pointing] + np.random.default_rng(7).normal(0, 0.02, light.shape)
+    assert not fit_straps(excess, light, pointing).any()
+    # Scattered light tells, in either of them.
+    bright = light_of([200.0, 400.0, 900.0, 2000.0])
+    light = np.concatenate([bright, light[4:-4], bright[::-1]])
+    excess = light * response() + constant[pointing]
+    found = fit_straps(
+        excess + np.random.default_rng(7).normal(0, 0.02, light.shape), light, pointing
+    )
+    np.testing.assert_allclose(found, response(), atol=1e-3)
+
+
 @pytest.mark.parametrize("levels", [[100.0] * 30, [100, 2000, 50, 800], []])
 def test_what_tells_nothing_gives_none(levels):
     light = light_of(levels)
