@@ -70,13 +70,25 @@ def stamp_pixels(
 
 
 def cut_stamps(
-    image: NDArray, first_row: NDArray, first_column: NDArray, stamp: tuple[int, int]
+    image: NDArray,
+    first_row: NDArray,
+    first_column: NDArray,
+    stamp: tuple[int, int],
+    number: NDArray | int = 0,
 ) -> NDArray:
     """Cut stamps out of an image, (n, n_rows, n_columns) float64; NaN off the image.
 
-    Parameters as those of `stamp_pixels`.
+    Parameters as those of `stamp_pixels`, but
+
+    Parameters
+    ----------
+    image : (n_rows, n_columns) or (n_images, n_rows, n_columns) array
+    number : (n,) int array, optional
+        Of several images the one that each stamp is cut out of.
     """
-    flat, inside = stamp_pixels(first_row, first_column, stamp, image.shape)
+    shape = image.shape[-2], image.shape[-1]
+    flat, inside = stamp_pixels(first_row, first_column, stamp, shape)
+    flat += np.reshape(number, (-1, 1, 1)) * (shape[0] * shape[1])
     values = image.ravel()[np.where(inside, flat, 0)].astype(np.float64)
     values[~inside] = np.nan
     return values

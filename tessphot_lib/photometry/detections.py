@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.affine import displacement_in
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.medians import medians_of_known
+from tessphot_lib.core.runs import sums_of_runs
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
@@ -90,9 +91,9 @@ class Looked:
     ----------
     spans : Spans
     good : (n_cadences,) bool array
-    motion : (n_cadences, 6) array
-        See `motion_of_images`.
-    scattered : (n_cadences,) array
+    motion : (n_spans, 6) array
+        Mean of the good cadences of each span, see `motion_of_images`.
+    scattered : (n_spans,) array
         What fraction of the background is light that quiet images lack.
     """
 
@@ -104,8 +105,13 @@ class Looked:
     @classmethod
     def of(cls, cube: PixelCube) -> Self:
         """Collect it."""
-        common = cube.is_good(), motion_of_images(cube), _scattered_fraction(cube)
-        return cls(Spans.of(cube), *common)
+        spans, good, motion = Spans.of(cube), cube.is_good(), motion_of_images(cube)
+        means = [
+            motion[first:stop][good[first:stop]].mean(axis=0)
+            for first, stop in zip(spans.first, spans.stop, strict=True)
+        ]
+        scattered = _scattered_fraction(cube)[spans.image]
+        return cls(spans, good, np.array(means).reshape(-1, 6), scattered)
 
     def compared(
         self, scene: "Expected", seen: NDArray, noise: NDArray, sky: NDArray, numbers: NDArray
@@ -128,13 +134,13 @@ class Looked:
             ``sigma`` with what stars change and move by, and scattered light is off by; NaN
             where it is not needed, as nothing nearby stands out of the noise alone.
         """
-        motion = np.array([self._motion_of(number) for number in numbers])
-        d_row, d_column = displacement_in(motion.T[:, :, None, None], scene.window)
+        motion = self.motion[numbers].T[:, :, None, None]
+        d_row, d_column = displacement_in(motion, scene.window)
         residual = seen - scene.shifted(d_row, d_column)
         with np.errstate(invalid="ignore"):
             at = np.flatnonzero(_around(residual > PIXEL_SIGMA * noise, HALF))
         span, pixel = np.divmod(at, scene.average.size)
-        scattered = SCATTERED_ERROR * self.scattered[self.spans.image[numbers]]
+        scattered = SCATTERED_ERROR * self.scattered[numbers]
         shift = SECOND_ORDER * (d_row.take(at) ** 2 + d_column.take(at) ** 2)
         sigma = np.full(residual.shape, np.nan)
         sigma.ravel()[at] = np.sqrt(
@@ -144,11 +150,6 @@ class Looked:
             + (scattered.take(span) * sky.take(at)) ** 2
         )
         return residual, sigma
-
-    def _motion_of(self, number: int) -> NDArray:
-        """Mean motion of the good cadences of a span, (6,)."""
-        whole = slice(self.spans.first[number], self.spans.stop[number])
-        return np.asarray(self.motion[whole][self.good[whole]].mean(axis=0))
 
 
 def _means(
@@ -169,12 +170,8 @@ def _means(
         if known.all():
             return light, error
         return np.where(known, light, np.nan), np.where(known, error, np.nan)
-    total = np.where(known, light, 0.0)
-    variance = np.where(known, error, 0.0).astype(float) ** 2
-    total, variance, count = (
-        np.add.reduceat(values, starts, axis=0)
-        for values in (total, variance, known.astype(np.int32))
-    )
+    light, error = np.where(known, light, 0.0), np.where(known, error, 0.0).astype(float)
+    total, variance, count = (sums_of_runs(values, starts) for values in (light, error**2, known))
     with np.errstate(invalid="ignore", divide="ignore"):
         return total / count, np.sqrt(variance) / count
 
@@ -283,15 +280,7 @@ def _detections_in(
             means = _means(flux[here] - sky[here], error[here], good, starts)
             images = spans.image[some]
             residual, sigma = looked.compared(scene, *means, sky[images - cadences.start], some)
-            for index in _with_any(residual, sigma) if spans.size > 1 else [0]:
-                given = residual[index], sigma[index], int(images[index])
-                found = find_detections(*given, window.row0, window.column0)
-                inside = cell.contains(found.row, found.column)
-                parts.append(Detections(*(values[inside] for values in vars(found).values())))
+            found = find_detections(residual, sigma, images, window.row0, window.column0)
+            inside = cell.contains(found.row, found.column)
+            parts.append(Detections(*(values[inside] for values in vars(found).values())))
     return parts
-
-
-def _with_any(residual: NDArray, sigma: NDArray) -> NDArray:
-    """In which images any pixel may be of a detection, (n,) int."""
-    with np.errstate(invalid="ignore"):
-        return np.flatnonzero((residual > PIXEL_SIGMA * sigma).any(axis=(1, 2)))

@@ -17,6 +17,7 @@ from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.constants import HOURS_PER_DAY, ROUNDED_MAD_TO_SIGMA
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.core.runs import sums_of_runs
 from tessphot_lib.core.stamps import values_at
 from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.motion.pixel_shift import (
@@ -233,15 +234,18 @@ def mean_of_groups(values: NDArray, joined: int) -> NDArray:
     """
     if joined == 1:
         return values
-    n_groups = -(-len(values) // joined)
-    means = np.empty((n_groups, *values.shape[1:]), dtype=values.dtype)
-    for number in range(n_groups):
-        group = values[number * joined : (number + 1) * joined]
-        known = np.isfinite(group)
-        count = known.sum(axis=0)
-        total = np.where(known, group, 0).sum(axis=0, dtype=float)
-        enough = count >= KNOWN * len(group)
-        means[number] = np.divide(total, count, out=np.full(total.shape, np.nan), where=enough)
+    starts = np.arange(0, len(values), joined)
+    means = np.empty((len(starts), *values.shape[1:]), dtype=values.dtype)
+    at_once = max(1, AT_ONCE // (joined * max(values[0].size, 1))) if len(values) else 1
+    for first in range(0, len(starts), at_once):
+        some = values[first * joined : (first + at_once) * joined]
+        begin = np.arange(0, len(some), joined)
+        known = np.isfinite(some)
+        total = sums_of_runs(np.where(known, some, 0), begin)
+        count, size = sums_of_runs(known, begin), np.diff(np.append(begin, len(some)))
+        enough = count >= KNOWN * size.reshape(-1, *[1] * (values.ndim - 1))
+        unknown = np.full(total.shape, np.nan)
+        means[first : first + at_once] = np.divide(total, count, out=unknown, where=enough)
     return means
 
 

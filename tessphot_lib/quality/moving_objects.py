@@ -95,34 +95,39 @@ class Track:
 
 
 def find_detections(
-    residual: NDArray, sigma: NDArray, image: int, first_row: int, first_column: int
+    residual: NDArray, sigma: NDArray, image: NDArray, first_row: int, first_column: int
 ) -> Detections:
-    """Find what stands out of one image.
+    """Find what stands out of images of the same pixels.
 
     Parameters
     ----------
-    residual, sigma : (n_rows, n_columns) arrays
-        Image without background and average image, and its error, variability and motion of
+    residual, sigma : (n_images, n_rows, n_columns) arrays
+        Images without background and average image, and their error, variability and motion of
         stars included [e-/s]; NaN pixels do not count.
-    image : int
-        Its number.
+    image : (n_images,) int array
+        Their numbers.
     first_row, first_column : int
-        Its first pixel.
+        Their first pixel.
+
+    Returns
+    -------
+    Detections
+        In the order of the images, and of the pixels of each.
     """
     with np.errstate(invalid="ignore"):
         pixels = np.flatnonzero(residual.ravel() > PIXEL_SIGMA * sigma.ravel())
     is_known = np.isfinite(residual.ravel()[pixels]) & (sigma.ravel()[pixels] > 0)
     if not is_known.any():  # as in most images of a small stamp
         return Detections.join([])
-    row, column = np.unravel_index(pixels[is_known], residual.shape)
+    of, row, column = np.unravel_index(pixels[is_known], residual.shape)
     side = (2 * HALF + 1,) * 2
     # The brightest pixel of its 3 x 3.
-    near = cut_stamps(residual, row - 1, column - 1, (3, 3))
+    near = cut_stamps(residual, row - 1, column - 1, (3, 3), of)
     highest = np.nanmax(near, axis=(1, 2), initial=-np.inf)
-    is_peak = residual[row, column] >= highest
-    row, column = row[is_peak], column[is_peak]
-    light = cut_stamps(residual, row - HALF, column - HALF, side)
-    weight = 1 / cut_stamps(sigma, row - HALF, column - HALF, side) ** 2
+    is_peak = residual[of, row, column] >= highest
+    of, row, column = of[is_peak], row[is_peak], column[is_peak]
+    light = cut_stamps(residual, row - HALF, column - HALF, side, of)
+    weight = 1 / cut_stamps(sigma, row - HALF, column - HALF, side, of) ** 2
     usable = np.isfinite(light) & np.isfinite(weight)
     light, weight = np.where(usable, light, 0.0), np.where(usable, weight, 0.0)
     d_row, d_column = _centroid(light)
@@ -138,15 +143,21 @@ def find_detections(
     flux, snr, likeness = _fit(light, weight, shape)
     good = (snr > MIN_SNR) & (likeness > MIN_LIKENESS)
     good &= usable[:, HALF - 1 : HALF + 2, HALF - 1 : HALF + 2].all(axis=(1, 2))
-    chosen = np.flatnonzero(good)
-    chosen = np.sort(chosen[np.argsort(-snr[chosen], kind="stable")][:MAX_DETECTIONS])
+    chosen = _brightest_of_each(of, snr, np.flatnonzero(good))
     return Detections(
-        np.full(len(chosen), image),
+        image[of[chosen]],
         first_row + row[chosen] + d_row[chosen],
         first_column + column[chosen] + d_column[chosen],
         flux[chosen],
         snr[chosen],
     )
+
+
+def _brightest_of_each(image: NDArray, snr: NDArray, chosen: NDArray) -> NDArray:
+    """Keep the `MAX_DETECTIONS` brightest of each image; ``chosen`` are sorted by it."""
+    order = chosen[np.lexsort((-snr[chosen], image[chosen]))]
+    rank = np.arange(len(order)) - np.searchsorted(image[order], image[order])
+    return np.sort(order[rank < MAX_DETECTIONS])
 
 
 def _centroid(light: NDArray) -> tuple[NDArray, NDArray]:

@@ -35,6 +35,13 @@ def test_stamps_hold_the_pixels_that_they_cover():
     np.testing.assert_array_equal(stamps, expected)
 
 
+def test_stamps_of_several_images():
+    images, number = np.stack([IMAGE, IMAGE + 100, IMAGE + 200]), np.array([2, 0, 1, 2])
+    stamps = cut_stamps(images, FIRST_ROW, FIRST_COLUMN, (2, 3), number)
+    alone = cut_stamps(IMAGE, FIRST_ROW, FIRST_COLUMN, (2, 3))
+    np.testing.assert_array_equal(stamps, alone + 100 * number[:, None, None])
+
+
 def test_whole_numbers_and_flags_can_be_cut():
     stamps = cut_stamps(IMAGE.astype(int), FIRST_ROW[:2], FIRST_COLUMN[:2], (2, 3))
     assert stamps[0, 1, 2] == 18

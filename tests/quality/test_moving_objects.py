@@ -21,6 +21,10 @@ def image(index, *objects, seed=0):
     return light
 
 
+def detections(light, sigma, index):
+    return find_detections(light[None], sigma[None], np.array([index]), FIRST_ROW, FIRST_COLUMN)
+
+
 def tracks_of(*objects, n_images=40, time=None, missing=(), seed=0):
     sigma = np.full((N_ROWS, N_COLUMNS), SIGMA)
     found = []
@@ -28,7 +32,7 @@ def tracks_of(*objects, n_images=40, time=None, missing=(), seed=0):
         light = (
             np.full_like(sigma, np.nan) if index in missing else image(index, *objects, seed=seed)
         )
-        found.append(find_detections(light, sigma, index, FIRST_ROW, FIRST_COLUMN))
+        found.append(detections(light, sigma, index))
     time = np.arange(n_images, dtype=float) if time is None else time
     return link_tracks(Detections.join(found), time)
 
@@ -75,11 +79,26 @@ def test_an_edge_of_light_is_no_object():
     for index in range(30):
         light = image(index)
         light[:, : 10 + index] += 100.0
-        found.append(find_detections(light, sigma, index, FIRST_ROW, FIRST_COLUMN))
+        found.append(detections(light, sigma, index))
     assert link_tracks(Detections.join(found), np.arange(30.0)) == []
+
+
+def test_many_images_at_once_are_as_one_by_one(monkeypatch):
+    """With no more than the three brightest of each; an object at the very edge is one of them."""
+    monkeypatch.setattr("tessphot_lib.quality.moving_objects.MAX_DETECTIONS", 3)
+    objects = [(301.2 + 9 * k, 502.3 + 13 * k, 0.3, 1.1, 300.0 + 100 * (k % 4)) for k in range(6)]
+    light = np.array([image(index, *objects) for index in range(5)])
+    light[2] = np.nan
+    light[3, :10, :10] = np.nan
+    sigma, numbers = np.full(light.shape, SIGMA), np.array([4, 7, 8, 20, 31])
+    together = find_detections(light, sigma, numbers, FIRST_ROW, FIRST_COLUMN)
+    alone = Detections.join([detections(*one) for one in zip(light, sigma, numbers, strict=True)])
+    assert np.unique(together.image, return_counts=True)[1].tolist() == [3, 3, 3, 3]
+    for name, values in vars(alone).items():
+        np.testing.assert_array_equal(getattr(together, name), values)
 
 
 def test_nothing_in_nothing():
     nothing = np.full((N_ROWS, N_COLUMNS), np.nan)
-    assert len(find_detections(nothing, nothing, 0, 0, 0).flux) == 0
+    assert len(detections(nothing, nothing, 0).flux) == 0
     assert link_tracks(Detections.join([]), np.arange(5.0)) == []
