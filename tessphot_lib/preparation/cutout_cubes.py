@@ -17,7 +17,7 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
 from tessphot_lib.io.images.tesscut import read_cutout, read_cutout_pixels
-from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize
+from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize, rounded_errors
 from tessphot_lib.preparation.patch_cubes import (
     AT_ONCE,
     STAR_COLUMNS,
@@ -50,7 +50,7 @@ class CutoutCubes(PatchCubes):
                 allowed = noise.for_rounding(flux_err[index], image, window)
                 flux[index] = quantize(image, allowed, self.compression_error)
             log.info("%s: patch %d of %d", self.ccd_id, number + 1, len(self.patches.windows))
-            yield CubePiece(window, flux, flux_err, flags)
+            yield CubePiece(window, flux, rounded_errors(flux_err), flags)
         self.complete()
 
     def patch_arrays(self) -> dict[str, NDArray]:

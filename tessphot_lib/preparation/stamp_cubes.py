@@ -28,7 +28,7 @@ from tessphot_lib.io.images.tpf_stamps import (
     read_stamp,
     stamp_pixels,
 )
-from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize
+from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize, rounded_errors
 from tessphot_lib.motion.stated_motion import StatedMotion
 from tessphot_lib.preparation.patch_cubes import (
     AT_ONCE,
@@ -121,7 +121,7 @@ class StampCubes(PatchCubes):
             flags = saturation_flags(flux, FULL_WELL_RATE)
             allowed = np.fmin(flux_err, np.float32(SANE[1]) * noise.sigma(flux, window))
             flux = quantize(flux, allowed, self.compression_error)
-            yield CubePiece(window, flux, flux_err, flags, cadences)
+            yield CubePiece(window, flux, rounded_errors(flux_err), flags, cadences)
 
     def _chunks(
         self, number: int, window: Window

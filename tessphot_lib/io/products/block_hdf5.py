@@ -139,12 +139,7 @@ class CubeBuffer:
             rows = slice(first, first + BAND_ROWS)
             error = np.ascontiguousarray(flux_err[rows], dtype=np.float32)
             quantize(flux[rows], allowed[rows], self.compression_error, out=self.flux[index, rows])
-            rounded = error.view(np.uint32) + np.uint32(0x8000)
-            kept = self._err[index, rows]
-            np.right_shift(rounded, 16, out=kept, casting="unsafe")
-            finite = np.isfinite(error)
-            if not finite.all():
-                kept[~finite] = BROKEN_ERROR
+            _upper_halves(error, out=self._err[index, rows])
 
     def pieces(self) -> Iterator[CubePiece]:
         """Bands of rows, each as wide as the window, in the order of the rows."""
@@ -157,8 +152,31 @@ class CubeBuffer:
                 self.window.column0,
                 self.window.column0 + n_columns,
             )
-            flux_err = (self._err[:, rows].astype(np.uint32) << 16).view(np.float32)
+            flux_err = _of_upper_halves(self._err[:, rows])
             yield CubePiece(window, self.flux[:, rows], flux_err, self.pixel_flags[:, rows])
+
+
+def rounded_errors(flux_err: NDArray) -> NDArray:
+    """Round errors to 1/256 of themselves, float32; what is not finite becomes NaN.
+
+    They are packed to less than half of the bytes by that, and read and written faster.
+    """
+    error = np.ascontiguousarray(flux_err, dtype=np.float32)
+    return _of_upper_halves(_upper_halves(error, out=np.empty(error.shape, dtype=np.uint16)))
+
+
+def _upper_halves(error: NDArray, *, out: NDArray) -> NDArray:
+    """Round float32 errors to their upper halves, uint16."""
+    np.right_shift(error.view(np.uint32) + np.uint32(0x8000), 16, out=out, casting="unsafe")
+    finite = np.isfinite(error)
+    if not finite.all():
+        out[~finite] = BROKEN_ERROR
+    return out
+
+
+def _of_upper_halves(kept: NDArray) -> NDArray:
+    """Errors of which the upper halves are kept, float32."""
+    return (kept.astype(np.uint32) << 16).view(np.float32)
 
 
 def quantize(

@@ -27,6 +27,7 @@ from tessphot_lib.io.products.block_hdf5 import (
     read_motion_stars,
     read_patches,
     read_sums,
+    rounded_errors,
     write_block,
 )
 from tessphot_lib.io.products.pixels_hdf5 import (
@@ -175,6 +176,18 @@ def test_rounding_twice_is_rounding_once():
     flux_err = rng.uniform(1, 20, 1000).astype(np.float32)
     once = quantize(flux, flux_err, 0.1)
     np.testing.assert_array_equal(quantize(once, flux_err, 0.1), once)
+
+
+def test_rounded_errors_by_hand():
+    """Steps of 1/128 from 1 to 2, of 1/32 from 4 to 8; what is no number is none."""
+    error = np.array([1.003, 1.005, 5.01, 5.02, np.nan, np.inf, 0.0], dtype=np.float32)
+    error[4:5].view(np.uint32)[0] = 0x7FFFFFFF  # a NaN that rounding up would make a number
+    before = error.copy()
+    found = rounded_errors(error)
+    np.testing.assert_array_equal(found, [1, 1 + 1 / 128, 5, 5 + 1 / 32, np.nan, np.nan, 0])
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(error.view(np.uint32), before.view(np.uint32))
+    np.testing.assert_array_equal(rounded_errors(found), found)
 
 
 def test_errors_keep_eight_bits(tmp_path):
