@@ -4,6 +4,7 @@ Pixel coordinates are ``(row, column)``, zero-based, on the science pixels of on
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -112,6 +113,16 @@ class Window:
         column0 = max(column - half_columns, limits.column0)
         column1 = min(column + half_columns + 1, limits.column1)
         return cls(row0, row1, column0, column1) if row0 < row1 and column0 < column1 else None
+
+    @classmethod
+    def enclosing(cls, windows: Sequence["Window"]) -> Self:
+        """Return the smallest window that holds some windows, of which there must be any."""
+        return cls(
+            min(one.row0 for one in windows),
+            max(one.row1 for one in windows),
+            min(one.column0 for one in windows),
+            max(one.column1 for one in windows),
+        )
 
     def slices_in(self, outer: "Window") -> tuple[slice, slice]:
         """Return the slices that cut this window out of an array that covers ``outer``."""

@@ -56,7 +56,7 @@ class Patches:
         """
         if not windows:
             raise ValueError("no windows")
-        outer = _bounding(windows)
+        outer = Window.enclosing(windows)
         covered = np.zeros(outer.shape, dtype=bool)
         for one in windows:
             covered[one.slices_in(outer)] = True
@@ -71,7 +71,7 @@ class Patches:
                 for one in group:
                     cut = index[one.slices_in(outer)]
                     cut[cut < 0] = len(boxes)
-                boxes.append(_bounding(group))
+                boxes.append(Window.enclosing(group))
         return cls(outer, boxes, index)
 
     @classmethod
@@ -189,19 +189,9 @@ def _sum_of_terms(model: NDArray, terms: NDArray) -> NDArray:
     return coefficients @ terms[:, : coefficients.shape[1]].T
 
 
-def _bounding(windows: list[Window]) -> Window:
-    """Smallest window that holds some windows."""
-    return Window(
-        min(one.row0 for one in windows),
-        max(one.row1 for one in windows),
-        min(one.column0 for one in windows),
-        max(one.column1 for one in windows),
-    )
-
-
 def _divided(windows: list[Window]) -> list[list[Window]]:
     """Divide windows that hang together by the cells of a grid that their middles lie in."""
-    box = _bounding(windows)
+    box = Window.enclosing(windows)
     n_rows, n_columns = (-(-side // MAX_SIDE) for side in box.shape)
     groups: dict[tuple[int, int], list[Window]] = {}
     for one in windows:

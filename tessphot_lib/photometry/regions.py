@@ -25,7 +25,7 @@ def regions(
 ) -> Iterator[tuple[Window, list[int]]]:
     """Regions to read, each with the stars that are measured in it.
 
-    The tile with what lies around it or, where there are patches, each of
+    What is needed of the tile and what lies around it or, where there are patches, of each of
     those; stars with larger boxes by themselves.
 
     Parameters
@@ -41,7 +41,7 @@ def regions(
         inside = [index for index in alone if whole.intersect(boxes[index]) == boxes[index]]
         if inside:
             alone = [index for index in alone if index not in set(inside)]
-            yield whole, inside
+            yield Window.enclosing([boxes[index] for index in inside]), inside
     for index in alone:
         yield boxes[index], [index]
 

@@ -86,6 +86,12 @@ def test_window_around_a_pixel():
     assert Window.around(2047, 0, 1) == Window(2046, 2048, 0, 2)
 
 
+def test_window_around_windows():
+    windows = [Window(12, 15, 40, 42), Window(10, 13, 50, 60)]
+    assert Window.enclosing(windows) == Window(10, 15, 40, 60)
+    assert Window.enclosing(windows[:1]) == windows[0]
+
+
 def test_middle_of_a_window():
     assert Window(10, 13, 2040, 2044).middle == (11.0, 2041.5)
 
