@@ -138,9 +138,8 @@ class Plan:
         asked = AskedCcds.from_config(config).by_name()
         found = [(source, source.find(asked, is_main=is_main)) for source in self.sources]
         self.ccds = list(dict.fromkeys(ccd_id for _, ccd_ids in found for ccd_id in ccd_ids))
-        self.lists_to_fetch = [
-            path for source, ccd_ids in found for path in source.lists_to_fetch(ccd_ids)
-        ]
+        lists = {source: source.lists_to_fetch(ccd_ids) for source, ccd_ids in found}
+        self.lists_to_fetch = [path for paths in lists.values() for path in paths]
         self.warnings = [text for source in self.sources for text in source.warnings]
         if is_main:
             for table in map(Path, self.of_each_ccd("ffis.ecsv")):
@@ -152,9 +151,10 @@ class Plan:
         self.tpfs = self._find_tpfs()
         self._grids = {source: self._grid(source) for source in self.sources}
         if self.lists_to_fetch:
+            fetched = " and ".join(source.fetches for source, paths in lists.items() if paths)
             self.warnings.append(
-                "Which images there are is not known yet: this run only fetches "
-                f"{self.source.fetches}. After that, the same command knows the whole plan."
+                f"Which images there are is not known yet: this run only fetches {fetched}. "
+                "After that, the same command knows the whole plan."
             )
 
     @property

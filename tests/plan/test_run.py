@@ -284,7 +284,10 @@ def test_target_pixel_files_that_are_not_there_yet(config, tmp_path):
     plan = Plan(config)
     assert plan.products == [plan.stamps.list_path]
     assert plan.tpfs == {}
-    assert "this run only fetches the target pixel files" in plan.warnings[0]
+    for sources in (["tpf"], ["ffi", "tpf"]):  # the images are there
+        config["input"]["datasources"] = sources
+        said = "; ".join(Plan(config).warnings)
+        assert "this run only fetches the target pixel files (rule fetch_tpfs). " in said
 
 
 def test_limit_of_the_fits_follows_that_of_the_stars(config):
