@@ -150,8 +150,9 @@ class Plan:
                 self.source_of(ccd_id).blocks_of(ccd_id)
         self.tpfs = self._find_tpfs()
         self._grids = {source: self._grid(source) for source in self.sources}
+        self._fetching = [source for source, paths in lists.items() if paths]
         if self.lists_to_fetch:
-            fetched = " and ".join(source.fetches for source, paths in lists.items() if paths)
+            fetched = " and ".join(source.fetches for source in self._fetching)
             self.warnings.append(
                 f"Which images there are is not known yet: this run only fetches {fetched}. "
                 "After that, the same command knows the whole plan."
@@ -413,8 +414,8 @@ class Plan:
         """
         if prefix and self.lists_to_fetch:
             raise ConfigError(
-                f"input.source: {self.config['input']['source']!r} does not go with the prefix "
-                f"{prefix!r} of a module; download in a run of its own, or leave out the prefix"
+                f"{self._fetching[0].fetch_setting} does not go with the prefix {prefix!r} of a "
+                "module; download in a run of its own, or leave out the prefix"
             )
 
     def keep_listings(self) -> None:

@@ -100,6 +100,11 @@ class Source(ABC):
         """Return the lists that must be fetched before it is known which images there are."""
         return []
 
+    @property
+    def fetch_setting(self) -> str:
+        """The setting that `lists_to_fetch` follow from, for messages."""
+        return f"input.source: {self.config['input']['source']!r}"
+
     def files_of(self, ccd_id: CcdId) -> list[FfiFile]:
         """Return all image files of a CCD, in order of time."""
         if ccd_id not in self._files:

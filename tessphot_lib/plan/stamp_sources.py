@@ -26,6 +26,7 @@ class TpfFolder(FolderSource):
     rules = ("fetch_tpfs.smk", "stamps.smk")
     has_cutouts = True
     fetches = "the target pixel files (rule fetch_tpfs)"
+    fetch_setting = "input.tpfs.targets"
     folder_key = "input.tpf_dir"
     pattern = TPF_NAME
 

@@ -286,8 +286,11 @@ def test_target_pixel_files_that_are_not_there_yet(config, tmp_path):
     assert plan.tpfs == {}
     for sources in (["tpf"], ["ffi", "tpf"]):  # the images are there
         config["input"]["datasources"] = sources
-        said = "; ".join(Plan(config).warnings)
+        plan = Plan(config)
+        said = "; ".join(plan.warnings)
         assert "this run only fetches the target pixel files (rule fetch_tpfs). " in said
+        with pytest.raises(ConfigError, match=r"^input\.tpfs\.targets does not go with the prefix"):
+            plan.refuse_prefix("phot/")
 
 
 def test_limit_of_the_fits_follows_that_of_the_stars(config):
