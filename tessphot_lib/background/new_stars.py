@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.medians import medians_of_known
+from tessphot_lib.core.medians import median, medians_of_known
 from tessphot_lib.core.stamps import cut_stamps
 
 PEAK_SIGMA = 25.0  # [sigma] a fainter peak is no matter for the sky
@@ -133,4 +133,4 @@ def _peak(sums: NDArray) -> NDArray:
 
 def _median(values: NDArray) -> float:
     values = values[np.isfinite(values)]
-    return float(np.median(values)) if values.size else 0.0
+    return median(values) if values.size else 0.0
