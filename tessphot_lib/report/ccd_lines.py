@@ -11,7 +11,7 @@ from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.io.products.pixels_summary import (
     PointingSummary,
     read_noise,
-    read_pointing,
+    read_pointing_summary,
     read_star_density,
 )
 from tessphot_lib.io.products.prf_fits import read_prf
@@ -43,7 +43,9 @@ def ccd_lines(pixels: Sequence[Path], prfs: Sequence[Path]) -> str:
     for cube, prf in zip(pixels, prfs, strict=True):
         ccd_id, noise = read_noise(cube)
         texts = [_error_text(noise), _zeropoint_text(read_prf(prf))]
-        texts += _pointing_texts(read_pointing(cube)) + _crowd_texts(read_star_density(cube))
+        texts += _pointing_texts(read_pointing_summary(cube)) + _crowd_texts(
+            read_star_density(cube)
+        )
         lines.append(f"{ccd_id}: {'; '.join(texts)}\n")
     return "".join(sorted(lines))
 

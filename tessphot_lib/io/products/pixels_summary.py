@@ -17,7 +17,7 @@ from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.io.files.format_version import check_format_version
 from tessphot_lib.io.products.pixels_hdf5 import FORMAT_VERSION
 
-DISPLACED = 0.5  # [pixels] from the good images, which `read_pointing` counts
+DISPLACED = 0.5  # [pixels] from the good images, which `read_pointing_summary` counts
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def read_star_density(path: Path) -> float:
         return float(file.attrs.get("star_density", 0.0))
 
 
-def read_pointing(path: Path) -> PointingSummary:
+def read_pointing_summary(path: Path) -> PointingSummary:
     """Read where the stars were: images are compared with those of their own pointing.
 
     Raises

@@ -36,7 +36,11 @@ from tessphot_lib.io.products.pixels_hdf5 import (
     PixelCube,
     write_pixels,
 )
-from tessphot_lib.io.products.pixels_summary import read_image_quality, read_noise, read_pointing
+from tessphot_lib.io.products.pixels_summary import (
+    read_image_quality,
+    read_noise,
+    read_pointing_summary,
+)
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(1000, 1070, 300, 341)  # no multiple of the chunks of 32
@@ -432,7 +436,7 @@ def test_displaced_images_are_told_from_those_of_another_pointing(tmp_path):
         file["motion"][:, 0], file["motion"][:, 3] = displacement.T
         file["motion"][1, 3] = 0.8
         file["quality"] = np.array([0, 4194304, 0, 0, 4194304])
-    found = read_pointing(path)
+    found = read_pointing_summary(path)
     assert (found.n_displaced, found.displacement) == (1, pytest.approx(0.8))
 
 
@@ -453,7 +457,7 @@ OF_ANOTHER_VERSION = (
 )
 
 
-@pytest.mark.parametrize("read", [PixelCube, read_image_quality, read_noise, read_pointing])
+@pytest.mark.parametrize("read", [PixelCube, read_image_quality, read_noise, read_pointing_summary])
 @pytest.mark.parametrize("version", [0, 2, None])
 def test_pixels_of_another_format_version_are_refused(copy, read, version):
     with h5py.File(copy, "r+") as file:
