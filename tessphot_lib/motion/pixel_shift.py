@@ -217,10 +217,13 @@ def _without_outliers(
 ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Replace pixels that lie off by what the others have there.
 
-    ``free`` (n_used,): the fraction of the weight of each pixel that the fit leaves it. Returns
-    the data, what the fit leaves of them, the scatter of that, and the number of outliers.
+    ``free`` (n_used,): the fraction of the weight of each pixel that the fit leaves it. A pixel
+    that the fit does not describe in most images, such as the core of a bright star that drifts,
+    lies off where it is unusual for this pixel. Returns the data, what the fit leaves of them,
+    the scatter of that, and the number of outliers.
     """
     data, is_off = given, np.zeros(given.shape, dtype=bool)
+    usual = None
     for _ in range(n_rounds):
         residual = data - (data @ solver.T) @ design.T
         by_others = data - residual / free
@@ -228,7 +231,9 @@ def _without_outliers(
         off = np.abs(given - by_others) * np.sqrt(free)
         # The worst first: it may be why others are off.
         worst = np.where(is_off, 0.0, off).max(axis=1, keepdims=True)
-        limit = CLIP * np.maximum(spread, 1.0)[:, None]
+        if usual is None:
+            usual = ROUNDED_MAD_TO_SIGMA * np.median(off, axis=0)
+        limit = CLIP * np.maximum(np.maximum(spread, 1.0)[:, None], usual)
         is_off = (off > limit) & (is_off | (off > as_bad * worst))
         data = np.where(is_off, by_others, given)
     return data, residual, spread, is_off.sum(axis=1)

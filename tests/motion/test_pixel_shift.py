@@ -61,6 +61,20 @@ def test_motion_is_found_within_its_errors():
     assert np.abs(np.polyfit(moves[:, 1], shift[:, 1], 1)[0] - 1) < 0.08
 
 
+def test_slow_drift_of_bright_stars_adds_no_noise():
+    """First order is wrong in their cores by more than noise: that is no outlier to leave out."""
+    moves, rng, noise = jitter(size=1e-3, drift=0.1), np.random.default_rng(7), 3.0
+    images = np.array([20 * scene(move) for move in moves])
+    images += rng.normal(0, noise, images.shape)
+    average, sigma = images.mean(axis=0), np.full(WINDOW.shape, noise)
+    areas = star_areas(average, sigma)
+    shift, error = joined_shift(shift_information(images - average, average, sigma, areas))
+    steps = np.diff(shift - moves, axis=0) / np.sqrt(2)
+    scatter = 1.4826 * np.median(np.abs(steps), axis=0)
+    assert scatter == pytest.approx(np.median(error), rel=0.2)
+    assert np.abs(np.polyfit(moves[:, 1], shift[:, 1], 1)[0] - 1) < 0.03
+
+
 def test_a_star_that_varies_is_no_motion():
     moves, fluxes = jitter(drift=0.0), np.tile(FLUX, (N_IMAGES, 1))
     fluxes[:, 1] *= 1 + 0.1 * np.sin(np.arange(N_IMAGES) / 7)
