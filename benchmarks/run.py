@@ -154,6 +154,7 @@ def steps(folder: Path, ccd_id: CcdId, window: Window, config: dict[str, Any]) -
         yield Step.of("photometry", files, ccd_id, tile=tile, **written, **of_tile)
     yield Step.of("collect", [files.todo], diagnostics, run_todo)
     of_run = {"tic_ids": [], "ffi_tables": [ffis], "pixels": [files.pixels], "prfs": [files.prf]}
+    of_run["list_checks"] = [checks["list_check"]]
     yield Step.of("check", run_todo, summary, results.parent / "run.json", **of_run, config=config)
 
 

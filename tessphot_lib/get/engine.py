@@ -171,6 +171,7 @@ class Engine:
             ffi_tables=[folder / "ffis.ecsv" for folder in folders],
             pixels=[folder / "pixels.hdf5" for folder in folders],
             prfs=[folder / "prf.fits" for folder in folders],
+            list_checks=[folder / "list_check.ecsv" for folder in folders],
             config=self.config,
         )
 

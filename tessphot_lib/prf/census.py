@@ -42,7 +42,7 @@ PRF_CORRELATION = 2.0  # errors of the PRF in neighboring pixels are alike, and 
 CORE_ERROR, FAR_ERROR = 0.5, 0.004  # of the PRF in a pixel, and of all light, that it may err by
 CONFUSION = 0.3  # [e-/s] of a pixel of the average image, from stars too faint for any list
 
-FEW_UNKNOWNS = 600  # that are solved for directly, rather than in steps
+FEW_UNKNOWNS = 1500  # that are solved for directly, rather than in steps
 
 # A listed star may stand so far from its entry [pixels], if it is about as bright [mag].
 RELOCATION, RELOCATION_TMAG = 3.0, 0.75

@@ -105,10 +105,10 @@ def judge(census: Census, pixel_noise: NDArray, prf_peak: float, *, confusion: f
     )
 
 
-def close_pairs(row: NDArray, column: NDArray) -> NDArray:
+def close_pairs(row: NDArray, column: NDArray, within: float = TWIN_DISTANCE) -> NDArray:
     """Pairs of stars that may be one, (n_pairs, 2) ints; positions (n_stars,) are finite."""
     tree = scipy.spatial.cKDTree(np.column_stack([row, column]))
-    return tree.query_pairs(TWIN_DISTANCE, output_type="ndarray")
+    return tree.query_pairs(within, output_type="ndarray")
 
 
 def twins(
@@ -148,5 +148,8 @@ def twins(
         is_one = is_alike and is_seen and total < np.sqrt(flux[keep] * both)
         if distance < ONE_PIXEL or is_one:
             same[drop] = keep
-            same = {other: keep if star == drop else star for other, star in same.items()}
+    for drop, keep in same.items():
+        while keep in same:
+            keep = same[keep]
+        same[drop] = keep
     return same

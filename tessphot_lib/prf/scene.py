@@ -144,18 +144,32 @@ def model_error(
     (n_rows, n_columns) float64 array
         [e-/s]
     """
+    squares = np.zeros(window.shape)
+    for first in range(0, len(row), STARS_AT_ONCE):
+        some = slice(first, first + STARS_AT_ONCE)
+        _add_squared_errors(squares, prf, window, row[some], column[some], flux[some], limits)
+    return np.sqrt(squares)
+
+
+def _add_squared_errors(
+    squares: NDArray,
+    prf: Prf,
+    window: Window,
+    row: NDArray,
+    column: NDArray,
+    flux: NDArray,
+    limits: tuple[float, float] | None,
+) -> None:
     shape, half = prf.error.shape, prf.error.shape[0] // 2
     first_row, first_column = nearest_pixel(row) - half, nearest_pixel(column) - half
     error = prf.error
-    if limits is not None and len(row):
+    if limits is not None:
         light = prf_stamps(prf, row, column, first_row, first_column, shape, with_wing=False)
         error = np.minimum(error, limits[0] * np.abs(light) + limits[1])
     pixels = stamp_pixels(
         first_row - window.row0, first_column - window.column0, shape, window.shape
     )
-    total = np.zeros(window.shape)
-    add_stamps(total, *pixels, (flux[:, None, None] * error) ** 2)
-    return np.sqrt(total)
+    add_stamps(squares, *pixels, (flux[:, None, None] * error) ** 2)
 
 
 def wing_image(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDArray:

@@ -15,6 +15,7 @@ from tessphot_lib.io.products.pixels_summary import (
     read_star_density,
 )
 from tessphot_lib.io.products.prf_fits import read_prf
+from tessphot_lib.io.products.star_checks_ecsv import CensusExtent, read_census_extent
 
 SOURCES = {
     "images": "those of the images",
@@ -26,26 +27,30 @@ CROWDED = 8_000.0  # stars to Tmag 17 per square degree: more are told
 FEW_BROKEN = 1e-3  # of the uncertainties of images: more are told
 
 
-def ccd_lines(pixels: Sequence[Path], prfs: Sequence[Path]) -> str:
+def ccd_lines(
+    pixels: Sequence[Path], prfs: Sequence[Path], list_checks: Sequence[Path] = ()
+) -> str:
     """Lines about the errors of pixels and the zero points, with warnings, for the summary.
 
     Parameters
     ----------
     pixels, prfs : sequence of Path
         ``pixels.hdf5`` and ``prf.fits`` of each CCD, in the same order.
+    list_checks : sequence of Path
+        ``list_check.ecsv`` of CCDs.
 
     Raises
     ------
     InputDataError
         If one of them cannot be read.
     """
-    lines = []
+    lines, extents = [], dict(map(read_census_extent, list_checks))
     for cube, prf in zip(pixels, prfs, strict=True):
         ccd_id, noise = read_noise(cube)
         texts = [_error_text(noise), _zeropoint_text(read_prf(prf))]
-        texts += _pointing_texts(read_pointing_summary(cube)) + _crowd_texts(
-            read_star_density(cube)
-        )
+        texts += _pointing_texts(read_pointing_summary(cube))
+        texts += _crowd_texts(read_star_density(cube))
+        texts += _census_texts(extents.get(ccd_id, CensusExtent()))
         lines.append(f"{ccd_id}: {'; '.join(texts)}\n")
     return "".join(sorted(lines))
 
@@ -74,6 +79,17 @@ def _crowd_texts(density: float) -> list[str]:
     return [
         f"WARNING: {number} where it is most crowded: no pixel shows the sky there, and stars that "
         "no list has are in all whole fluxes"
+    ]
+
+
+def _census_texts(extent: CensusExtent) -> list[str]:
+    """Warn if the list of stars was compared with the image in part only."""
+    if extent.n_fitted >= extent.n_suspicious:
+        return []
+    return [
+        f"WARNING: image and star list differ in {extent.n_suspicious} cells, "
+        f"the {extent.n_fitted} most significant of them were fitted: wrong entries and missing "
+        "stars may remain in the others"
     ]
 
 

@@ -32,6 +32,7 @@ def run_check(
     ffi_tables: Sequence[Path] = (),
     pixels: Sequence[Path] = (),
     prfs: Sequence[Path] = (),
+    list_checks: Sequence[Path] = (),
     config: Mapping[str, Any],
     began: Path | None = None,
     ccds: Collection[str] | None = None,
@@ -51,6 +52,8 @@ def run_check(
         ``not_measured.ecsv`` of each CCD of cutouts.
     prfs : sequence of Path
         ``prf.fits`` of each CCD, in the order of ``pixels``.
+    list_checks : sequence of Path
+        ``list_check.ecsv`` of each CCD.
     ffi_tables, pixels, config, began
         See `tessphot_lib.report.run_record.write_run_record`.
     ccds : collection of str, optional
@@ -76,7 +79,7 @@ def run_check(
     text = summary(stars, todo, tic_ids, every=every, ccds=ccds) + "".join(
         map(not_measured_lines, not_measured)
     )
-    text += ccd_lines(pixels, prfs)
+    text += ccd_lines(pixels, prfs, list_checks)
     of_run = {"ffi_tables": ffi_tables, "pixels": pixels, "config": config, "began": began}
     write_run_record(output_record, stars, **of_run)
     with complete_file(output_summary) as partial:

@@ -15,7 +15,11 @@ from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import PrfSettings
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf, write_prf
-from tessphot_lib.io.products.star_checks_ecsv import write_list_check, write_unlisted
+from tessphot_lib.io.products.star_checks_ecsv import (
+    CensusExtent,
+    write_list_check,
+    write_unlisted,
+)
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.photometry.average_positions import average_places
 from tessphot_lib.photometry.star_census import take_star_census
@@ -80,7 +84,8 @@ def run_prf(
     with PixelCube(pixels) as cube:
         census = take_star_census(cube, stars, prf)
     made_by = provenance({"prf": settings.as_mapping()}, [pixels, catalog, output])
-    write_list_check(list_check, census.checks, ccd_id, made_by)
+    extent = CensusExtent(census.n_suspicious, census.n_fitted)
+    write_list_check(list_check, census.checks, ccd_id, made_by, extent)
     write_unlisted(unlisted, census.unlisted, ccd_id, made_by)
 
 

@@ -9,28 +9,35 @@ from pixel_cube import CCD, open_cube
 from wcs_cards import WCS
 
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE
+from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.settings import ApertureSettings
 from tessphot_lib.io.products.star_checks_ecsv import (
+    CensusExtent,
+    read_census_extent,
     read_list_check,
     read_unlisted,
     write_list_check,
     write_unlisted,
 )
-from tessphot_lib.photometry import star_census
+from tessphot_lib.photometry import suspicious_cells
 from tessphot_lib.photometry.believed_stars import StarChecks
 from tessphot_lib.photometry.ccd_apertures import ccd_apertures
-from tessphot_lib.photometry.star_census import (
+from tessphot_lib.photometry.star_census import _set_twins, take_star_census
+from tessphot_lib.photometry.suspicious_cells import (
     NOISE_FACTOR,
-    _Ccd,
-    _in_pairs,
-    _is_off,
-    _noise,
-    _set_twins,
-    take_star_census,
+    Cell,
+    ComparedList,
+    average_noise,
+    choose_worst,
+    in_squares,
+    max_fitted,
+    off_significance,
+    pairs_lacking_light,
 )
+from tessphot_lib.prf.census import take_census
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
 
@@ -58,9 +65,10 @@ def check(folder, image, known):
 
 def test_error_of_the_average_image_is_by_the_images_in_it(monkeypatch):
     """After a step of the pointing those are not all that are good."""
-    monkeypatch.setattr(star_census, "typical_noise", lambda _, window: np.full(window.shape, 8.0))
+    noise = np.full(WINDOW.shape, 8.0)
+    monkeypatch.setattr(suspicious_cells, "typical_noise", lambda *_: noise)
     cube = SimpleNamespace(is_averaged_pointing=lambda: np.repeat([True, False], [4, 12]))
-    np.testing.assert_allclose(_noise(cube, WINDOW), NOISE_FACTOR * 8.0 / 2)
+    np.testing.assert_allclose(average_noise(cube, WINDOW), NOISE_FACTOR * 8.0 / 2)
 
 
 def field(n_stars=60, seed=2):
@@ -124,7 +132,7 @@ def test_a_star_listed_twice_hides_no_wrong_magnitude(tmp_path):
 def test_entries_of_a_star_lead_to_one_that_counts_also_across_cells():
     row, column = np.array([700.0, 700.05, 699.95]), np.full(3, 1250.0)
     flux = flux_of(np.array([12.0, 12.1, 11.9]))
-    ccd = _Ccd(None, PRF, row, column, flux, np.full(3, -1))
+    ccd = ComparedList(None, PRF, row, column, flux, np.full(3, -1))
     for stars in ([0, 1], [0, 2]):
         assert _set_twins(ccd, np.array(stars), flux, np.full(3, np.inf)[stars])
     assert ccd.same_as.tolist() == [2, 2, -1]
@@ -138,22 +146,97 @@ def test_pairs_are_fitted_only_if_light_lacks(row, apart, fainter):
     """Of two entries of one star the image has only the light of one; at an edge nobody knows."""
     rows, columns = np.array([row, row + apart, 710.0]), np.array([1250.3, 1250.1, 1300.0])
     flux = flux_of(np.array([14.0, 14.0 + fainter, 13.0]))
-    ccd = _Ccd(None, PRF, rows, columns, flux, np.full(3, -1))
+    ccd = ComparedList(None, PRF, rows, columns, flux, np.full(3, -1))
     both = scene_image(PRF, WINDOW, rows, columns, flux)
     one = scene_image(PRF, WINDOW, rows[[0, 2]], columns[[0, 2]], flux[[0, 2]])
-    stars = np.arange(3)
-    assert _in_pairs(ccd, stars, WINDOW, one - both).tolist() == [0, 1]
     at_edge = [0, 1] if row < 641 else []
-    assert _in_pairs(ccd, stars, WINDOW, 0.03 * both).tolist() == at_edge
-    assert _in_pairs(ccd, stars, WINDOW, -0.03 * both).tolist() == at_edge
+    noise = np.full(WINDOW.shape, 0.3)
+    for residual, expected in (
+        (one - both, [0, 1]),
+        (0.03 * both, at_edge),
+        (-0.03 * both, at_edge),
+    ):
+        pairs, significance = pairs_lacking_light(ccd, np.arange(3), WINDOW, residual, noise)
+        assert pairs.tolist() == expected
+        assert (significance > 1).all()
+    # Where faint stars leave more than the pair lacks, nobody can tell.
+    pairs, _ = pairs_lacking_light(ccd, np.arange(3), WINDOW, one - both, 100 * noise)
+    assert not pairs.size
 
 
 def test_errors_of_the_prf_of_a_bright_star_do_not_discredit_its_neighbors():
     residual, expected = np.zeros((9, 9)), np.full((9, 9), 30.0)
     residual[4, 4] = 12.0
     noise = np.full((9, 9), 0.3)
-    assert _is_off(residual, expected, noise, np.zeros((9, 9))).sum() == 9
-    assert not _is_off(residual, expected, noise, np.full((9, 9), 20.0)).any()
+    found = off_significance(residual, expected, noise, np.zeros((9, 9)))
+    assert (found > 0).sum() == 9
+    assert found.max() == pytest.approx(12.0 / (6 * 0.3 + 2.0))
+    assert not off_significance(residual, expected, noise, np.full((9, 9), 20.0)).any()
+
+
+def cells_at(*corners):
+    windows = (Window(row, row + 16, column, column + 16) for row, column in corners)
+    return [Cell(window, window.widened(10)) for window in windows]
+
+
+def test_the_most_significant_cells_are_fitted_in_each_area_and_in_all(monkeypatch):
+    monkeypatch.setattr("tessphot_lib.photometry.suspicious_cells.MAX_OF_AREA", 100)
+    monkeypatch.setattr("tessphot_lib.photometry.suspicious_cells.MAX_OF_CCD", 220)
+    cells = cells_at((0, 0), (0, 16), (240, 240), (256, 0), (256, 300), (512, 0))
+    significance = np.array([2.0, 9.0, 3.0, 1.5, 1.0, 4.0])
+    # Of the first area the two best; then the most significant of all, as far as they go.
+    assert choose_worst(cells, significance, np.full(6, 50)) == [1, 2, 3, 5]
+    assert choose_worst(cells, significance, np.array([50, 50, 60, 50, 50, 50])) == [1, 3, 4, 5]
+    assert choose_worst(cells, significance, np.full(6, 20)) == [0, 1, 2, 3, 4, 5]
+    assert choose_worst(cells, significance, np.full(6, 1000)) == [1]
+    assert choose_worst([], np.zeros(0), np.zeros(0, dtype=int)) == []
+
+
+def test_what_faint_stars_leave_is_measured_in_squares_of_the_ccd():
+    window = Window(60, 140, 120, 200)
+    values = np.full(window.shape, 2.0)
+    values[4:, 8:] = 5.0  # from row 64, column 128 on
+    values[10, 20] = 1e4
+    values[:4, :8] = np.nan
+    scatter = in_squares(values, window) / 1.4826
+    assert np.unique(scatter[4:68, 8:72]).tolist() == [5.0]
+    assert np.unique(scatter[:4, 8:72]).tolist() == [2.0]
+    assert np.unique(scatter[:4, :8]).tolist() == [0.0]
+
+
+def crowd(seed=5, n_stars=12_000):
+    """Some 0.7 stars per pixel in and around the window, with magnitudes as in the sky."""
+    rng = np.random.default_rng(seed)
+    row = rng.uniform(WINDOW.row0 - 10, WINDOW.row1 + 10, n_stars)
+    column = rng.uniform(WINDOW.column0 - 10, WINDOW.column1 + 10, n_stars)
+    return np.column_stack([row, column, 18.0 - rng.exponential(1.0 / 0.9, n_stars)])
+
+
+def test_in_a_crowd_a_fixed_number_of_stars_is_fitted_and_wrong_entries_are_found(
+    tmp_path, monkeypatch
+):
+    stars = np.vstack([crowd(), [[700.3, 1270.2, 9.5], [665.1, 1240.4, 9.5]]])
+    n_stars = len(stars)
+    listed = stars.copy()
+    listed[-1, 0] += 0.5
+    rows = [(7 + k, *star) for k, star in enumerate(listed) if k != n_stars - 2]
+    fitted = []
+
+    def counted(prf, window, image, noise, row, column, flux):
+        fitted.append(len(row))
+        assert len(row) <= max_fitted(window)
+        return take_census(prf, window, image, noise, row, column, flux)
+
+    monkeypatch.setattr("tessphot_lib.photometry.star_census.take_census", counted)
+    monkeypatch.setattr("tessphot_lib.photometry.suspicious_cells.MAX_OF_CCD", 2500)
+    census = check(tmp_path, average(*stars), catalog(*rows))
+    assert sum(fitted) <= 2 * 2500  # once more without those that are listed twice
+    assert 0 < census.n_fitted < census.n_suspicious
+    checks = census.checks.set_index("tic_id")
+    assert "position" in checks["finding"][7 + n_stars - 1]
+    source = census.unlisted.iloc[0]
+    assert [source.row, source.column] == pytest.approx(stars[-2, :2], abs=0.1)
+    assert source.tmag == pytest.approx(9.5, abs=0.1)
 
 
 def test_a_star_beyond_the_edge_of_the_ccd_is_no_source(tmp_path):
@@ -293,6 +376,15 @@ def test_checks_are_read_back(tmp_path):
     write_unlisted(tmp_path / "u.ecsv", UNLISTED, CCD, {})
     pd.testing.assert_frame_equal(read_list_check(tmp_path / "c.ecsv"), CHECKS)
     pd.testing.assert_frame_equal(read_unlisted(tmp_path / "u.ecsv"), UNLISTED)
+    assert read_census_extent(tmp_path / "c.ecsv") == (CCD, (0, 0))
+
+
+def test_how_much_was_compared_is_read_back(tmp_path):
+    write_list_check(tmp_path / "c.ecsv", CHECKS, CCD, {}, CensusExtent(12, 7))
+    assert read_census_extent(tmp_path / "c.ecsv") == (CCD, (12, 7))
+    (tmp_path / "other.ecsv").write_text((tmp_path / "c.ecsv").read_text().replace("ccd:", "x:"))
+    with pytest.raises(InputDataError, match="does not say which CCD"):
+        read_census_extent(tmp_path / "other.ecsv")
 
 
 def test_a_saturated_variable_has_the_pixels_that_it_fills_while_it_is_bright(tmp_path):

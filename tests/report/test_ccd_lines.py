@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from pixel_cube import CCD, open_cube
 
@@ -11,6 +12,7 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.prf_fits import read_prf, write_prf
+from tessphot_lib.io.products.star_checks_ecsv import CensusExtent, write_list_check
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.report.ccd_lines import ccd_lines
 
@@ -18,14 +20,14 @@ WINDOW = Window(40, 52, 505, 520)  # over two outputs
 NOISE = NoiseModel((0.04, 0.09, 0.02, 0.02), 6e-4, "pixels", faint=1.56, bright=1.15)
 
 
-def lines(folder, noise=None, density=None, **zeropoint):
+def lines(folder, noise=None, density=None, list_checks=(), **zeropoint):
     prf = replace(generic_prf(), **zeropoint)
     write_prf(folder / "prf.fits", prf, CCD, attributes={})
     attributes = {} if noise is None else {"noise": noise.to_json()}
     if density is not None:
         attributes["star_density"] = density
     open_cube(folder, WINDOW, np.full((3, *WINDOW.shape), 50.0), attributes=attributes).close()
-    return ccd_lines([folder / "pixels.hdf5"], [folder / "prf.fits"])
+    return ccd_lines([folder / "pixels.hdf5"], [folder / "prf.fits"], list_checks)
 
 
 def test_measured_errors_and_the_factor_are_told(tmp_path):
@@ -90,3 +92,12 @@ def test_crowded_fields_are_told(tmp_path, density, is_told):
     text = lines(tmp_path, density=density)
     assert ("WARNING: 19,000 stars to Tmag 17 per square degree" in text) == is_told
     assert ("WARNING" in text) == is_told
+
+
+@pytest.mark.parametrize(("fitted", "is_told"), [(900, False), (41, True)])
+def test_cells_that_were_not_compared_with_the_list_are_told(tmp_path, fitted, is_told):
+    checks = tmp_path / "list_check.ecsv"
+    write_list_check(checks, pd.DataFrame(), CCD, {}, CensusExtent(900, fitted))
+    text = lines(tmp_path, list_checks=[checks])
+    assert ("WARNING: image and star list differ in 900 cells" in text) == is_told
+    assert (f"the {fitted} most significant of them were fitted" in text) == is_told

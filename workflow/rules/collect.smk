@@ -33,6 +33,7 @@ rule check:
         ffi_tables=plan.of_each_ccd("ffis.ecsv"),
         pixels=plan.of_each_ccd("pixels.hdf5"),
         prfs=plan.of_each_ccd("prf.fits"),
+        list_checks=plan.of_each_ccd("list_check.ecsv"),
     output:
         summary=report(SUMMARY, caption="../report/summary.rst", category="Run"),
         record=RECORD,

@@ -13,6 +13,7 @@ run_check(
     ffi_tables=[Path(path) for path in snakemake.input.ffi_tables],
     pixels=[Path(path) for path in snakemake.input.pixels],
     prfs=[Path(path) for path in snakemake.input.prfs],
+    list_checks=[Path(path) for path in snakemake.input.list_checks],
     config=snakemake.config,  # no param: what matters has made other steps run again
     began=Path(snakemake.params.began),
     ccds=snakemake.params.ccds,
