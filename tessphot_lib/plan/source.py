@@ -198,7 +198,7 @@ class FolderSource(Source):
             wanted = name_some(asked) or "these cameras and CCDs"
             text = f"{self.folder_key}: no image of {wanted} in '{self.folder}'"
             text += f"; there are images of {name_some(list(found))}" if found else ""
-            text += "" if found or foreign else ", nor anything else that is known"
+            text += "" if found or foreign else ", nor any other files of TESS"
             raise ConfigError("\n".join([text, *(f"  there: {x}" for x in foreign_lines(foreign))]))
         left_out = [*missed_images(foreign, with_images), *puzzling_files(foreign)]
         self.warnings += [f"left out, in '{self.folder}': {line}" for line in left_out]
