@@ -23,6 +23,7 @@ from tessphot_lib.report.site.figures import (
 )
 from tessphot_lib.report.site.floor import expected_noise
 from tessphot_lib.report.site.run import costs_by_rule
+from tessphot_lib.report.site.star import _series
 from tessphot_lib.report.site.stars import stars_with_pages, table_html, with_links
 from tessphot_lib.report.spectrum import amplitude_spectrum
 
@@ -45,6 +46,19 @@ def test_legends_are_above_the_points_not_on_them():
         assert [one for one in plot.center if isinstance(one, Legend)] == []
         (legend,) = (one for one in plot.above if isinstance(one, Legend))
         assert len(legend.items) >= 2
+
+
+def test_flagged_points_have_a_legend_only_where_there_are_any():
+    curve = SimpleNamespace(
+        time=np.arange(1683.0, 1688.0),
+        quality=np.array([0, 0, 1, 0, 0]),
+        pixel_quality=np.array([0, 0, 32, 0, 0]),
+        flux_corr=np.array([1.0, 2.0, np.nan, 2.0, 1.0]),
+        **dict.fromkeys(("flux", "background", "centroid_row", "centroid_column"), np.arange(5.0)),
+    )
+    plots = _series(curve).children
+    labels = [[item.label.value for item in plot.legend[0].items] for plot in plots[:2]]
+    assert labels == [["corrected flux"], ["flux, flagged", "flux"]]
 
 
 def test_images_of_another_pointing_are_used_but_not_averaged():

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from bokeh.core.enums import Palette
 from bokeh.layouts import gridplot
 from bokeh.models import (
     ColumnDataSource,
@@ -16,7 +15,7 @@ from bokeh.models import (
     TapTool,
     UIElement,
 )
-from bokeh.palettes import gray, viridis
+from bokeh.palettes import gray
 from bokeh.plotting import figure
 from numpy.typing import NDArray
 
@@ -155,12 +154,11 @@ def shades(image: NDArray) -> NDArray:
 
 
 def series_figure(title: str, unit: str, time: NDArray, lines: Mapping[str, NDArray]) -> UIElement:
-    """Values over time, one color for each name; NaN points are left out."""
+    """Values over time, one color for each of up to four names; NaN points are left out."""
     plot = figure(
         title=title, height=300, x_axis_label="time (BTJD)", y_axis_label=unit, **PLOT_STYLE
     )
-    palette: Palette = viridis(max(len(lines), 2))
-    for color, (name, values) in zip(palette, lines.items(), strict=False):
+    for color, (name, values) in zip(COLORS.values(), lines.items(), strict=False):
         known = np.isfinite(values)
         data = {"x": time[known], "y": values[known]}
         plot.scatter(source=ColumnDataSource(data), size=3, color=color, legend_label=name)

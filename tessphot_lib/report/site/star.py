@@ -21,6 +21,7 @@ from tessphot_lib.report.site.page import PLOT_STYLE, write_page
 from tessphot_lib.report.spectrum import amplitude_spectrum
 
 NEIGHBOR_TMAG = 5.0  # [mag] neighbors this much fainter are not shown
+FLAGGED: dict[str, Any] = {"marker": "x", "color": "#d62728", "size": 5}  # points
 
 
 def write_star_page(
@@ -82,7 +83,7 @@ def _numbers(curve: LightCurve, header: dict[str, Any]) -> list[tuple[str, str]]
         ("fraction of the flux (FLFRCSAP)", "FLFRCSAP", ""),
     ):
         if header.get(key) is not None:
-            rows.append((name, f"{header[key]:.4g} {unit}".strip()))
+            rows.append((name, f"{header[key]:.0f} {unit}" if unit else f"{header[key]:.4g}"))
     correction = header.get("CORRMETH")
     if correction is not None:
         why = header.get("CORRWHY")
@@ -95,10 +96,10 @@ def _series(curve: LightCurve) -> UIElement:
     good = curve.quality == 0
     why = np.array([all_reasons(named) for named in reasons(curve)], dtype=object)
     rows = (
-        ("FLUX_CORR", "ppm", {"corrected flux": curve.flux_corr}, 280),
-        ("FLUX_RAW", "e-/s", {"flux": curve.flux}, 220),
-        ("FLUX_BKG", "e-/s in the aperture", {"background": curve.background}, 160),
-        ("Centroid", "mpx from the median", _centroids(curve, good), 180),
+        ("FLUX_CORR", "ppm", {"corrected flux": curve.flux_corr}, 290),
+        ("FLUX_RAW", "e-/s", {"flux": curve.flux}, 240),
+        ("FLUX_BKG", "e-/s in the aperture", {"background": curve.background}, 190),
+        ("Centroid", "mpx from the median", _centroids(curve, good), 210),
     )
     plots: list[Any] = []
     for title, unit, lines, height in rows:
@@ -106,13 +107,15 @@ def _series(curve: LightCurve) -> UIElement:
         plot = figure(title=title, height=height, y_axis_label=unit, **shared, **PLOT_STYLE)
         for color, (name, values) in zip(("#1d2733", "#d95f02"), lines.items(), strict=False):
             for is_shown, label, look in (
-                (~good, f"{name}, flagged", {"marker": "x", "color": "#b9c0c8"}),
-                (good, name, {"color": color}),
+                (~good, f"{name}, flagged", FLAGGED),
+                (good, name, {"color": color, "size": 3}),
             ):
                 known = is_shown & np.isfinite(values) & np.isfinite(curve.time)
+                if look is FLAGGED and not known.any():
+                    continue
                 data = {"x": curve.time[known], "y": values[known], "why": list(why[known])}
                 source = ColumnDataSource(data)
-                plot.scatter("x", "y", source=source, size=3, legend_label=label, **look)
+                plot.scatter("x", "y", source=source, legend_label=label, **look)
         plot.add_tools(HoverTool(tooltips=[("BTJD", "@x{0.0000}"), ("", "@why")], limit=1))
         with_legend(plot)
         _scale_to_good(plot, list(lines.values()), good)
