@@ -8,7 +8,7 @@ from tessphot_lib.plan.run import Plan
 
 # Measured on full CCDs, see benchmarks/README.md and docs/cluster.md.
 BYTES_PER_PIXEL = 6.8e6 / (SCIENCE_ROWS * SCIENCE_COLUMNS)  # of one image, compressed
-CPU_SECONDS_PER_IMAGE, CPU_SECONDS_PER_CCD = 0.75, 90.0  # of a full CCD, up to the todo list
+CPU_SECONDS_PER_IMAGE, CPU_SECONDS_PER_CCD = 0.48, 140.0  # of a full CCD, up to the todo list
 SMALL = 0.1  # [GB] less is not worth a line
 GB = 1e9
 

@@ -39,7 +39,7 @@ def test_images_disk_and_time_are_named(tmp_path):
     notes, warnings = outlook(plan_of(1300), tmp_path)
     assert notes == [
         "2600 images of 2 CCDs to read: about 17.7 GB of pixels in results/ (20 GB are free), "
-        "0.6 core hours until the stars are listed"
+        "0.4 core hours until the stars are listed"
     ]
     assert warnings == []
 
