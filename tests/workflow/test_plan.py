@@ -171,7 +171,8 @@ def test_empty_folder_is_one_line(snakemake, sector14, tmp_path):
     (tmp_path / "ffi").mkdir()
     status, output = snakemake("-n", config=sector14)
     assert status == 1
-    assert "error: input.ffi_dir: no image of s0014-cam1-ccd1 in '../ffi', nor anything " in output
+    said = "no image of s0014-cam1-ccd1 in '../ffi', nor any other files of TESS"
+    assert f"error: input.ffi_dir: {said}" in output
 
 
 def test_mistakes_are_told_before_any_job(snakemake, sector14):
