@@ -110,7 +110,8 @@ def parse_target(text: str, tmag: float | None = None) -> Target:
         dec = int(degrees) + int(arcmin) / 60 + float(arcsec) / 3600
         return Target(position=_checked(ra, -dec if sign == "-" else dec, text), tmag=tmag)
     if not re.search(r"[A-Za-z]", text):
-        raise ConfigError(f"{text!r} is no number, no coordinates and no name of a star")
+        hint = "; coordinates go in one pair of quotes, '84.29 -80.46'" if "." in text else ""
+        raise ConfigError(f"{text!r} is no number, no coordinates and no name of a star{hint}")
     return Target(name=text, tmag=tmag)
 
 

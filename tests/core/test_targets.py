@@ -69,7 +69,8 @@ def test_names():
         ("05:37:60 -80:28:09", "minutes and seconds must be less than 60"),
         ("05:37:09 -80:60:09", "minutes and seconds must be less than 60"),
         ("05:37:09 -80:28:75.1", "minutes and seconds must be less than 60"),
-        ("+-7", "no number, no coordinates and no name"),
+        ("+-7", "no number, no coordinates and no name of a star$"),
+        ("84.291", "no name of a star; coordinates go in one pair of quotes"),
     ],
 )
 def test_what_makes_no_sense(text, reason):
