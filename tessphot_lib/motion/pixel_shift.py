@@ -25,6 +25,7 @@ MAX_STARS = 40  # the brightest
 CLIP = 6.0  # [sigma] pixels that are off by more do not count
 N_ROUNDS = 6
 LEAST_FREE = 0.05  # of a pixel's weight: one that is fitted by itself cannot be judged
+MIN_USUAL = 12  # images, from which it is seen by how much a pixel usually is off
 MAX_HITS = 4  # pixels of an image that cosmic rays are in
 AS_BAD = 0.7  # of what the worst pixel is off by, from which others are left out with it
 AT_ONCE = 4_000_000  # pixels of images that are fitted together
@@ -232,7 +233,8 @@ def _without_outliers(
         # The worst first: it may be why others are off.
         worst = np.where(is_off, 0.0, off).max(axis=1, keepdims=True)
         if usual is None:
-            usual = ROUNDED_MAD_TO_SIGMA * np.median(off, axis=0)
+            seen = len(off) >= MIN_USUAL
+            usual = ROUNDED_MAD_TO_SIGMA * np.median(off, axis=0) if seen else np.zeros(len(free))
         limit = CLIP * np.maximum(np.maximum(spread, 1.0)[:, None], usual)
         is_off = (off > limit) & (is_off | (off > as_bad * worst))
         data = np.where(is_off, by_others, given)

@@ -75,6 +75,19 @@ def test_slow_drift_of_bright_stars_adds_no_noise():
     assert np.abs(np.polyfit(moves[:, 1], shift[:, 1], 1)[0] - 1) < 0.03
 
 
+@pytest.mark.parametrize("n_images", [1, 5])
+def test_cosmic_rays_are_left_out_where_there_are_few_images(n_images):
+    """As at the end of many that are fitted some at a time."""
+    moves = np.tile([[0.004, -0.003]], (n_images, 1))
+    average, noise = scene((0, 0)), np.full(WINDOW.shape, NOISE)
+    change = np.array([scene(move) for move in moves]) - average
+    change += np.random.default_rng(4).normal(0, NOISE, change.shape)
+    change[:, 34 - WINDOW.row0, 704 - WINDOW.column0] += 600.0  # in the brightest star
+    areas = star_areas(average, noise)
+    shift, error = joined_shift(shift_information(change, average, noise, areas))
+    assert np.abs(shift - moves).max() < 6 * error.max() < 0.01
+
+
 def test_a_star_that_varies_is_no_motion():
     moves, fluxes = jitter(drift=0.0), np.tile(FLUX, (N_IMAGES, 1))
     fluxes[:, 1] *= 1 + 0.1 * np.sin(np.arange(N_IMAGES) / 7)
