@@ -7,16 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import scipy
+from numpy.typing import NDArray
 
 from tessphot_lib.catalog.footprint import Footprint, grid_of
 from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, at_epoch
 from tessphot_lib.catalog.sky_grid import SkyCell
 from tessphot_lib.core.clock import julian_date
-from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.core.constants import PIXEL_SCALE_DEG, SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import CatalogSettings
+from tessphot_lib.core.sphere import unit_vector
 from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky, sky_to_pixel, wcs_header
 from tessphot_lib.io.images.cutout_table import read_cutout_table
 from tessphot_lib.io.images.ffi_table import plain_keywords, reference_header
@@ -30,6 +33,7 @@ log = logging.getLogger(__name__)
 
 CHUNK_STARS = 200_000  # whose places are computed at once
 ROUNDING = 1e-5  # [deg] 0.04 arcsec; the inverse of a WCS is no better
+WIDER = 1.2  # a circle on the sky than PIXEL_SCALE says: no pixel is outside of it
 # Science pixel (row, column) of a CCD that the camera's axis falls beside, to about 10 px.
 # RA_NOM and DEC_NOM of real headers are the spacecraft's axis, 18-54 deg away.
 CAMERA_CENTRE = {1: (2097.0, 2105.0), 2: (2099.0, -59.0), 3: (2097.0, 2105.0), 4: (2099.0, -59.0)}
@@ -171,22 +175,37 @@ def _place_by_cutouts(stars: pd.DataFrame, cutouts: list[dict]) -> None:
     ra, dec = (stars[name].to_numpy(dtype=float) for name in ("ra", "dec"))
     row, column = (stars[name].to_numpy(dtype=float).copy() for name in ("row", "column"))
     nearest = np.full(len(stars), np.inf)
-    towards = np.radians(np.stack([ra, dec]))
-    for cutout in cutouts:
-        window, centre = cutout["window"], np.radians(cutout["wcs"].wcs.crval)
-        in_front = np.cos(towards[0] - centre[0]) * np.cos(towards[1]) * np.cos(centre[1])
-        in_front = np.flatnonzero(in_front + np.sin(towards[1]) * np.sin(centre[1]) > 0.98)
-        x, y = cutout["wcs"].all_world2pix(ra[in_front], dec[in_front], 0)
+    for cutout, around in zip(cutouts, _stars_around(ra, dec, cutouts), strict=True):
+        window = cutout["window"]
+        x, y = cutout["wcs"].all_world2pix(ra[around], dec[around], 0)
         n_rows, n_columns = window.shape
         outside = np.hypot(
             np.maximum(np.abs(y - (n_rows - 1) / 2) - n_rows / 2, 0),
             np.maximum(np.abs(x - (n_columns - 1) / 2) - n_columns / 2, 0),
         )
-        closer = outside < np.minimum(nearest[in_front], n_rows + n_columns)
-        index = in_front[closer]
+        closer = outside < np.minimum(nearest[around], n_rows + n_columns)
+        index = around[closer]
         row[index], column[index] = y[closer] + window.row0, x[closer] + window.column0
         nearest[index] = outside[closer]
     stars["row"], stars["column"] = row, column
+
+
+def _stars_around(ra: NDArray, dec: NDArray, cutouts: list[dict]) -> list[NDArray]:
+    """Indices of the stars in a circle around each cutout, as far as stars are placed by it.
+
+    Whatever is farther away than the sum of its sides is placed by another WCS. A tree of
+    the stars makes the cost that of the stars found, not that of all stars for each cutout.
+    """
+    known = np.flatnonzero(np.isfinite(ra) & np.isfinite(dec))
+    tree = scipy.spatial.cKDTree(unit_vector(ra[known], dec[known]))
+    around = []
+    for cutout in cutouts:
+        n_rows, n_columns = cutout["window"].shape
+        middle = cutout["wcs"].all_pix2world((n_columns - 1) / 2, (n_rows - 1) / 2, 0)
+        radius = np.radians(WIDER * PIXEL_SCALE_DEG * 1.5 * (n_rows + n_columns))
+        found = tree.query_ball_point(unit_vector(*middle), 2 * np.sin(min(radius, np.pi) / 2))
+        around.append(known[np.sort(np.array(found, dtype=int))])
+    return around
 
 
 def _describe(

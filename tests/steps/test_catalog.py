@@ -18,7 +18,7 @@ from tessphot_lib.core.settings import CatalogSettings
 from tessphot_lib.core.star_table_formats import FORMATS, table_format
 from tessphot_lib.io.images.cutout_table import write_cutout_table
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
-from tessphot_lib.steps.catalog import run_catalog
+from tessphot_lib.steps.catalog import _stars_around, run_catalog
 from tessphot_lib.steps.ffi_table import run_ffi_table
 
 needs_realdata = pytest.mark.skipif(
@@ -227,6 +227,22 @@ def test_star_is_placed_by_the_nearest_cutout(tmp_path, order):
     off_column = np.array([-0.2, -0.2, -0.2, 0.25, 0.25, 0.25, 0.0])[::-1]
     np.testing.assert_allclose(known["row"] - row[::-1], off_row, atol=1e-3)
     np.testing.assert_allclose(known["column"] - column[::-1], off_column, atol=1e-3)
+
+
+def test_a_cutout_looks_only_at_the_stars_around_it():
+    """At all that it may place, which reach as far as the sum of its sides, and few others."""
+    rng = np.random.default_rng(3)
+    row, column = rng.uniform(400, 800, 5000), rng.uniform(400, 800, 5000)
+    row[:2], column[:2] = np.nan, 600.0
+    windows = [Window(500, 511, 500, 513), Window(620, 631, 560, 571), Window(402, 414, 790, 799)]
+    found = _stars_around(*sky(row, column), [cutout(one, 0.3, -0.2) for one in windows])
+    for window, around in zip(windows, found, strict=True):
+        d_row = np.maximum(np.abs(row - window.middle[0]) - window.shape[0] / 2, 0)
+        d_column = np.maximum(np.abs(column - window.middle[1]) - window.shape[1] / 2, 0)
+        outside, reach = np.hypot(d_row, d_column), sum(window.shape)
+        assert set(np.flatnonzero(outside < reach)) <= set(around)
+        assert (outside[around] < 2 * reach).all()
+        assert (np.diff(around) > 0).all()
 
 
 @pytest.mark.parametrize("where", [(380.0, 950.0), (395.0, 950.0)])

@@ -14,7 +14,7 @@ from tessphot_lib.io.images.ffi import read_ffi_header
 from tessphot_lib.io.images.refusal import REFUSAL
 
 if TYPE_CHECKING:
-    from astropy.table import Table
+    from astropy.table import Row, Table
 
 TIME_ERROR = "TIMEERR"  # key in ``image_header``: 1-sigma error of the times of all images [s]
 # (column, dtype, unit, description)
@@ -120,11 +120,15 @@ def reference_image(path: Path) -> Path:
     InputDataError
         If no image has one.
     """
-    table = read_ffi_table(path)
-    chosen = table["path"][np.asarray(table["is_reference"], dtype=bool)]
-    if len(chosen) != 1:
+    return Path(str(_reference_row(read_ffi_table(path), path)["path"]))
+
+
+def _reference_row(table: "Table", path: Path) -> "Row":
+    """The row of the image whose WCS is the CCD's."""
+    rows = table[np.asarray(table["is_reference"], dtype=bool)]
+    if len(rows) != 1:
         raise InputDataError(f"{path}: no image of {table.meta['ccd']} has a usable WCS")
-    return Path(str(chosen[0]))
+    return rows[0]
 
 
 def reference_header(path: Path, ccd_id: CcdId) -> tuple[fits.Header, str]:
@@ -137,13 +141,13 @@ def reference_header(path: Path, ccd_id: CcdId) -> tuple[fits.Header, str]:
     InputDataError
         If no image has a WCS, or the reference image cannot be read.
     """
-    reference = reference_image(path)
     table = read_ffi_table(path)
+    row = _reference_row(table, path)
+    reference = Path(str(row["path"]))
     if "wcs" not in table.meta:
         return read_ffi_header(reference, ccd_id), reference.name
     header = fits.Header.fromstring(table.meta["wcs"], sep="\n")
     header.update(table.meta["image_header"])
-    (row,) = table[np.asarray(table["is_reference"], dtype=bool)]
     header["TSTART"], header["TSTOP"] = float(row["time_start"]), float(row["time_stop"])
     return header, reference.name
 
