@@ -71,9 +71,9 @@ class Aperture:
         beside missing pixels, or on the edge of the stamp [e-/s].
     is_automatic : bool
         The rules of ``photometry.auto`` chose the star's method.
-    warnings : str or None
-        What the todo list warns of, as "Using minimum aperture."; the star's status
-        becomes a warning with it.
+    findings : str or None
+        What the todo list warns of whatever the star's method; the star's status becomes
+        a warning with it. (What its method adds: `tessphot_lib.photometry.choice.warnings_of`.)
     """
 
     window: Window
@@ -87,7 +87,7 @@ class Aperture:
     static_error: float = 0.0
     cut_flux: float = 0.0
     is_automatic: bool = False
-    warnings: str | None = None
+    findings: str | None = None
 
     def __post_init__(self) -> None:
         if self.mask.shape != self.window.shape:

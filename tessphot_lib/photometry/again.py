@@ -89,7 +89,7 @@ def decide_again(
     Returns
     -------
     aperture : Aperture
-        With its warnings.
+        As the todo list would keep it.
     method : str
 
     Raises
@@ -119,4 +119,4 @@ def decide_again(
         rules = replace(settings, method=method)
         (chosen,) = suitable_methods(tmag, [aperture], model.zeropoint, rules)
     finding = checks.warnings().get(int(star["tic_id"]))
-    return as_listed(aperture, chosen, method == "auto", finding), chosen
+    return as_listed(aperture, method == "auto", finding), chosen

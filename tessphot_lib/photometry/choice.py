@@ -88,37 +88,46 @@ def suitable_methods(
     return choose_methods(tmag, contamination, cut / expected, photometry.auto)
 
 
-def as_listed(
-    aperture: Aperture, method: str, is_automatic: bool, finding: str | None = None
-) -> Aperture:
-    """An aperture as the todo list keeps it, with the warnings for a star of this method.
+def as_listed(aperture: Aperture, is_automatic: bool, finding: str | None = None) -> Aperture:
+    """An aperture as the todo list keeps it, with what is found of the star.
 
     ``finding`` is what the image says of the star's entry in the list.
     """
-    warnings = [SWITCHED_TO_HALO] * is_automatic if method == HALO else _of_pixels(aperture)
-    warnings += [UNLISTED_LIGHT] * (aperture.unlisted_fraction > TOLD_FRACTION)
+    findings = [UNLISTED_LIGHT] * (aperture.unlisted_fraction > TOLD_FRACTION)
     if aperture.static_error > TOLD_STATIC_ERROR:
-        warnings.append(RUGGED_LIGHT.format(100 * aperture.static_error))
-    warnings += [finding] if finding else []
-    return replace(aperture, is_automatic=is_automatic, warnings=" ".join(warnings) or None)
+        findings.append(RUGGED_LIGHT.format(100 * aperture.static_error))
+    findings += [finding] if finding else []
+    return replace(aperture, is_automatic=is_automatic, findings=" ".join(findings) or None)
+
+
+def warnings_of(aperture: Aperture, method: str) -> str | None:
+    """Warnings for a star that is measured by this method.
+
+    Parameters
+    ----------
+    aperture : Aperture
+        As the todo list has it: what halo photometry uses says nothing of its pixels.
+    method : str
+
+    Returns
+    -------
+    str or None
+        None if there is nothing to warn of.
+    """
+    if method == HALO:
+        warnings = [SWITCHED_TO_HALO] * aperture.is_automatic
+    else:
+        warnings = [MINIMUM_APERTURE] * aperture.is_minimum
+        warnings += [LIMITED_APERTURE] * aperture.is_limited
+        warnings += [UNKNOWN_LIGHT] * aperture.has_unknown_light
+    return " ".join([*warnings, *filter(None, [aperture.findings])]) or None
 
 
 def as_measured(aperture: Aperture, note: StarNotes) -> Aperture:
-    """The pixels that a star was measured with, and what the list still has to say of it."""
-    warnings = aperture.warnings
-    if note.method:  # halo photometry, or a fit, that became that of the aperture
-        rest = (warnings or "").replace(SWITCHED_TO_HALO, "")
-        of_pixels = [text for text in _of_pixels(aperture) if text not in rest]
-        warnings = " ".join(of_pixels + rest.split()) or None
-    pixels = aperture if note.pixels is None else note.pixels
-    return replace(pixels, is_automatic=aperture.is_automatic, warnings=warnings)
-
-
-def _of_pixels(aperture: Aperture) -> list[str]:
-    """What is to be said of the pixels of an aperture if they are summed."""
-    warnings = [MINIMUM_APERTURE] * aperture.is_minimum
-    warnings += [LIMITED_APERTURE] * aperture.is_limited
-    return warnings + [UNKNOWN_LIGHT] * aperture.has_unknown_light
+    """The pixels that a star was measured with, and what the todo list says of it."""
+    if note.pixels is None:
+        return aperture
+    return replace(note.pixels, is_automatic=aperture.is_automatic, findings=aperture.findings)
 
 
 def is_left_out(method: NDArray, brighter_method: str, *, brighter_saturates: bool) -> NDArray:

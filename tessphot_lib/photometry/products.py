@@ -31,7 +31,7 @@ from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.lightcurves.correction import PPM, relative_flux
 from tessphot_lib.lightcurves.metrics import CDPP_HOURS, cdpp, light_curve_diagnostics, savgol_cdpp
 from tessphot_lib.photometry.average_positions import motion_of_stars
-from tessphot_lib.photometry.choice import choice_cards
+from tessphot_lib.photometry.choice import choice_cards, warnings_of
 from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.extra_apertures import ExtraFluxes
 from tessphot_lib.photometry.failures import attempt
@@ -109,7 +109,8 @@ class Products:
             return row | failed | {"errors": failure}
         negative = NEGATIVE_FLUX if found["mean_flux"] <= 0 else None
         left = found.pop("background_left")
-        warnings = [text for text in (aperture.warnings, note.warning, negative, left) if text]
+        listed = warnings_of(aperture, star["method"])
+        warnings = [text for text in (listed, note.warning, negative, left) if text]
         return (
             row
             | found

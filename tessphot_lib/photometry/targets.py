@@ -62,11 +62,7 @@ class StarList:
         )
 
     def as_measured(self, notes: Sequence[StarNotes]) -> "StarList":
-        """Return the stars with the method, and the pixels, that each was measured with.
-
-        What the todo list has to say of halo photometry gives way to what is to be said of
-        the aperture if that was measured instead.
-        """
+        """Return the stars with the method, and the pixels, that each was measured with."""
         methods = [
             note.method or method for note, method in zip(notes, self.stars["method"], strict=True)
         ]

@@ -191,7 +191,7 @@ def _write_list(
     skipped = _left_to_brighter(stars.assign(**seen_at), apertures)
     findings = [text if isinstance(text, str) else None for text in stars["finding"]]
     automatic = stars["is_automatic"].tolist()
-    listed = map(as_listed, apertures, stars["method"], automatic, findings)
+    listed = map(as_listed, apertures, automatic, findings)
     create_todo(
         output,
         stars.assign(tmag=stars["tmag_listed"]).drop(columns=NOT_LISTED),

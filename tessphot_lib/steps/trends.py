@@ -20,6 +20,7 @@ from tessphot_lib.lightcurves.trends import find_trends
 from tessphot_lib.motion.star_positions import select_motion_stars
 from tessphot_lib.photometry.aperture import measure_apertures
 from tessphot_lib.photometry.believed_stars import StarChecks
+from tessphot_lib.photometry.choice import warnings_of
 from tessphot_lib.photometry.products import StarFrame, quality_of
 from tessphot_lib.photometry.targets import star_list
 
@@ -99,5 +100,8 @@ def trend_stars(cube: PixelCube, files: CcdFiles, n_stars: int) -> pd.DataFrame:
     stars = read_todo(files.todo, tic_ids=known["tic_id"].to_numpy()[chosen].tolist())
     stars = stars[(stars["status"] != int(Status.SKIPPED)).fillna(True).to_numpy(dtype=bool)]
     apertures = read_apertures(files.todo, stars["priority"].tolist())
-    whole = [apertures[priority].warnings is None for priority in stars["priority"]]
-    return stars[np.array(whole, dtype=bool)].reset_index(drop=True)
+    is_whole = [
+        warnings_of(apertures[priority], method) is None
+        for priority, method in zip(stars["priority"], stars["method"], strict=True)
+    ]
+    return stars[np.array(is_whole, dtype=bool)].reset_index(drop=True)

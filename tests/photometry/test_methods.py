@@ -15,9 +15,14 @@ from tessphot_lib.core.lightcurve import StarFluxes, StarNotes
 from tessphot_lib.core.provenance import code_behind
 from tessphot_lib.core.settings import METHODS as SETTINGS
 from tessphot_lib.core.settings import MethodSettings
-from tessphot_lib.core.star_warnings import LIMITED_APERTURE, SWITCHED_TO_HALO, UNLISTED_LIGHT
+from tessphot_lib.core.star_warnings import (
+    LIMITED_APERTURE,
+    MINIMUM_APERTURE,
+    SWITCHED_TO_HALO,
+    UNLISTED_LIGHT,
+)
 from tessphot_lib.photometry import methods
-from tessphot_lib.photometry.choice import as_listed
+from tessphot_lib.photometry.choice import as_listed, warnings_of
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.prf.generic import generic_prf
@@ -101,23 +106,23 @@ def test_fluxes_of_unequal_shapes_are_refused():
 
 def test_light_under_a_star_that_is_not_known_well_is_told_in_percent_of_its_flux():
     aperture = Aperture(Window(4, 6, 7, 10), np.eye(2, 3, dtype=bool))
-    told = as_listed(replace(aperture, static_error=0.123), "linpsf", False).warnings
+    told = as_listed(replace(aperture, static_error=0.123), False).findings
     assert "the mean flux may be off by 12 %." in told
-    assert as_listed(replace(aperture, static_error=0.02), "linpsf", False).warnings is None
+    assert as_listed(replace(aperture, static_error=0.02), False).findings is None
 
 
 def test_stars_as_they_were_measured():
     stars = targets("halo", "halo", "aperture")
     listed = [
-        as_listed(replace(one, is_limited=True, unlisted_fraction=0.2), method, True, "Found.")
-        for one, method in zip(stars.apertures, stars.stars["method"], strict=True)
+        as_listed(replace(one, is_limited=True, unlisted_fraction=0.2), True, "Found.")
+        for one in stars.apertures
     ]
     pixels = Aperture(Window(4, 6, 7, 10), np.eye(2, 3, dtype=bool))
     notes = (StarNotes(pixels=pixels), StarNotes(method="aperture", warning="no halo"), StarNotes())
     measured = replace(stars, apertures=listed).as_measured(notes)
     assert measured.stars["method"].tolist() == ["halo", "aperture", "aperture"]
     by_aperture = f"{LIMITED_APERTURE} {UNLISTED_LIGHT} Found."
-    assert [one.warnings for one in measured.apertures] == [
+    assert list(map(warnings_of, measured.apertures, measured.stars["method"])) == [
         f"{SWITCHED_TO_HALO} {UNLISTED_LIGHT} Found.",
         by_aperture,
         by_aperture,
@@ -132,10 +137,19 @@ def test_stars_as_they_were_measured():
 def test_what_is_said_of_pixels_is_said_once_of_a_fit_that_became_an_aperture():
     stars = targets("linpsf")
     (aperture,) = stars.apertures
-    listed = as_listed(replace(aperture, is_limited=True), "linpsf", True, "Found.")
+    listed = as_listed(replace(aperture, is_limited=True), True, "Found.")
     note = StarNotes(method="aperture", warning="no fit")
     (measured,) = replace(stars, apertures=[listed]).as_measured([note]).apertures
-    assert measured.warnings == f"{LIMITED_APERTURE} Found."
+    assert warnings_of(measured, "aperture") == f"{LIMITED_APERTURE} Found."
+
+
+def test_a_star_measured_by_another_method_is_not_said_to_be_switched_to_halo():
+    stars = targets("halo")
+    (aperture,) = stars.apertures
+    stars = replace(stars, apertures=[as_listed(replace(aperture, is_minimum=True), True)])
+    other = stars.measured_by("aperture")
+    assert warnings_of(stars.apertures[0], "halo") == SWITCHED_TO_HALO
+    assert warnings_of(other.apertures[0], "aperture") == MINIMUM_APERTURE
 
 
 def test_stars_measured_by_another_method_than_the_rules_chose():

@@ -33,6 +33,7 @@ from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_todo
+from tessphot_lib.photometry.choice import warnings_of
 from tessphot_lib.simulation.schedule import ffi_names
 from tessphot_lib.steps.backgrounds import run_backgrounds
 from tessphot_lib.steps.ffi_table import run_ffi_table
@@ -170,7 +171,7 @@ def test_only_pixels_of_cutouts_are_used(many):
     for priority, aperture in apertures.items():
         cut = aperture.window.slices_in(window)
         assert not (aperture.mask & ~covered[cut]).any()
-        remarks[priority] = aperture.warnings or ""
+        remarks[priority] = warnings_of(aperture, "aperture") or ""
         beside = np.zeros_like(covered)
         rows, columns = np.nonzero(aperture.mask)
         for row, column in zip(rows + cut[0].start, columns + cut[1].start, strict=True):

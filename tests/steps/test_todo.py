@@ -14,7 +14,7 @@ from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.identifiers import TRANSIENT, identifier
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
-from tessphot_lib.core.star_warnings import UNLISTED_LIGHT
+from tessphot_lib.core.star_warnings import LIMITED_APERTURE, SWITCHED_TO_HALO, UNLISTED_LIGHT
 from tessphot_lib.io.products.block_hdf5 import read_identity
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.products.prf_fits import write_prf
@@ -23,6 +23,7 @@ from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_excluded_stars, read_skipped, read_todo
 from tessphot_lib.io.products.transients_ecsv import no_transients, write_transients
 from tessphot_lib.io.stars.catalog_sqlite import write_catalog
+from tessphot_lib.photometry.choice import warnings_of
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.report.not_measured import _as_not_measured, excluded_stars
 from tessphot_lib.steps.todo import _left_to_brighter, run_todo
@@ -159,8 +160,8 @@ def test_apertures_belong_to_their_stars(tmp_path):
     sizes = [int(apertures[priority].mask.sum()) for priority in (1, 2, 3)]
     assert sizes[0] > sizes[2] > 4  # Tmag 9 and 12 ...
     assert sizes[1] == 9  # ... and 11, which got the smallest
-    assert apertures[2].warnings == "Using minimum aperture."
-    assert apertures[1].warnings is None
+    assert warnings_of(apertures[2], "aperture") == "Using minimum aperture."
+    assert warnings_of(apertures[1], "aperture") is None
 
 
 def list_check(folder, *rows):
@@ -183,8 +184,8 @@ def test_a_star_that_is_listed_twice_is_measured_once(tmp_path, method):
     assert todo["tic_id"].tolist() == [10, 20, 30]
     assert read_skipped(path)[["priority", "skipped_by"]].to_numpy().tolist() == [[2, 1]]
     apertures = read_apertures(path)
-    assert "TIC 20" in apertures[1].warnings
-    assert apertures[3].warnings is None
+    assert "TIC 20" in apertures[1].findings
+    assert apertures[3].findings is None
     # What the two have is one star's light.
     assert apertures[1].light.crowdsap == pytest.approx(1.0, abs=0.01)
     # The star is excluded: then no entry of it is measured. One of its entries is: it is.
@@ -212,9 +213,9 @@ def test_what_the_image_shows_is_believed(tmp_path):
     apertures = read_apertures(path)
     large = apertures[todo["priority"][10]]
     assert large.window.shape[0] < 20  # not that of a star of Tmag 0
-    assert "9.8 mag fainter" in large.warnings
-    assert "0.6 pixels" in apertures[todo["priority"][20]].warnings
-    assert apertures[todo["priority"][30]].warnings is None
+    assert "9.8 mag fainter" in large.findings
+    assert "0.6 pixels" in apertures[todo["priority"][20]].findings
+    assert apertures[todo["priority"][30]].findings is None
 
 
 def test_light_of_a_source_that_the_list_lacks(tmp_path):
@@ -228,10 +229,10 @@ def test_light_of_a_source_that_the_list_lacks(tmp_path):
     path = run(tmp_path, stars, average=average_image(both), unlisted=tmp_path / "unlisted.ecsv")
     assert read_todo(path)["tic_id"].tolist() == [10, 20]
     beside, alone = (read_apertures(path)[priority] for priority in (1, 2))
-    assert UNLISTED_LIGHT in beside.warnings
+    assert UNLISTED_LIGHT in beside.findings
     assert beside.light.crowdsap < 0.95
     assert not beside.contains(np.array([270.0]), np.array([542.0]))[0]
-    assert alone.warnings is None
+    assert alone.findings is None
 
 
 def appeared(folder, *rows):
@@ -312,12 +313,12 @@ def test_methods_that_suit_the_stars(tmp_path):
     methods = read_todo(path).set_index("tic_id")["method"].to_dict()
     assert methods == {10: "halo", 20: "aperture", 30: "linpsf", 40: "aperture", 50: "aperture"}
     assert len(read_skipped(path)) == 0
-    remarks = {star: aperture.warnings for star, aperture in read_apertures(path).items()}
-    assert remarks[1] == "Automatically switched to Halo photometry"
-    assert read_apertures(path)[1].is_limited  # said if the aperture is measured after all
+    cut = read_apertures(path)[1]
+    assert warnings_of(cut, "halo") == SWITCHED_TO_HALO
+    assert warnings_of(cut, "aperture") == LIMITED_APERTURE  # if it is measured after all
     forced = run(tmp_path / "forced", stars, photometry=replace(PHOTOMETRY, method="halo"))
     assert set(read_todo(forced)["method"]) == {"halo"}
-    assert read_apertures(forced)[1].warnings is None
+    assert warnings_of(read_apertures(forced)[1], "halo") is None
 
 
 def test_excluded_stars_are_recorded_and_change_nothing_else(tmp_path):
@@ -377,8 +378,8 @@ def test_listed_methods_go_first(tmp_path):
     found = read_todo(auto).set_index("tic_id")
     assert found["method"].to_dict() == {10: "psf", 20: "halo", 30: "halo"}
     apertures = read_apertures(auto)
-    assert apertures[found["priority"][20]].warnings is None  # nobody switched it
-    assert apertures[found["priority"][30]].warnings == "Automatically switched to Halo photometry"
+    assert warnings_of(apertures[found["priority"][20]], "halo") is None  # nobody switched it
+    assert warnings_of(apertures[found["priority"][30]], "halo") == SWITCHED_TO_HALO
     is_automatic = {star: apertures[found["priority"][star]].is_automatic for star in found.index}
     assert is_automatic == {10: False, 20: False, 30: True}
     assert not any(aperture.is_automatic for aperture in read_apertures(forced).values())

@@ -27,7 +27,7 @@ def read_apertures(path: Path, priorities: Iterable[int] | None = None) -> dict[
     with read_database(path) as connection:
         rows = select(connection, "apertures", APERTURES, conditions, order="priority")
     apertures = {}
-    for priority, row0, column0, height, width, blob, flags, errors, *light in rows.itertuples(
+    for priority, row0, column0, height, width, blob, flags, findings, *light in rows.itertuples(
         index=False, name=None
     ):
         bits = np.unpackbits(np.frombuffer(blob, dtype=np.uint8), count=height * width)
@@ -37,7 +37,7 @@ def read_apertures(path: Path, priorities: Iterable[int] | None = None) -> dict[
             mask=bits.astype(bool).reshape(height, width),
             light=ApertureLight(float(crowdsap), float(flfrcsap), *_derivatives(motion)),
             **{name: bool(flags & bit) for name, bit in FLAGS.items()},
-            warnings=errors,
+            findings=findings,
         )
     return apertures
 
@@ -61,7 +61,7 @@ def insert_apertures(connection: Connection, apertures: Mapping[int, Aperture]) 
                 *map(int, aperture.mask.shape),
                 np.packbits(aperture.mask).tobytes(),
                 sum(bit for name, bit in FLAGS.items() if getattr(aperture, name)),
-                aperture.warnings,
+                aperture.findings,
                 float(light.crowdsap),
                 float(light.flfrcsap),
                 np.concatenate([light.motion, light.unexplained]).astype("<f8").tobytes(),

@@ -193,7 +193,7 @@ def random_aperture(seed):
         light=ApertureLight(rng.random(), rng.random(), rng.random(5), rng.random(2)),
         is_minimum=bool(seed % 2),
         is_automatic=seed > 2,
-        warnings="Using minimum aperture." if seed % 2 else None,
+        findings="The list has it twice." if seed % 2 else None,
     )
 
 
