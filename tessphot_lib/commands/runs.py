@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tessphot_lib.commands.common import add_directory, of_one_cadence, settings_of_run
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError, TessphotError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.products.todo_join import join_todos
@@ -104,7 +105,8 @@ def _release(options: argparse.Namespace) -> int:
         raise InputDataError(f"{record}: no such file; has the run come to its end?")
     made = release(results, options.output, settings_of_run(record)["output"])
     sys.stdout.write(
-        f"{options.output}: {made.n_light_curves} light curves, {made.n_files} files\n"
+        f"{options.output}: {counted(made.n_light_curves, 'light curve')}, "
+        f"{counted(made.n_files, 'file')}\n"
     )
     if made.unset:
         sys.stdout.write(f"MAST asks for {', '.join(made.unset)}, too: not set\n")
@@ -114,8 +116,9 @@ def _release(options: argparse.Namespace) -> int:
 def _merge(options: argparse.Namespace) -> int:
     """Join todo lists."""
     made = join_todos(options.lists, options.output, as_corrected=options.as_corrected)
+    lists = counted(len(options.lists), "list")
     sys.stdout.write(
-        f"{options.output}: {made.n_stars} stars of {len(options.lists)} lists, "
+        f"{options.output}: {counted(made.n_stars, 'star')} of {lists}, "
         f"{made.n_common} of them in several\n"
     )
     return 0

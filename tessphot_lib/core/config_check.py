@@ -12,6 +12,7 @@ from typing import Any, cast
 import jsonschema
 import yaml
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.settings import FITTING_METHODS, FREE_LIMIT
 
@@ -152,7 +153,7 @@ def _explain(error: jsonschema.ValidationError, known: list[str]) -> list[str]:
         "maximum": lambda: f"must be at most {limit}",
         "exclusiveMinimum": lambda: f"must be greater than {limit}",
         "exclusiveMaximum": lambda: f"must be less than {limit}",
-        "minItems": lambda: f"must have at least {limit} value{'s' * (limit > 1)}",
+        "minItems": lambda: f"must have at least {counted(limit, 'value')}",
         "multipleOf": lambda: f"must be a multiple of {limit}",
         "maxItems": lambda: f"must have at most {limit} values",
         "uniqueItems": lambda: "must not name anything twice",

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import ConfigError
 
 LARGEST_TIC = 20_000_000_000  # larger whole numbers are of Gaia
@@ -245,7 +246,7 @@ def _from_columns(line: str, names: list[str | None], default: float | None) -> 
     """Make a target of a line of a list with columns."""
     fields = next(csv.reader([line], skipinitialspace=True))
     if len(fields) != len(names):
-        raise ConfigError(f"{len(fields)} columns instead of {len(names)}: {line!r}")
+        raise ConfigError(f"{counted(len(fields), 'column')} instead of {len(names)}: {line!r}")
     row = {name: field.strip() for name, field in zip(names, fields, strict=True) if name}
     row = {name: field for name, field in row.items() if field}
     tmag = default

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tessphot_lib.core.config_files import default_config
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import ConfigError, TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.logs import SignsOfLife, replace_signs_of_life
@@ -162,8 +163,8 @@ def _tell(target: Target, outcome: Outcome) -> None:
     lines = [f"{target}{also}, Tmag {star.tmag:.2f}"]
     lines += [
         f"  sector {row['SECTOR']}, camera {row['CAMERA']}, CCD {row['CCD']}: {row['METHOD']}, "
-        f"{row['N_GOOD']} of {row['N_IMAGES']} images, {noise_in_words(row['CDPP_1H'])}, "
-        f"ratio {row['RATIO']:.4f}"
+        f"{row['N_GOOD']} of {counted(row['N_IMAGES'], 'image')}, "
+        f"{noise_in_words(row['CDPP_1H'])}, ratio {row['RATIO']:.4f}"
         for row in outcome.sectors
     ]
     lines += [f"  {outcome.joined}", f"  {outcome.joined.with_suffix('.png')}"]

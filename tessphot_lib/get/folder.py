@@ -8,6 +8,7 @@ import pandas as pd
 from astropy.io import fits
 
 from tessphot_lib.core.constants import PIXEL_SCALE_DEG
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.sphere import separation
@@ -59,8 +60,8 @@ class CutoutFolder:
             there = foreign_lines(foreign_files(folder, CUTOUT_NAME))
             raise InputDataError("\n".join([text, *(f"  there: {line}" for line in there)]))
         sectors = name_sectors(ccd_id.sector for ccd_id, _ in self.files)
-        n = len(self.files)
-        self.where = f"in {str(folder)!r} ({n} cutout{'s' * (n != 1)} of {sectors})"
+        n = counted(len(self.files), "cutout")
+        self.where = f"in {str(folder)!r} ({n} of {sectors})"
         self._places: dict[Path, tuple[float, float, float]] = {}
 
     def cutouts(

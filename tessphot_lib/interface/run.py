@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.interface.star import Star
@@ -57,7 +58,8 @@ class Run:
         """Say what it holds."""
         n_curves = int(self.stars["lightcurve"].notna().sum())
         names = ", ".join(map(str, self.ccds[:4])) + (", ..." if len(self.ccds) > 4 else "")
-        return f"<Run {self.folder}: {len(self.stars)} stars, {n_curves} light curves, {names}>"
+        numbers = f"{counted(len(self.stars), 'star')}, {counted(n_curves, 'light curve')}"
+        return f"<Run {self.folder}: {numbers}, {names}>"
 
     def __len__(self) -> int:
         """Number of rows of `stars`."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.ccd_files import CcdFiles
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import LightCurve
@@ -62,7 +63,8 @@ class Pixels:
     def __repr__(self) -> str:
         """Say what it holds."""
         return (
-            f"<Pixels: {len(self.time)} images, rows {self.window.row0}-{self.window.row1 - 1}, "
+            f"<Pixels: {counted(len(self.time), 'image')}, "
+            f"rows {self.window.row0}-{self.window.row1 - 1}, "
             f"columns {self.window.column0}-{self.window.column1 - 1}>"
         )
 
@@ -102,7 +104,7 @@ class Measured:
     def __repr__(self) -> str:
         """Say what it is."""
         return (
-            f"<Measured: {len(self.time)} images, {self.weights.sum():.2f} pixels, "
+            f"<Measured: {counted(len(self.time), 'image')}, {self.weights.sum():.2f} pixels, "
             f"FLFRCSAP {self.flfrcsap:.3f}, CROWDSAP {self.crowdsap:.3f}>"
         )
 

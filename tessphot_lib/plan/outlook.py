@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.core.counts import counted
 from tessphot_lib.plan.run import Plan
 
 # Measured on full CCDs, see benchmarks/README.md and docs/cluster.md.
@@ -49,9 +50,9 @@ def outlook(plan: Plan, folder: Path = Path()) -> tuple[list[str], list[str]]:
     seconds = sum(counts) * CPU_SECONDS_PER_IMAGE
     seconds += sum(count > 0 for count in counts) * CPU_SECONDS_PER_CCD
     hours = rows * columns / (SCIENCE_ROWS * SCIENCE_COLUMNS) * seconds / 3600
-    ccds = "1 CCD" if len(counts) == 1 else f"{len(counts)} CCDs"
+    to_read = f"{counted(sum(counts), 'image')} of {counted(len(counts), 'CCD')}"
     notes = [
-        f"{sum(counts)} images of {ccds} to read: about {needed:.1f} GB of pixels in results/ "
+        f"{to_read} to read: about {needed:.1f} GB of pixels in results/ "
         f"({free:.0f} GB are free), {hours:.1f} core hours until the stars are listed"
     ]
     if needed > free:

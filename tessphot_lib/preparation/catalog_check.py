@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.catalog_shift import CatalogShift
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.motion.catalog_offset import catalog_offset
@@ -66,7 +67,7 @@ def check_catalog(
     told = (
         f"{catalog}: the average image has the stars up to {off.largest:.1f} pixels from where "
         f"the catalog has them ({off.d_row:+.1f} rows, {off.d_column:+.1f} columns in the middle; "
-        f"{off.n_stars} stars)"
+        f"{counted(off.n_stars, 'star')})"
     )
     if off.largest > MAX_OFFSET:
         raise InputDataError(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.images.cutout_table import read_cutout_table
 from tessphot_lib.io.products.average_fits import read_average_image
@@ -71,6 +72,6 @@ def _draw_whole(
     axes.set(
         xlabel="column (science pixels)",
         ylabel="row (science pixels)",
-        title=f"{ccd_id}: average image, apertures of {len(stars)} stars (red)",
+        title=f"{ccd_id}: average image, apertures of {counted(len(stars), 'star')} (red)",
     )
     figure.savefig(output, dpi=130, format="png")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from tessphot_lib.core.constants import TMAG_ZEROPOINT, ZEROPOINT_WARNING
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.io.products.pixels_summary import (
@@ -61,7 +62,8 @@ def _pointing_texts(pointing: PointingSummary) -> list[str]:
     if pointing.n_stars:
         texts.append(
             f"WARNING: positions of the catalog were off by {pointing.d_row:+.2f} rows, "
-            f"{pointing.d_column:+.2f} columns ({pointing.n_stars} stars) and are set right by that"
+            f"{pointing.d_column:+.2f} columns ({counted(pointing.n_stars, 'star')}) "
+            "and are set right by that"
         )
     if pointing.n_displaced > LASTING * pointing.n_images:
         texts.append(

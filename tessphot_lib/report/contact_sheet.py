@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.identifiers import object_name
 from tessphot_lib.report.pictures import new_figure
@@ -65,7 +66,7 @@ def draw_contact_sheet(
         axes.locator_params(integer=True, nbins=3)
     for axes in grid[len(shown) :]:
         axes.axis("off")
-    count = f"{len(shown)} cutouts" if len(shown) > 1 else "1 cutout"
+    count = counted(len(shown), "cutout")
     count += f" of {len(cutouts)}" if len(cutouts) > len(shown) else ""
     figure.suptitle(f"{ccd_id}: {count}, average images, apertures (red)", fontsize=9)
     figure.savefig(output, dpi=130, format="png")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
@@ -136,8 +137,7 @@ def draw_residuals(
     lowest = np.nanmin(stamp.average_image)
     norm = max(np.nanpercentile(stamp.average_image, 60), 1.0)
     show_image(fitted, window, np.arcsinh((model - lowest) / norm), vmin=low, vmax=high)
-    count = "1 star" if len(stars) == 1 else f"{len(stars)} stars"
-    fitted.set_title(f"PRFs of {count}, fluxes fitted", fontsize=9)
+    fitted.set_title(f"PRFs of {counted(len(stars), 'star')}, fluxes fitted", fontsize=9)
     left_percent = scale * residual
     near = np.abs(left_percent[(stamp.aperture & int(ApertureFlag.IN_APERTURE)) != 0])
     reach = max(2 * float(np.nanmax(near, initial=0.0)), LEAST_REACH)  # others may be off the scale

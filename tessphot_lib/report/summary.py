@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.star_warnings import UNKNOWN_LIGHT
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
@@ -111,8 +112,7 @@ def _folder_lines(todo: Path, stars: pd.DataFrame, every: pd.DataFrame) -> list[
 def _count(stars: pd.DataFrame) -> str:
     """Numbers of stars and of light curves."""
     n_curves = int(stars["lightcurve"].notna().sum())
-    texts = [f"{n} {what}{'s' * (n != 1)}" for n, what in ((len(stars), "star"), (n_curves, CURVE))]
-    return ", ".join(texts)
+    return f"{counted(len(stars), 'star')}, {counted(n_curves, CURVE)}"
 
 
 def not_measured_lines(path: Path) -> str:
@@ -135,9 +135,7 @@ def _precision_line(stars: pd.DataFrame, tmag: float) -> str:
     if near.empty:
         return f"  Tmag {tmag:2d}: no stars"
     rms_hour, ptp = 1e6 * near["rms_hour"].median(), 1e6 * near["ptp"].median()
-    return (
-        f"  Tmag {tmag:2d}: {rms_hour:8.0f} {ptp:8.0f}   ({len(near)} star{'s' * (len(near) != 1)})"
-    )
+    return f"  Tmag {tmag:2d}: {rms_hour:8.0f} {ptp:8.0f}   ({counted(len(near), 'star')})"
 
 
 def _shorten(numbers: list) -> str:

@@ -16,6 +16,7 @@ from tessphot_lib.background.straps import fit_straps
 from tessphot_lib.catalog.sky_mask import sky_mask
 from tessphot_lib.core.affine import against_mean
 from tessphot_lib.core.catalog_shift import CatalogShift
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag, describe
 from tessphot_lib.core.geometry import CcdId, Window
@@ -173,7 +174,8 @@ def _refuse_none(is_averaged: NDArray, quality: NDArray, bad_quality: int, ccd_i
     reasons["brighter than prepare.average.max_background"] = int((quality & bad == 0).sum())
     texts = [f"{text}: {n}" for text, n in reasons.items() if n]
     raise InputDataError(
-        f"{ccd_id}: none of its {is_averaged.size} images can be averaged ({', '.join(texts)})"
+        f"{ccd_id}: none of its {counted(is_averaged.size, 'image')} can be averaged "
+        f"({', '.join(texts)})"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.exposure import Exposure
 from tessphot_lib.core.flags import CadenceFlag, PixelFlag
@@ -143,7 +144,9 @@ def run_backgrounds(
             values["background_level"],
         )
     if not block.used:
-        raise InputDataError(f"{output.name}: none of its {len(images)} images can be read")
+        raise InputDataError(
+            f"{output.name}: none of its {counted(len(images), 'image')} can be read"
+        )
     block.trim()
     write_block(
         output,

@@ -15,6 +15,7 @@ from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, at_epoch
 from tessphot_lib.catalog.sky_grid import SkyCell
 from tessphot_lib.core.clock import julian_date
 from tessphot_lib.core.constants import PIXEL_SCALE_DEG, SCIENCE_COLUMNS, SCIENCE_ROWS
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.provenance import provenance
@@ -119,7 +120,7 @@ def run_catalog(
         log.warning("%s: no column disposition, so that duplicates in the TIC count as stars", tic)
     if n_inside == 0:
         raise InputDataError(
-            f"{tic}: none of its {n_bright} stars brighter than catalog.faint_limit "
+            f"{tic}: none of its {counted(n_bright, 'star')} brighter than catalog.faint_limit "
             f"{settings.faint_limit} lies on {ccd_id}, window {window.as_list()}"
         )
     about = _describe(ccd_id, header, footprint.wcs, reference, time, epoch, buffer)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.star_warnings import UNEXPECTED
 from tessphot_lib.io.files.atomic import complete_file
@@ -114,8 +115,7 @@ def _name_failures(failed: pd.DataFrame, todo: Path, tic_ids: list[int]) -> str:
         reason = " ".join(star["errors"].removeprefix(UNEXPECTED).split())
         names.append(f"TIC {star['tic_id']}: {reason} ({log_file})")
     more = f"; and {len(failed) - MAX_NAMED} more" if len(failed) > MAX_NAMED else ""
-    stars = "1 star" if len(failed) == 1 else f"{len(failed)} stars"
     return (
-        f"{todo}: unexpected errors in {stars}; please report them, with the logs: "
-        f"{'; '.join(names)}{more}"
+        f"{todo}: unexpected errors in {counted(len(failed), 'star')}; please report them, with "
+        f"the logs: {'; '.join(names)}{more}"
     )

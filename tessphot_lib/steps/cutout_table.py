@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.clock import timestamp_shifts
 from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId
@@ -81,8 +82,8 @@ def run_cutout_table(
         rows.append(row)
     if not good:
         refusal = refusal or (
-            f"{ccd_id}: none of its {len(cutouts)} cutouts can be used, the first because of "
-            f"{rows[0]['reason']}"
+            f"{ccd_id}: none of its {counted(len(cutouts), 'cutout')} can be used, the first "
+            f"because of {rows[0]['reason']}"
         )
     images = _images(good, ccd_id, _corrected_direction(good)) if good else []
     write_cutout_table(output, rows, ccd_id)

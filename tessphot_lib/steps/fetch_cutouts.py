@@ -12,6 +12,7 @@ import pandas as pd
 
 from tessphot_lib.catalog.proper_motion import CATALOG_EPOCH, MAS_PER_DEGREE, at_epoch
 from tessphot_lib.core.asked import AskedCcds
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import DownloadError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.sectors import sector_year
@@ -70,7 +71,7 @@ def run_fetch_cutouts(
     wanted = [[ccd_id for ccd_id in found if ccd_id in asked] for found in seen]
     if not any(wanted):
         raise DownloadError(
-            f"none of the {len(targets)} targets was seen by a CCD of the configuration",
+            f"none of {counted(len(targets), 'target')} was seen by a CCD of the configuration",
             permanent=True,
         )
     rows = _fetch_each(web, mast, folder, stars, wanted, size)
@@ -79,7 +80,8 @@ def run_fetch_cutouts(
             log.warning("target %s: TESScut has no cutout of %s", targets[index], ccd_id)
     if not any(row[-1] for row in rows):
         raise DownloadError(
-            f"{mast}: TESScut gave no cutout of any of the {len(targets)} targets", permanent=True
+            f"{mast}: TESScut gave no cutout of any of {counted(len(targets), 'target')}",
+            permanent=True,
         )
     for index, found in enumerate(wanted):
         if not found:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import DownloadError, InputDataError
 from tessphot_lib.core.settings import MastSettings
 from tessphot_lib.io.archives.download import Web, web_of
@@ -68,8 +69,8 @@ def run_fetch_tpfs(
                 )
     if not wanted:
         raise DownloadError(
-            f"{servers.archive}: no target pixel file of any of {len(tic_ids)} stars in sectors "
-            f"{', '.join(map(str, sectors))}",
+            f"{servers.archive}: no target pixel file of any of {counted(len(tic_ids), 'star')} "
+            f"in sectors {', '.join(map(str, sectors))}",
             permanent=True,
         )
     _fetch_each(web, folder, wanted, is_verified=settings.checksum)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tessphot_lib.core.clock import image_times
 from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import DEFAULT_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
@@ -105,7 +106,9 @@ def _refusal(
         more = len(problems) - 1
         return f"{problems[0]} ({f'and {more} more, see {output}; ' if more else ''}{SKIPPED})"
     if not good:
-        return f"{ccd_id}: none of its {len(rows)} images can be used: {rows[0]['reason']}"
+        return (
+            f"{ccd_id}: none of its {counted(len(rows), 'image')} can be used: {rows[0]['reason']}"
+        )
     if not any(row["has_wcs"] for row in good):
         return (
             f"{ccd_id}: no image has a usable WCS (CRVAL1, CRPIX1, CD1_1, ...), "
@@ -166,7 +169,9 @@ def _tell_releases(good: list[dict], ccd_id: CcdId) -> None:
     """Warn where images of different calibrations come together."""
     counts = Counter(row["release"] for row in good)
     if len(counts) > 1:
-        told = ", ".join(f"{release} ({n} images)" for release, n in sorted(counts.items()))
+        told = ", ".join(
+            f"{release} ({counted(n, 'image')})" for release, n in sorted(counts.items())
+        )
         log.warning("%s: images of several data releases, %s: calibrated apart", ccd_id, told)
 
 

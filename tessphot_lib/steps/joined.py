@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SECONDS_PER_DAY
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.identifiers import FIRST_MADE_UP, object_name
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
@@ -146,7 +147,7 @@ def _title(star: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> str:
     name = star["name"]
     if star["tic_id"] >= FIRST_MADE_UP:
         name = f"{name} (not in the list of stars)"
-    return f"{name}, Tmag {star['tmag']:.2f}: {len(rows)} light curve{'s' * (len(rows) != 1)}"
+    return f"{name}, Tmag {star['tmag']:.2f}: {counted(len(rows), 'light curve')}"
 
 
 def _star_of(header: Mapping[str, Any]) -> dict[str, Any]:

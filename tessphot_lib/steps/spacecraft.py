@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SECONDS_PER_DAY, SPEED_OF_LIGHT_KM_PER_S
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.sphere import unit_vector
@@ -62,7 +63,7 @@ def run_spacecraft(
     if ephemeris is not None:
         spacecraft = _from_ephemeris(ephemeris, time, projections)
     else:
-        source, text = "orbit", f"orbit, BARYCORR of {n_ccds} CCD{'s' * (n_ccds != 1)}"
+        source, text = "orbit", f"orbit, BARYCORR of {counted(n_ccds, 'CCD')}"
         path = fit_orbit(projections, time)
         if path is None:
             log.warning(

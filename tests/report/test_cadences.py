@@ -104,7 +104,7 @@ def test_cards_of_the_run_count_the_stars_of_their_own_pixels(results, tmp_path)
     images = "Sector 14, camera 2, CCD 3"
     for card, name, title, said in (
         (cards[0], str(CCD), images, "2 light curves of 2"),
-        (cards[1], str(STAMPS), f"{images}, target pixel files of 120 s", "1 light curves of 1"),
+        (cards[1], str(STAMPS), f"{images}, target pixel files of 120 s", "1 light curve of 1"),
     ):
         assert f'<a href="{name}/index.html">{title}</a>' in card
         assert said in card

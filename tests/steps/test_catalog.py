@@ -247,7 +247,7 @@ def test_a_cutout_looks_only_at_the_stars_around_it():
 
 @pytest.mark.parametrize("where", [(380.0, 950.0), (395.0, 950.0)])
 def test_no_star_on_the_window(tmp_path, where):
-    with pytest.raises(InputDataError, match=r"tic\.csv: none of its 1 stars .* lies on s0014"):
+    with pytest.raises(InputDataError, match=r"tic\.csv: none of its 1 star .* lies on s0014"):
         run(tmp_path, tic([where[0]], [where[1]]))
 
 

@@ -200,7 +200,7 @@ def test_target_that_was_not_seen_is_listed(fetch):
     rows = fetch([[300.0, 10.0], 7])
     assert rows[0] == ("", 300.0, 10.0, "", "")
     assert rows[1][0] == "7"
-    with pytest.raises(DownloadError, match="none of the 1 targets was seen"):
+    with pytest.raises(DownloadError, match="none of 1 target was seen"):
         fetch([[300.0, 10.0]])
 
 
@@ -250,7 +250,7 @@ def test_what_passes_is_tried_again(fetch, archive, tmp_path):
         (TIC, b'{"status": "COMPLETE", "data": []}', "not in the TIC: 7"),
         (SECTOR, b"[]", r"dec=-52\.0: the answer is none of TESScut"),
         (CUT, b'{"msg": "no cubes"}', r"sector=8: the answer is no zip file: '\{\"msg\": \"no"),
-        (CUT, packed([]), r"TESScut gave no cutout of any of the 1 targets"),
+        (CUT, packed([]), r"TESScut gave no cutout of any of 1 target"),
         (CUT, packed([("tess-s0008-3-4_1_2_5x5.fits", b"half")]), "it is not FITS: b'half'"),
     ],
 )

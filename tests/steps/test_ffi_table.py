@@ -137,7 +137,7 @@ def test_image_that_does_not_belong(tmp_path, bad):
 
 def test_none_can_be_used(tmp_path):
     path = image(tmp_path, 0, CCD=4)
-    with pytest.raises(InputDataError, match="s0014-cam2-ccd3: none of its 1 images can be used"):
+    with pytest.raises(InputDataError, match="s0014-cam2-ccd3: none of its 1 image can be used"):
         listed([path], tmp_path, "skip")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import ServiceError
 from tessphot_lib.io.archives.asking import (
     BadAnswerError,
@@ -185,7 +186,7 @@ def _ask_mast(patience: Patience, cone: Cone, faint_limit: float) -> pd.DataFram
         pages.append(rows)
     stars = pd.concat(pages, ignore_index=True)
     if len(stars) != n_rows:
-        raise BadAnswerError(f"the answer has {len(stars)} rows of {n_rows}")
+        raise BadAnswerError(f"the answer has {counted(len(stars), 'row')} of {n_rows}")
     if len(stars) and "ID" in stars and stars["ID"].duplicated().any():
         raise BadAnswerError("the answer has the same star twice")
     return stars

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.atomic import complete_file
@@ -66,7 +67,7 @@ def read_trends(path: Path, cadenceno: NDArray) -> tuple[dict[str, NDArray], str
     known = found["cadenceno"]
     if not np.array_equal(known, cadenceno):
         raise InputDataError(
-            f"{path}: trends of {len(known)} images, but other ones are to be corrected; "
+            f"{path}: trends of {counted(len(known), 'image')}, but others are to be corrected; "
             "run the workflow again"
         )
     return {name: found[name] for name in ARRAYS}, str(attributes["remark"])

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.io.files.sqlite_tables import (
     SqlColumn,
@@ -149,7 +150,7 @@ def read_catalog_settings(path: Path) -> dict[str, Any]:
     with read_database(path) as connection:
         rows = select(connection, "settings", SETTINGS, order="sector")
     if len(rows) != 1:
-        raise InputDataError(f"{path}: table settings has {len(rows)} rows, expected 1")
+        raise InputDataError(f"{path}: table settings has {counted(len(rows), 'row')}, expected 1")
     settings = {key: values[0] for key, values in rows.to_dict("list").items()}
     try:
         settings["footprint"] = ast.literal_eval(settings["footprint"])

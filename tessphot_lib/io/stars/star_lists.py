@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.sectors import MAX_SECTOR
 from tessphot_lib.core.settings import METHODS
@@ -137,7 +138,8 @@ def _csv_rows(
                     continue
                 if len(values) != len(names):
                     raise InputDataError(
-                        f"{where}: {len(values)} values, but the header has {len(names)} columns"
+                        f"{where}: {counted(len(values), 'value')}, but the header has "
+                        f"{counted(len(names), 'column')}"
                     )
                 yield where, dict(zip(names, values, strict=True))
     except FileNotFoundError:

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import READ_NOISE, TMAG_ZEROPOINT, ZEROPOINT_WARNING
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.flags import (
     BAD_FOR_ALL_STARS,
     OWN_BAD_CADENCE,
@@ -217,7 +218,7 @@ def ccd_numbers(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[tuple[st
         ("of these in the average image", f"{int(cube.is_averaged_pointing().sum())}"),
         ("cadence", f"{cube.attributes['cadence_seconds']} s"),
         ("background of the images used", f"{level:.1f} e-/s per pixel"),
-        ("stars", f"{measured} light curves of {len(stars)}"),
+        ("stars", f"{counted(measured, 'light curve')} of {len(stars)}"),
         ("zero point", f"{prf.zeropoint:.3f} mag"),
         ("error of the times", f"{1e3 * float(cube.attributes['time_error']):.1f} ms"),
     ]
@@ -228,7 +229,7 @@ def ccd_warnings(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[str]:
     texts = []
     n_failed = int((stars["status"] == int(Status.ERROR)).sum())
     if n_failed:
-        texts.append(f"{n_failed} star{'s' * (n_failed != 1)} failed")
+        texts.append(f"{counted(n_failed, 'star')} failed")
     is_bad = is_bad_for_all_stars(cube.quality, int(cube.attributes["bad_quality"]))
     fraction = is_bad.mean() if cube.n_cadences else 0
     if fraction > 0.3:
@@ -237,5 +238,5 @@ def ccd_warnings(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[str]:
         texts.append(f"zero point {prf.zeropoint:.2f} mag, expected {TMAG_ZEROPOINT}")
     warned = stars["warning"][stars["status"] == int(Status.WARNING)]
     for text, count in warned.value_counts().head(3).items():
-        texts.append(f"{count} star{'s' * (count != 1)}: {text}")
+        texts.append(f"{counted(count, 'star')}: {text}")
     return texts

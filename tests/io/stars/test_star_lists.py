@@ -54,7 +54,7 @@ def test_files_that_are_named(tmp_path):
         ("tic_id\n7.0\n", "line 2: tic_id '7.0' is not a whole"),
         ("tic_id\n0\n", "line 2: tic_id '0' is not a whole"),
         ("tic_id,sector\n7,x\n", "line 2: sector 'x' is not a whole number from 1 to 9999"),
-        ("tic_id,sector\n7\n", "line 2: 1 values, but the header has 2 columns"),
+        ("tic_id,sector\n7\n", "line 2: 1 value, but the header has 2 columns"),
         ("tic_id\n7\n8\n7\n", "line 4: tic_id 7 is listed twice"),
         ("tic_id,sector\n7,14\n7,14\n", "line 3: tic_id 7 is listed twice in sector 14"),
         ("7\n8\n", "line 1: there is no tic_id among 7"),
