@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tessphot_lib.core.affine import displacement_in
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.medians import medians_of_known
-from tessphot_lib.core.runs import sums_of_runs
+from tessphot_lib.core.runs import means_of_runs
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
@@ -124,7 +124,7 @@ class Looked:
         seen, noise : (n_spans, n_rows, n_columns) arrays
             Light without background, and its error [e-/s].
         sky : (n_spans, n_rows, n_columns) array
-            Background of the image that stands for each [e-/s per pixel].
+            Background [e-/s per pixel].
         numbers : (n_spans,) int array
             Which spans.
 
@@ -152,28 +152,33 @@ class Looked:
         return residual, sigma
 
 
-def _means(
-    light: NDArray, error: NDArray, good: NDArray, starts: NDArray
-) -> tuple[NDArray, NDArray]:
-    """Means of spans of images and their errors, (n_spans, n_rows, n_columns) each.
+def _light(
+    cube: PixelCube, window: Window, looked: Looked
+) -> Iterator[tuple[NDArray, NDArray, NDArray, NDArray]]:
+    """Go through the spans in a window.
 
-    Parameters
-    ----------
-    light, error : (n, n_rows, n_columns) arrays
-    good : (n,) bool array
-        Others do not count.
-    starts : (n_spans,) int array
-        Where the spans begin, increasing. NaN where none of a span has the pixel.
+    Yields the numbers of some spans, their light without background, its error, NaN where either
+    is not known, and the background, (n_spans, n_rows, n_columns) each.
     """
-    known = np.isfinite(light) & np.isfinite(error) & good[:, None, None]
-    if len(starts) == len(light):
-        if known.all():
-            return light, error
-        return np.where(known, light, np.nan), np.where(known, error, np.nan)
-    light, error = np.where(known, light, 0.0), np.where(known, error, 0.0).astype(float)
-    total, variance, count = (sums_of_runs(values, starts) for values in (light, error**2, known))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return total / count, np.sqrt(variance) / count
+    spans = looked.spans
+    for cadences, numbers in spans.slices(cube, window):
+        if not numbers.size:
+            continue
+        if spans.size > 1:
+            good, starts = looked.good[cadences], spans.first[numbers] - cadences.start
+            flux, error = cube.read_means(window, cadences, starts, good)
+            sky, _ = means_of_runs(cube.background_in(window, cadences), starts, good)
+            yield numbers, flux - sky, error, sky
+            continue
+        every, errors = cube.read_with_errors(window, cadences)
+        background = cube.background_in(window, cadences)
+        for number in numbers:  # images are large, and looked at one by one
+            image = [spans.image[number] - cadences.start]
+            light, error, sky = every[image] - background[image], errors[image], background[image]
+            known = np.isfinite(light) & np.isfinite(error)
+            if not known.all():
+                light, error = np.where(known, light, np.nan), np.where(known, error, np.nan)
+            yield np.array([number]), light, error, sky
 
 
 def _around(mask: NDArray, reach: int) -> NDArray:
@@ -266,21 +271,11 @@ def _detections_in(
     """What stands out of a part of the CCD; it is looked at with what is around it."""
     if min(window.shape) < 3:
         return []
-    scene, spans, parts = Expected.of(cube, window), looked.spans, []
-    for cadences, numbers in spans.slices(cube, window):
-        if not numbers.size:
-            continue
-        flux, error = cube.read_with_errors(window, cadences)
-        sky = cube.background_in(window, cadences)
-        # Single images are large, and looked at one by one; spans of short cadences are of stamps.
-        for some in numbers[:, None] if spans.size == 1 else [numbers]:
-            first, last = int(spans.first[some[0]]), int(spans.stop[some[-1]])
-            here = slice(first - cadences.start, last - cadences.start)
-            good, starts = looked.good[first:last], spans.first[some] - first
-            means = _means(flux[here] - sky[here], error[here], good, starts)
-            images = spans.image[some]
-            residual, sigma = looked.compared(scene, *means, sky[images - cadences.start], some)
-            found = find_detections(residual, sigma, images, window.row0, window.column0)
-            inside = cell.contains(found.row, found.column)
-            parts.append(Detections(*(values[inside] for values in vars(found).values())))
+    scene, parts = Expected.of(cube, window), []
+    for numbers, light, error, sky in _light(cube, window, looked):
+        residual, sigma = looked.compared(scene, light, error, sky, numbers)
+        images = looked.spans.image[numbers]
+        found = find_detections(residual, sigma, images, window.row0, window.column0)
+        inside = cell.contains(found.row, found.column)
+        parts.append(Detections(*(values[inside] for values in vars(found).values())))
     return parts

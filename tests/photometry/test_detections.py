@@ -8,7 +8,7 @@ import pytest
 from pixel_cube import CCD, open_cube
 
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.photometry.detections import Expected, Looked, Spans, _means, detect
+from tessphot_lib.photometry.detections import Expected, Looked, Spans, _light, detect
 
 
 def cube_of(number, good, ccd_id=CCD):
@@ -50,24 +50,22 @@ def test_images_are_looked_at_one_by_one():
     np.testing.assert_array_equal(spans.has(np.arange(4), np.array([2])), [0, 0, 1, 0])
 
 
-def test_means_of_short_cadences_and_their_errors():
-    """Two spans, of three and two cadences; the second cadence is not good."""
-    light = np.array([[1.0, np.nan, np.nan], [70, 70, 70], [3, 5, np.nan], [4, 4, 4], [6, 8, 4]])
-    error = np.full((5, 1, 3), 0.2)
-    error[3, 0, 1] = np.nan
-    good = np.array([True, False, True, True, True])
-    mean, sigma = _means(light[:, None], error, good, np.array([0, 3]))
-    np.testing.assert_allclose(mean[:, 0], [[2, 5, np.nan], [5, 8, 4]])
+def test_means_of_short_cadences_and_their_errors(tmp_path):
+    """Two half hours of 600 s: the second image is not good, some values are missing."""
+    window = Window(1001, 1002, 1210, 1213)
+    flux = np.array([[1.0, np.nan, np.nan], [70, 70, 70], [3, 5, np.nan], [4, 4, 4], [6, 8, 4]])
+    flux_err = np.full((5, 1, 3), 0.2, np.float32)
+    flux_err[3, 0, 1] = 0.4
+    given = {"quality": np.array([0, 128, 0, 0, 0]), "cadenceno": np.arange(30, 35)}
+    given |= {"flux_err": flux_err, "attributes": {"cadence_seconds": 600.0}}
+    with open_cube(tmp_path, window, flux[:, None].astype(np.float32), **given) as cube:
+        looked = Looked.of(cube)
+        ((numbers, light, error, sky),) = _light(cube, window, looked)
+    np.testing.assert_array_equal(numbers, [0, 1])
+    np.testing.assert_allclose(light + sky, np.array([[2, 5, np.nan], [5, 6, 4]])[:, None])
     both = 0.2 / np.sqrt(2)
-    np.testing.assert_allclose(sigma[:, 0], [[both, 0.2, np.nan], [both, 0.2, both]])
-
-
-def test_single_images_are_their_own_means():
-    light = np.array([[[1.0, np.nan]], [[3.0, 4.0]]])
-    error = np.full((2, 1, 2), 0.3, dtype=np.float32)
-    mean, sigma = _means(light, error, np.ones(2, dtype=bool), np.arange(2))
-    np.testing.assert_array_equal(mean, light)
-    np.testing.assert_array_equal(sigma, np.where(np.isnan(light), np.nan, error.astype(float)))
+    expected = [[both, 0.2, np.nan], [both, np.sqrt(0.05), both]]
+    np.testing.assert_allclose(error[:, 0], expected, rtol=2e-3)  # as they are rounded
 
 
 def test_errors_are_known_around_what_stands_out():

@@ -26,6 +26,7 @@ from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
 from tessphot_lib.core.pointing import Pointing, displaced_pixels
+from tessphot_lib.core.runs import means_of_runs
 from tessphot_lib.core.slopes import SLOPE_REACH, image_slopes
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.format_version import check_format_version
@@ -323,6 +324,36 @@ class PixelCube:
         if self.noise is None:
             return flux, stated
         return flux, self.noise.errors(stated, flux, self.window if region is None else region)
+
+    def read_means(
+        self, region: Window, cadences: slice, starts: NDArray, counts: NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """Read means of runs of images, and their errors.
+
+        Parameters
+        ----------
+        region, cadences
+            As of `read`; ``cadences`` without a step.
+        starts : (n_runs,) int array
+            Where the runs begin among the cadences, increasing; each ends where the next begins.
+        counts : (n,) bool array
+            Which of the cadences count.
+
+        Returns
+        -------
+        flux, flux_err : (n_runs, n_rows, n_columns) float32 arrays
+            NaN where none that counts has the pixel. Which errors make sense is told by those of
+            the whole run.
+        """
+        flux, numbers = means_of_runs(self._stored("flux", region, cadences), starts, counts)
+        stated = np.full(flux.shape, np.nan, np.float32)
+        if self.noise is None or self.noise.source == "images":
+            error = self._stored("flux_err", region, cadences)
+            with np.errstate(over="ignore"):
+                squares = np.square(error, out=error)
+            stated = np.sqrt(means_of_runs(squares, starts, counts)[0])
+        error = stated if self.noise is None else self.noise.errors(stated, flux, region)
+        return flux, error / np.sqrt(np.where(numbers > 0, numbers, np.float32(np.nan)))
 
     def _stored(self, name: str, region: Window | None, cadences: slice) -> NDArray:
         """Read a part of a cube as it is in the file."""
