@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tessphot_lib.core.medians import median
 from tessphot_lib.lightcurves.joint_fit import JointFit, LinearModel, point_scatter
 
 MIN_POINTS = 40  # with fewer good points nothing is corrected
@@ -132,14 +133,14 @@ def correct_flux(
     usable = good & np.isfinite(flux) & np.isfinite(time)
     corrected, error = relative_flux(flux, flux_err, usable)
     n_values = candidates[0].values.shape[1] if candidates else 0
-    median = np.median(flux[usable]) if usable.any() else np.nan
-    if not median > 0:
+    middle = median(flux[usable]) if usable.any() else np.nan
+    if not middle > 0:
         return CorrectedFlux(corrected, error, np.zeros(n_values), np.nan, "no flux")
-    relative = flux[usable] / median - 1
+    relative = flux[usable] / middle - 1
     model, coefficients, evidence, reason = _model(time[usable], relative, usable, candidates)
     result = (1 + relative) / (1 + model)
-    corrected[usable] = PPM * (result / np.median(result) - 1)
-    error[usable] = PPM * flux_err[usable] / median / (1 + model)
+    corrected[usable] = PPM * (result / median(result) - 1)
+    error[usable] = PPM * flux_err[usable] / middle / (1 + model)
     return CorrectedFlux(corrected, error, coefficients, evidence, reason)
 
 
@@ -159,10 +160,10 @@ def relative_flux(flux: NDArray, flux_err: NDArray, good: NDArray) -> tuple[NDAr
     """
     usable = good & np.isfinite(flux)
     relative, error = np.full(len(flux), np.nan), np.full(len(flux), np.nan)
-    median = np.median(flux[usable]) if usable.any() else 0.0
-    if median != 0:
-        relative[usable] = PPM * (flux[usable] - median) / abs(median)
-        error[usable] = PPM * flux_err[usable] / abs(median)
+    middle = median(flux[usable]) if usable.any() else 0.0
+    if middle != 0:
+        relative[usable] = PPM * (flux[usable] - middle) / abs(middle)
+        error[usable] = PPM * flux_err[usable] / abs(middle)
     return relative, error
 
 
@@ -195,7 +196,7 @@ def _model(
     coefficients, covariance = fit.coefficients()
     used = values[:, models[fit.best].columns]
     model = used @ coefficients
-    model -= np.median(model)
+    model -= median(model)
     error = np.sqrt(np.einsum("ij,jk,ik->i", used, covariance, used))
     if np.std(model) < MIN_SIGNIFICANCE * np.sqrt(np.mean(error**2)):
         return nothing, none, evidence, "not significant"
@@ -218,7 +219,7 @@ def _models(candidates: list[Regressors]) -> Iterator[LinearModel]:
 
 def _is_noisier(time: NDArray, before: NDArray, after: NDArray) -> bool:
     """Whether a corrected flux scatters relatively more, from point to point or day to day."""
-    before, after = before / np.median(before), after / np.median(after)
+    before, after = before / median(before), after / median(after)
     if point_scatter(after) > MAX_NOISE_RATIO * point_scatter(before):
         return True
     days = [np.std(daily_means(time, values)) for values in (before, after)]

@@ -4,6 +4,11 @@ The variability is a Gaussian process with a Matern-3/2 kernel, solved by
 celerite2 [1]_ in a time that grows with the number of points only; the linear
 coefficients of the systematics are integrated out.
 
+With the covariance of variability and noise ``K = L D L'``, all that the likelihoods of
+all models need of the points are the scalar products of ``L^-1`` times flux, regressors
+and level, weighted by ``1 / D``. These are computed once for each kernel that is tried;
+what remains are small matrices, those of several kernels and priors at once.
+
 References
 ----------
 .. [1] Foreman-Mackey et al. 2017, AJ 154, 220; Foreman-Mackey 2018, RNAAS 2, 31.
@@ -11,13 +16,13 @@ References
 
 from dataclasses import dataclass
 
-import celerite2
 import numpy as np
 import scipy
-from celerite2 import terms
+from celerite2 import driver
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import MAD_TO_SIGMA
+from tessphot_lib.core.medians import median
 
 MAX_POINTS = 1000  # of a fit; more are averaged in groups of neighbors first
 MEDIAN_POINTS = 7  # of the running median that isolated outliers are compared with
@@ -28,7 +33,10 @@ N_AMPLITUDES = 4
 FINEST_STEP = 1.3  # factor between amplitudes and time scales that are tried in the end
 LEAST_PROMISE = -3.0  # of the evidence on the grid, for a model to be looked at more closely
 MIN_TIME_SCALE, MAX_TIME_SCALE = 0.02, 30.0  # [d]
+LEAST_SIGMA = 1e-12  # of a prior: a coefficient that is known
 LEVEL_SIGMA = 3.0  # of the prior of the mean level, in units of the flux's scatter
+# Two nearly equal exponentials and waves stand for the Matern-3/2 kernel; celerite2's default.
+KERNEL_EPSILON = 0.01
 
 
 @dataclass(frozen=True)
@@ -90,9 +98,10 @@ class JointFit:
     ) -> None:
         self.noise = point_scatter(relative)
         average = _Average(len(time))
-        self.time, self.flux = average(time), average(relative)
-        design = np.column_stack([average(values), np.ones(len(self.time))])
-        self.stacked = np.column_stack([self.flux, design])
+        self.kernels = _Kernels(average(time))
+        self.flux = average(relative)
+        level = np.ones(len(self.flux))
+        self.stacked = np.column_stack([self.flux, *map(average, values.T), level])
         self.models = [LEVEL_ALONE, *models]
         self.scatter = max(float(np.std(self.flux)), self.noise)
         alone = np.abs(
@@ -100,7 +109,7 @@ class JointFit:
         )
         isolated = np.maximum.reduceat(alone > OUTLIER_ALONE * self.noise, average.first)
         self.diagonal = self.noise**2 / average.count + isolated * (10 * self.scatter) ** 2
-        self.priors = [self._priors(model) for model in self.models]
+        self.whitening = [self._whitening(model) for model in self.models]
         self._search()
         if self._leave_out_outliers():
             self._search()
@@ -113,14 +122,13 @@ class JointFit:
 
     def coefficients(self) -> tuple[NDArray, NDArray]:
         """Posterior mean (n,) and covariance (n, n) of the coefficients of the best model."""
-        found = self.found[self.best + 1]
-        columns, mean, widths = self.priors[self.best + 1]
-        sigma = widths[found.width]
-        products, _ = self._products(found.amplitude, found.scale)
-        normal, right = _normal(products, columns, mean, sigma[None])
-        inverse = np.linalg.inv(normal[0])
-        covariance = sigma[:, None] * inverse * sigma
-        return (mean + sigma * (inverse @ right[0]))[:-1], covariance[:-1, :-1]
+        model, found = self.models[self.best + 1], self.found[self.best + 1]
+        products, _ = self._products([(found.amplitude, found.scale)])
+        equations = _whitened(products, self.whitening[self.best + 1])[0, found.width]
+        inverse = np.linalg.inv(equations[:-1, :-1])
+        sigma = np.maximum(model.prior_sigma[found.width], LEAST_SIGMA)
+        mean = model.prior_mean + sigma * (inverse @ equations[:-1, -1])[:-1]
+        return mean, sigma[:, None] * inverse[:-1, :-1] * sigma
 
     def _most_probable(self) -> int:
         return max(range(1, len(self.models)), key=self._gain)
@@ -131,9 +139,8 @@ class JointFit:
     def _search(self) -> None:
         """Try all models on a coarse grid of amplitudes and time scales."""
         self.found = [_Best()] * len(self.models)
-        for amplitude in np.geomspace(0.3 * self.noise, 2 * self.scatter, N_AMPLITUDES):
-            for scale in TIME_SCALES:
-                self._try(float(amplitude), scale)
+        amplitudes = np.geomspace(0.3 * self.noise, 2 * self.scatter, N_AMPLITUDES)
+        self._try([(float(amplitude), scale) for amplitude in amplitudes for scale in TIME_SCALES])
 
     def _refine(self, index: int) -> None:
         """Follow the likelihood of one model uphill."""
@@ -141,76 +148,137 @@ class JointFit:
         while step > FINEST_STEP:
             before = self.found[index]
             amplitude, scale = before.amplitude, before.scale
-            self._try(amplitude * step, scale)
-            self._try(amplitude / step, scale)
-            self._try(amplitude, min(scale * step, MAX_TIME_SCALE))
-            self._try(amplitude, max(scale / step, MIN_TIME_SCALE))
+            self._try(
+                [
+                    (amplitude * step, scale),
+                    (amplitude / step, scale),
+                    (amplitude, min(scale * step, MAX_TIME_SCALE)),
+                    (amplitude, max(scale / step, MIN_TIME_SCALE)),
+                ]
+            )
             if self.found[index].likelihood < before.likelihood + 0.1:
                 step = np.sqrt(step)
 
-    def _try(self, amplitude: float, scale: float) -> None:
-        """Compute the likelihood of all models with one kernel; keep what is better."""
-        products, log_determinant = self._products(amplitude, scale)
+    def _try(self, kernels: list[tuple[float, float]]) -> None:
+        """Compute the likelihood of all models with some kernels; keep what is better."""
+        products, log_determinant = self._products(kernels)
         for index, model in enumerate(self.models):
-            columns, mean, sigma = self.priors[index]
-            normal, right = _normal(products, columns, mean, sigma)
-            square = products[np.ix_(columns, columns)]
-            offset = -2 * mean @ products[columns, 0] + mean @ square @ mean
-            solved = np.linalg.solve(normal, right[..., None])[..., 0]
-            chi_squared = products[0, 0] + offset - np.einsum("wi,wi->w", right, solved)
-            likelihood = model.log_odds - 0.5 * (
-                chi_squared + log_determinant + np.linalg.slogdet(normal)[1]
+            # The last pivot of the Cholesky decomposition of normal equations is what they leave
+            # of the flux's own product: chi squared.
+            pivots = np.diagonal(
+                np.linalg.cholesky(_whitened(products, self.whitening[index])), 0, 2, 3
             )
-            width = int(np.argmax(likelihood))
-            if likelihood[width] > self.found[index].likelihood:
-                self.found[index] = _Best(float(likelihood[width]), amplitude, scale, width)
+            log_volume = 2 * np.log(pivots[..., :-1]).sum(axis=-1)
+            likelihood = model.log_odds - 0.5 * (
+                pivots[..., -1] ** 2 + log_determinant[:, None] + log_volume
+            )
+            kernel, width = np.unravel_index(int(np.argmax(likelihood)), likelihood.shape)
+            highest = float(likelihood[kernel, width])
+            if highest > self.found[index].likelihood:
+                self.found[index] = _Best(highest, *kernels[kernel], int(width))
 
-    def _products(self, amplitude: float, scale: float) -> tuple[NDArray, float]:
-        """Scalar products of flux, regressors and level, and the determinant (logarithm)."""
-        gp = celerite2.GaussianProcess(terms.Matern32Term(sigma=amplitude, rho=scale))
-        gp.compute(self.time, diag=self.diagonal, check_sorted=False, quiet=True)
-        return self.stacked.T @ gp.apply_inverse(self.stacked), float(np.sum(np.log(gp._d)))
+    def _products(self, kernels: list[tuple[float, float]]) -> tuple[NDArray, NDArray]:
+        """Scalar products of flux, regressors and level, and determinants (logarithm)."""
+        size = self.stacked.shape[1]
+        products, log_determinant = np.empty((len(kernels), size, size)), np.empty(len(kernels))
+        for index, kernel in enumerate(kernels):
+            variance, solved = self.kernels.solve(*kernel, self.diagonal, self.stacked)
+            products[index] = solved.T @ (solved / variance[:, None])
+            log_determinant[index] = np.log(variance).sum()
+        return products, log_determinant
 
-    def _priors(self, model: LinearModel) -> tuple[NDArray, NDArray, NDArray]:
-        """Columns of a model with the level, prior means, and widths (n_widths, n_columns)."""
-        columns = np.append(model.columns, self.stacked.shape[1] - 2) + 1
-        mean = np.append(model.prior_mean, 0.0)
-        level = np.full((len(model.log_odds), 1), LEVEL_SIGMA * self.scatter)
-        return columns, mean, np.hstack([np.maximum(model.prior_sigma, 1e-12), level])
+    def _whitening(self, model: LinearModel) -> NDArray:
+        """What makes of flux, regressors and level those of a model, in units of their priors.
+
+        Its columns and the level times their prior's widths, and what the flux differs by from
+        their prior means: (n_widths, n_stacked, n_columns + 2). So the normal equations are
+        well conditioned in any units.
+        """
+        n_columns = len(model.columns)
+        whitening = np.zeros((len(model.log_odds), self.stacked.shape[1], n_columns + 2))
+        at = np.arange(n_columns)
+        whitening[:, 1 + model.columns, at] = np.maximum(model.prior_sigma, LEAST_SIGMA)
+        whitening[:, -1, n_columns] = LEVEL_SIGMA * self.scatter
+        whitening[:, 0, -1] = 1.0
+        whitening[:, 1 + model.columns, -1] = -model.prior_mean
+        return whitening
 
     def _leave_out_outliers(self) -> bool:
         """Give no weight to points far off the smooth variability; say whether there are any."""
-        kernel = terms.Matern32Term(sigma=self.found[0].amplitude, rho=self.found[0].scale)
-        gp = celerite2.GaussianProcess(kernel)
-        gp.compute(self.time, diag=self.diagonal, check_sorted=False, quiet=True)
-        residual = self.diagonal * gp.apply_inverse(self.flux - np.median(self.flux))
+        kernel = self.found[0].amplitude, self.found[0].scale
+        off = self.flux - median(self.flux)
+        residual = self.diagonal * self.kernels.apply_inverse(*kernel, self.diagonal, off)
         outlying = np.abs(residual) > OUTLIER * np.sqrt(self.diagonal)
         self.diagonal = np.where(outlying, (10 * self.scatter) ** 2, self.diagonal)
         return bool(outlying.any())
 
 
-def _normal(
-    products: NDArray, columns: NDArray, mean: NDArray, sigma: NDArray
-) -> tuple[NDArray, NDArray]:
-    """Normal equations whitened by the prior, for each width: well conditioned in any units."""
-    square = products[np.ix_(columns, columns)]
-    normal = np.eye(len(columns)) + sigma[:, :, None] * square * sigma[:, None, :]
-    return normal, sigma * (products[columns, 0] - square @ mean)
+def _whitened(products: NDArray, whitening: NDArray) -> NDArray:
+    """Normal equations of a model, for each kernel and width of the prior, the flux last.
+
+    (n_kernels, n_widths, n, n) of products (n_kernels, n_stacked, n_stacked).
+    """
+    equations = whitening.transpose(0, 2, 1) @ products[:, None] @ whitening
+    inner = np.arange(equations.shape[-1] - 1)
+    equations[..., inner, inner] += 1.0  # the prior
+    return equations
+
+
+class _Kernels:
+    """Matern-3/2 kernels of any amplitude and scale on some points (n,), for celerite2's driver.
+
+    `celerite2.GaussianProcess` does the same; but half of its time goes into preparing what
+    all kernels have in common.
+    """
+
+    def __init__(self, time: NDArray) -> None:
+        self.time = time
+        phase = KERNEL_EPSILON * (time - time[0])
+        self.waves = np.column_stack([np.cos(phase), np.sin(phase)])
+        self.slopes = np.column_stack([np.sin(phase), -np.cos(phase)])
+
+    def _factored(
+        self, amplitude: float, scale: float, diagonal: NDArray
+    ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Rates and left matrix of a kernel, variances and right matrix of its decomposition."""
+        rate = np.sqrt(3.0) / scale
+        left = amplitude**2 * (self.waves + rate / KERNEL_EPSILON * self.slopes)
+        rates = np.full(2, rate)
+        variance, right = np.empty(len(self.time)), np.empty(left.shape)
+        driver.factor(self.time, rates, diagonal + amplitude**2, left, self.waves, variance, right)
+        return rates, left, variance, right
+
+    def solve(
+        self, amplitude: float, scale: float, diagonal: NDArray, columns: NDArray
+    ) -> tuple[NDArray, NDArray]:
+        """``D`` (n,) of ``L D L'``, and ``L^-1`` times columns (n, m); see the module."""
+        rates, left, variance, right = self._factored(amplitude, scale, diagonal)
+        solved = np.empty(columns.shape)
+        driver.solve_lower(self.time, rates, left, right, columns, solved)
+        return variance, solved
+
+    def apply_inverse(
+        self, amplitude: float, scale: float, diagonal: NDArray, values: NDArray
+    ) -> NDArray:
+        """Multiply values (n,) by the inverse covariance."""
+        rates, left, variance, right = self._factored(amplitude, scale, diagonal)
+        solved = np.empty((len(values), 1))
+        driver.solve_lower(self.time, rates, left, right, values[:, None], solved)
+        solved /= variance[:, None]
+        driver.solve_upper(self.time, rates, left, right, solved, solved)
+        return solved[:, 0]
 
 
 class _Average:
     """Means of groups of neighboring points, where there are very many points."""
 
     def __init__(self, n_points: int) -> None:
-        self.group = np.arange(n_points) // -(-n_points // MAX_POINTS)
-        self.count = np.bincount(self.group)
-        self.first = np.flatnonzero(np.diff(self.group, prepend=-1))
+        self.first = np.arange(0, n_points, -(-n_points // MAX_POINTS))
+        self.count = np.diff(self.first, append=n_points)
 
     def __call__(self, values: NDArray) -> NDArray:
-        """Average over the first axis."""
-        if values.ndim == 1:
-            return np.bincount(self.group, values) / self.count
-        return np.column_stack([self(column) for column in values.T])
+        """Average points (n_points,)."""
+        return np.add.reduceat(values, self.first) / self.count
 
 
 def point_scatter(values: NDArray) -> float:
@@ -218,4 +286,4 @@ def point_scatter(values: NDArray) -> float:
     if len(values) < 5:
         return np.nan
     second = values[2:] - 2 * values[1:-1] + values[:-2]
-    return MAD_TO_SIGMA * float(np.median(np.abs(second))) / np.sqrt(6)
+    return MAD_TO_SIGMA * median(np.abs(second)) / np.sqrt(6)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import MAD_TO_SIGMA
 from tessphot_lib.core.convolution import fft_convolve
+from tessphot_lib.core.medians import median
 
 HOUR = 1 / 24  # [d]
 PPM = 1e6
@@ -51,7 +52,7 @@ def light_curve_diagnostics(
     result = dict.fromkeys(("mean_flux", "variance", "rms_hour", "ptp", "variability"), np.nan)
     if not use.any():
         return result
-    mean_flux = float(np.median(flux[use]))
+    mean_flux = median(flux[use])
     result["mean_flux"] = mean_flux
     if mean_flux == 0 or use.sum() < 2:
         return result
@@ -59,9 +60,9 @@ def light_curve_diagnostics(
     when, relative = time[use], flux[use] / mean_flux - 1
     result["variance"] = float(np.var(relative, ddof=1))
     result["rms_hour"] = rms_of_bins(when, relative, HOUR)
-    result["ptp"] = float(np.median(np.abs(np.diff(relative))))
+    result["ptp"] = median(np.abs(np.diff(relative)))
     errors = flux_err[use & np.isfinite(flux_err)]
-    relative_err = float(np.median(errors)) / level if errors.size else np.nan
+    relative_err = median(errors) / level if errors.size else np.nan
     if relative_err > 0:
         scaled = (when - when.mean()) / max(np.ptp(when), 1e-9)
         trend = np.polynomial.Polynomial.fit(scaled, relative, min(3, len(when) - 2))
@@ -77,7 +78,7 @@ def rms_of_bins(time: NDArray, relative_flux: NDArray, width: float) -> float:
     index = np.floor((time - time[0]) / width + 1e-6).astype(np.int64)
     _, inverse, count = np.unique(index, return_inverse=True, return_counts=True)
     means = np.bincount(inverse, weights=relative_flux) / count
-    return float(MAD_TO_SIGMA * np.median(np.abs(means - np.median(means))))
+    return float(MAD_TO_SIGMA * median(np.abs(means - median(means))))
 
 
 def cdpp(time: NDArray, flux: NDArray, good: NDArray) -> dict[str, float]:
@@ -120,7 +121,7 @@ def cdpp(time: NDArray, flux: NDArray, good: NDArray) -> dict[str, float]:
             continue
         second = _second_differences(relative, counts, length)
         if second.size:
-            scatter = MAD_TO_SIGMA * np.median(np.abs(second - np.median(second)))
+            scatter = MAD_TO_SIGMA * median(np.abs(second - median(second)))
             result[name] = float(PPM * scatter * np.sqrt(step / (hours * HOUR)))
     return result
 
@@ -154,7 +155,7 @@ def savgol_cdpp(time: NDArray, flux: NDArray, good: NDArray) -> float:
     when, values = _relative(time, flux, good)
     if not len(when):
         return np.nan
-    step = float(np.median(np.diff(when)))
+    step = median(np.diff(when))
     length = round(CDPP_HOURS["cdpp_6h"] * HOUR / step)
     width = 2 * round(0.5 * SAVGOL_DAYS / step - 0.5) + 1
     if length < 1 or len(when) < 2 * length or width <= SAVGOL_ORDER:
@@ -162,10 +163,10 @@ def savgol_cdpp(time: NDArray, flux: NDArray, good: NDArray) -> float:
     flat = values / _savgol_trend(when, values, width)
     kept = flat
     for _ in range(N_CLIPS):
-        kept = kept[np.abs(kept - np.median(kept)) <= SAVGOL_OUTLIER * np.std(kept)]
+        kept = kept[np.abs(kept - median(kept)) <= SAVGOL_OUTLIER * np.std(kept)]
     if len(kept) < 2 * length:
         return np.nan
-    means = _moving_sum(kept / np.median(kept), length) / length
+    means = _moving_sum(kept / median(kept), length) / length
     return float(PPM * np.std(means))
 
 
@@ -173,24 +174,24 @@ def _relative(time: NDArray, flux: NDArray, good: NDArray) -> tuple[NDArray, NDA
     """Good points, relative to their median; none if there are fewer than 3, or it is not > 0."""
     use = good & np.isfinite(flux) & np.isfinite(time)
     when, values = time[use], flux[use]
-    if len(when) < 3 or not np.median(values) > 0:
+    if len(when) < 3 or not median(values) > 0:
         return when[:0], values[:0]
-    return when, values / np.median(values)
+    return when, values / median(values)
 
 
 def _savgol_trend(time: NDArray, values: NDArray, width: int) -> NDArray:
     """Local parabolas through values, outliers left out and interpolated over, (n_points,)."""
-    known = np.abs(values - np.median(values)) <= TREND_OUTLIER * np.std(values)
+    known = np.abs(values - median(values)) <= TREND_OUTLIER * np.std(values)
     trend = np.full(len(values), 1.0)
     for _ in range(N_CLIPS):
         index = np.flatnonzero(known)
         steps = np.diff(time[index])
-        breaks = np.flatnonzero(steps > BREAK * np.median(steps)) + 1 if steps.size else []
+        breaks = np.flatnonzero(steps > BREAK * median(steps)) + 1 if steps.size else []
         smooth = np.empty(len(index))
         for part in np.split(np.arange(len(index)), breaks):
             of_part = values[index[part]]
             is_short = len(part) < width
-            smooth[part] = np.median(of_part) if is_short else _parabolas(of_part, width)
+            smooth[part] = median(of_part) if is_short else _parabolas(of_part, width)
         residual = values[index] - smooth
         near = np.abs(residual) < TREND_OUTLIER * np.std(residual) + 1e-14
         if near.sum() < 2:
@@ -210,7 +211,7 @@ def _parabolas(values: NDArray, width: int) -> NDArray:
     """
     half, order = width // 2, SAVGOL_ORDER
     kernel = _savgol_kernel(width)
-    level = np.median(values)  # off, for the rounding
+    level = median(values)  # off, for the rounding
     off = values - level
     smooth = np.empty(len(values))
     middle = slice(half, len(values) - half)
@@ -240,7 +241,7 @@ def _savgol_kernel(width: int) -> NDArray:
 def _on_grid(time: NDArray, values: NDArray) -> tuple[NDArray, NDArray, float]:
     """Values by number of the cadence, 0 where there is none; their counts; the step [d]."""
     steps = np.diff(time)
-    step = float(np.median(steps))
+    step = median(steps)
     # From point to point: corrections of the times must not add up over a sector.
     index = np.concatenate([[0], np.cumsum(np.maximum(np.rint(steps / step), 1).astype(int))])
     total, counts = np.zeros(index[-1] + 1), np.zeros(index[-1] + 1)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA, SECOND_DIFFERENCE
+from tessphot_lib.core.medians import median
 
 OVERLAP = 2.3  # n of them tell as much of a slope as n / 2.3 independent ones
 MIN_IMAGES = 40
@@ -63,7 +64,7 @@ def flux_scatter(time: NDArray, flux: NDArray, good: NDArray) -> float:
     if len(middle) < MIN_IMAGES:
         return float("nan")
     second = flux[middle - 1].astype(float) - 2 * flux[middle] + flux[middle + 1]
-    return float(ROUNDED_MAD_TO_SIGMA * np.median(np.abs(second)) / np.sqrt(SECOND_DIFFERENCE))
+    return float(ROUNDED_MAD_TO_SIGMA * median(np.abs(second)) / np.sqrt(SECOND_DIFFERENCE))
 
 
 def with_motion_within_scatter(
@@ -96,8 +97,8 @@ def with_motion_within_scatter(
         if not np.isfinite(scatter):
             continue
         limit = scatter * (1 + SCATTER_ERROR / np.sqrt(used.sum()))
-        room = limit**2 - float(np.median(flux_err[index][used])) ** 2
-        size = float(np.median(more[index][used]))
+        room = limit**2 - median(flux_err[index][used]) ** 2
+        size = median(more[index][used])
         if size > 0 and size**2 > room:
             more[index] *= np.sqrt(max(room, 0.0)) / size
     return np.hypot(flux_err, more)
@@ -147,7 +148,7 @@ def _second_differences(
     if len(middle) < MIN_IMAGES:
         return None
     second = values[:, middle - 1] - 2 * values[:, middle] + values[:, middle + 1]
-    spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(second), axis=1)
+    spread = ROUNDED_MAD_TO_SIGMA * np.array([median(one) for one in np.abs(second)])
     return second[0], second[1:].T, spread
 
 
@@ -156,7 +157,8 @@ def _middle(time: NDArray, usable: NDArray) -> NDArray:
     if len(time) < 3:
         return np.zeros(0, dtype=int)
     steps = np.diff(time)
-    regular = np.abs(steps / np.nanmedian(steps) - 1) <= REGULAR
+    known = steps[np.isfinite(steps)]
+    regular = np.abs(steps / (median(known) if known.size else np.nan) - 1) <= REGULAR
     three = usable[:-2] & usable[1:-1] & usable[2:] & regular[:-1] & regular[1:]
     return np.flatnonzero(three) + 1
 
@@ -169,6 +171,6 @@ def _robust_slopes(change: NDArray, moves: NDArray) -> tuple[NDArray, NDArray]:
         normal += 1e-12 * np.trace(normal) * np.eye(2)
         slopes = np.linalg.solve(normal, (moves * weight[:, None]).T @ change)
         off = np.abs(change - moves @ slopes)
-        sigma = max(ROUNDED_MAD_TO_SIGMA * float(np.median(off)), 1e-300)
+        sigma = max(ROUNDED_MAD_TO_SIGMA * median(off), 1e-300)
         weight = np.minimum(1.0, HUBER * sigma / np.maximum(off, 1e-300))
     return slopes, np.linalg.inv(normal) * sigma**2 * OVERLAP

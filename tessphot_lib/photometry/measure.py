@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import StarFluxes
+from tessphot_lib.core.medians import median
 from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
 from tessphot_lib.io.products.diagnostics_ecsv import diagnostics_table
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -131,9 +132,10 @@ def with_motion_errors(
         scatter = flux_scatter(time, flux, good)
         room = 0.0
         if np.isfinite(scatter):
-            room = max(scatter**2 - float(np.nanmedian(flux_err[index][good])) ** 2, 0.0)
+            errors = flux_err[index][good]
+            room = max(scatter**2 - median(errors[np.isfinite(errors)]) ** 2, 0.0)
         moved = min(moved, room**0.5)
-        middle = abs(float(np.median(flux[good & np.isfinite(flux)]))) if room > 0 else 0.0
+        middle = abs(median(flux[good & np.isfinite(flux)])) if room > 0 else 0.0
         rest = min(common * middle, max(room - moved**2, 0.0) ** 0.5)
         flux_err[index] = np.sqrt(flux_err[index] ** 2 + moved**2 + rest**2)
         cards = {

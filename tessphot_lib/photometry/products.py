@@ -19,7 +19,7 @@ from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, LightCurve, Stamp, StarFluxes
-from tessphot_lib.core.medians import medians_of_known
+from tessphot_lib.core.medians import median, medians_of_known
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
@@ -392,4 +392,4 @@ def sky_lookup(
 def _median(values: NDArray) -> float:
     """Median of the finite values; NaN without any."""
     known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else np.nan
+    return median(known) if known.size else np.nan
