@@ -30,6 +30,7 @@ from tessphot_lib.core.runs import means_of_runs
 from tessphot_lib.core.slopes import SLOPE_REACH, image_slopes
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.files.format_version import check_format_version
+from tessphot_lib.io.products.block_cubes import BlockCubes
 from tessphot_lib.io.products.block_hdf5 import (
     CHUNK_SIDE,
     MAX_CHUNK_CADENCES,
@@ -41,6 +42,7 @@ from tessphot_lib.io.products.block_hdf5 import (
 )
 
 FORMAT_VERSION = 1  # to be raised when readers of before would misunderstand the file
+VIRTUAL = ("flux", "flux_err")  # cubes that the blocks hold
 PER_IMAGE = (
     "time",
     "time_start",
@@ -119,7 +121,7 @@ def write_pixels(
         if len(images[name]) != n_images:
             raise ValueError(f"{name} has {len(images[name])} entries, the blocks {n_images}")
     with complete_file(path) as partial, h5py.File(partial, "w", locking=False) as file:
-        for cube in ("flux", "flux_err"):
+        for cube in VIRTUAL:
             layout = h5py.VirtualLayout((n_images, *window.shape), "f4")
             first = 0
             for block, identity in zip(blocks, identities, strict=True):
@@ -271,6 +273,8 @@ class PixelCube:
     def close(self) -> None:
         """Close the file; what is read from then on is an error."""
         self._opened.close()
+        if "_cubes" in vars(self):
+            self._cubes.close()
 
     @property
     def _file(self) -> h5py.File:
@@ -361,7 +365,11 @@ class PixelCube:
         if region.intersect(self.window) != region:
             raise ValueError(f"{region.as_list()} leaves the window {self.window.as_list()}")
         rows, columns = region.slices_in(self.window)
+        first, last, step = cadences.indices(self.n_cadences)
+        is_joined = name in VIRTUAL and step == 1 and bool(self._file)
         try:
+            if is_joined:
+                return self._cubes.read(name, first, last, (rows, columns))
             return self._file[name][cadences, rows, columns]
         except OSError as err:
             for block, _ in self._blocks():
@@ -496,6 +504,12 @@ class PixelCube:
         for n_images in self._file["blocks/n_images"][()]:
             yield slice(first, first + int(n_images))
             first += int(n_images)
+
+    @cached_property
+    def _cubes(self) -> BlockCubes:
+        """The blocks, to read pixels from."""
+        paths = [block for block, _ in self._blocks()]
+        return BlockCubes(paths, self._file["blocks/n_images"][()].tolist(), self.pointing)
 
     def _load(self) -> None:
         """Read everything but pixels."""
