@@ -15,7 +15,8 @@ def run_lightcurve_table(folders: Sequence[Path], output: Path) -> None:
     Parameters
     ----------
     folders : sequence of Path
-        With the light curves of a tile, or of the listed stars; each is a row group.
+        With the light curves of a tile, or of the listed stars; each is a row group,
+        or several with many cadences.
     output : Path
         ``lightcurves.parquet``
 

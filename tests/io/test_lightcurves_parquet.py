@@ -6,6 +6,7 @@ import pyarrow.parquet as parquet
 import pytest
 from pipeline_run import CCD
 
+from tessphot_lib.io.products import lightcurves_parquet
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.steps.lightcurve_table import run_lightcurve_table
 
@@ -38,6 +39,19 @@ def test_one_row_group_for_each_tile_and_units(folders, tmp_path):
         with_stars = [folder for folder in folders if any(folder.glob("*.fits.gz"))]
         assert file.num_row_groups == len(with_stars)
         assert file.schema_arrow.field("flux").metadata == {b"unit": b"e-/s"}
+
+
+def test_many_points_are_divided_into_row_groups(folders, tmp_path, monkeypatch):
+    """Memory follows `MAX_POINTS`, not all points of a tile; rows are the same."""
+    run_lightcurve_table(folders, tmp_path / "whole.parquet")
+    n_points = len(pd.read_parquet(tmp_path / "whole.parquet")["time"][0])
+    monkeypatch.setattr(lightcurves_parquet, "MAX_POINTS", 2 * n_points)
+    run_lightcurve_table(folders, tmp_path / "divided.parquet")
+    n_of_tiles = [len(list(folder.glob("*.fits.gz"))) for folder in folders]
+    with parquet.ParquetFile(tmp_path / "divided.parquet") as file:
+        assert file.num_row_groups == sum(-(-n_stars // 2) for n_stars in n_of_tiles)
+    tables = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("whole", "divided"))
+    pd.testing.assert_frame_equal(*tables)
 
 
 def test_no_stars_at_all(tmp_path):

@@ -1,7 +1,7 @@
 """All light curves of a CCD in one Parquet file, which is faster to read than many FITS files."""
 
 import importlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 
+MAX_POINTS = 4_000_000  # of all stars of a row group: some 200 MB, of which there are copies
 # Column of one value per star -> keyword of the light curve, type.
 OF_STAR = {
     "tic_id": ("TICID", "int64"),
@@ -49,6 +50,9 @@ UNITS = {
 def write_lightcurves_parquet(path: Path, groups: Iterable[Sequence[Path]]) -> int:
     """Write light curves, one row per star and one row group per group of files.
 
+    A group of more than `MAX_POINTS` points becomes several row groups: 200 stars with 120,000
+    cadences of 20 s would need some gigabytes at a time.
+
     Parameters
     ----------
     path : Path
@@ -81,12 +85,25 @@ def write_lightcurves_parquet(path: Path, groups: Iterable[Sequence[Path]]) -> i
         parquet.ParquetWriter(partial, schema, compression="zstd") as writer,
     ):
         for files in groups:
-            if files:
-                rows = [_row(file) for file in files]
+            for rows in _portions(files):
                 columns = {name: [row[name] for row in rows] for name in schema.names}
                 writer.write_table(arrow.table(columns, schema=schema))
                 n_stars += len(rows)
     return n_stars
+
+
+def _portions(files: Sequence[Path]) -> Iterator[list[dict[str, Any]]]:
+    """Read the stars of a group, as many at a time as memory is meant for."""
+    rows: list[dict[str, Any]] = []
+    n_points = 0
+    for file in files:
+        rows.append(_row(file))
+        n_points += len(rows[-1]["time"])
+        if n_points >= MAX_POINTS:
+            yield rows
+            rows, n_points = [], 0
+    if rows:
+        yield rows
 
 
 def _schema(arrow: Any) -> Any:
