@@ -115,7 +115,9 @@ def run_average_image(
         made = _of_images(blocks, lengths, table, grid, catalog, jitter, settings, ccd_id)
     else:
         is_averaged = averaged_images(table["is_averaged"], quality)
-        _refuse_none(is_averaged, table["quality"] | quality, settings.bad_quality, ccd_id)
+        if not is_averaged.any():
+            is_dark = table["background_level"] < settings.average.max_background
+            raise _none_averaged(ccd_id, table["quality"], settings.bad_quality, is_dark)
         is_good = table["quality"] & settings.bad_quality == 0
         removed = removed_images(is_good, is_averaged, quality)
         models, limit = table["background"], settings.average.max_background
@@ -161,20 +163,27 @@ def _sums(
         first = last
 
 
-def _refuse_none(is_averaged: NDArray, quality: NDArray, bad_quality: int, ccd_id: CcdId) -> None:
-    """Raise if there is no image to average, with what is wrong with how many."""
-    if is_averaged.any():
-        return
+def _none_averaged(
+    ccd_id: CcdId, quality: NDArray, bad_quality: int, is_dark: NDArray
+) -> InputDataError:
+    """Say that there is no image to average, and what is wrong with how many.
+
+    ``quality`` are the flags of the single images, ``is_dark`` where their sky is known and dark
+    enough: an image without any of this was not taken because its stars are elsewhere. What the
+    comparison of the images flags is no reason: without others such images are averaged.
+    """
     bad = bad_quality | int(OWN_BAD_CADENCE)
     reasons = {
         text: int(np.count_nonzero(quality & bit))
         for bit, text in describe(CadenceFlag).items()
         if bit & bad
     }
-    reasons["brighter than prepare.average.max_background"] = int((quality & bad == 0).sum())
+    unflagged = quality & bad == 0
+    reasons["brighter than prepare.average.max_background"] = int((unflagged & ~is_dark).sum())
+    reasons["stars displaced against the other images"] = int((unflagged & is_dark).sum())
     texts = [f"{text}: {n}" for text, n in reasons.items() if n]
-    raise InputDataError(
-        f"{ccd_id}: none of its {counted(is_averaged.size, 'image')} can be averaged "
+    return InputDataError(
+        f"{ccd_id}: none of its {counted(quality.size, 'image')} can be averaged "
         f"({', '.join(texts)})"
     )
 
@@ -196,8 +205,8 @@ def _of_images(
     pointing = read_pointing(jitter)
     is_good = averaged_images(table["is_averaged"].astype(bool) & quiet, found["quality"])
     is_averaged = is_good & pointing.is_usual
-    flags = table["quality"] | found["quality"]
-    _refuse_none(is_averaged, flags, settings.bad_quality, ccd_id)
+    if not is_averaged.any():
+        raise _none_averaged(ccd_id, table["quality"], settings.bad_quality, quiet)
     straps = _straps(table["column_excess"], table["background"], mesh, pointing)
     chosen = reference_images(is_averaged, level)
     moved = pointing.without_whole(found["motion"])
