@@ -8,6 +8,7 @@ from tessphot_lib.commands.look import add_look
 from tessphot_lib.commands.runs import add_runs
 from tessphot_lib.commands.trial import add_star
 from tessphot_lib.core.errors import TessphotError
+from tessphot_lib.core.threads import one_thread
 from tessphot_lib.get.command import add_get
 from tessphot_lib.get.demo import add_demo
 from tessphot_lib.get.workflow import add_snakefile
@@ -29,7 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     options = parser().parse_args(arguments)
     try:
-        return options.run(options)
+        with one_thread():
+            return options.run(options)
     except (TessphotError, OSError) as error:
         sys.stderr.write(f"tessphot: error: {error}\n")
         return 1

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from threadpoolctl import threadpool_limits
-
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.settings import (
@@ -134,9 +132,8 @@ class Engine:
 
     def measure(self, ccd_id: CcdId) -> None:
         """Make the light curves of a CCD whose images have been listed."""
-        with threadpool_limits(1):  # as for jobs of the workflow: the same sums
-            self._prepare(ccd_id)
-            self._photometry(ccd_id)
+        self._prepare(ccd_id)
+        self._photometry(ccd_id)
 
     def finish(self, ccd_ids: Sequence[CcdId]) -> None:
         """Join the todo lists of CCDs that have been measured, and check them.
