@@ -12,7 +12,7 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,17 @@ def measure(module: str, function: str, *args: Any, **kwargs: Any) -> Cost:
     if process.returncode:
         raise SystemExit(f"{module}.{function} failed")
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, 1)
+
+
+def assign(config: dict[str, Any], assignments: Iterable[str]) -> None:
+    """Change a configuration by what was given as ``SECTION.KEY=VALUE``."""
+    for assignment in assignments:
+        keys, value = assignment.split("=", 1)
+        *path, last = keys.split(".")
+        section = config
+        for key in path:
+            section = section.setdefault(key, {})
+        section[last] = yaml.safe_load(value)
 
 
 @dataclass(frozen=True)
@@ -223,13 +234,7 @@ def main() -> None:
     arguments = parser.parse_args()
     config = yaml.safe_load((PROJECT / "config" / "config.yaml").read_text())
     config["simulation"]["n_images"] = arguments.images
-    for assignment in arguments.set:
-        keys, value = assignment.split("=", 1)
-        section = config
-        *path, last = keys.split(".")
-        for key in path:
-            section = section[key]
-        section[last] = yaml.safe_load(value)
+    assign(config, arguments.set)
     window = Window.from_config(arguments.window)
     unit = probe()
     costs: dict[str, Cost] = {}

@@ -12,6 +12,7 @@ import argparse
 import importlib
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
 from benchmarks.quality import LOCAL, all_diagnostics
-from benchmarks.run import steps
+from benchmarks.run import assign, steps
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import PixelFlag
 from tessphot_lib.core.geometry import CcdId, Window
@@ -153,7 +154,7 @@ def main() -> None:
     print("|---" * (len(COLUMNS) + 1) + "|")
     for name in options.scenes or SCENES:
         try:
-            figures = run(options.folder / name, SCENES[name])
+            figures = run(options.folder / name, SCENES[name], options.set)
         except InputDataError as err:
             print(f"| {name} | {err} |", flush=True)
             continue
@@ -161,8 +162,8 @@ def main() -> None:
         print(f"| {name} | {shown} |", flush=True)
 
 
-def run(folder: Path, case: Case) -> dict[str, float]:
-    """Simulate a scene, run all steps on it, and compare."""
+def run(folder: Path, case: Case, assignments: Sequence[str] = ()) -> dict[str, float]:
+    """Simulate a scene, run all steps on it with some settings changed, and compare."""
     config: dict[str, Any] = {
         "sectors": [CCD.sector],
         "cameras": [CCD.camera],
@@ -174,6 +175,7 @@ def run(folder: Path, case: Case) -> dict[str, float]:
         "simulation": QUIET | case.simulation,
         **case.settings,
     }
+    assign(config, assignments)
     results = folder / "results" / str(CCD)
     for old in ("lightcurves", "diagnostics"):
         shutil.rmtree(results / old, ignore_errors=True)

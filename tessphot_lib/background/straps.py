@@ -19,6 +19,8 @@ AROUND = 65  # [columns] against whose median a strap must stand out
 SIGNIFICANT = 4.0  # [sigma] smaller responses are taken for none
 STANDS_OUT = 1.0  # [e-/s per pixel] less does not harm the background of an image
 NOISE, RELATIVE_NOISE = 0.05, 0.002  # [e-/s per pixel], of the light: error of a column's median
+DRIFT, DRIFT_DEGREE = 0.5, 3  # [e-/s per pixel] by which a column may change slowly by itself
+ROUNDING = 1e-9  # fraction of the power of the light that rounding may leave
 COLUMNS_AT_ONCE = 128
 
 
@@ -105,6 +107,9 @@ def fit_straps(excess: NDArray, light: NDArray, pointing: NDArray | None = None)
     -----
     The background must be that of the columns without straps: what stands out
     in an image (`strap_excess`) is taken off before it is fitted.
+
+    A column may also drift (`DRIFT`, as a polynomial in each pointing): a response is seen in
+    light that changes otherwise, as scattered light does, or by much more.
     """
     n_columns = excess.shape[1]
     usable = np.isfinite(light).all(axis=1)
@@ -122,20 +127,45 @@ def fit_straps(excess: NDArray, light: NDArray, pointing: NDArray | None = None)
 
 
 def _slopes(light: NDArray, excess: NDArray, group: NDArray) -> tuple[NDArray, NDArray]:
-    """Slope of the excess of each column over its light in groups, and its 1-sigma error."""
-    weight = 1 / (NOISE**2 + (RELATIVE_NOISE * light) ** 2)
-    x, y = light.astype(float), excess.astype(float)
-    groups = np.unique(group)
-    for one in groups:
-        inside = group == one
-        total = weight[inside].sum(axis=0)
-        for values in (x, y):
-            values[inside] -= (weight[inside] * values[inside]).sum(axis=0) / total
-    power = (weight * x * x).sum(axis=0)
-    slope = np.divide(
-        (weight * x * y).sum(axis=0), power, out=np.zeros_like(power), where=power > 0
+    """Slope of the excess of each column over its light in groups, and its 1-sigma error.
+
+    A column may also change slowly by itself: what of the light changes as slowly tells little.
+    """
+    weight = (1 / (NOISE**2 + (RELATIVE_NOISE * light) ** 2)).T
+    terms, precision = _slow_changes(group)
+    x, y = (values.astype(float).T for values in (light, excess))
+    x, y = (values - values.mean(axis=1, keepdims=True) for values in (x, y))
+    seen = np.stack([(weight * values) @ terms for values in (x, y)], axis=2)
+    normal = (weight[:, :, None] * terms).swapaxes(1, 2) @ terms + np.diag(precision)
+    slow = np.linalg.solve(normal, seen)
+    power, both, chi2 = (
+        (weight * one * other).sum(axis=1) - (seen[:, :, i] * slow[:, :, j]).sum(axis=1)
+        for one, other, i, j in ((x, x, 0, 0), (x, y, 0, 1), (y, y, 1, 1))
     )
-    free = max(len(light) - 1 - len(groups), 1)
-    chi2 = (weight * (y - slope * x) ** 2).sum(axis=0) / free
-    with np.errstate(divide="ignore"):
-        return slope, np.sqrt(np.maximum(chi2, 1.0) / power)
+    is_known = power > ROUNDING * (weight * x * x).sum(axis=1)
+    slope = np.divide(both, power, out=np.zeros_like(power), where=is_known)
+    free = max(len(light) - 1 - len(np.unique(group)), 1)
+    chi2 = np.maximum((chi2 - slope * both) / free, 1.0)
+    return slope, np.sqrt(np.divide(chi2, power, out=np.full_like(power, np.inf), where=is_known))
+
+
+def _slow_changes(group: NDArray) -> tuple[NDArray, NDArray]:
+    """Terms of what a column may have of its own, and how well each is known beforehand.
+
+    Returns
+    -------
+    terms : (n_images, n_terms) float64 array
+        For each group an offset, and Legendre polynomials of its images' numbers.
+    precision : (n_terms,) float64 array
+        Inverse variances [(e-/s per pixel)^-2]; zero for offsets, of which nothing is known.
+    """
+    terms, precision = [], []
+    for one in np.unique(group):
+        inside = np.flatnonzero(group == one)
+        moment = np.linspace(-1, 1, inside.size) if inside.size > 1 else np.zeros(1)
+        for degree in range(DRIFT_DEGREE + 1):
+            term = np.zeros(len(group))
+            term[inside] = np.polynomial.legendre.legval(moment, np.eye(DRIFT_DEGREE + 1)[degree])
+            terms.append(term)
+            precision.append(DRIFT**-2 if degree else 0.0)
+    return np.stack(terms, axis=1), np.array(precision)

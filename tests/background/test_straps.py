@@ -163,3 +163,18 @@ def test_columns_that_only_scatter_have_no_response():
     slopes[50] = 0.01
     found = fit_straps(light * slopes + rng.normal(0, 0.05, light.shape), light)
     assert np.flatnonzero(found).tolist() == [50]
+
+
+def test_a_column_that_drifts_slowly_is_no_strap():
+    """Neither alone nor beside straps, which light that changes otherwise shows."""
+    moment = np.linspace(-1, 1, 400)
+    drift = np.zeros((len(moment), WINDOW.shape[1]))
+    drift[:, 60], drift[:, 180], drift[:, 301] = 0.5 * moment, 0.4 * moment**2, -0.2 * moment
+    noise = np.random.default_rng(8).normal(0, 0.02, drift.shape)
+    quiet = light_of(100 + 8 * np.sin(2 * moment))
+    assert not fit_straps(drift + noise, quiet).any()
+    scattered = 600 * (np.exp(-50 * (1 - moment)) + np.exp(-50 * (0.1 - moment) ** 2))
+    light = quiet + light_of(scattered)
+    found = fit_straps(light * response() + drift + noise, light)
+    np.testing.assert_allclose(found, response(), atol=5e-4)
+    np.testing.assert_array_equal(found != 0, response() != 0)
