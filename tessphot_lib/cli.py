@@ -2,18 +2,18 @@
 
 import argparse
 import sys
+from typing import Any
 
 import tessphot_lib
-from tessphot_lib.commands.look import add_look
-from tessphot_lib.commands.runs import add_runs
-from tessphot_lib.commands.trial import add_star
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.threads import one_thread
-from tessphot_lib.get.command import add_get
-from tessphot_lib.get.demo import add_demo
-from tessphot_lib.get.workflow import add_snakefile
-from tessphot_lib.plan.check_command import add_check
 
+LOOK = ("find", "show", "pixels")
+RUNS = ("movie", "release", "merge")
+COMMANDS = ("get", "demo", "snakefile", "check", *LOOK, "star", *RUNS)
+
+DESCRIPTION = """Measure single stars, look at the stars of a finished run, and measure them again.
+(Runs of whole CCDs are made with snakemake: see docs/sector.md.)"""
 EXAMPLES = """examples:
   tessphot demo                                 a simulated star, in seconds
   tessphot get 261136679                        its light curves in all sectors, from cutouts
@@ -28,7 +28,9 @@ The exit code is 0, 1 if something went wrong (one line says what), 2 for a wron
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    options = parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    command = given[0] if given and given[0] in COMMANDS else None
+    options = parser(command).parse_args(given)
     try:
         with one_thread():
             return options.run(options)
@@ -37,22 +39,47 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def parser() -> argparse.ArgumentParser:
-    """Build the parser of the command line."""
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser of the command line: of one command, by default of all."""
     top = argparse.ArgumentParser(
         prog="tessphot",
-        description="Measure single stars, look at the stars of a finished run, and measure "
-        "them again. (Runs of whole CCDs are made with snakemake: see docs/sector.md.)",
+        description=DESCRIPTION,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"tessphot {tessphot_lib.__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    add_get(commands)
-    add_demo(commands)
-    add_snakefile(commands)
-    add_check(commands)
-    add_look(commands)
-    add_star(commands)
-    add_runs(commands)
+    _add_commands(commands, COMMANDS if command is None else (command,))
     return top
+
+
+def _add_commands(commands: Any, names: tuple[str, ...]) -> None:
+    """Add the parsers of some commands; what others need is not imported, up to a second."""
+    if "get" in names:
+        from tessphot_lib.get.command import add_get
+
+        add_get(commands)
+    if "demo" in names:
+        from tessphot_lib.get.demo import add_demo
+
+        add_demo(commands)
+    if "snakefile" in names:
+        from tessphot_lib.get.workflow import add_snakefile
+
+        add_snakefile(commands)
+    if "check" in names:
+        from tessphot_lib.plan.check_command import add_check
+
+        add_check(commands)
+    if not set(LOOK).isdisjoint(names):
+        from tessphot_lib.commands.look import add_look
+
+        add_look(commands)
+    if "star" in names:
+        from tessphot_lib.commands.trial import add_star
+
+        add_star(commands)
+    if not set(RUNS).isdisjoint(names):
+        from tessphot_lib.commands.runs import add_runs
+
+        add_runs(commands)
