@@ -146,7 +146,15 @@ class Source(ABC):
 
 
 class FolderSource(Source):
-    """Images that lie in a folder before the run begins."""
+    """Images that lie in a folder before the run begins.
+
+    Attributes
+    ----------
+    files : str
+        What they are, one of them, for messages.
+    """
+
+    files: ClassVar[str] = "image"
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         super().__init__(config)
@@ -193,19 +201,36 @@ class FolderSource(Source):
         asked = asked or self._asked_among(found)
         with_images = [ccd_id for ccd_id in asked if ccd_id in found]
         without = [ccd_id for ccd_id in asked if ccd_id not in found]
-        foreign = foreign_files(self.folder, self.pattern)
-        if not with_images:
-            wanted = name_some(asked) or "these cameras and CCDs"
-            text = f"{self.folder_key}: no image of {wanted} in '{self.folder}'"
-            text += f"; there are images of {name_some(list(found))}" if found else ""
-            text += "" if found or foreign else ", nor any other files of TESS"
-            raise ConfigError("\n".join([text, *(f"  there: {x}" for x in foreign_lines(foreign))]))
-        left_out = [*missed_images(foreign, with_images), *puzzling_files(foreign)]
-        self.warnings += [f"left out, in '{self.folder}': {line}" for line in left_out]
-        if without:
-            self.warnings.append(f"left out, no images in '{self.folder}': {name_some(without)}")
+        self._compare(asked, with_images, without, list(found))
         self.found = found
         return with_images
+
+    def _compare(
+        self,
+        asked: Sequence[CcdId],
+        present: list[CcdId],
+        absent: list[CcdId],
+        found: list[CcdId],
+    ) -> None:
+        """Warn of what is left out: CCDs that are absent, files that are not what is wanted.
+
+        Raises
+        ------
+        ConfigError
+            If no CCD is present: it names those that were found, and the other files.
+        """
+        foreign = foreign_files(self.folder, self.pattern)
+        if not present:
+            wanted = name_some(asked) or "these cameras and CCDs"
+            text = f"{self.folder_key}: no {self.files} of {wanted} in '{self.folder}'"
+            text += f"; there are {self.files}s of {name_some(found)}" if found else ""
+            text += "" if found or foreign else ", nor any other files of TESS"
+            raise ConfigError("\n".join([text, *(f"  there: {x}" for x in foreign_lines(foreign))]))
+        left_out = [*missed_images(foreign, present), *puzzling_files(foreign)]
+        self.warnings += [f"left out, in '{self.folder}': {line}" for line in left_out]
+        if absent:
+            text = f"left out, no {self.files}s in '{self.folder}': {name_some(absent)}"
+            self.warnings.append(text)
 
     def _asked_among(self, found: Iterable[CcdId]) -> list[CcdId]:
         """Those CCDs that are asked for where all sectors are."""

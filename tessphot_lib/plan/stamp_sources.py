@@ -14,7 +14,7 @@ from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.images.ffi_files import FfiFile, listed_ccds
 from tessphot_lib.io.images.tpf_files import TPF_NAME, find_stamps
-from tessphot_lib.plan.source import Blocks, FolderSource, Source, name_some
+from tessphot_lib.plan.source import Blocks, FolderSource, Source
 from tessphot_lib.plan.sources import Simulated
 
 TPF_FILES = Path(".snakemake/tessphot/tpfs")  # what was found, for the processes of jobs
@@ -25,6 +25,7 @@ class TpfFolder(FolderSource):
 
     rules = ("fetch_tpfs.smk", "stamps.smk")
     has_cutouts = True
+    files = "target pixel file"
     fetches = "the target pixel files (rule fetch_tpfs)"
     fetch_setting = "input.tpfs.targets"
     folder_key = "input.tpf_dir"
@@ -59,19 +60,24 @@ class TpfFolder(FolderSource):
             known = listed_ccds(self.listing) if self.listing.is_dir() else []
             return self._asked_among(known)
         self.found = self.search()
-        if self._unusable:
-            text = f"{self.folder_key}: {self._unusable[0]}"
-            if len(self._unusable) > 1:
-                text += f" (and {len(self._unusable) - 1} more such files)"
-            if self.config["input"]["on_bad_image"] == "error":
-                raise ConfigError(text)
-            self.warnings.append(f"left out: {text}")
-        if not self.found:
-            raise ConfigError(
-                f"{self.folder_key}: no target pixel file of "
-                f"{name_some(asked) or 'these cameras and CCDs'} in '{self.folder}'"
-            )
-        return sorted(self.found)
+        self._report_unusable()
+        present = sorted(self.found)
+        with_stamps = {ccd_id.of_images for ccd_id in present}
+        absent = [ccd_id for ccd_id in asked if ccd_id not in with_stamps]
+        elsewhere = [] if present else sorted(find_stamps(self.folder, None)[0])
+        self._compare(asked, present, absent, elsewhere)
+        return present
+
+    def _report_unusable(self) -> None:
+        """Warn of files that do not say what they are of; an error if these are to stop a run."""
+        if not self._unusable:
+            return
+        text = f"{self.folder_key}: {self._unusable[0]}"
+        if len(self._unusable) > 1:
+            text += f" (and {len(self._unusable) - 1} more such files)"
+        if self.config["input"]["on_bad_image"] == "error":
+            raise ConfigError(text)
+        self.warnings.append(f"left out: {text}")
 
     @property
     def is_waiting(self) -> bool:

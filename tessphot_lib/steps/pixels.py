@@ -21,6 +21,7 @@ from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_todo
 from tessphot_lib.io.products.tpf_fits import TargetPixels, write_target_pixels
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
+from tessphot_lib.quality.light_curve_flags import star_pixel_quality, star_quality
 from tessphot_lib.times.barycenter import star_time_correction
 
 
@@ -69,7 +70,7 @@ def run_pixels(files: CcdFiles, ccd_id: CcdId, *, output: Path, tic_id: int, siz
             time=cube.time - cube.timecorr + timecorr,
             timecorr=timecorr,
             cadenceno=cube.cadenceno,
-            quality=cube.quality & MISSION_BITS,
+            quality=_quality(cube, wide, flux - background, background),
             flux=flux - background,
             flux_err=cube.read("flux_err", window),
             flux_bkg=np.where(np.isfinite(flux), background, np.nan),
@@ -103,6 +104,29 @@ def _window(star: dict[str, Any], aperture: Aperture, limits: Window, size: int)
         max(column0, limits.column0),
         min(column1, limits.column1),
     )
+
+
+def _quality(cube: PixelCube, aperture: Aperture, flux: NDArray, background: NDArray) -> NDArray:
+    """Bits of the mission for the images, and where the star is bad by others, the closest ones.
+
+    They are those of PIXEL_QUALITY in light curves: programs that read target pixel files
+    know no others.
+    """
+    if not aperture.mask.any():
+        return cube.quality & MISSION_BITS
+    of_aperture = cube.read("pixel_flags", aperture.window)[:, aperture.mask]
+    flags = np.bitwise_or.reduce(of_aperture, axis=1)
+    quality = star_quality(
+        cube.quality.astype(np.int32),
+        flags[np.newaxis],
+        flux[:, aperture.mask].sum(axis=1)[np.newaxis],
+        background[:, aperture.mask].mean(axis=1)[np.newaxis],
+        bad_quality=int(cube.attributes["bad_quality"]),
+        straylight_factor=float(
+            json.loads(str(cube.attributes["settings"]))["flags"]["straylight_factor"]
+        ),
+    )[0]
+    return star_pixel_quality(cube.quality, flags, quality) & MISSION_BITS
 
 
 def _widened(aperture: Aperture, window: Window) -> Aperture:

@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 from dataclasses import replace
 
+import h5py
 import lightkurve
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tpf_run import run_stamped
 import tessphot_lib
 from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
+from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.settings import CorrectionSettings, OutputSettings
 from tessphot_lib.io.images.ffi_table import read_ffi_table
@@ -268,6 +270,27 @@ def test_pixels_of_a_star_come_out_as_they_went_in(sky, stamps, tmp_path):
     shift = source.window.column0 - found.window.column0, source.window.row0 - found.window.row0
     for here, there, moved in zip(at, expected, shift, strict=True):
         assert float(here) == pytest.approx(float(there) + moved, abs=0.05)
+
+
+def test_images_that_are_bad_by_our_bits_are_bad_for_other_programs(sky, stamps, tmp_path):
+    """What the mission has no bit for has the closest one, as in PIXEL_QUALITY."""
+    home = tmp_path / "run"
+    shutil.copytree(stamps, home, ignore=shutil.ignore_patterns("lightcurves"))
+    bits = [CadenceFlag.COARSE_MEASURED, CadenceFlag.STARS_CHANGED, CadenceFlag.ATTITUDE_TWEAK]
+    with h5py.File(home / "pixels.hdf5", "r+") as file:
+        was_good = file["quality"][40:43] == 0
+        file["quality"][40:43] = bits
+    assert was_good.all()
+    tic_id = read_stamp(sorted((sky / "tpf").glob("*.fits"))[2], STAMPS).tic_id
+    output = tmp_path / "star_tp.fits"
+    run_pixels(CcdFiles.in_folder(home), STAMPS, output=output, tic_id=tic_id, size=9)
+    quality = fits.getdata(output, "PIXELS")["QUALITY"]
+    assert quality[40:43].tolist() == [
+        CadenceFlag.COARSE_POINT,
+        CadenceFlag.MANUAL_EXCLUDE,
+        CadenceFlag.ATTITUDE_TWEAK,
+    ]
+    assert not quality[:40].any()
 
 
 def copied(sky, folder, n_files=3):

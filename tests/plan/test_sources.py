@@ -312,6 +312,20 @@ def test_target_pixel_files_by_ccd_and_cadence(config, tmp_path):
     assert job.images_of(fast) == source.images_of(fast)
     with pytest.raises(ConfigError, match=r"input\.tpf_dir: no target pixel file of s0014-cam1"):
         stamps_of(config).find([EMPTY], is_main=True)
+    assert source.warnings == []
+    (tmp_path / "tpf" / "ktwo206000001-c03_lpd-targ.fits.gz").touch()
+    (tmp_path / "tpf" / "mine.fits").touch()
+    source = stamps_of(config)
+    assert source.find([HERE, EMPTY], is_main=True) == [fast, slow]
+    kepler, mine, absent = source.warnings
+    assert "ktwo206000001-c03_lpd-targ.fits.gz): only those of TESS can be used" in kepler
+    assert "1 other FITS file (mine.fits)" in mine
+    assert absent == f"left out, no target pixel files in '../tpf': {EMPTY}"
+    there = (
+        rf"there are target pixel files of {fast}, {slow}.*\n  there: 1 target pixel file of Kepler"
+    )
+    with pytest.raises(ConfigError, match=there):
+        stamps_of(config).find([EMPTY], is_main=True)
     broken = tmp_path / "tpf" / name.format(9, "s_tp")
     broken.write_text("damaged")
     with pytest.raises(ConfigError, match=f"the header of .*{broken.name} does not say which CCD"):
@@ -319,7 +333,7 @@ def test_target_pixel_files_by_ccd_and_cadence(config, tmp_path):
     config["input"]["on_bad_image"] = "skip"
     source = stamps_of(config)
     assert source.find([HERE], is_main=True) == [fast, slow]
-    assert len(source.warnings) == 1
+    assert len(source.warnings) == 3
 
 
 def test_target_pixel_files_that_are_to_be_fetched(config):

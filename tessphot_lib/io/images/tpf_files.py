@@ -1,8 +1,8 @@
 """Target pixel files as files: which there are, and which CCD each is of.
 
 The module is imported whenever the workflow is read, so it needs the standard
-library only. The name of a target pixel file has no camera and no CCD: these
-are read from the first few kilobytes.
+library only. The name of a target pixel file has no camera and no CCD, and names are changed
+by users: what a file is of is read from the first few ten kilobytes.
 """
 
 import gzip
@@ -10,11 +10,12 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from tessphot_lib.core.constants import FRAME_TIME
 from tessphot_lib.core.errors import TessphotError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.json_files import write_json
@@ -22,8 +23,10 @@ from tessphot_lib.io.images.ffi_files import FfiFile, walk_files
 
 TPF_NAME = re.compile(r".*[-_]tp\.fits(\.gz)?")
 SECTOR_IN_NAME = re.compile(r"tess\d{13}-s(\d{4})-\d{16}-")
-CADENCES = {"slow": 120, "fast": 20}  # [s]
-CARD, BLOCK, MAX_BLOCKS = 80, 2880, 10  # [bytes], [bytes], of a primary header
+CADENCES = {"slow": 120, "fast": 20}  # [s], where the header does not say
+LONGEST_CADENCE = 9999  # [s] names of CCDs have four digits for it
+CARD, BLOCK, MAX_BLOCKS = 80, 2880, 30  # [bytes], [bytes], of a header
+KEY = re.compile(r"(SECTOR|CAMERA|CCD|NUM_FRM) *= *(\d+)")
 # The bits that are borrowed are those of the whole CCD, so that a few files tell them. One
 # that is read has some 50 MB; one of 20-s cadences 300 MB.
 MOST_FILES = {"slow": 20, "fast": 4}
@@ -79,7 +82,7 @@ def find_stamps(
     Returns
     -------
     found : dict of CcdId to list of FfiFile
-        By CCD and cadence, sorted by name; ``stamp`` is empty.
+        By CCD and cadence, of which the headers tell, sorted by name; ``stamp`` is empty.
     unusable : list of str
         What is wrong with files of the sectors, their headers: they do not say which CCD the
         file is of, or name another sector than its name.
@@ -98,40 +101,66 @@ def find_stamps(
         is_other = named and sectors is not None and int(named[1]) not in sectors
         if TPF_NAME.fullmatch(name) is None or is_other:
             continue
-        ccd_id = ccd_of_tpf(path)
+        keys = _keys(path)
+        ccd_id = _ccd_id(keys)
         if ccd_id is None:
             unusable.append(f"the header of {path} does not say which CCD it is of")
         elif named and ccd_id.sector != int(named[1]):
             unusable.append(f"the header of {path} says that it is of sector {ccd_id.sector}")
         elif wanted is None or ccd_id in wanted:
-            cadence = CADENCES["fast" if "fast" in name else "slow"]
+            cadence = _cadence(keys, name)
             found.setdefault(replace(ccd_id, cadence=cadence), []).append(FfiFile("", path, False))
     return found, unusable
 
 
 def ccd_of_tpf(path: str) -> CcdId | None:
     """Read the CCD from the primary header; None where there is none."""
-    keys: dict[str, int] = {}
+    return _ccd_id(_keys(path))
+
+
+def _ccd_id(keys: Mapping[str, int]) -> CcdId | None:
     try:
-        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
-            for card in _cards(file):
-                match = re.match(r"(SECTOR|CAMERA|CCD) *= *(\d+)", card)
-                if match:
-                    keys[match[1]] = int(match[2])
         return CcdId(keys["SECTOR"], keys["CAMERA"], keys["CCD"])
-    except (OSError, EOFError, zlib.error, KeyError, TessphotError, ValueError):
+    except (KeyError, TessphotError):
         return None
 
 
-def _cards(file: BinaryIO) -> Iterable[str]:
-    """Cards of the header that a file begins with."""
+def _cadence(keys: Mapping[str, int], name: str) -> int:
+    """Sampling interval [s] by the number of frames; where that is unknown, by the name."""
+    cadence = round(keys.get("NUM_FRM", 0) * FRAME_TIME)
+    return (
+        cadence
+        if 0 < cadence <= LONGEST_CADENCE
+        else CADENCES["fast" if "fast" in name else "slow"]
+    )
+
+
+def _keys(path: str) -> dict[str, int]:
+    """Numbers in the primary header and that of the table after it, as far as they are there."""
+    keys: dict[str, int] = {}
+    try:
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            for _ in ("primary", "table"):
+                for card in _cards(file):
+                    match = KEY.match(card)
+                    if match:
+                        keys.setdefault(match[1], int(match[2]))
+    except (OSError, EOFError, zlib.error, ValueError):
+        pass
+    return keys
+
+
+def _cards(file: BinaryIO) -> Iterator[str]:
+    """Cards of the header that begins where a file stands; it then stands at its end."""
     for _ in range(MAX_BLOCKS):
         block = file.read(BLOCK).decode("ascii")
         for first in range(0, len(block), CARD):
             card = block[first : first + CARD]
-            if card.startswith("END     ") or not card:
+            if card.startswith("END     "):
                 return
             yield card
+        if len(block) < BLOCK:
+            return
 
 
 def write_tpf_listing(path: Path, found: Mapping[CcdId, list[str]]) -> None:

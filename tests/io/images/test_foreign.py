@@ -31,6 +31,10 @@ CUTOUT = "tess-s0014-3-2_280.1_35.2_15x15_astrocut"
         (f"{CUTOUT}.fits.bz2", "cutouts with another suffix", True),
         ("tess-s0014-3-2-cube.fits", "cubes of TESScut", False),
         ("tess2019198215352-s0014-0000000000000007-0150-s_tp.fits", "target pixel files", False),
+        ("hlsp_tess-spoc_tess_phot_0000000000000007-s0014_tess_v1_tp.fits", "target pixel", False),
+        ("tess2019198215352-s0014-0000000000000007-0150-s_tp.fit", "another suffix", False),
+        ("mine_tp.fits.part", "target pixel files with another suffix", False),
+        ("ktwo206000001-c03_lpd-targ.fits.gz", "target pixel files of Kepler or K2", False),
         ("tess2019198215352-s0014-0000000000000007-0150-s_lc.fits", "light curves", False),
         (f"{CUTOUT}-custom-lc.fits", "light curves", False),
         ("sector14.tar.gz", "archives", False),
@@ -55,8 +59,8 @@ def test_kind_of_a_file(tmp_path, name, kind, is_missed):
     assert line.startswith("1 ") and f"({name}): " in line
     assert bool(list(missed_images(found, [CcdId(14, 3, 2)]))) == is_missed
     assert list(missed_images(found, [CcdId(14, 3, 3)])) == []
-    told = ("light curves", "cubes", "other programs", "other FITS")
-    is_puzzling = any(word in kind for word in told)
+    told = ("light curves", "cubes", "other programs", "other FITS", "Kepler", "pixel files with")
+    is_puzzling = any(word in found_kind.name for word in told)
     assert puzzling_files(found) == [line] * is_puzzling
 
 

@@ -1,12 +1,14 @@
 """Pixels of target pixel files: read in parts, on the right pixels, and bad files told apart."""
 
 import gzip
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from paths import REALDATA
+from tpf_header import write_tpf_header
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
@@ -166,10 +168,22 @@ def test_cadences_out_of_order(tmp_path):
         list(stamp_pixels(stamp))
 
 
+def of_frames(number):
+    def change(primary, table):
+        table.header["NUM_FRM"] = number
+
+    return change
+
+
 def test_files_by_ccd_and_cadence(tmp_path):
+    """By their headers, whatever users call them; by the name where the header does not say."""
     slow = write_stamp(tmp_path / "below")
-    fast = tmp_path / slow.name.replace("s_tp", "a_fast-tp")
-    fast.write_bytes(slow.read_bytes())
+    fast, slowest = (
+        shutil.move(write_stamp(tmp_path / name, change=of_frames(number)), tmp_path / name / name)
+        for name, number in (("fast_tp.fits", 10), ("hlsp_tess-spoc_7-s0014_tp.fits", 900))
+    )
+    unsaid = tmp_path / slow.name.replace("s_tp", "a_fast-tp")
+    write_tpf_header(unsaid, CCD)
     broken = tmp_path / slow.name.replace("0005", "0006")
     broken.write_text("damaged")
     renamed = tmp_path / slow.name.replace("s0014", "s0015").replace("0005", "0007")
@@ -178,7 +192,8 @@ def test_files_by_ccd_and_cadence(tmp_path):
     found, unusable = find_stamps(tmp_path, [*ours, CcdId(15, 1, 1)])
     assert {ccd_id: [file.path for file in files] for ccd_id, files in found.items()} == {
         CCD: [str(slow)],
-        replace(CCD, cadence=20): [str(fast)],
+        replace(CCD, cadence=20): [str(fast), str(unsaid)],
+        replace(CCD, cadence=1800): [str(slowest)],
     }
     assert unusable == [
         f"the header of {broken} does not say which CCD it is of",
