@@ -35,14 +35,8 @@ from tessphot_lib.photometry.suspicious_cells import (
     max_fitted,
     robust_scatter,
 )
-from tessphot_lib.prf.census import (
-    CONFUSION,
-    CORE_ERROR,
-    FAR_ERROR,
-    N_ARRAYS,
-    Census,
-    take_census,
-)
+from tessphot_lib.prf.census import N_ARRAYS, Census, take_census
+from tessphot_lib.prf.census_light import CONFUSION, CORE_ERROR, FAR_ERROR
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.linear_fit import FAINT_FLUX
 from tessphot_lib.prf.list_check import ONE_PIXEL, TWIN_DISTANCE, close_pairs, judge, twins

@@ -20,7 +20,7 @@ from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.stamps import nearest_pixel
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.typical_noise import typical_noise
-from tessphot_lib.prf.census import CONFUSION
+from tessphot_lib.prf.census_light import CONFUSION
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.list_check import SKY_ERROR, TWIN_TMAG, close_pairs
 from tessphot_lib.prf.scene import model_error, scene_image

@@ -17,9 +17,17 @@ from numpy.typing import NDArray
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.stamps import nearest_pixel, values_at
+from tessphot_lib.prf.census_light import (
+    CONFUSION,
+    Matrix,
+    StarLight,
+    largest_shared,
+    light_of_stars,
+    side_by_side,
+    solve,
+)
 from tessphot_lib.prf.evaluate import DERIVATIVES, prf_stamps
-from tessphot_lib.prf.linear_fit import Design
-from tessphot_lib.prf.scene import model_error, wing_image
+from tessphot_lib.prf.scene import wing_image
 from tessphot_lib.prf.sources import find_sources
 
 FLUX_PRIOR = 0.5  # of a star's flux: 1-sigma error that the list is trusted to
@@ -39,10 +47,6 @@ OTHER_OFFSET, OTHER_RATIO = (
 )  # [pixels] ... unless they are both as far and so much brighter
 AT_EDGE = 10.0  # times the light that is seen may be that of a star beside missing pixels
 PRF_CORRELATION = 2.0  # errors of the PRF in neighboring pixels are alike, and add up
-CORE_ERROR, FAR_ERROR = 0.5, 0.004  # of the PRF in a pixel, and of all light, that it may err by
-CONFUSION = 0.3  # [e-/s] of a pixel of the average image, from stars too faint for any list
-
-FEW_UNKNOWNS = 1500  # that are solved for directly, rather than in steps
 
 # A listed star may stand so far from its entry [pixels], if it is about as bright [mag].
 RELOCATION, RELOCATION_TMAG = 3.0, 0.75
@@ -164,22 +168,22 @@ def take_census(
     _look_at_pixels(prf, window, image, noise, stars)
     # No star can give more light than its pixels have: a magnitude may be far too bright.
     stars.flux = np.minimum(stars.flux, stars.most + 1e-6)
-    residual = _fit(prf, window, image, noise, stars)
+    left = _fit(prf, window, image, noise, stars)
     if _set_others(stars):
-        residual = _fit(prf, window, image, noise, stars)
+        left = _fit(prf, window, image, noise, stars)
     if _relocate(prf, window, image, noise, stars):
-        residual = _fit(prf, window, image, noise, stars)
+        left = _fit(prf, window, image, noise, stars)
     for _ in range(N_SEARCHES):
-        found = _new_sources(prf, window, residual, noise, stars)
+        found = _new_sources(prf, window, left, noise, stars)
         if not len(found[0]):
             break
         stars = stars.with_sources(*found)
-        residual = _fit(prf, window, image, noise, stars)
+        left = _fit(prf, window, image, noise, stars)
         is_clear = stars.flux > MIN_SNR * stars.seen_err
         is_clear[: stars.n_listed] = True
         if not is_clear.all():
             stars = stars.take(is_clear)
-            residual = _fit(prf, window, image, noise, stars)
+            left = _fit(prf, window, image, noise, stars)
     return stars
 
 
@@ -228,8 +232,8 @@ def _relocate(prf: Prf, window: Window, image: NDArray, noise: NDArray, stars: C
     if not lost.any():
         return False
     rest = stars.take(~lost)
-    residual = _fit(prf, window, image, noise, rest)
-    row, column, flux = _new_sources(prf, window, residual, noise, rest)
+    left = _fit(prf, window, image, noise, rest)
+    row, column, flux = _new_sources(prf, window, left, noise, rest)
     numbers = np.flatnonzero(lost)
     distance = np.hypot(
         row - stars.given_row[lost][:, None], column - stars.given_column[lost][:, None]
@@ -246,43 +250,37 @@ def _relocate(prf: Prf, window: Window, image: NDArray, noise: NDArray, stars: C
     return bool(len(moved))
 
 
-def _fit(prf: Prf, window: Window, image: NDArray, noise: NDArray, stars: Census) -> NDArray:
-    """Fit fluxes and positions of all stars, which are changed; returns what is left."""
+def _fit(
+    prf: Prf, window: Window, image: NDArray, noise: NDArray, stars: Census
+) -> tuple[NDArray, NDArray]:
+    """Fit fluxes and positions of all stars, which are changed.
+
+    Returns what is left, and how wrong the light of all stars may be, (n_rows, n_columns) each.
+    """
     usable = np.isfinite(image)
     for _ in range(N_ROUNDS):
-        error = _model_error(prf, window, stars)
-        weights = np.where(usable, 1 / (np.where(usable, noise, 1.0) ** 2 + error**2), 0.0).ravel()
-        design, left = _left(prf, window, image, stars, DERIVATIVES[:3])
-        snr = stars.flux * np.sqrt(design.matrices[0].power(2).T @ weights)
+        light, left = _left(prf, window, image, stars, DERIVATIVES[:3])
+        variance = np.where(usable, noise, 1.0) ** 2 + light.error**2
+        weights = np.where(usable, 1 / variance, 0.0).ravel()
+        snr = stars.flux * np.sqrt((light.matrices[0] ** 2).T @ weights)
         stars.moves = (snr > POSITION_SNR) & ~stars.is_other & _is_inside(window, stars)
         dark = (left + noise.ravel())[usable.ravel()]
         highest = stars.level + float(np.quantile(dark, DARK)) if dark.size else np.inf
         highest = max(highest, SKY_PRIOR)
-        _improve(design, weights, np.nan_to_num(left), stars, highest)
-    design, left = _left(prf, window, image, stars, DERIVATIVES[:1])
-    _set_errors(prf, window, design, noise, stars)
-    return left.reshape(window.shape)
+        _improve(light.matrices, weights, np.nan_to_num(left), stars, highest)
+    light, left = _left(prf, window, image, stars, DERIVATIVES[:1])
+    _set_errors(light, noise, stars)
+    return left.reshape(window.shape), light.error
 
 
 def _left(
     prf: Prf, window: Window, image: NDArray, stars: Census, orders: tuple
-) -> tuple[Design, NDArray]:
-    """Design of the stars as they are, and what they leave of the image, (n_pixels,)."""
+) -> tuple[StarLight, NDArray]:
+    """Light of the stars as they are, and what they leave of the image, (n_pixels,)."""
     at = stars.row, stars.column, stars.flux
-    design = Design.of(prf, window, *at, orders=orders)
+    light = light_of_stars(prf, window, *at, orders)
     wings = wing_image(prf, window, *at) if len(prf.wing_share) else 0.0
-    return design, (image - wings - stars.level).ravel() - design.matrices[0] @ stars.flux
-
-
-def _model_error(prf: Prf, window: Window, stars: Census) -> NDArray:
-    """How wrong the light of all stars may be, (n_rows, n_columns) [e-/s].
-
-    Far from a star no more than a part of what the PRF has there, and `FAR_ERROR`. Stars so
-    faint that it hardly matters have none.
-    """
-    matters = stars.flux * prf.error.max() > CONFUSION
-    at = (one[matters] for one in (stars.row, stars.column, stars.flux))
-    return model_error(prf, window, *at, limits=(CORE_ERROR, FAR_ERROR))
+    return light, (image - wings - stars.level).ravel() - light.matrices[0] @ stars.flux
 
 
 def _is_inside(window: Window, stars: Census) -> NDArray:
@@ -292,18 +290,17 @@ def _is_inside(window: Window, stars: Census) -> NDArray:
 
 
 def _improve(
-    design: Design, weights: NDArray, left: NDArray, stars: Census, highest: float
+    matrices: tuple[Matrix, ...], weights: NDArray, left: NDArray, stars: Census, highest: float
 ) -> None:
     """One step of all fluxes together, of the positions of some stars, and of the level.
 
     The level is ``highest`` at most: light of stars that the list lacks is no sky.
     """
     n_stars, moving = len(stars.flux), np.flatnonzero(stars.moves)
-    columns = [design.matrices[0]]
-    columns += [design.matrices[k][:, moving] * stars.flux[moving] for k in (1, 2)]
-    columns.append(scipy.sparse.csr_array(np.ones((len(left), 1))))
-    full = scipy.sparse.hstack(columns, format="csr")
-    weighted = (full.T * weights).tocsr()
+    columns = [matrices[0]]
+    columns += [matrices[k][:, moving] * stars.flux[moving] for k in (1, 2)]
+    full = side_by_side([*columns, np.ones((len(left), 1))])
+    weighted = full.T * weights
     sigma = FLUX_PRIOR * np.clip(stars.given_flux, 1.0, 10 * np.maximum(stars.flux, 1.0))
     positions = np.full(2 * len(moving), POSITION_PRIOR)
     prior = 1 / np.concatenate([sigma, positions, [SKY_PRIOR]]) ** 2
@@ -316,12 +313,10 @@ def _improve(
         ]
     )
     normal, right = weighted @ full, weighted @ left
-    change = _solve((normal + scipy.sparse.diags_array(prior)).tocsr(), right - prior * from_prior)
+    change = solve(normal, prior, right - prior * from_prior)
     if stars.level + change[-1] > highest:
         prior[-1], from_prior[-1] = 1 / FIXED**2, stars.level - highest
-        change = _solve(
-            (normal + scipy.sparse.diags_array(prior)).tocsr(), right - prior * from_prior
-        )
+        change = solve(normal, prior, right - prior * from_prior)
     stars.flux = np.maximum(stars.flux + change[:n_stars], 1e-6)
     stars.level += float(change[-1])
     for name, step in zip(("row", "column"), np.split(change[n_stars:-1], 2), strict=True):
@@ -330,67 +325,32 @@ def _improve(
         values[moving] = np.clip(moved, given - MAX_OFFSET, given + MAX_OFFSET)
 
 
-def _solve(normal: "scipy.sparse.csr_array", right: NDArray) -> NDArray:
-    """Solve the normal equations, which are positive: of few unknowns directly."""
-    diagonal = normal.diagonal()
-    coupled = np.flatnonzero(np.diff(normal.indptr) > 1)  # others give no pixel any light
-    if len(coupled) <= FEW_UNKNOWNS:
-        change, scale = right / diagonal, 1 / np.sqrt(diagonal[coupled])
-        dense = normal[coupled][:, coupled].toarray() * scale[:, None] * scale
-        factor = scipy.linalg.cho_factor(dense, overwrite_a=True)
-        change[coupled] = scale * scipy.linalg.cho_solve(factor, scale * right[coupled])
-        return change
-    scale = 1 / np.sqrt(diagonal)
-    scaled = scipy.sparse.diags_array(scale)
-    change, _ = scipy.sparse.linalg.cg(
-        scaled @ normal @ scaled, scale * right, rtol=1e-4, maxiter=200
-    )
-    return scale * change
-
-
-def _set_errors(prf: Prf, window: Window, design: Design, noise: NDArray, stars: Census) -> None:
+def _set_errors(light: StarLight, noise: NDArray, stars: Census) -> None:
     """Errors of the fluxes: of the pixels, of the PRF, and what neighbors share."""
-    matrix = design.matrices[0]
-    weights = np.nan_to_num(1 / noise**2).ravel()
-    weighted = (matrix.T * weights).tocsr()
-    normal = (weighted @ matrix).tocoo()
+    matrix = light.matrices[0]
+    weighted = matrix.T * np.nan_to_num(1 / noise**2).ravel()
+    normal = weighted @ matrix
     diagonal = np.maximum(normal.diagonal(), 1e-30)
-    # The largest correlation with any other star.
-    square = normal.data**2 / (diagonal[normal.row] * diagonal[normal.col])
-    square[normal.row == normal.col] = 0.0
-    shared = np.zeros(len(diagonal))
-    np.maximum.at(shared, normal.row, square)
-    free = np.maximum(1 - shared, 1e-4)
-    error, squares = _model_error(prf, window, stars), weighted.power(2)
-    of_prf = PRF_CORRELATION**2 * (squares @ error.ravel() ** 2) / diagonal**2
-    own = squares.multiply(_own_error(prf, window, matrix, stars).T ** 2).sum(axis=1)
-    own = PRF_CORRELATION**2 * np.asarray(own).ravel() / diagonal**2
+    free = np.maximum(1 - largest_shared(normal, diagonal), 1e-4)
+    squares = weighted**2
+    of_prf = PRF_CORRELATION**2 * (squares @ light.error.ravel() ** 2) / diagonal**2
+    own = np.asarray((squares * light.own_error.T**2).sum(axis=1)).ravel()
+    own = PRF_CORRELATION**2 * own / diagonal**2
     alone = 1 / diagonal + np.maximum(of_prf - own, 0.0)
     stars.flux_err = np.sqrt((1 / diagonal + of_prf) / free)
     stars.seen_err, stars.alone_err = np.sqrt(alone / free), np.sqrt(alone)
 
 
-def _own_error(
-    prf: Prf, window: Window, matrix: "scipy.sparse.csr_array", stars: Census
-) -> "scipy.sparse.csr_array":
-    """How wrong the light of each star itself may be, as `_model_error`, (n_pixels, n_stars)."""
-    light = matrix.tocoo()
-    half = prf.error.shape[0] // 2
-    d_row = light.row // window.shape[1] + window.row0 - nearest_pixel(stars.row)[light.col]
-    d_column = light.row % window.shape[1] + window.column0 - nearest_pixel(stars.column)[light.col]
-    inside = np.maximum(np.abs(d_row), np.abs(d_column)) <= half
-    inside &= (stars.flux * prf.error.max() > CONFUSION)[light.col]
-    at = np.clip(d_row, -half, half) + half, np.clip(d_column, -half, half) + half
-    error = np.minimum(prf.error[at], CORE_ERROR * np.abs(light.data) + FAR_ERROR)
-    error = np.where(inside, stars.flux[light.col] * error, 0.0)
-    return scipy.sparse.csr_array((error, (light.row, light.col)), shape=matrix.shape)
-
-
 def _new_sources(
-    prf: Prf, window: Window, residual: NDArray, noise: NDArray, stars: Census
+    prf: Prf,
+    window: Window,
+    left: tuple[NDArray, NDArray],
+    noise: NDArray,
+    stars: Census,
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Rows, columns and fluxes of sources in the residual that are none of the stars."""
-    error = np.hypot(noise, PRF_CORRELATION * _model_error(prf, window, stars))
+    """Rows, columns and fluxes of sources that are none of the stars, in what `_fit` left."""
+    residual, of_prf = left
+    error = np.hypot(noise, PRF_CORRELATION * of_prf)
     row, column, flux = find_sources(prf, window, residual, error, min_snr=MIN_SNR)
     distance = np.hypot(row[:, None] - stars.row, column[:, None] - stars.column)
     allowed = np.where(stars.is_other, OTHER_OFFSET, MIN_DISTANCE)

@@ -197,11 +197,6 @@ def spline_matrix(offset: NDArray, n_splines: int, spacing: float, derivative: i
     return padded[..., 4:-4]
 
 
-def wing_light(prf: Prf, distance: NDArray) -> NDArray:
-    """Share of a star's light in a pixel of the wing, by its distance [pixels]."""
-    return _wing_shape(prf, np.asarray(distance, dtype=float))
-
-
 def total_light(prf: Prf) -> NDArray:
     """Sum over all pixels at each node, (n_node_rows, n_node_columns): 1 if normalized."""
     offsets = np.arange(-REACH, REACH + 1)
@@ -327,7 +322,7 @@ def _wing_table(
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Squared distances, the wing there, and its slope by the squared distance."""
     grid = np.linspace(0, 2 * REACH, 4096) ** 2
-    values = _wing_values(np.array(radius), np.array(share), np.sqrt(grid))
+    values = wing_values(np.array(radius), np.array(share), np.sqrt(grid))
     return grid, values, np.gradient(values, grid)
 
 
@@ -335,11 +330,15 @@ def _wing_shape(prf: Prf, distance: NDArray) -> NDArray:
     """Wing by distance; zero without one."""
     if len(prf.wing_share) == 0:
         return np.zeros(distance.shape)
-    return _wing_values(prf.wing_radius, prf.wing_share, distance)
+    return wing_values(prf.wing_radius, prf.wing_share, distance)
 
 
-def _wing_values(radius: NDArray, share: NDArray, distance: NDArray) -> NDArray:
-    """Interpolate in logarithms; constant inside, falling with the cube outside."""
+def wing_values(radius: NDArray, share: NDArray, distance: NDArray) -> NDArray:
+    """Fraction of a star's light in a pixel of the wing, by its distance [pixels].
+
+    Interpolated in logarithms between rings of ``radius`` and ``share`` (n_rings,), constant
+    inside, falling with the cube of the distance outside.
+    """
     logarithm = np.log(np.maximum(share, 1e-12))
     inner = np.exp(np.interp(np.log(np.maximum(distance, 1e-3)), np.log(radius), logarithm))
     outer = share[-1] * (radius[-1] / np.maximum(distance, radius[-1])) ** 3

@@ -74,7 +74,7 @@ def matched_filter(
     """
     side = 2 * HALF + 1
     middle = np.array([window.middle]).T.round()
-    corner = tuple(axis.astype(int) - HALF for axis in middle)
+    corner = middle.astype(int) - HALF
     usable = np.isfinite(residual) & np.isfinite(noise)
     mask, light = usable.astype(float), np.where(usable, residual, 0.0)
     ones = np.ones((side, side))
@@ -82,9 +82,9 @@ def matched_filter(
     squares = _total(light**2, ones) - sum_light**2 / np.maximum(count, 1)
     variance = _total(np.where(usable, noise**2, 0.0), ones) / np.maximum(count, 1)
     best = [np.zeros(window.shape) for _ in range(3)]
-    for phase in product(phases, phases):
-        at = middle + np.array(phase).reshape(2, 1)
-        kernel = prf_stamps(prf, *at, *corner, (side, side))[0]
+    offsets = np.array(list(product(phases, phases))).T
+    corners = np.broadcast_to(corner, offsets.shape)
+    for kernel in prf_stamps(prf, *(middle + offsets), *corners, (side, side)):
         with np.errstate(invalid="ignore", divide="ignore"):
             sum_prf = _total(mask, kernel)
             power = _total(mask, kernel**2) - sum_prf**2 / count

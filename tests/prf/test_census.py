@@ -8,8 +8,9 @@ import scipy
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
-from tessphot_lib.prf.census import _solve, take_census
-from tessphot_lib.prf.evaluate import prf_stamps
+from tessphot_lib.prf.census import take_census
+from tessphot_lib.prf.census_light import light_of_stars, solve
+from tessphot_lib.prf.evaluate import DERIVATIVES, prf_stamps
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.list_check import close_pairs, judge, twins
 from tessphot_lib.prf.scene import scene_image
@@ -266,12 +267,38 @@ def test_three_entries_of_a_star_lead_to_one():
 @pytest.mark.parametrize("few", [0, 600])
 def test_equations_are_solved_directly_or_in_steps(monkeypatch, few):
     """Of unknowns of very different size; two are coupled to none."""
-    monkeypatch.setattr("tessphot_lib.prf.census.FEW_UNKNOWNS", few)
+    monkeypatch.setattr("tessphot_lib.prf.census_light.FEW_UNKNOWNS", few)
     rng = np.random.default_rng(3)
     size = 10.0 ** np.arange(-5, 7)
     design = rng.normal(size=(40, 12)) * (rng.random((40, 12)) < 0.4)
     design[:, [4, 9]] = 0.0
-    normal = (design.T @ design + 0.3 * np.eye(12)) / np.outer(size, size)
+    normal, prior = design.T @ design / np.outer(size, size), 0.3 / size**2
     true = size * rng.normal(size=12)
-    found = _solve(scipy.sparse.csr_array(normal), normal @ true)
-    np.testing.assert_allclose(found / size, true / size, atol=1e-3)
+    right = normal @ true + prior * true
+    for matrix in (scipy.sparse.csr_array(normal), normal):
+        np.testing.assert_allclose(solve(matrix, prior, right) / size, true / size, atol=1e-3)
+
+
+def test_few_and_many_stars_have_the_same_light(monkeypatch):
+    """In dense and in sparse arrays; stars in the corner, beside the window, and a faint one."""
+    row, column = np.append(ROW, [699.6, 748.1]), np.append(COLUMN, [1200.2, 1233.3])
+    stars = row, column, flux_of(np.append(TMAG, [10.5, 17.0]))
+    dense = light_of_stars(PRF, WINDOW, *stars, DERIVATIVES[:3])
+    monkeypatch.setattr("tessphot_lib.prf.census_light.FEW", 0)
+    sparse = light_of_stars(PRF, WINDOW, *stars, DERIVATIVES[:3])
+    for one, other in zip(dense.matrices, sparse.matrices, strict=True):
+        assert isinstance(one, np.ndarray)
+        np.testing.assert_allclose(one, other.toarray(), atol=1e-12)
+    np.testing.assert_allclose(dense.error, sparse.error, atol=1e-9)
+    own = np.where(dense.matrices[0] != 0, dense.own_error, 0.0)  # where it has light
+    np.testing.assert_allclose(own, sparse.own_error.toarray(), atol=1e-9)
+
+
+def test_the_census_is_the_same_in_sparse_arrays(monkeypatch):
+    """With one star that the list lacks, and one that is off."""
+    row = ROW + np.array([0, 0, 0.5, 0, 0, 0])
+    dense = census(picture(), row[1:], COLUMN[1:], TMAG[1:])
+    monkeypatch.setattr("tessphot_lib.prf.census_light.FEW", 0)
+    sparse = census(picture(), row[1:], COLUMN[1:], TMAG[1:])
+    for name in ("row", "column", "flux", "flux_err", "seen_err", "alone_err"):
+        np.testing.assert_allclose(getattr(dense, name), getattr(sparse, name), rtol=1e-7)

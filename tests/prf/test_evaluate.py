@@ -15,7 +15,7 @@ from tessphot_lib.prf.evaluate import (
     prf_stamps,
     spline_matrix,
     total_light,
-    wing_light,
+    wing_values,
 )
 from tessphot_lib.prf.generic import generic_prf
 
@@ -179,11 +179,9 @@ def test_what_is_wrong_far_out_does_not_change_the_middle_with_the_phase_of_the_
 
 def test_wing_by_hand():
     prf = lopsided()
-    share = prf.wing_share
-    assert wing_light(prf, np.array([0.0, 3.0, 6.0])) == pytest.approx(share[0])
-    assert wing_light(prf, np.array([12.0]))[0] == pytest.approx(share[1])
-    assert wing_light(prf, np.array([40.0]))[0] == pytest.approx(share[2] / 8)
-    assert wing_light(prf, np.array([65.0]))[0] == 0
+    share, distance = prf.wing_share, np.array([0.0, 3.0, 6.0, 12.0, 40.0, 65.0])
+    expected = [share[0], share[0], share[0], share[1], share[2] / 8, 0]
+    np.testing.assert_allclose(wing_values(prf.wing_radius, share, distance), expected, rtol=1e-6)
 
 
 def test_prf_from_samples_goes_through_them():

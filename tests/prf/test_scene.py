@@ -7,7 +7,7 @@ import pytest
 
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.prf.evaluate import DERIVATIVES, prf_stamps
-from tessphot_lib.prf.scene import model_error, scene_derivatives, scene_image
+from tessphot_lib.prf.scene import model_error, scene_derivatives, scene_image, wing_image
 from tests.prf.test_evaluate import lopsided
 
 WINDOW = Window(300, 350, 400, 470)
@@ -65,3 +65,16 @@ def test_errors_of_the_model_add_up_in_squares():
     expected[10, 22] = 3.0
     expected[0, 69] = 1.0
     np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_wings_of_few_stars_are_those_of_many(monkeypatch):
+    """One by one and by Fourier transform; stars inside, beside and far from the window."""
+    prf, (row, column, flux) = lopsided(), stars()
+    row, column = np.append(row, [236.1, 413.9, 325.0]), np.append(column, [440.0, 336.2, 700.0])
+    flux = np.append(flux, [1e6, 1e6, 1e6])
+    few = wing_image(prf, WINDOW, row, column, flux)
+    monkeypatch.setattr("tessphot_lib.prf.scene.FEW", 0)
+    np.testing.assert_allclose(few, wing_image(prf, WINDOW, row, column, flux), rtol=1e-9)
+    assert few.min() > 0
+    without = replace(prf, wing_radius=np.zeros(0), wing_share=np.zeros(0))
+    assert not wing_image(without, WINDOW, row, column, flux).any()
