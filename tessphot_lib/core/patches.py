@@ -146,8 +146,10 @@ class Patches:
         ]
 
     def read_together(self, region: Window | None) -> list[Window]:
-        """Return all patches: what is between them is not to be read."""
-        return [] if region is None else self.windows
+        """Return the patches that reach into the region: what is between them is not to be read."""
+        if region is None:
+            return []
+        return [window for window in self.windows if window.intersect(region) is not None]
 
     def levels(self, model: NDArray) -> NDArray:
         """Return the level in the middle of each patch, (n_images, n_patches)."""

@@ -72,7 +72,9 @@ def test_patches_are_cells_and_leave_out_what_is_beside_them():
 def test_what_is_read_together():
     region = Window(110, 130, 2010, 2020)
     assert MESH.read_together(region) == [region]
-    assert PATCHES.read_together(region) == PATCHES.windows
+    assert PATCHES.read_together(Window(0, 100, 0, 100)) == PATCHES.windows
+    assert PATCHES.read_together(Window(15, 41, 40, 60)) == PATCHES.windows[:1]
+    assert PATCHES.read_together(region) == []
     assert MESH.read_together(None) == PATCHES.read_together(None) == []
 
 
