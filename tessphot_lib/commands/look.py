@@ -33,7 +33,12 @@ MAX_SIZE = 500  # [pixels] of the stamp of a target pixel file
 
 def add_look(commands: Any) -> None:
     """Add the commands to the parsers of the command line."""
-    find = commands.add_parser("find", help="where the light curve of a star is, or why not")
+    find = commands.add_parser(
+        "find",
+        help="where the light curve of a star is, or why there is none",
+        description="For each star, print the path of its light curve on each CCD that it is on, "
+        "with method and noise, or why there is none.",
+    )
     find.set_defaults(run=_find)
     find.add_argument("tic_ids", type=tic_number, nargs="+", metavar="TIC", help="numbers of stars")
     add_directory(find)
@@ -73,7 +78,8 @@ def _add_show(commands: Any) -> None:
     show.add_argument(
         "--together",
         action="store_true",
-        help="all sectors in one picture, on one scale: in the images, if it is on any",
+        help="all sectors in one picture, on one scale: from images, or from target pixel files "
+        "if there are only these",
     )
 
 
@@ -82,8 +88,9 @@ def _add_pixels(commands: Any) -> None:
     pixels = commands.add_parser(
         "pixels",
         help="write the pixels of a star as a target pixel file",
-        description="Write the pixels around a star in all images of the run, their background "
-        "off, as a target pixel file laid out as SPOC's, for lightkurve and other tools.",
+        description="Write the pixels around a star in all images of the run, with the "
+        "background subtracted, as a target pixel file in SPOC's layout, for lightkurve and other "
+        "tools.",
     )
     pixels.set_defaults(run=_pixels)
     pixels.add_argument("tic_id", type=tic_number, metavar="TIC", help="number of the star")

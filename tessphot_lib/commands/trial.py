@@ -35,9 +35,9 @@ def add_star(commands: Any) -> None:
         "star",
         help="measure one star again, with other settings",
         description="Measure one star again from the pixels of the run, with the settings of the "
-        f"run (results/run.json) where --config does not say otherwise. {_counting()} count; "
-        "with other settings of apertures the star's aperture is chosen again. For all others "
-        "the run has to be made again.",
+        "run (results/run.json) where --config does not say otherwise. Settings that can differ: "
+        f"{_counting()}. With other settings of apertures the star's aperture is chosen again. For "
+        "all other settings the run has to be made again.",
     )
     star.set_defaults(run=_star)
     star.add_argument("tic_id", type=tic_number, metavar="TIC", help="number of the star")

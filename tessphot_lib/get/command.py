@@ -56,19 +56,35 @@ def add_get(commands: Any) -> None:
         metavar="TARGET",
         help="TIC or Gaia DR3 number, coordinates (84.29 -80.46, 05:37:09.9 -80:28:09), or name",
     )
-    get.add_argument("--list", type=Path, metavar="FILE", help="list of targets; - is stdin")
-    get.add_argument("--sectors", default="all", help="all (default), 1-13, or 27,28")
-    get.add_argument("--cutouts", type=Path, metavar="FOLDER", help="cutouts that are here already")
+    get.add_argument(
+        "--list",
+        type=Path,
+        metavar="FILE",
+        help="file with one target per line, or a table; - is the standard input",
+    )
+    get.add_argument("--sectors", default="all", help="such as 1-13 or 27,28 (default: all)")
+    get.add_argument(
+        "--cutouts",
+        type=Path,
+        metavar="FOLDER",
+        help="take the cutouts in this folder; none are downloaded",
+    )
     get.add_argument(
         "--stars",
         type=Path,
         metavar="TABLE",
-        help="stars around the targets, with the TIC's columns",
+        help="table of the stars around the targets, with the TIC's columns; none are downloaded",
     )
     get.add_argument("--output", type=Path, default=Path("stars"), help="folder (default: stars)")
-    get.add_argument("--method", choices=("auto", *METHODS), help="of photometry (default: auto)")
     get.add_argument(
-        "--tmag", type=_tmag, help="brightness of targets that are not in the TIC and have none"
+        "--method",
+        choices=("auto", *METHODS),
+        help="of photometry (default: auto, which suits the star)",
+    )
+    get.add_argument(
+        "--tmag",
+        type=_tmag,
+        help="TESS magnitude of targets that are not in the TIC (default: estimated)",
     )
     get.add_argument(
         "--size", type=_size, help="rows and columns of downloaded cutouts (default: by brightness)"

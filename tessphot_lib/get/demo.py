@@ -34,7 +34,10 @@ In Python (docs/example.ipynb):
 def add_demo(commands: Any) -> None:
     """Add the command to the parsers of the command line."""
     demo = commands.add_parser(
-        "demo", help="simulate cutouts of a star with a planet, and measure it (seconds)"
+        "demo",
+        help="simulate cutouts of a star with a planet, and measure it (seconds)",
+        description="Simulate cutouts of a star with a planet, and measure it as `tessphot get` "
+        "does; no network and no data are needed.",
     )
     demo.set_defaults(run=run_demo)
     demo.add_argument(

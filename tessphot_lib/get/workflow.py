@@ -17,6 +17,8 @@ def add_snakefile(commands: Any) -> None:
     command = commands.add_parser(
         "snakefile",
         help="print the path of the workflow: snakemake --snakefile $(tessphot snakefile) ...",
+        description="Print the path of the workflow, for snakemake --snakefile "
+        "$(tessphot snakefile). The folder config beside it has files to copy and edit.",
     )
     command.set_defaults(run=run_snakefile)
 

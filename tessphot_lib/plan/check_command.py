@@ -19,11 +19,15 @@ def add_check(commands: Any) -> None:
         "check",
         help="mistakes in a configuration, with file and line",
         description="Check a configuration for mistakes, as a run does at its start, and whether "
-        "there are images for it; of a file that is not YAML it names the line.",
+        "there are images for it. Each mistake is one line, with the file and its line.",
     )
     check.set_defaults(run=run_check)
     check.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="as after --configfile; the last first"
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="as given to --configfile: later ones override earlier ones",
     )
     check.add_argument(
         "--directory", type=Path, default=Path(), help="folder of the run (default: here)"
