@@ -23,7 +23,6 @@ from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA, TMAG_ZEROPOINT
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.prf.evaluate import (
-    DERIVATIVES,
     evenly_normalized,
     prf_stamps,
     spline_matrix,
@@ -31,9 +30,17 @@ from tessphot_lib.prf.evaluate import (
 )
 from tessphot_lib.prf.field_terms import Terms, coefficients_of_terms, on_nodes
 from tessphot_lib.prf.generic import GENERIC_ERROR, N_SPLINES, SPACING, generic_prf
-from tessphot_lib.prf.scene import scene_derivatives, scene_image, wing_image
-from tessphot_lib.prf.stars import HALF, SEEN_HALF, StarField, corners, stamps_of
-from tessphot_lib.prf.wings import USUAL_WINGS, WING_RADIUS, fit_wings
+from tessphot_lib.prf.scene import wing_image
+from tessphot_lib.prf.stars import (
+    HALF,
+    SEEN_HALF,
+    StarField,
+    corners,
+    draw_cores,
+    draw_stars,
+    stamps_of,
+)
+from tessphot_lib.prf.wings import USUAL_WINGS, WING_RADIUS, RingLight, fit_wings
 
 CORE_HALF = 2  # [pixels] 5 x 5 pixels give a star's flux and offset
 MIN_STARS = 10  # with fewer nothing is fitted
@@ -64,7 +71,8 @@ class FieldFit:
     ----------
     prf : Prf
     scene, cores : (n_rows, n_columns) arrays
-        Light of all stars of the catalog, and that of their cores alone [e-/s].
+        Light of all stars of the catalog, and that of their cores alone [e-/s], where the field
+        has pixels.
     sky : float
         Level of the image without them [e-/s].
     """
@@ -94,32 +102,26 @@ def fit_field(
         How often PRF, and wings and sky, are fitted in turn.
     """
     if start is None:
-        cores = _draw_cores(generic_prf(), field)
+        cores = draw_cores(generic_prf(), field, _fluxes(generic_prf(), field))
         start = FieldFit(generic_prf(), cores, cores, 0.0)
     if len(stars) < MIN_STARS:
         return start
     positions = field.row, field.column
     prf, cores, sky = start.prf, start.cores, start.sky
     share = _wings_of(prf) if len(prf.wing_share) else USUAL_WINGS
+    there = np.isfinite(field.image) & np.isfinite(field.noise)
+    rings = RingLight.of(field.window, there, *positions, flux_of(field.tmag))
     for _ in range(n_passes):
         prf = _with_wings(prf, WING_RADIUS, share)
         scene = cores + wing_image(prf, field.window, *positions, _fluxes(prf, field))
         level = replace(field, image=field.image - sky)
         prf = fit_prf(level, stars, start=prf, scene=scene, n_rounds=FIRST_ROUNDS)
-        cores = _draw_cores(prf, field)
+        cores = draw_cores(prf, field, _fluxes(prf, field))
         sigma = np.hypot(field.noise, CORE_ERROR * cores)
-        flux = flux_of(field.tmag)
-        share, sky = fit_wings(field.image - cores, sigma, field.window, *positions, flux)
+        share, sky = fit_wings(field.image - cores, sigma, rings)
     prf = _with_wings(prf, WING_RADIUS, share)
     scene = cores + wing_image(prf, field.window, *positions, _fluxes(prf, field))
     return FieldFit(prf, scene, cores, sky)
-
-
-def _draw_cores(prf: Prf, field: StarField) -> NDArray:
-    """Light of the cores of all catalog stars [e-/s]."""
-    stars = field.row, field.column, _fluxes(prf, field)
-    orders = DERIVATIVES[:1]
-    return scene_derivatives(prf, field.window, *stars, orders=orders, with_wings=False)[0]
 
 
 def _fluxes(prf: Prf, field: StarField) -> NDArray:
@@ -162,7 +164,7 @@ def fit_prf(
     order = int(np.flatnonzero(len(stars) >= np.array(STARS_FOR_ORDER))[-1])
     terms = Terms.over(field.window, order)
     if scene is None:
-        scene = scene_image(prf, field.window, field.row, field.column, _fluxes(prf, field))
+        scene = draw_stars(prf, field, _fluxes(prf, field))
     # The neighbors' light is drawn once, with the first PRF, and scaled when the zero point
     # changes; the wings are kept as fractions of the catalog's fluxes, which do not change.
     drawn, zeropoint = _light_of_neighbors(scene, prf, field, stars), prf.zeropoint

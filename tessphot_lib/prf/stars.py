@@ -12,8 +12,11 @@ from tessphot_lib.catalog.sky_mask import sky_mask
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.isolation import is_isolated
+from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.sky_noise import sky_noise
 from tessphot_lib.core.stamps import cut_stamps, nearest_pixel
+from tessphot_lib.prf.evaluate import DERIVATIVES
+from tessphot_lib.prf.scene import scene_derivatives, wing_image
 
 HALF = 8  # [pixels] stamps of 17 x 17
 SEEN_HALF = 3  # [pixels] 7 x 7 pixels of a star must be there
@@ -68,6 +71,28 @@ class StarField:
         mask = sky_mask(window, row, column, tmag, radius_scale=mask_radius_scale)
         _, noise = sky_noise(image, ~mask)
         return cls(image, noise, window, row, column, tmag)
+
+    def stars_near_pixels(self, reach: int) -> NDArray:
+        """Indices of stars with a pixel of the image at most so many pixels away, (n,) ints."""
+        there = np.isfinite(self.image)
+        if there.all():
+            return np.arange(len(self.row))
+        below = np.zeros((there.shape[0] + 1, there.shape[1] + 1), dtype=np.int32)
+        np.cumsum(np.cumsum(there, axis=0, dtype=np.int32), axis=1, out=below[1:, 1:])
+        known = np.flatnonzero(np.isfinite(self.row) & np.isfinite(self.column))
+        low, high = (
+            [
+                np.clip(nearest_pixel(axis[known]) - first + step, 0, size)
+                for axis, first, size in (
+                    (self.row, self.window.row0, there.shape[0]),
+                    (self.column, self.window.column0, there.shape[1]),
+                )
+            ]
+            for step in (-reach, reach + 1)
+        )
+        count = below[high[0], high[1]] - below[low[0], high[1]]
+        count += below[low[0], low[1]] - below[high[0], low[1]]
+        return known[count > 0]
 
     def on_light_known_to(self, error: NDArray) -> "StarField":
         """Return the field with more noise where stars stand on light that is not known well.
@@ -127,3 +152,20 @@ def stamps_of(image: NDArray, field: StarField, stars: NDArray) -> NDArray:
     first_row, first_column = corners(field, stars)
     first = first_row - field.window.row0, first_column - field.window.column0
     return cut_stamps(image, *first, (2 * HALF + 1, 2 * HALF + 1))
+
+
+def draw_cores(prf: Prf, field: StarField, flux: NDArray) -> NDArray:
+    """Light of the cores of all stars with fluxes (n,), (n_rows, n_columns) [e-/s].
+
+    Where there are pixels: of a field that is known in patches only, few stars reach any.
+    """
+    seen = field.stars_near_pixels(int(np.ceil(prf.half_size)))
+    stars = field.row[seen], field.column[seen], flux[seen]
+    orders = DERIVATIVES[:1]
+    return scene_derivatives(prf, field.window, *stars, orders=orders, with_wings=False)[0]
+
+
+def draw_stars(prf: Prf, field: StarField, flux: NDArray) -> NDArray:
+    """`draw_cores` and the wings of all stars."""
+    wings = wing_image(prf, field.window, field.row, field.column, flux)
+    return draw_cores(prf, field, flux) + wings

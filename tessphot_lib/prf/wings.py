@@ -45,25 +45,67 @@ MIN_PIXELS = 100
 MAX_PIXELS = 400_000  # evenly spread ones are enough
 
 
-def fit_wings(
-    residual: NDArray,
-    sigma: NDArray,
-    window: Window,
-    row: NDArray,
-    column: NDArray,
-    flux: NDArray,
-) -> tuple[NDArray, float]:
-    """Fit the profile of the wings and the level of the sky to all pixels of an image.
+@dataclass(frozen=True)
+class RingLight:
+    """What stars give to pixels with the usual wings, from each of `WING_RADIUS`.
+
+    It depends on no PRF: it is drawn once, however often wings are fitted.
+
+    Attributes
+    ----------
+    window : Window
+    pixels : (n_pixels,) int array
+        Flat indices of pixels of the window, `MAX_PIXELS` at most, evenly spread.
+    step : int
+        Of so many usable pixels one is among these.
+    design : (n_pixels, n_radii) float32 array
+        [e-/s]
+    """
+
+    window: Window
+    pixels: NDArray
+    step: int
+    design: NDArray
+
+    @classmethod
+    def of(
+        cls, window: Window, usable: NDArray, row: NDArray, column: NDArray, flux: NDArray
+    ) -> Self:
+        """Draw it.
+
+        Parameters
+        ----------
+        window : Window
+        usable : (n_rows, n_columns) bool array
+            Pixels that are there.
+        row, column, flux : (n_stars,) arrays
+            Known stars [science pixels], [e-/s], also beside the window; NaN stars are dark.
+        """
+        pixels = np.flatnonzero(usable)
+        step = max(-(-len(pixels) // MAX_PIXELS), 1)
+        pixels = pixels[::step]
+        design = np.empty((len(pixels), len(USUAL_WINGS)), dtype=np.float32)
+        if len(pixels) >= MIN_PIXELS:
+            points = _points(window, row, column, flux).astype(np.float32)
+            # In units of what is usual, so that all unknowns are about 1.
+            rings = [
+                (share * kernel).astype(np.float32)
+                for share, kernel in zip(USUAL_WINGS, _ring_kernels(), strict=True)
+            ]
+            for index, light in enumerate(fft_convolutions(points, rings, "valid")):
+                design[:, index] = light.ravel()[pixels]
+        return cls(window, pixels, step, design)
+
+
+def fit_wings(residual: NDArray, sigma: NDArray, light: RingLight) -> tuple[NDArray, float]:
+    """Fit the profile of the wings and the level of the sky to the pixels of an image.
 
     Parameters
     ----------
     residual, sigma : (n_rows, n_columns) arrays
         Image without the cores of known stars, and its error, that of the cores
         included [e-/s]; pixels of which either is not finite do not count.
-    window : Window
-        The pixels.
-    row, column, flux : (n_stars,) arrays
-        Known stars [science pixels], [e-/s], also beside the window; NaN stars are dark.
+    light : RingLight
 
     Returns
     -------
@@ -73,24 +115,16 @@ def fit_wings(
     sky : float
         Level of the residual without any star [e-/s]; 0 with fewer than `MIN_PIXELS` pixels.
     """
-    usable = np.isfinite(residual) & np.isfinite(sigma) & (sigma > 0)
-    if usable.sum() < MIN_PIXELS:
+    values, error = (one.ravel()[light.pixels].astype(float) for one in (residual, sigma))
+    kept = np.isfinite(values) & np.isfinite(error) & (error > 0)
+    if kept.sum() * light.step < MIN_PIXELS:
         return USUAL_WINGS, 0.0
-    pixels = np.flatnonzero(usable)
-    step = -(-len(pixels) // MAX_PIXELS)
-    pixels = pixels[::step]
-    values = residual.ravel()[pixels].astype(float)
-    correlated = max(CORRELATED_PIXELS / step, 1.0)
-    weight = 1 / (correlated * sigma.ravel()[pixels].astype(float) ** 2)
-    # In units of what is usual, so that all unknowns are about 1.
-    design = np.empty((len(pixels), len(USUAL_WINGS)), dtype=np.float32)
-    points = _points(window, row, column, flux)
-    rings = [share * kernel for share, kernel in zip(USUAL_WINGS, _ring_kernels(), strict=True)]
-    for index, light in enumerate(fft_convolutions(points, rings, "valid")):
-        design[:, index] = light.ravel()[pixels]
-    cell = _cells(window, SKY_CELL).ravel()[pixels]
-    smooth = _SmoothPart.of(window, pixels)
-    kept = np.ones(len(pixels), dtype=bool)
+    correlated = max(CORRELATED_PIXELS / light.step, 1.0)
+    weight = np.where(kept, 1 / (correlated * np.where(kept, error, 1.0) ** 2), 0.0)
+    values[~kept] = 0.0
+    usable, design = kept, light.design
+    cell = _cells(light.window, SKY_CELL).ravel()[light.pixels]
+    smooth = _SmoothPart.of(light.window, light.pixels)
     factors = np.ones(len(USUAL_WINGS))
     for _ in range(N_CLIPS):
         counted = np.where(kept, weight, 0.0)
@@ -98,7 +132,7 @@ def fit_wings(
         rings_rough = np.stack([smooth.taken_off(one, counted) for one in design.T], axis=1)
         factors, sky = _solve(rings_rough, rough, counted, cell, factors)
         off = np.abs(rough - rings_rough @ factors - sky[cell]) * np.sqrt(weight)
-        kept = off <= CLIP * ROUNDED_MAD_TO_SIGMA * np.median(off[kept])
+        kept = usable & (off <= CLIP * ROUNDED_MAD_TO_SIGMA * np.median(off[kept]))
     return factors * USUAL_WINGS, float(np.median((values - design @ factors)[kept]))
 
 

@@ -16,8 +16,7 @@ from tessphot_lib.core.isolation import is_isolated
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.prf.evaluate import prf_derivatives
-from tessphot_lib.prf.scene import scene_image
-from tessphot_lib.prf.stars import HALF, StarField, corners, stamps_of
+from tessphot_lib.prf.stars import HALF, StarField, corners, draw_stars, stamps_of
 
 ISOLATION = 4.0  # [pixels] in which no neighbor may be brighter than so many magnitudes less
 ISOLATION_TMAG = 1.0
@@ -124,9 +123,7 @@ def measure_zeropoint(
     assumed = ZeroPoint(TMAG_ZEROPOINT, ZEROPOINT_ERROR, 0)
     if not len(stars):
         return assumed
-    scene = scene_image(
-        prf, field.window, field.row, field.column, flux_of(field.tmag, prf.zeropoint)
-    )
+    scene = draw_stars(prf, field, flux_of(field.tmag, prf.zeropoint))
     flux = _fluxes(prf, field, stars, scene)
     with np.errstate(invalid="ignore", divide="ignore"):
         single = field.tmag[stars] + 2.5 * np.log10(flux)

@@ -8,6 +8,7 @@ import pytest
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.prf.evaluate import DERIVATIVES, prf_stamps
 from tessphot_lib.prf.scene import model_error, scene_derivatives, scene_image, wing_image
+from tessphot_lib.prf.stars import StarField, draw_stars
 from tests.prf.test_evaluate import lopsided
 
 WINDOW = Window(300, 350, 400, 470)
@@ -78,3 +79,25 @@ def test_wings_of_few_stars_are_those_of_many(monkeypatch):
     assert few.min() > 0
     without = replace(prf, wing_radius=np.zeros(0), wing_share=np.zeros(0))
     assert not wing_image(without, WINDOW, row, column, flux).any()
+
+
+def test_only_stars_near_pixels_are_drawn():
+    """Two patches of a field; their light is that of all stars."""
+    prf, (row, column, flux) = lopsided(), stars(n=200)
+    row, column = np.append(row, [np.nan, 305.0]), np.append(column, [440.0, -500.0])
+    flux = np.append(flux, [1e6, 1e6])
+    image = np.full(WINDOW.shape, np.nan)
+    image[3:9, 5:12], image[40:, 60:] = 1.0, 1.0
+    field = StarField(image, np.ones(WINDOW.shape), WINDOW, row, column, np.full(202, 12.0))
+    there = np.isfinite(image)
+    found = draw_stars(prf, field, flux)
+    expected = scene_image(prf, WINDOW, row, column, np.where(np.isfinite(row), flux, 0.0))
+    np.testing.assert_allclose(found[there], expected[there], rtol=1e-9)
+    near = field.stars_near_pixels(2)
+    known = np.argwhere(there) + np.array([WINDOW.row0, WINDOW.column0])
+    by_hand = [
+        np.abs(known - np.floor(np.array(at) + 0.5)).max(axis=1).min() <= 2
+        for at in zip(row, column, strict=True)
+    ]
+    np.testing.assert_array_equal(near, np.flatnonzero(by_hand))
+    assert 5 < len(near) < 100

@@ -7,10 +7,15 @@ from tessphot_lib.background.mesh_fit import nodes_of_means
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.prf import wings
-from tessphot_lib.prf.wings import USUAL_WINGS, WING_RADIUS, fit_wings
+from tessphot_lib.prf.wings import USUAL_WINGS, WING_RADIUS, RingLight, fit_wings
 
 WINDOW = Window(700, 860, 1200, 1400)  # not square, not at the corner
 SKY = 3.7
+
+
+def fitted(image, sigma, row, column, flux):
+    light = RingLight.of(WINDOW, np.isfinite(image), row, column, flux)
+    return fit_wings(image, sigma, light)
 
 
 def true_wing(distance):
@@ -39,7 +44,7 @@ def test_wings_and_sky_are_found_with_and_without_a_crowd(n_stars):
     row, column, flux, light, cores = crowd(n_stars)
     noise = np.random.default_rng(1).normal(0, 0.3, WINDOW.shape)
     sigma = np.hypot(0.3, 0.03 * cores)
-    share, sky = fit_wings(SKY + light + noise, sigma, WINDOW, row, column, flux)
+    share, sky = fitted(SKY + light + noise, sigma, row, column, flux)
     np.testing.assert_allclose(share, true_wing(WING_RADIUS), rtol=0.1, atol=1e-7)
     assert sky == pytest.approx(SKY, abs=0.02 * light.mean() + 0.05)
 
@@ -47,10 +52,10 @@ def test_wings_and_sky_are_found_with_and_without_a_crowd(n_stars):
 def test_unknown_stars_and_missing_pixels_do_not_count():
     row, column, flux, light, cores = crowd(300)
     image = SKY + light
-    expected, sky = fit_wings(image, np.hypot(0.3, 0.03 * cores), WINDOW, row, column, flux)
+    expected, sky = fitted(image, np.hypot(0.3, 0.03 * cores), row, column, flux)
     image[20:26, 30:36] += 500.0
     image[100, :] = np.nan
-    share, found = fit_wings(image, np.hypot(0.3, 0.03 * cores), WINDOW, row, column, flux)
+    share, found = fitted(image, np.hypot(0.3, 0.03 * cores), row, column, flux)
     np.testing.assert_allclose(share, expected, rtol=0.02)
     assert found == pytest.approx(sky, abs=0.01)
 
@@ -58,14 +63,14 @@ def test_unknown_stars_and_missing_pixels_do_not_count():
 def test_fluxes_in_other_units_give_other_shares():
     row, column, flux, light, cores = crowd(300)
     sigma = np.hypot(0.3, 0.03 * cores)
-    one, _ = fit_wings(light, sigma, WINDOW, row, column, flux)
-    two, _ = fit_wings(light, sigma, WINDOW, row, column, 2 * flux)
+    one, _ = fitted(light, sigma, row, column, flux)
+    two, _ = fitted(light, sigma, row, column, 2 * flux)
     np.testing.assert_allclose(two, one / 2, rtol=0.02)  # what is usual counts a little
 
 
 def test_shares_are_not_negative():
     row, column, flux, light, cores = crowd(300)
-    share, _ = fit_wings(-light, np.hypot(0.3, 0.03 * cores), WINDOW, row, column, flux)
+    share, _ = fitted(-light, np.hypot(0.3, 0.03 * cores), row, column, flux)
     assert (share >= 0).all()
     assert share[:4].tolist() == [0.0] * 4  # farther ones nothing shows in small cells
 
@@ -73,11 +78,11 @@ def test_shares_are_not_negative():
 def test_without_stars_or_pixels_wings_are_the_usual_ones():
     nothing = np.zeros(0)
     level = np.full(WINDOW.shape, 2.0)
-    share, sky = fit_wings(level, level, WINDOW, nothing, nothing, nothing)
+    share, sky = fitted(level, level, nothing, nothing, nothing)
     np.testing.assert_allclose(share, USUAL_WINGS)
     assert sky == pytest.approx(2.0, abs=1e-4)
     nan_star = np.array([np.nan])
-    share, sky = fit_wings(np.full(WINDOW.shape, np.nan), level, WINDOW, *[nan_star] * 3)
+    share, sky = fitted(np.full(WINDOW.shape, np.nan), level, *[nan_star] * 3)
     np.testing.assert_allclose(share, USUAL_WINGS)
     assert sky == 0.0
 
@@ -85,7 +90,7 @@ def test_without_stars_or_pixels_wings_are_the_usual_ones():
 def test_an_exact_image_leaves_nothing_to_clip():
     row, column, flux, _, _ = crowd(60)
     dark = np.zeros(WINDOW.shape)
-    share, sky = fit_wings(dark, dark + 1e6, WINDOW, row, column, 0 * flux)
+    share, sky = fitted(dark, dark + 1e6, row, column, 0 * flux)
     np.testing.assert_allclose(share, USUAL_WINGS)  # no light: nothing is seen
     assert sky == 0.0
 
@@ -102,7 +107,7 @@ def test_the_light_of_wings_that_a_background_took_away_is_found():
     image -= mesh.evaluate(nodes_of_means(means, mesh)[None], WINDOW)[0]
     noise = np.random.default_rng(1).normal(0, 0.3, WINDOW.shape)
     sigma = np.hypot(0.3, 0.03 * cores)
-    share, _ = fit_wings(image + noise, sigma, WINDOW, row, column, flux)
+    share, _ = fitted(image + noise, sigma, row, column, flux)
     # 0.74, 0.64 and 0.14 of it at 9, 11.5 and 15 pixels where the sky is free in cells only.
     np.testing.assert_allclose(share[2:5], factor * true_wing(WING_RADIUS[2:5]), rtol=0.15)
 
@@ -124,6 +129,6 @@ def test_pixels_tell_of_a_wing_as_if_unknown_stars_covered_ten_each(monkeypatch)
     flux = np.array([1e5])
     told = (flux[0] * USUAL_WINGS[0]) ** 2 * n_near * n_sky / (n_near + n_sky)
     for sigma in (0.5, 1.5):
-        share, _ = fit_wings(image, np.full(WINDOW.shape, sigma), WINDOW, row, column, flux)
+        share, _ = fitted(image, np.full(WINDOW.shape, sigma), row, column, flux)
         expected = 1 / (1 + told / (10 * sigma**2))
         assert share[0] / USUAL_WINGS[0] == pytest.approx(expected, rel=1e-3)
