@@ -115,39 +115,48 @@ def sum_apertures(
         (first moments) also where the flux is not positive. A star without pixels has zero
         flux and error and NaN centroids.
     """
-    weights, used = matrix.weights, matrix.used
-    sky = _pixels(background, used)
-    light = _pixels(flux, used) - sky
-    variance = _pixels(flux_err, used) ** 2
+    cubes = flux, flux_err, background, pixel_flags
+    return sum_pixels(*(one.reshape(len(one), -1).T[matrix.used] for one in cubes), matrix)
+
+
+def sum_pixels(
+    flux: NDArray,
+    flux_err: NDArray,
+    background: NDArray,
+    pixel_flags: NDArray,
+    matrix: ApertureMatrix,
+) -> StarFluxes:
+    """As `sum_apertures`, of the used pixels alone: (n_used, n_cadences) arrays.
+
+    The images of a pixel lie beside each other: many images of a few pixels fit the cache.
+    """
+    weights = matrix.weights
+    light = flux - background.astype(np.float64, copy=False)
+    variance = np.square(flux_err, dtype=np.float64)
     total = weights @ light
     with np.errstate(invalid="ignore", divide="ignore"):
         positive = np.where(total > 0, total, np.nan)
-        centroid_row = (weights @ (light * matrix.row[:, None])) / positive
-        centroid_column = (weights @ (light * matrix.column[:, None])) / positive
+        centroid_row, centroid_column = (
+            (scipy.sparse.csr_array(weights.multiply(at)) @ light) / positive
+            for at in (matrix.row, matrix.column)
+        )
     return StarFluxes(
         flux=total,
         flux_err=np.sqrt(weights.power(2) @ variance),
-        background=weights @ sky,
+        background=weights @ background,
         centroid_row=centroid_row,
         centroid_column=centroid_column,
         pixel_flags=_any_flags(pixel_flags, matrix),
     )
 
 
-def _pixels(cube: NDArray, used: NDArray) -> NDArray:
-    """Used pixels of a cube as a contiguous (n_used, n_cadences) float64 array."""
-    flat = cube.reshape(len(cube), -1)[:, used]
-    return np.ascontiguousarray(flat.T, dtype=np.float64)
-
-
 def _any_flags(pixel_flags: NDArray, matrix: ApertureMatrix) -> NDArray:
     """Bits that any pixel of each aperture has, (n_stars, n_cadences) uint8."""
-    result = np.zeros((matrix.weights.shape[0], len(pixel_flags)), dtype=np.uint8)
+    result = np.zeros((matrix.weights.shape[0], pixel_flags.shape[1]), dtype=np.uint8)
     if not pixel_flags.any():
         return result
-    flat = pixel_flags.reshape(len(pixel_flags), -1)[:, matrix.used].T
     for flag in PixelFlag:
-        has_bit = (flat & int(flag)) != 0
+        has_bit = (pixel_flags & int(flag)) != 0
         if has_bit.any():
             hit = (matrix.weights @ has_bit.astype(np.float64)) > 0
             result[hit] |= np.uint8(flag)

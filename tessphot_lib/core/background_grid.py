@@ -59,6 +59,16 @@ class BackgroundGrid(Protocol):
         """
         ...
 
+    def evaluate_pixels(self, model: NDArray, region: Window, used: NDArray) -> NDArray:
+        """As `evaluate`, but some pixels only, by their flat indices (n,) in the region.
+
+        Returns
+        -------
+        (n, n_images) float64 array
+            The images of each pixel beside each other.
+        """
+        ...
+
     def displaced(self, whole: tuple[int, int]) -> Self:
         """Return it for images that are read from ``whole`` rows and columns away."""
         ...

@@ -96,7 +96,11 @@ class NoiseModel:
         (..., n_rows, n_columns) float32 array
             [e-/s]
         """
-        read = np.array(self.read, dtype=np.float32)[output_of(window)]
+        return self.sigma_at(flux, np.arange(window.column0, window.column1))
+
+    def sigma_at(self, flux: NDArray, columns: NDArray) -> NDArray:
+        """As `sigma`, of pixels in any columns: an array that broadcasts against the flux."""
+        read = np.array(self.read, dtype=np.float32)[_output_of_columns(columns)]
         variance = np.maximum(flux, np.float32(0))
         variance *= np.float32(self.photon)  # in place: of all images at once it is large
         variance += read
@@ -116,7 +120,11 @@ class NoiseModel:
         (..., n_rows, n_columns) float32 array
             [e-/s]; NaN where the flux is.
         """
-        model = self.sigma(flux, window)
+        return self.errors_at(flux_err, flux, np.arange(window.column0, window.column1))
+
+    def errors_at(self, flux_err: NDArray, flux: NDArray, columns: NDArray) -> NDArray:
+        """As `errors`, of pixels in any columns: an array that broadcasts against the fluxes."""
+        model = self.sigma_at(flux, columns)
         if self.source != "images":
             return model
         return np.where(is_sane(flux_err, model), flux_err, model)
@@ -163,7 +171,11 @@ class NoiseModel:
 
 def output_of(window: Window) -> NDArray:
     """Output (0 to 3 for A to D) that reads each column of a window, (n_columns,) int."""
-    columns = np.arange(window.column0, window.column1)
+    return _output_of_columns(np.arange(window.column0, window.column1))
+
+
+def _output_of_columns(columns: NDArray) -> NDArray:
+    """Output that reads each of some columns."""
     return np.clip(columns // OUTPUT_COLUMNS, 0, N_OUTPUTS - 1)
 
 

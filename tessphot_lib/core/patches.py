@@ -108,6 +108,18 @@ class Patches:
             result[:, row, column] = _sum_of_terms(model[:, patch], terms)
         return result
 
+    def evaluate_pixels(self, model: NDArray, region: Window, used: NDArray) -> NDArray:
+        """Evaluate backgrounds at some pixels of a region, (n, n_images)."""
+        row, column = np.divmod(used, region.shape[1])
+        row, column = row + region.row0, column + region.column0
+        patches = self.part_at(row, column)
+        result = np.full((len(used), len(model)), np.nan)
+        for patch in np.unique(patches[patches >= 0]):
+            there = patches == patch
+            terms = self._terms(patch, row[there], column[there])
+            result[there] = _sum_of_terms(model[:, patch], terms).T
+        return result
+
     def displaced(self, whole: tuple[int, int]) -> Self:
         """Return it as it is: of cutouts no image is read from elsewhere."""
         return self

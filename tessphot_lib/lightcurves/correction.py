@@ -20,8 +20,7 @@ References
    curves fitted together).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +107,13 @@ def motion_regressors(pos_row: NDArray, pos_column: NDArray) -> Regressors:
 
 
 def correct_flux(
-    time: NDArray, flux: NDArray, flux_err: NDArray, good: NDArray, *candidates: Regressors
+    time: NDArray,
+    flux: NDArray,
+    flux_err: NDArray,
+    good: NDArray,
+    regressors: Regressors,
+    *,
+    sets: tuple[int, ...] = (),
 ) -> CorrectedFlux:
     """Remove what a light curve shares with regressors, if it clearly shares anything.
 
@@ -118,8 +123,10 @@ def correct_flux(
         [BTJD], increasing where good, and [e-/s]; NaN where unknown.
     good : (n_cadences,) bool array
         Points that may be fitted, and that get a corrected flux.
-    *candidates : Regressors
-        Sets of regressors, of which the best is used.
+    regressors : Regressors
+    sets : tuple of int, optional
+        Only the first so many of the regressors are used, whichever number is best; all of them
+        if left out.
 
     Returns
     -------
@@ -132,12 +139,12 @@ def correct_flux(
     """
     usable = good & np.isfinite(flux) & np.isfinite(time)
     corrected, error = relative_flux(flux, flux_err, usable)
-    n_values = candidates[0].values.shape[1] if candidates else 0
+    sets = sets or (regressors.values.shape[1],)
     middle = median(flux[usable]) if usable.any() else np.nan
     if not middle > 0:
-        return CorrectedFlux(corrected, error, np.zeros(n_values), np.nan, "no flux")
+        return CorrectedFlux(corrected, error, np.zeros(sets[0]), np.nan, "no flux")
     relative = flux[usable] / middle - 1
-    model, coefficients, evidence, reason = _model(time[usable], relative, usable, candidates)
+    model, coefficients, evidence, reason = _model(time[usable], relative, usable, regressors, sets)
     result = (1 + relative) / (1 + model)
     corrected[usable] = PPM * (result / median(result) - 1)
     error[usable] = PPM * flux_err[usable] / middle / (1 + model)
@@ -169,52 +176,55 @@ def relative_flux(flux: NDArray, flux_err: NDArray, good: NDArray) -> tuple[NDAr
 
 def daily_means(time: NDArray, values: NDArray) -> NDArray:
     """Means over days, (n_days,), of days with at least half of the usual number of points."""
-    _, day, count = np.unique(np.floor(time / DAY), return_inverse=True, return_counts=True)
-    return (np.bincount(day, values) / count)[count >= 0.5 * np.median(count)]
+    day = np.floor(time / DAY).astype(np.int64)
+    day -= day.min()
+    count, total = np.bincount(day), np.bincount(day, values)
+    there = count > 0
+    count, total = count[there], total[there]
+    return (total / count)[count >= 0.5 * np.median(count)]
 
 
 def _model(
-    time: NDArray, relative: NDArray, usable: NDArray, candidates: tuple[Regressors, ...]
+    time: NDArray,
+    relative: NDArray,
+    usable: NDArray,
+    regressors: Regressors,
+    sets: tuple[int, ...],
 ) -> tuple[NDArray, NDArray, float, str]:
     """Systematics of the usable points, coefficients, evidence, and why there are none."""
     nothing = np.zeros(len(relative))
-    none = np.zeros(candidates[0].values.shape[1] if candidates else 0)
+    none = np.zeros(sets[0])
     if len(relative) < MIN_POINTS:
         return nothing, none, np.nan, "too few images"
-    known = [_known(one, time, usable) for one in candidates]
-    known = [one for one in known if one is not None]
-    if not known:
+    values, n_known = _known_values(regressors.values[usable], time)
+    sets = tuple(size for size in sets if size <= n_known)
+    if not sets:
         return nothing, none, np.nan, "image motion unknown"
     if not point_scatter(relative) > 0:
         return nothing, none, np.nan, "no noise"
-    values = np.hstack([one.values for one in known])
-    models = list(_models(known))
-    fit = JointFit(time, relative, values, models)
+    models = [_linear_model(regressors, size) for size in sets]
+    fit = JointFit(time, relative, values[: max(sets)], models)
     evidence = fit.evidence
     if evidence < MIN_EVIDENCE:
         return nothing, none, evidence, "no evidence"
     coefficients, covariance = fit.coefficients()
-    used = values[:, models[fit.best].columns]
-    model = used @ coefficients
+    used = values[: len(coefficients)]
+    model = coefficients @ used
     model -= median(model)
-    error = np.sqrt(np.einsum("ij,jk,ik->i", used, covariance, used))
-    if np.std(model) < MIN_SIGNIFICANCE * np.sqrt(np.mean(error**2)):
+    mean_square_error = np.sum(covariance * (used @ used.T)) / len(model)
+    if np.std(model) < MIN_SIGNIFICANCE * np.sqrt(mean_square_error):
         return nothing, none, evidence, "not significant"
     if not (model > -1).all() or _is_noisier(time, 1 + relative, (1 + relative) / (1 + model)):
         return nothing, none, evidence, "no gain"
     return model, coefficients, evidence, ""
 
 
-def _models(candidates: list[Regressors]) -> Iterator[LinearModel]:
-    """Yield each set of regressors, with the widths of its prior that are tried."""
+def _linear_model(regressors: Regressors, size: int) -> LinearModel:
+    """Describe the first regressors, with the widths of their prior that are tried."""
     widths, log_odds = np.array(WIDTHS).T
-    first = 0
-    for regressors in candidates:
-        columns = first + np.arange(regressors.values.shape[1])
-        first += len(columns)
-        factors = np.where(regressors.is_wide, widths[:, None], 1.0)
-        sigma = regressors.prior_sigma * factors
-        yield LinearModel(columns, regressors.prior_mean, sigma, log_odds)
+    factors = np.where(regressors.is_wide[:size], widths[:, None], 1.0)
+    sigma = regressors.prior_sigma[:size] * factors
+    return LinearModel(np.arange(size), regressors.prior_mean[:size], sigma, log_odds)
 
 
 def _is_noisier(time: NDArray, before: NDArray, after: NDArray) -> bool:
@@ -226,15 +236,18 @@ def _is_noisier(time: NDArray, before: NDArray, after: NDArray) -> bool:
     return bool(days[1] > MAX_NOISE_RATIO * days[0])
 
 
-def _known(regressors: Regressors, time: NDArray, usable: NDArray) -> Regressors | None:
-    """Regressors at the usable points, centered, unknown values interpolated in time."""
-    values = np.array(regressors.values[usable], dtype=float)
-    is_known = np.isfinite(values).all(axis=1)
-    if is_known.sum() < MIN_POINTS:
-        return None
-    for index in range(values.shape[1]):
-        values[~is_known, index] = np.interp(
-            time[~is_known], time[is_known], values[is_known, index]
-        )
-    values -= np.median(values, axis=0)
-    return replace(regressors, values=values)
+def _known_values(values: NDArray, time: NDArray) -> tuple[NDArray, int]:
+    """Regressors at usable points, centered, unknown values interpolated in time.
+
+    Returns (n, n_points) values, and how many of the first ones are known at enough points.
+    """
+    result = np.array(values.T, dtype=float, order="C")
+    for index, one in enumerate(result):
+        is_known = np.isfinite(one)
+        n_known = np.count_nonzero(is_known)
+        if n_known < MIN_POINTS:
+            return result, index
+        if n_known < len(one):
+            one[~is_known] = np.interp(time[~is_known], time[is_known], one[is_known])
+        one -= median(one)
+    return result, len(result)

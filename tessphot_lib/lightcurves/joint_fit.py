@@ -81,7 +81,7 @@ class JointFit:
     ----------
     time, relative : (n_points,) arrays
         [d], increasing; relative flux about zero. Without NaN.
-    values : (n_points, n_columns) array
+    values : (n_columns, n_points) array
         All regressors of all models.
     models : list of LinearModel
 
@@ -101,7 +101,7 @@ class JointFit:
         self.kernels = _Kernels(average(time))
         self.flux = average(relative)
         level = np.ones(len(self.flux))
-        self.stacked = np.column_stack([self.flux, *map(average, values.T), level])
+        self.stacked = np.column_stack([self.flux, *average(values), level])
         self.models = [LEVEL_ALONE, *models]
         self.scatter = max(float(np.std(self.flux)), self.noise)
         alone = np.abs(
@@ -183,7 +183,8 @@ class JointFit:
         products, log_determinant = np.empty((len(kernels), size, size)), np.empty(len(kernels))
         for index, kernel in enumerate(kernels):
             variance, solved = self.kernels.solve(*kernel, self.diagonal, self.stacked)
-            products[index] = solved.T @ (solved / variance[:, None])
+            solved /= np.sqrt(variance)[:, None]
+            products[index] = solved.T @ solved
             log_determinant[index] = np.log(variance).sum()
         return products, log_determinant
 
@@ -277,8 +278,8 @@ class _Average:
         self.count = np.diff(self.first, append=n_points)
 
     def __call__(self, values: NDArray) -> NDArray:
-        """Average points (n_points,)."""
-        return np.add.reduceat(values, self.first) / self.count
+        """Average points (..., n_points)."""
+        return np.add.reduceat(values, self.first, axis=-1) / self.count
 
 
 def point_scatter(values: NDArray) -> float:

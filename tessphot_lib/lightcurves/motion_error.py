@@ -165,12 +165,17 @@ def _middle(time: NDArray, usable: NDArray) -> NDArray:
 
 def _robust_slopes(change: NDArray, moves: NDArray) -> tuple[NDArray, NDArray]:
     """Slopes of a flux by motion, outliers counting little, and their covariance."""
+    rows, columns = np.ascontiguousarray(moves.T)
+    products = np.stack(
+        [rows * rows, rows * columns, columns * columns, rows * change, columns * change]
+    )
     weight = np.ones(len(change))
     for _ in range(N_ROUNDS):
-        normal = (moves * weight[:, None]).T @ moves
+        of_rows, of_both, of_columns, *right = products @ weight
+        normal = np.array([[of_rows, of_both], [of_both, of_columns]])
         normal += 1e-12 * np.trace(normal) * np.eye(2)
-        slopes = np.linalg.solve(normal, (moves * weight[:, None]).T @ change)
-        off = np.abs(change - moves @ slopes)
+        slopes = np.linalg.solve(normal, np.array(right))
+        off = np.abs(change - slopes[0] * rows - slopes[1] * columns)
         sigma = max(ROUNDED_MAD_TO_SIGMA * median(off), 1e-300)
         weight = np.minimum(1.0, HUBER * sigma / np.maximum(off, 1e-300))
     return slopes, np.linalg.inv(normal) * sigma**2 * OVERLAP

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
+from tessphot_lib.aperture.sums import ApertureMatrix, sum_pixels
 from tessphot_lib.core.aperture import Aperture
 from tessphot_lib.core.errors import NoPixelsError
 from tessphot_lib.core.geometry import Window
@@ -70,12 +70,7 @@ def measure_instead(
 
 def _measure_block(cube: PixelCube, matrix: ApertureMatrix, cadences: slice) -> StarFluxes:
     """Read the pixels of one block and sum them."""
-    return sum_apertures(
-        *cube.read_with_errors(matrix.region, cadences),
-        cube.background_in(matrix.region, cadences),
-        cube.read("pixel_flags", matrix.region, cadences),
-        matrix,
-    )
+    return sum_pixels(*cube.read_used(matrix.region, matrix.used, cadences), matrix)
 
 
 def _background_error(

@@ -69,13 +69,15 @@ class Correction:
         if self.method == "none":
             unknown = np.full(len(flux), np.nan)
             return unknown, unknown.copy(), _cards("none", 0, np.nan, "not asked for")
-        motion = motion_regressors(*position)
-        candidates = [motion]
+        regressors = motion_regressors(*position)
+        n_motion = regressors.values.shape[1]
+        sets: tuple[int, ...] = (n_motion,)
         if self.trends.n_trends:
             place = float(star["row"]), float(star["column"]), int(star["tic_id"])
-            candidates.append(motion.joined(self.trends.regressors_at(*place)))
-        found = correct_flux(time, flux, flux_err, good, *candidates)
-        n_trends = max(len(found.coefficients) - motion.values.shape[1], 0)
+            regressors = regressors.joined(self.trends.regressors_at(*place))
+            sets += (regressors.values.shape[1],)
+        found = correct_flux(time, flux, flux_err, good, regressors, sets=sets)
+        n_trends = max(len(found.coefficients) - n_motion, 0)
         method = "none" if found.reason else "trends" if n_trends else "motion"
         return found.flux, found.flux_err, _cards(method, n_trends, found.evidence, found.reason)
 

@@ -13,7 +13,7 @@ from tessphot_lib.aperture.crowding import (
     held_fraction,
     unexplained_slopes,
 )
-from tessphot_lib.aperture.sums import ApertureMatrix, sum_apertures
+from tessphot_lib.aperture.sums import ApertureMatrix, sum_pixels
 from tessphot_lib.core.aperture import ApertureLight
 from tessphot_lib.core.constants import SATURATION_TMAG
 from tessphot_lib.core.geometry import Window
@@ -144,12 +144,7 @@ def _sum_circles(
     area = np.pi * result.radii[numbers] ** 2
     middles = np.array([window.middle for window in windows])
     for cadences in cadence_slices(cube, region):
-        sums = sum_apertures(
-            *cube.read_with_errors(region, cadences),
-            cube.background_in(region, cadences),
-            cube.read("pixel_flags", region, cadences),
-            matrix,
-        )
+        sums = sum_pixels(*cube.read_used(region, matrix.used, cadences), matrix)
         of_sky = cube.grid.error_at(cube.background_error[cadences], *middles.T).T * area[:, None]
         result.flux[stars, numbers, cadences] = sums.flux
         result.flux_err[stars, numbers, cadences] = np.hypot(sums.flux_err, of_sky)

@@ -107,3 +107,20 @@ def test_built_again_from_arrays(grid, strapped):
     assert found.windows == grid.windows
     for name, values in grid.arrays().items():
         np.testing.assert_array_equal(found.arrays()[name], values)
+
+
+@pytest.mark.parametrize(
+    ("grid", "shape", "region"),
+    [
+        (MESH, (2, 2), Window(110, 114, 2030, 2045)),
+        (PATCHES, (2, 3), Window(41, 44, 61, 66)),
+        (PATCHES, (2, 3), Window(15, 45, 40, 65)),  # two patches, and what is between them
+    ],
+)
+def test_some_pixels_are_those_of_their_region(grid, shape, region):
+    model = np.random.default_rng(5).normal(100, 9, (4, *shape)).astype(np.float32)
+    used = np.random.default_rng(6).permutation(region.shape[0] * region.shape[1])[:50]
+    found = grid.evaluate_pixels(model, region, used)
+    expected = grid.evaluate(model, region).reshape(4, -1)[:, used].T
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert np.isfinite(found).any()

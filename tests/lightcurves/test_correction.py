@@ -216,11 +216,12 @@ def test_the_better_of_two_sets_of_regressors_is_used():
     )
     noise = NOISE * rng.standard_normal(N)
     good, error = np.ones(N, bool), np.full(N, 2000 * NOISE)
-    both = motion, motion.joined(trend)
+    both, sets = motion.joined(trend), (5, 6)
     with_trend = correct_flux(
-        time, 2000 * (1 + 1e-3 * trend.values[:, 0] + noise), error, good, *both
+        time, 2000 * (1 + 1e-3 * trend.values[:, 0] + noise), error, good, both, sets=sets
     )
-    without = correct_flux(time, 2000 * (1 + 0.03 * pos_row + noise), error, good, *both)
+    moved = 2000 * (1 + 0.03 * pos_row + noise)
+    without = correct_flux(time, moved, error, good, both, sets=sets)
     assert len(with_trend.coefficients) == 6
     assert len(without.coefficients) == 5
 

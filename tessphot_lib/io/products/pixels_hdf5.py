@@ -329,6 +329,45 @@ class PixelCube:
             return flux, stated
         return flux, self.noise.errors(stated, flux, self.window if region is None else region)
 
+    def read_used(
+        self, region: Window, used: NDArray, cadences: slice = slice(None)
+    ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Read some pixels of a region, the images of each beside each other.
+
+        Parameters
+        ----------
+        region, cadences
+            As of `read`.
+        used : (n,) int array
+            Flat indices of the pixels in the region.
+
+        Returns
+        -------
+        flux, flux_err : (n, n_cadences) float32 arrays
+            As those of `read_with_errors`.
+        background : (n, n_cadences) float64 array
+            As `background_in`.
+        pixel_flags : (n, n_cadences) uint8 array
+        """
+        flux, stated, flags = (
+            _side_by_side(self._stored(name, region, cadences), used)
+            for name in (*VIRTUAL, "pixel_flags")
+        )
+        if self.noise is not None:
+            columns = region.column0 + used % region.shape[1]
+            stated = self.noise.errors_at(stated, flux, columns[:, None])
+        return flux, stated, self._background_of(region, used, cadences), flags
+
+    def _background_of(self, region: Window, used: NDArray, cadences: slice) -> NDArray:
+        """Background of some pixels of a region, (n, n_cadences)."""
+        if self.static_light is not None:
+            return _side_by_side(self.background_in(region, cadences), used)
+        parts = [
+            self.grid.displaced(whole).evaluate_pixels(self.background[some], region, used)
+            for some, whole in self._runs(cadences)
+        ]
+        return parts[0] if len(parts) == 1 else np.hstack(parts)
+
     def read_means(
         self, region: Window, cadences: slice, starts: NDArray, counts: NDArray
     ) -> tuple[NDArray, NDArray]:
@@ -365,6 +404,9 @@ class PixelCube:
         if region.intersect(self.window) != region:
             raise ValueError(f"{region.as_list()} leaves the window {self.window.as_list()}")
         rows, columns = region.slices_in(self.window)
+        if name == "pixel_flags" and not self._has_flags:
+            n_cadences = len(range(*cadences.indices(self.n_cadences)))
+            return np.zeros((n_cadences, *region.shape), np.uint8)
         first, last, step = cadences.indices(self.n_cadences)
         is_joined = name in VIRTUAL and step == 1 and bool(self._file)
         try:
@@ -376,6 +418,11 @@ class PixelCube:
                 with open_block(block) as file:  # tells which one is damaged
                     _ = file[name][:, rows, columns] if name in file else None
             raise self._damaged(f"{name} of {region.as_list()}", err) from err
+
+    @cached_property
+    def _has_flags(self) -> bool:
+        """Whether any pixel has a flag: chunks without one are not in the file."""
+        return bool(self._file["pixel_flags"].id.get_storage_size() > 0)
 
     def flags(self, region: Window | None = None, cadences: slice = slice(None)) -> NDArray:
         """All bits of `PixelFlag` of some pixels, (n_cadences, n_rows, n_columns) uint8.
@@ -583,3 +630,8 @@ class PixelCube:
                     f"{self.path}: its block {block} is not the one it was made from; "
                     f"{remedy(block)}"
                 )
+
+
+def _side_by_side(cube: NDArray, used: NDArray) -> NDArray:
+    """Some pixels, by flat indices, of a cube (n_cadences, n_rows, n_columns): (n, n_cadences)."""
+    return cube.reshape(len(cube), -1).T[used]
