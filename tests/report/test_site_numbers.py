@@ -14,8 +14,10 @@ from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.report.cropped import cropped
 from tessphot_lib.report.site.ccd import ccd_numbers, flags_of_images
 from tessphot_lib.report.site.figures import (
+    _medians,
     aperture_figure,
     contamination_figure,
+    image_figure,
     noise_figure,
     series_figure,
     shades,
@@ -222,3 +224,19 @@ def test_texts_of_the_table_are_no_markup(stars):
     assert "&lt;b&gt;a &amp; b" in html
     assert "stars/tic20-c1800.html" in html
     assert "stars/tic30-c1800.html" not in html
+
+
+def test_a_median_is_of_several_stars():
+    """A planet or a variable star alone at its magnitude is no typical noise."""
+    tmag = pd.Series([8.6, 10.9, 11.0, 11.1, 11.2, 13.0, 13.1])
+    found = _medians(tmag, pd.Series([2e4, 100.0, 300.0, 200.0, 250.0, 7.0, 8.0]))
+    assert found.to_dict() == {11.0: 225.0}
+    assert _medians(tmag[:0], tmag[:0]).empty
+
+
+@pytest.mark.parametrize(
+    ("shape", "height"), [((60, 120), 500), ((96, 96), 900), ((400, 20), 1700)]
+)
+def test_the_average_image_has_the_form_of_its_pixels(shape, height):
+    window = Window(100, 100 + shape[0], 300, 300 + shape[1])
+    assert image_figure(np.ones(shape), window, {}).height == height

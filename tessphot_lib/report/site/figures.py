@@ -37,6 +37,8 @@ HOVER = [
     ("warning", "@warning"),
 ]
 MAX_HOVERED = 3  # stars named at once
+MIN_STARS = 4  # of half a magnitude, for their median
+IMAGE_WIDTH, IMAGE_MARGIN = 900, 100  # [screen pixels] of the average image; for axes and legend
 FAINTEST_SIZED = 17.0  # [Tmag] whose markers are the smallest
 SHOWN = ("tic_id", "method_used", "warning", "url")
 NUMBERS = ("tmag", "row", "column", "cdpp_1h", "mask_size", "contamination")
@@ -79,14 +81,20 @@ def noise_figure(
     names = ("tmag", "cdpp_1h")
     parts = [pd.DataFrame({name: source.data[name] for name in names}) for source in stars.values()]
     known = pd.concat([*parts, pd.DataFrame(columns=names, dtype=np.float32)]).dropna()
-    if len(known):
-        middle = known.groupby((known["tmag"] * 2).round() / 2)["cdpp_1h"].median()
+    middle = _medians(known["tmag"], known["cdpp_1h"])
+    if len(middle):
         at, values = middle.index.to_numpy(), middle.to_numpy()
         plot.line(at, values, color="black", width=2, legend_label="median")
     if floor is not None:
         label = "photons, sky, read noise"
         plot.line(*floor, color="#d62728", width=2, line_dash="dashed", legend_label=label)
     return with_legend(plot)
+
+
+def _medians(tmag: pd.Series, values: pd.Series) -> pd.Series:
+    """Medians of values by half magnitudes, where there are stars enough for one to mean much."""
+    groups = values.groupby((tmag * 2).round() / 2)
+    return groups.median()[groups.size() >= MIN_STARS]
 
 
 def aperture_figure(stars: Mapping[str, ColumnDataSource]) -> UIElement:
@@ -119,9 +127,10 @@ def image_figure(
     stars : mapping of str to ColumnDataSource
         See `star_sources`.
     """
+    n_rows, n_columns = window.shape
     plot = figure(
-        width=900,
-        height=900,
+        width=IMAGE_WIDTH,
+        height=IMAGE_MARGIN + round((IMAGE_WIDTH - IMAGE_MARGIN) * min(n_rows / n_columns, 2.0)),
         match_aspect=True,
         output_backend="webgl",
         x_axis_label="column (science pixels)",
@@ -132,8 +141,8 @@ def image_figure(
     where = {
         "x": window.column0 - 0.5,
         "y": window.row0 - 0.5,
-        "dw": window.shape[1],
-        "dh": window.shape[0],
+        "dw": n_columns,
+        "dh": n_rows,
     }
     mapper = LinearColorMapper(palette=["#ffffff", *gray(256)[:0:-1]], low=0, high=255)
     plot.image([shades(image)], color_mapper=mapper, **where)
