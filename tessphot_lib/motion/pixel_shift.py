@@ -223,22 +223,41 @@ def _without_outliers(
     lies off where it is unusual for this pixel. Returns the data, what the fit leaves of them,
     the scatter of that, and the number of outliers.
     """
-    data, is_off = given, np.zeros(given.shape, dtype=bool)
-    usual = None
-    for _ in range(n_rounds):
-        residual = data - (data @ solver.T) @ design.T
-        by_others = data - residual / free
-        spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(residual), axis=1)
-        off = np.abs(given - by_others) * np.sqrt(free)
-        # The worst first: it may be why others are off.
-        worst = np.where(is_off, 0.0, off).max(axis=1, keepdims=True)
-        if usual is None:
-            seen = len(off) >= MIN_USUAL
-            usual = ROUNDED_MAD_TO_SIGMA * np.median(off, axis=0) if seen else np.zeros(len(free))
-        limit = CLIP * np.maximum(np.maximum(spread, 1.0)[:, None], usual)
-        is_off = (off > limit) & (is_off | (off > as_bad * worst))
-        data = np.where(is_off, by_others, given)
-    return data, residual, spread, is_off.sum(axis=1)
+    residual, by_others, spread = _about_fit(given, design, solver, free)
+    off = np.abs(given - by_others) * np.sqrt(free)
+    seen = len(off) >= MIN_USUAL
+    usual = ROUNDED_MAD_TO_SIGMA * np.median(off, axis=0) if seen else np.zeros(len(free))
+    is_off = _far_off(off, spread, usual, np.zeros(given.shape, dtype=bool), as_bad)
+    data, n_off = given.copy(), np.zeros(len(given), dtype=int)
+    # Most images have none: they stay as they are.
+    some = np.flatnonzero(is_off.any(axis=1))
+    there, is_off, by_others = given[some], is_off[some], by_others[some]
+    clipped = np.where(is_off, by_others, there)
+    for _ in range(n_rounds - 1):
+        residual[some], by_others, spread[some] = _about_fit(clipped, design, solver, free)
+        off = np.abs(there - by_others) * np.sqrt(free)
+        is_off = _far_off(off, spread[some], usual, is_off, as_bad)
+        clipped = np.where(is_off, by_others, there)
+    data[some], n_off[some] = clipped, is_off.sum(axis=1)
+    return data, residual, spread, n_off
+
+
+def _about_fit(
+    data: NDArray, design: NDArray, solver: NDArray, free: NDArray
+) -> tuple[NDArray, NDArray, NDArray]:
+    """What a fit leaves, what it would be at each pixel without that pixel, and the scatter."""
+    residual = data - (data @ solver.T) @ design.T
+    spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(residual), axis=1)
+    return residual, data - residual / free, spread
+
+
+def _far_off(
+    off: NDArray, spread: NDArray, usual: NDArray, is_off: NDArray, as_bad: float
+) -> NDArray:
+    """Tell which pixels lie off, the worst first: it may be why others are off."""
+    worst = np.where(is_off, 0.0, off).max(axis=1, keepdims=True)
+    limit = CLIP * np.maximum(np.maximum(spread, 1.0)[:, None], usual)
+    return (off > limit) & (is_off | (off > as_bad * worst))
 
 
 def _excess(residual: NDArray, spread: NDArray, is_whole: NDArray) -> NDArray:

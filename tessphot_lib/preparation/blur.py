@@ -7,19 +7,16 @@ star that changes in brightness alone is none. It has to be seen without any one
 """
 
 import logging
-from contextlib import ExitStack
 from pathlib import Path
 
-import h5py
 import numpy as np
 import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
-from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.noise_model import NoiseModel
-from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.motion.pixel_shift import (
     AT_ONCE,
     ShiftInformation,
@@ -27,12 +24,8 @@ from tessphot_lib.motion.pixel_shift import (
     solved,
     star_areas,
 )
-from tessphot_lib.preparation.pixel_motion import (
-    MAX_PIXELS,
-    MIN_IMAGES,
-    changes_of,
-    pixel_noise,
-)
+from tessphot_lib.preparation.pixel_motion import MIN_IMAGES
+from tessphot_lib.preparation.window_pixels import LitWindow, WindowPixels
 
 log = logging.getLogger(__name__)
 
@@ -71,19 +64,12 @@ def blurred_images(
         are the mission's, and where a single star tells.
     """
     nothing = np.zeros(len(is_good), dtype=bool)
-    windows = [one for one in grid.windows if one.shape[0] * one.shape[1] <= MAX_PIXELS]
-    if grid.is_continuous or ccd_id.has_stamps or not windows or is_good.sum() < MIN_IMAGES:
+    if grid.is_continuous or ccd_id.has_stamps or is_good.sum() < MIN_IMAGES:
         return nothing
     level = float(np.nanmedian(images["background_level"][is_good]))
-    parts = []
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_block(block)) for block in blocks]
-        for window in windows:
-            light = average[window.slices_in(grid.window)].astype(float)
-            noise = pixel_noise(light, level, window, expected)
-            if not np.isfinite(noise).any():  # no light, or nothing but full pixels
-                continue
-            parts.append(_seen_in(files, images["background"], light, noise, grid, window))
+    with WindowPixels(blocks, images["background"], average, grid) as pixels:
+        seen_ones = pixels.lit(grid.windows, level, expected)
+        parts = [_seen_in(lit, pixels.change(lit)) for lit in seen_ones]
     if not parts:
         return nothing
     seen = ShiftInformation(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
@@ -93,17 +79,10 @@ def blurred_images(
     return result
 
 
-def _seen_in(
-    files: list[h5py.File],
-    backgrounds: NDArray,
-    light: NDArray,
-    noise: NDArray,
-    grid: BackgroundGrid,
-    window: Window,
-) -> ShiftInformation:
+def _seen_in(lit: LitWindow, change: NDArray) -> ShiftInformation:
     """What a window tells, some images at a time."""
+    light, noise = lit.light, lit.noise
     areas = star_areas(light, noise)
-    change = changes_of(files, backgrounds, light, grid, window)
     at_once = max(MIN_AT_ONCE, AT_ONCE // light.size)
     firsts = range(0, len(change), at_once)
     pieces = [blur_information(change[i : i + at_once], light, noise, areas) for i in firsts]

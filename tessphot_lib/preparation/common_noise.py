@@ -1,7 +1,6 @@
 """Noise that the stars of a CCD have in common, from the pixels of bright ones in the blocks."""
 
 import logging
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +13,14 @@ from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.isolation import is_isolated
 from tessphot_lib.core.noise_model import NoiseModel
-from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.motion.pixel_shift import star_areas
-from tessphot_lib.preparation.noise import QUIET_FACTOR, middle_images, second_difference
-from tessphot_lib.preparation.pixel_motion import (
-    FULL_FRACTION,
-    MAX_PIXELS,
-    changes_of,
-    pixel_noise,
+from tessphot_lib.preparation.noise import (
+    QUIET_FACTOR,
+    images_around,
+    middle_images,
+    second_difference,
 )
+from tessphot_lib.preparation.window_pixels import FULL_FRACTION, WindowPixels, small_windows
 from tessphot_lib.quality.common_noise import believed_noise, common_variance
 from tessphot_lib.quality.pixel_noise import MIN_IMAGES, without_motion
 
@@ -72,22 +70,20 @@ def measure_common_noise(
     windows = _windows(grid, average, stars) if len(middle) >= MIN_IMAGES else []
     light_curves: dict[tuple[int, int], NDArray] = {}
     patches: dict[tuple[int, int], int] = {}
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_block(block)) for block in blocks]
-        for number, window in enumerate(windows):
-            light = average[window.slices_in(grid.window)].astype(float)
-            noise = pixel_noise(light, quiet, window, expected)
-            if not np.isfinite(noise).any():  # no light, or nothing but full pixels
-                continue
-            chosen = _star_pixels(light, noise, is_single=grid.is_continuous)
+    around = images_around(middle)
+    with WindowPixels(blocks, images["background"], average, grid) as pixels:
+        for lit in pixels.lit(windows, quiet, expected):
+            chosen = _star_pixels(lit.light, lit.noise, is_single=grid.is_continuous)
             if not chosen:
                 continue
-            change = changes_of(files, images["background"], light, grid, window)
-            for pixels in chosen:
-                at = _brightest(light, pixels, window)  # windows may overlap: each star once
-                relative = change[:, pixels].sum(axis=1, dtype=float) / light[pixels].sum()
-                light_curves[at] = _without_motion(relative, images["motion"], middle, at)
-                patches[at] = number
+            change = pixels.change(lit, around)
+            for star in chosen:
+                at = _brightest(lit.light, star, lit.window)  # windows may overlap: once each
+                relative = change[:, star].sum(axis=1, dtype=float) / lit.light[star].sum()
+                second = second_difference(relative, np.searchsorted(around, middle))
+                moved = second_difference(images["motion"], middle)
+                light_curves[at] = _without_motion(second, moved, at)
+                patches[at] = lit.number
     second = np.array(list(light_curves.values())).reshape(len(patches), len(middle))
     seen = common_variance(second, np.array(list(patches.values())))
     believed = believed_noise(seen, seconds)
@@ -101,7 +97,7 @@ def measure_common_noise(
 def _windows(grid: BackgroundGrid, average: NDArray, stars: pd.DataFrame) -> list[Window]:
     """The pixels that are looked at: those around bright stars, of cutouts all that have some."""
     if not grid.is_continuous:
-        small = [one for one in grid.windows if one.shape[0] * one.shape[1] <= MAX_PIXELS]
+        small = small_windows(grid)
         peaks = [_peak(average[one.slices_in(grid.window)]) for one in small]
         return [small[index] for index in np.argsort(-np.array(peaks), kind="stable")[:MAX_STARS]]
     row, column, tmag = (stars[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
@@ -151,14 +147,12 @@ def _brightest(light: NDArray, pixels: NDArray, window: Window) -> tuple[int, in
     return int(row) + window.row0, int(column) + window.column0
 
 
-def _without_motion(
-    flux: NDArray, motion: NDArray, middle: NDArray, at: tuple[int, int]
-) -> NDArray:
-    """Second differences of a star's light without what goes with the motion of the images."""
-    second = second_difference(flux, middle)
+def _without_motion(second: NDArray, moved: NDArray, at: tuple[int, int]) -> NDArray:
+    """Second differences of a star's light without what goes with those of the motion."""
     known = np.isfinite(second)
     position = [np.array([one], dtype=float) for one in at]
-    d_row, d_column = displacement(second_difference(motion, middle[known]), *position)
+    d_row, d_column = displacement(moved[known], *position)
     rest, gain = without_motion(second[known, None], d_row[:, 0], d_column[:, 0])
-    second[known] = rest[:, 0] / np.sqrt(gain)
-    return second
+    result = second.copy()
+    result[known] = rest[:, 0] / np.sqrt(gain)
+    return result

@@ -1,11 +1,9 @@
 """The noise of a CCD's pixels, measured from some of them when all blocks are known."""
 
 import logging
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,8 +14,9 @@ from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.medians import medians_of_known
 from tessphot_lib.core.noise_model import N_OUTPUTS, NoiseModel, is_sane, output_of
 from tessphot_lib.core.slopes import image_slopes
-from tessphot_lib.io.products.block_hdf5 import CHUNK_SIDE, open_block
+from tessphot_lib.io.products.block_hdf5 import CHUNK_SIDE
 from tessphot_lib.io.products.foreign_light_hdf5 import read_foreign_bins
+from tessphot_lib.preparation.window_pixels import WindowPixels, in_runs
 from tessphot_lib.quality.pixel_noise import (
     MIN_IMAGES,
     PixelScatter,
@@ -33,7 +32,7 @@ from tessphot_lib.quality.pixel_noise import (
 log = logging.getLogger(__name__)
 
 PIXELS_PER_OUTPUT = 10_240  # in pieces of at most `CHUNK_SIDE` x `CHUNK_SIDE`
-MAX_DIFFERENCES = 600  # second differences of each pixel, evenly spread over the sector
+MAX_DIFFERENCES = 600  # second differences of each pixel
 REGULAR = 0.2  # by which the distance of images may differ from the usual one, relative
 QUIET_FACTOR = 1.5  # times the median background: brighter images have scattered light
 FOREIGN_FRACTION = 0.1  # of a piece in foreign light, from which an image shows no noise there
@@ -102,16 +101,20 @@ def measure_noise(
     """
     middle = middle_images(images["time"], is_good)
     seen = NoiseScatter()
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_block(block)) for block in blocks]
-        changes = second_difference(images["background"], middle)
-        foreign = np.zeros(0) if foreign_light is None else read_foreign_bins(foreign_light)
+    around, n_images = images_around(middle), len(images["time"])
+    # Of few images all show whether errors make sense.
+    chosen = around if 2 * len(around) < n_images and len(middle) >= MIN_IMAGES else None
+    changes = second_difference(images["background"], middle)
+    foreign = np.zeros(0) if foreign_light is None else read_foreign_bins(foreign_light)
+    with WindowPixels(blocks, images["background"], average, grid) as pixels:
         for piece in _pieces(grid):
-            cut = piece.slices_in(grid.window)
-            pixels = [_read(files, name, cut) for name in ("flux", "flux_err")]
+            flux, stated = (pixels.read(name, piece, chosen) for name in ("flux", "flux_err"))
+            _count_broken(flux, stated, piece, expected, seen)
             clean = _without_foreign_light(foreign, piece, grid.window, middle)
-            chosen = middle[clean], *pixels, images, changes[clean]
-            _look_at(piece, *chosen, average, grid, expected, seen)
+            some = middle[clean]
+            at = some if chosen is None else np.searchsorted(chosen, some)
+            given = some, second_difference(flux, at), flux[at], stated[at]
+            _look_at(piece, *given, images, changes[clean], average, grid, seen)
     fitted = fit_noise(PixelScatter.joined(seen.pixels), expected)
     broken = seen.n_broken / max(seen.n_errors, 1)
     motion_scatter = _motion_scatter(images, middle, grid.window)
@@ -168,19 +171,23 @@ def _chosen(
 
 
 def middle_images(time: NDArray, is_good: NDArray) -> NDArray:
-    """Good images with good ones right before and after them, (n,) int."""
+    """Good images with good ones right before and after them, `MAX_DIFFERENCES` at most, (n,) int.
+
+    Of more than three times as many, runs of every third one: their differences do not overlap.
+    """
     if len(time) < 3:
         return np.zeros(0, dtype=int)
     steps = np.diff(time)
     regular = np.abs(steps - np.median(steps)) <= REGULAR * np.median(steps)
     three = is_good[:-2] & is_good[1:-1] & is_good[2:] & regular[:-1] & regular[1:]
     middle = np.flatnonzero(three) + 1
-    return middle[:: max(1, -(-len(middle) // MAX_DIFFERENCES))]
+    step = max(1, -(-len(middle) // MAX_DIFFERENCES))
+    return middle[::step] if step <= 3 else in_runs(middle, MAX_DIFFERENCES, 3)
 
 
-def _read(files: list[h5py.File], name: str, cut: tuple[slice, slice]) -> NDArray:
-    """Read some pixels of all images, (n_images, n_rows, n_columns)."""
-    return np.concatenate([file[name][(slice(None), *cut)] for file in files])
+def images_around(middle: NDArray) -> NDArray:
+    """Images that the second differences of some are made of, (n,) int."""
+    return np.unique(np.concatenate([middle - 1, middle, middle + 1]))
 
 
 def _pieces(grid: BackgroundGrid) -> list[Window]:
@@ -215,33 +222,37 @@ def _aligned(start: int, origin: int) -> int:
     return start - (start - origin) % CHUNK_SIDE
 
 
+def _count_broken(
+    flux: NDArray, stated: NDArray, piece: Window, expected: NoiseModel, seen: NoiseScatter
+) -> None:
+    """Add how many pixels of a piece there are, and how many of their errors are none."""
+    is_there = np.isfinite(flux)
+    seen.n_errors += int(is_there.sum())
+    seen.n_broken += int((is_there & ~is_sane(stated, expected.sigma(flux, piece))).sum())
+
+
 def _look_at(
     piece: Window,
     middle: NDArray,
+    second: NDArray,
     flux: NDArray,
     stated: NDArray,
     images: dict[str, NDArray],
     changes: NDArray,
     average: NDArray,
     grid: BackgroundGrid,
-    expected: NoiseModel,
     seen: NoiseScatter,
 ) -> None:
     """Measure the scatter of the pixels of a piece, and add it to what is known.
 
-    ``changes`` are the second differences of the backgrounds.
+    ``second`` and ``changes`` are the second differences of the pixels and of the backgrounds
+    of the images ``middle``, ``flux`` and ``stated`` their pixels, and the stated errors.
     """
-    is_there = np.isfinite(flux)
-    seen.n_errors += int(is_there.sum())
-    seen.n_broken += int((is_there & ~is_sane(stated, expected.sigma(flux, piece))).sum())
     if middle.size < MIN_IMAGES:
         return
-    second = flux[middle - 1].astype(float) - 2 * flux[middle] + flux[middle + 1]
     # Backgrounds are linear in their models, but for the light that all of them have.
-    second -= grid.without_static().evaluate(changes, piece)
-    second, flux, stated = (
-        values.reshape(len(middle), -1) for values in (second, flux[middle], stated[middle])
-    )
+    second = second - grid.without_static().evaluate(changes, piece)
+    second, flux, stated = (one.reshape(len(middle), -1) for one in (second, flux, stated))
     light = average[piece.slices_in(grid.window)].ravel().astype(float)
     there = np.flatnonzero(np.isfinite(light))
     if not there.size:

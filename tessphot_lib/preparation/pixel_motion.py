@@ -1,27 +1,19 @@
 """Motion of the images of a few cutouts, where there are too few single stars to measure it."""
 
 import logging
-from contextlib import ExitStack
-from itertools import pairwise
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
-import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.background.smoothing import keep_changes, smooth_in_time
-from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.constants import HOURS_PER_DAY, ROUNDED_MAD_TO_SIGMA
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.noise_model import NoiseModel
-from tessphot_lib.core.runs import sums_of_runs
 from tessphot_lib.core.stamps import values_at
-from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.motion.pixel_shift import (
-    AT_ONCE,
     ShiftInformation,
     joined_shift,
     residual_spread,
@@ -30,20 +22,25 @@ from tessphot_lib.motion.pixel_shift import (
     star_areas,
 )
 from tessphot_lib.preparation.star_shapes import light_of_stars
+from tessphot_lib.preparation.window_pixels import (
+    KNOWN,
+    LitWindow,
+    WindowPixels,
+    mean_of_groups,
+    small_windows,
+)
 
 log = logging.getLogger(__name__)
 
-MAX_PIXELS = 40_000  # of a window; where there are more, there are stars enough
 UNKNOWN = 0.5  # of the good images without motion: then it is measured here, in all images
 BETTER = 1.5  # times as exact as by the positions of stars it has to be elsewhere
 MIN_IMAGES = 12
 SIGNIFICANT = 2.0  # times its error that the motion has to be to be used
-FULL_FRACTION = 0.5  # of a full well: the charge of fuller pixels does not move as the image
 SMOOTHED_HOURS = 2.5
 ALIKE_SIGMA = 0.1  # scale of `smooth_in_time`: what is within 3 sigma is alike
 MAX_STRUCTURE = 0.03  # of the excess light of an image: more is no structure of scattered light
+NOTICED = 0.2  # of an error: less adds at most 2 % to it
 UNUSUAL = 1.25  # times the usual scatter of pixels about what stars can do
-KNOWN = 0.5  # of the images of a group: of fewer it has no mean
 MAX_SHIFT = 0.5  # [pixels] to which first order is good
 
 
@@ -84,8 +81,7 @@ def motion_from_pixels(
     None is returned where the motion is known, or nothing can be seen of it.
     """
     unknown = ~np.isfinite(images["motion"]).all(axis=1)
-    sizes = [window.shape[0] * window.shape[1] for window in grid.windows]
-    if is_good.sum() < MIN_IMAGES or max(sizes) > MAX_PIXELS:
+    if is_good.sum() < MIN_IMAGES or len(small_windows(grid)) < len(grid.windows):
         return None
     is_known = unknown[is_good].mean() < UNKNOWN
     is_affine = bool(np.nan_to_num(np.delete(images["motion"], [0, 3], axis=1)).any())
@@ -93,16 +89,15 @@ def motion_from_pixels(
         return None
     level = float(np.nanmedian(images["background_level"][is_good]))
     parts, ids = [], []
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_block(block)) for block in blocks]
-        for window in grid.windows:
-            light = average[window.slices_in(grid.window)].astype(float)
-            noise = pixel_noise(light, level, window, expected)
-            areas = star_areas(light, noise)
-            change = changes_of(files, images["background"], light, grid, window)
-            known = light_of_stars(light, noise, areas, window)
-            parts.append(shift_information(change, light, noise, areas, known))
-            ids += [stars_in(area, window, stars) for area in (*areas, ~areas.any(axis=0))]
+    with WindowPixels(blocks, images["background"], average, grid) as pixels:
+        for lit in pixels.lit(grid.windows, level, expected):
+            areas = star_areas(lit.light, lit.noise)
+            known = light_of_stars(lit.light, lit.noise, areas, lit.window)
+            given = pixels.change(lit), lit.light, lit.noise, areas, known
+            parts.append(shift_information(*given))
+            ids += [stars_in(area, lit.window, stars) for area in (*areas, ~areas.any(axis=0))]
+    if not parts:
+        return None
     seen = ShiftInformation(*(np.concatenate(one, axis=1) for one in zip(*parts, strict=True)))
     time = images["time"]
     shift, error, is_seen = _used(*joined_shift(seen), time, is_good)
@@ -151,112 +146,55 @@ def errors_of_structure(
     (n_images, n_patches) array
         1-sigma [e-/s per pixel]: what the pixels of an image scatter by beyond the noise and
         beyond the usual, when stars may move and change, but at most a few percent of what its
-        sky is brighter than usual; 0 where nothing is seen.
+        sky is brighter than usual. 0 where nothing is seen, and of patches where so much would
+        not be noticed in ``background_error`` in any image.
     """
     result = np.zeros((len(images["time"]), len(grid.windows)))
     if grid.is_continuous or is_good.sum() < MIN_IMAGES:
         return result
-    group = np.arange(len(result)) // joined
-    backgrounds = mean_of_groups(images["background"], joined)
     of_image = images["background_level"].astype(float)
     level = mean_of_groups(of_image, joined)
     is_good = mean_of_groups(is_good.astype(float), joined) >= KNOWN
     if not is_good.any():
         return result
     quiet = float(np.nanmedian(level[is_good]))
-    with ExitStack() as stack:
-        files = [stack.enter_context(open_block(block)) for block in blocks]
-        for number, window in enumerate(grid.windows):
-            if window.shape[0] * window.shape[1] > MAX_PIXELS:
+    most = MAX_STRUCTURE * np.maximum(np.nan_to_num(of_image) - quiet, 0.0)
+    noticed = most[:, None] > NOTICED * images["background_error"]
+    backgrounds = mean_of_groups(images["background"], joined) if noticed.any() else level
+    with WindowPixels(blocks, backgrounds, average, grid, joined) as pixels:
+        for lit in pixels.lit(grid.windows, quiet, expected):
+            if not noticed[:, lit.number].any():
                 continue
-            light = average[window.slices_in(grid.window)].astype(float)
-            noise = pixel_noise(light, quiet, window, expected) / joined**0.5
-            if not np.isfinite(noise).any():  # no light, or nothing but full pixels
-                continue
-            change = changes_of(files, backgrounds, light, grid, window, joined)
-            spread = residual_spread(change, light, noise, star_areas(light, noise))
-            known = np.isfinite(spread) & np.isfinite(level)
-            if not (known & is_good).any():
-                continue
-            sky = float(np.median(expected.sigma(np.full((1, window.shape[1]), quiet), window)))
-            photons = np.maximum(np.nan_to_num(level) - quiet, 0.0) ** 0.5 * expected.photon**0.5
-            usual = float(np.median(spread[known & is_good])) * np.hypot(1.0, photons / sky)
-            excess = np.sqrt(np.maximum(spread**2 - (UNUSUAL * usual) ** 2, 0.0))
-            error = np.where(known, sky / joined**0.5 * excess, 0.0)[group]
-            more = np.maximum(np.nan_to_num(of_image) - quiet, 0.0)
-            result[:, number] = np.minimum(error, MAX_STRUCTURE * more)
+            noise = lit.noise / joined**0.5
+            areas = star_areas(lit.light, noise)
+            spread = residual_spread(pixels.change(lit), lit.light, noise, areas)
+            error = _excess_error(spread, level, is_good, quiet, lit, expected) / joined**0.5
+            result[:, lit.number] = np.minimum(np.repeat(error, joined)[: len(most)], most)
     return result
 
 
-def changes_of(
-    files: list[h5py.File],
-    backgrounds: NDArray,
-    light: NDArray,
-    grid: BackgroundGrid,
-    window: Window,
-    joined: int = 1,
+def _excess_error(
+    spread: NDArray,
+    level: NDArray,
+    is_good: NDArray,
+    quiet: float,
+    lit: LitWindow,
+    expected: NoiseModel,
 ) -> NDArray:
-    """What images have more than their sky and the average image, (n_images, n_rows, n_columns).
+    """What the pixels of images scatter by beyond the noise and the usual [e-/s], (n_images,).
 
-    Or means of some images in a row, of which ``backgrounds`` then are. float32, as it is in the
-    files; in between no second array of all images is made.
+    ``spread`` is in units of the noise, ``level`` that of the sky, ``quiet`` without scattered
+    light.
     """
-    change = np.empty((len(backgrounds), *window.shape), dtype=np.float32)
-    cut = window.slices_in(grid.window)
-    lengths = np.cumsum([0, *(len(file["flux"]) for file in files)])
-    at_once = max(1, AT_ONCE // light.size // joined)
-    for first in range(0, len(change), at_once):
-        some = slice(first, min(first + at_once, len(change)))
-        images_here = slice(joined * some.start, min(joined * some.stop, int(lengths[-1])))
-        flux = np.concatenate(
-            [
-                file["flux"][(slice(*one), *cut)]
-                for file, one in zip(files, _parts(images_here, lengths), strict=True)
-            ]
-        )
-        sky = grid.evaluate(backgrounds[some], window)
-        change[some] = mean_of_groups(flux, joined) - (sky + light)
-    return change
-
-
-def _parts(images: slice, lengths: NDArray) -> list[tuple[int, int]]:
-    """Which images of each block, that begin and end at ``lengths``, a slice of all has."""
-    return [
-        (max(images.start - first, 0), max(min(images.stop, last) - first, 0))
-        for first, last in pairwise(lengths.tolist())
-    ]
-
-
-def mean_of_groups(values: NDArray, joined: int) -> NDArray:
-    """Mean of each few values in a row, (n_groups, ...), along the first axis.
-
-    NaN do not count; of fewer than half it is NaN.
-    """
-    if joined == 1:
-        return values
-    starts = np.arange(0, len(values), joined)
-    means = np.empty((len(starts), *values.shape[1:]), dtype=values.dtype)
-    at_once = max(1, AT_ONCE // (joined * max(values[0].size, 1))) if len(values) else 1
-    for first in range(0, len(starts), at_once):
-        some = values[first * joined : (first + at_once) * joined]
-        begin = np.arange(0, len(some), joined)
-        known = np.isfinite(some)
-        total = sums_of_runs(np.where(known, some, 0), begin)
-        count, size = sums_of_runs(known, begin), np.diff(np.append(begin, len(some)))
-        enough = count >= KNOWN * size.reshape(-1, *[1] * (values.ndim - 1))
-        unknown = np.full(total.shape, np.nan)
-        means[first : first + at_once] = np.divide(total, count, out=unknown, where=enough)
-    return means
-
-
-def pixel_noise(light: NDArray, level: float, window: Window, expected: NoiseModel) -> NDArray:
-    """Errors of the pixels of a quiet image; NaN where charge does not move as the image does."""
-    with np.errstate(invalid="ignore"):
-        full = scipy.ndimage.binary_dilation(
-            light > FULL_FRACTION * FULL_WELL_RATE, np.ones((3, 3))
-        )
-    noise = expected.sigma(light + level, window).astype(float)
-    return np.where(full, np.nan, noise)
+    known = np.isfinite(spread) & np.isfinite(level)
+    if not (known & is_good).any():
+        return np.zeros(len(spread))
+    row = np.full((1, lit.window.shape[1]), quiet)
+    sky = float(np.median(expected.sigma(row, lit.window)))
+    photons = np.maximum(np.nan_to_num(level) - quiet, 0.0) ** 0.5 * expected.photon**0.5
+    usual = float(np.median(spread[known & is_good])) * np.hypot(1.0, photons / sky)
+    excess = np.sqrt(np.maximum(spread**2 - (UNUSUAL * usual) ** 2, 0.0))
+    return np.where(known, sky * excess, 0.0)
 
 
 def stars_in(area: NDArray, window: Window, stars: pd.DataFrame) -> NDArray:

@@ -14,16 +14,18 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
-from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.io.products.foreign_light_hdf5 import NEW_STAR_COLUMNS, write_foreign_light
+from tessphot_lib.preparation import noise
 from tessphot_lib.preparation.noise import (
     NoiseScatter,
     _look_at,
     _pieces,
-    _read,
+    images_around,
     measure_noise,
+    middle_images,
     second_difference,
 )
+from tessphot_lib.preparation.window_pixels import WindowPixels
 from tessphot_lib.quality.pixel_noise import SkyScatter, background_factor, sky_scatter
 
 # On outputs A and B; its borders are no multiples of anything.
@@ -209,16 +211,16 @@ def test_what_sky_pixels_share_is_that_of_their_own_piece(tmp_path):
     """A piece of too few pixels for it has none taken off, whatever another one shows."""
     sector = Sector(tmp_path)
     middle = np.arange(1, N_IMAGES - 1)
-    expected = NoiseModel.expected(1800.0)
     piece = Window(220, 223, 490, 495)
-    cut = piece.slices_in(WINDOW)
-    with open_block(sector.blocks[0]) as first, open_block(sector.blocks[1]) as second:
-        pixels = [_read([first, second], name, cut) for name in ("flux", "flux_err")]
-    of_images = sector.images, second_difference(sector.images["background"], middle)
+    background = sector.images["background"]
+    with WindowPixels(sector.blocks, background, sector.average, GRID) as pixels:
+        flux, stated = (pixels.read(name, piece) for name in ("flux", "flux_err"))
+    shown = second_difference(flux, middle), flux[middle], stated[middle]
+    of_images = sector.images, second_difference(background, middle)
     variance = []
     for before in ([], [SkyScatter(10.0, 0.05)]):
         seen = NoiseScatter(quiet=list(before))
-        _look_at(piece, middle, *pixels, *of_images, sector.average, GRID, expected, seen)
+        _look_at(piece, middle, *shown, *of_images, sector.average, GRID, seen)
         assert seen.quiet == before
         variance.append(seen.pixels[0].variance)
     np.testing.assert_array_equal(*variance)
@@ -274,3 +276,32 @@ def test_noise_that_a_background_took_from_its_own_pixels_counts():
     found = sky_scatter(second, np.arange(100.0), 0.04, 0.04)
     assert background_factor([found]) == pytest.approx(1.0, abs=0.35)
     assert background_factor([sky_scatter(second, np.arange(100.0), 0.04)]) == 0.0
+
+
+def test_second_differences_of_many_images_are_in_runs_that_do_not_overlap():
+    time, good = 1683.0 + np.arange(9_000) / 720, np.ones(9_000, dtype=bool)
+    good[4_000] = False
+    middle = middle_images(time, good)
+    assert len(middle) == 600
+    assert np.diff(middle).min() == 3
+    assert good[images_around(middle)].all()
+    assert len(images_around(middle)) == 1800
+    np.testing.assert_array_equal(middle_images(time[:1_100], good[:1_100])[:3], [1, 3, 5])
+
+
+def test_only_images_that_show_the_noise_are_read(tmp_path, monkeypatch):
+    """Of many; with the same result as if all were."""
+    sector, sizes = Sector(tmp_path, cuts=(30, 31)), []
+    read = WindowPixels.read
+    monkeypatch.setattr(
+        WindowPixels, "read", lambda *given: sizes.append(len(read(*given))) or read(*given)
+    )
+    monkeypatch.setattr(noise, "middle_images", lambda *_: np.arange(20, 36))
+    some = sector.measure()
+    assert set(sizes) == {18}
+    monkeypatch.setattr(noise, "images_around", lambda _: np.arange(N_IMAGES))
+    every = sector.measure()
+    assert set(sizes) == {18, N_IMAGES}
+    assert some[0] == every[0]
+    assert some[0].n_pixels > 1000
+    np.testing.assert_array_equal(some[1], every[1])

@@ -10,12 +10,12 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import N_TERMS, Patches
 from tessphot_lib.motion import pixel_shift
-from tessphot_lib.preparation import pixel_motion
+from tessphot_lib.preparation import window_pixels
 from tessphot_lib.preparation.pixel_motion import (
     errors_of_structure,
-    mean_of_groups,
     motion_from_pixels,
 )
+from tessphot_lib.preparation.window_pixels import WindowPixels
 
 STAMPS = [Window(203, 214, 480, 492), Window(230, 242, 500, 511)]
 GRID = Patches.of(STAMPS)
@@ -60,6 +60,7 @@ def sector(folder, moves, change=0.0, own=0.0):
     images = {
         "time": 1683.0 + np.arange(N_IMAGES) / 48,
         "background": model,
+        "background_error": np.full((N_IMAGES, 2), 0.05),
         "background_level": np.full(N_IMAGES, SKY),
         "motion": np.full((N_IMAGES, 6), np.nan),
         "motion_error": np.full(N_IMAGES, np.nan),
@@ -156,12 +157,13 @@ def test_no_motion_where_there_is_only_noise(tmp_path):
     assert found(tmp_path, np.zeros((N_IMAGES, 2))) is None
 
 
-def structure(folder, change, level, **more_settings):
-    """Errors of backgrounds of images with more light, whose sky is at some level."""
+def structure(folder, change, level, errors=0.05, **more_settings):
+    """What structure adds to errors of backgrounds, of images whose sky is at some level."""
     more = change + (level - SKY)[:, None, None]
     blocks, images, average = sector(folder, np.zeros((N_IMAGES, 2)), more)
     images["background_level"] = level
     images["background"][:, :, 0] = level[:, None]
+    images["background_error"][:] = errors
     good = np.ones(N_IMAGES, dtype=bool)
     given = blocks, images, average, GRID
     return errors_of_structure(*given, expected=EXPECTED, is_good=good, **more_settings)
@@ -191,7 +193,7 @@ def test_images_of_long_sectors_are_fitted_some_at_a_time(tmp_path, monkeypatch)
     change = np.zeros((N_IMAGES, *GRID.window.shape))
     change[[30, 31, 90]] = 2.0 * np.sin(1.7 * np.indices(GRID.window.shape)[1])
     together = structure(tmp_path, change, levels(30, 31, 90))
-    for module in (pixel_motion, pixel_shift):
+    for module in (window_pixels, pixel_shift):
         monkeypatch.setattr(module, "AT_ONCE", 7 * STAMPS[0].shape[0] * STAMPS[0].shape[1] + 5)
     sizes = []
     fitted = pixel_shift._fitted
@@ -219,13 +221,19 @@ def test_images_that_are_looked_at_together_show_fainter_structure(tmp_path):
     assert (joined < 0.1).all()
 
 
-def test_means_of_groups_know_what_is_missing():
-    values = np.array(
-        [[1.0, 2], [3, 4], [5, np.nan], [7, 8], [np.nan, np.nan], [np.nan, 6], [9, 9]]
+def test_patches_whose_errors_hide_structure_are_not_read(tmp_path, monkeypatch):
+    """At most 3 % of the excess over the sky is structure: 6 e-/s here."""
+    read = []
+    change = WindowPixels.change
+    monkeypatch.setattr(
+        WindowPixels, "change", lambda self, lit: read.append(lit.number) or change(self, lit)
     )
-    means = mean_of_groups(values, 3)
-    np.testing.assert_array_equal(means, [[3, 3], [np.nan, 7], [9, 9]])
-    assert mean_of_groups(values, 1) is values
+    more = np.zeros((N_IMAGES, *GRID.window.shape))
+    more[30] = 2.0 * np.sin(1.7 * np.indices(GRID.window.shape)[1])
+    error = structure(tmp_path, more, levels(30), errors=[0.05, 40.0])
+    assert (error[30, 0] > 1, error[30, 1], read) == (True, 0, [0])
+    assert (structure(tmp_path, more, levels()) == 0).all()
+    assert read == [0]
 
 
 def test_stars_that_flare_or_are_eclipsed_are_no_structure(tmp_path):

@@ -1,0 +1,237 @@
+"""Pixels of small windows of a CCD in its images, as all that is measured of pixels reads them.
+
+The blocks are compressed in pieces of many consecutive images of a few pixels, see
+`tessphot_lib.io.products.block_hdf5`: to read some images costs as much as to read all those of
+the same pieces. Where a few images tell enough they are therefore taken in runs (`in_runs`).
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from tessphot_lib.catalog.saturation import FULL_WELL_RATE
+from tessphot_lib.core.background_grid import BackgroundGrid
+from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.io.products.block_hdf5 import open_block
+from tessphot_lib.motion.pixel_shift import AT_ONCE
+
+MAX_PIXELS = 40_000  # of a small window
+FULL_FRACTION = 0.5  # of a full well: the charge of fuller pixels does not move as the image
+KNOWN = 0.5  # of the images of a group: of fewer it has no mean
+N_RUNS = 8  # over a sector of two orbits
+APART = 64  # images that are not wanted, between others: from so many on they are not read
+
+
+class LitWindow(NamedTuple):
+    """A window with light, and what is expected of its pixels.
+
+    Attributes
+    ----------
+    number : int
+        Of the window, among those asked for.
+    window : Window
+    light : (n_rows, n_columns) float64 array
+        Average image [e-/s].
+    noise : (n_rows, n_columns) float64 array
+        From `pixel_noise`.
+    """
+
+    number: int
+    window: Window
+    light: NDArray
+    noise: NDArray
+
+
+class WindowPixels:
+    """Reads the pixels of a CCD from its blocks, window by window; to be used ``with``.
+
+    Parameters
+    ----------
+    blocks : list of Path
+        In time order.
+    backgrounds : (n_images, ...) array
+        Models of all images, or means of groups of them.
+    average : (n_rows, n_columns) array
+        Average image [e-/s].
+    grid : BackgroundGrid
+        What the backgrounds are of.
+    joined : int
+        How many images in a row make a group, which is looked at as one image, their mean.
+
+    Raises
+    ------
+    InputDataError
+        If a block cannot be read.
+    """
+
+    def __init__(
+        self,
+        blocks: list[Path],
+        backgrounds: NDArray,
+        average: NDArray,
+        grid: BackgroundGrid,
+        joined: int = 1,
+    ) -> None:
+        self._blocks, self._stack = blocks, ExitStack()
+        self.backgrounds, self.average, self.grid = backgrounds, average, grid
+        self.joined = joined
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._files = [stack.enter_context(open_block(block)) for block in self._blocks]
+            self._ends = np.cumsum([0, *(len(file["flux"]) for file in self._files)])
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> bool | None:
+        return self._stack.__exit__(*error)  # type: ignore[arg-type]
+
+    def lit(self, windows: list[Window], level: float, expected: NoiseModel) -> Iterator[LitWindow]:
+        """Give the small windows that have any pixel with light that is not full.
+
+        ``level`` is that of a quiet sky [e-/s per pixel].
+        """
+        for number, window in enumerate(windows):
+            if window.shape[0] * window.shape[1] > MAX_PIXELS:
+                continue
+            light = self.average[window.slices_in(self.grid.window)].astype(float)
+            noise = pixel_noise(light, level, window, expected)
+            if np.isfinite(noise).any():
+                yield LitWindow(number, window, light, noise)
+
+    def read(self, name: str, window: Window, chosen: NDArray | None = None) -> NDArray:
+        """Read a window of all images, or of those with the numbers ``chosen``, which increase.
+
+        ``name``: 'flux' or 'flux_err'. Returns (n_images, n_rows, n_columns) float32 [e-/s].
+        """
+        chosen = np.arange(self._ends[-1]) if chosen is None else chosen
+        found = np.empty((len(chosen), *window.shape), dtype=np.float32)
+        for some in _pieces(chosen, int(self._ends[-1]), APART):
+            images = slice(int(chosen[some.start]), int(chosen[some.stop - 1]) + 1)
+            values = self._images(name, window, images)
+            found[some] = values[chosen[some] - images.start]
+        return found
+
+    def change(self, lit: LitWindow, chosen: NDArray | None = None) -> NDArray:
+        """What images have more than their sky and the average image.
+
+        Of all images, or groups of them, or of those with the numbers ``chosen``, which
+        increase. Returns (n, n_rows, n_columns) float32, as in the files; in between no second
+        array of all images is made.
+        """
+        window, joined, end = lit.window, self.joined, int(self._ends[-1])
+        chosen = np.arange(len(self.backgrounds)) if chosen is None else chosen
+        change = np.empty((len(chosen), *window.shape), dtype=np.float32)
+        at_once = max(1, AT_ONCE // lit.light.size // joined)
+        for some in _pieces(chosen, at_once, max(APART // joined, 1)):
+            groups = slice(int(chosen[some.start]), int(chosen[some.stop - 1]) + 1)
+            images = slice(joined * groups.start, min(joined * groups.stop, end))
+            flux = mean_of_groups(self._images("flux", window, images), joined)
+            sky = self.grid.evaluate(self.backgrounds[chosen[some]], window)
+            change[some] = flux[chosen[some] - groups.start] - (sky + lit.light)
+        return change
+
+    def _images(self, name: str, window: Window, images: slice) -> NDArray:
+        """Read images in a row."""
+        cut = window.slices_in(self.grid.window)
+        parts = [
+            file[name][(slice(*one), *cut)]
+            for file, one in zip(self._files, _parts(images, self._ends), strict=True)
+            if one[0] < one[1]
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def small_windows(grid: BackgroundGrid) -> list[Window]:
+    """Parts of a grid, such as cutouts, that are small enough to be fitted as a whole."""
+    return [one for one in grid.windows if one.shape[0] * one.shape[1] <= MAX_PIXELS]
+
+
+def pixel_noise(light: NDArray, level: float, window: Window, expected: NoiseModel) -> NDArray:
+    """Errors of the pixels of a quiet image; NaN where charge does not move as the image does."""
+    with np.errstate(invalid="ignore"):
+        full = scipy.ndimage.binary_dilation(
+            light > FULL_FRACTION * FULL_WELL_RATE, np.ones((3, 3))
+        )
+    noise = expected.sigma(light + level, window).astype(float)
+    return np.where(full, np.nan, noise)
+
+
+def in_runs(numbers: NDArray, most: int, step: int = 1) -> NDArray:
+    """Take some of increasing numbers, in `N_RUNS` runs that are spread evenly.
+
+    Parameters
+    ----------
+    numbers : (n,) int array
+    most : int
+        How many, at most; a multiple of `N_RUNS`.
+    step : int
+        Of a run every so many are taken.
+
+    Returns
+    -------
+    (n_taken,) int array
+        All of them if they are no more than ``step`` times ``most``.
+    """
+    if len(numbers) <= step * most:
+        return numbers
+    of_run = step * np.arange(most // N_RUNS)
+    middles = (np.arange(N_RUNS) + 0.5) * len(numbers) / N_RUNS
+    starts = (middles - step * most / N_RUNS / 2).astype(int)
+    return numbers[(starts[:, None] + of_run).ravel()]
+
+
+def mean_of_groups(values: NDArray, joined: int) -> NDArray:
+    """Mean of each few values in a row, (n_groups, ...), along the first axis.
+
+    NaN do not count; of fewer than half it is NaN.
+    """
+    if joined == 1:
+        return values
+    if not len(values):
+        return values
+    at_once = max(1, AT_ONCE // (joined * max(values[0].size, 1))) * joined
+    whole = len(values) // joined * joined  # the last group may have fewer
+    borders = sorted({*range(0, whole, at_once), whole, len(values)})
+    parts = [_means(values[first:last], joined) for first, last in pairwise(borders)]
+    return np.concatenate(parts).astype(values.dtype, copy=False)
+
+
+def _means(values: NDArray, joined: int) -> NDArray:
+    """Means of groups, (n_groups, ...) float64, where all are whole or there is only one."""
+    n_groups = -(-len(values) // joined)
+    groups = values.reshape(n_groups, -1, *values.shape[1:])
+    known = np.isfinite(groups)
+    if known.all():  # most pixels: seven times as fast
+        return np.add.reduce(groups, axis=1, dtype=float) / groups.shape[1]
+    total = np.add.reduce(np.where(known, groups, 0), axis=1, dtype=float)
+    count = known.sum(axis=1)
+    unknown = np.full(total.shape, np.nan)
+    return np.divide(total, count, out=unknown, where=count >= KNOWN * groups.shape[1])
+
+
+def _pieces(chosen: NDArray, at_once: int, apart: int) -> Iterator[slice]:
+    """Divide increasing numbers where they are far apart, and by how many are read at once."""
+    if not len(chosen):
+        return
+    runs = np.append(0, np.cumsum(np.diff(chosen) > apart))
+    firsts = chosen[np.searchsorted(runs, runs)]
+    part = (chosen - firsts) // at_once
+    borders = np.flatnonzero((np.diff(runs) != 0) | (np.diff(part) != 0)) + 1
+    for first, last in pairwise([0, *borders.tolist(), len(chosen)]):
+        yield slice(first, last)
+
+
+def _parts(images: slice, ends: NDArray) -> list[tuple[int, int]]:
+    """Which images of each block, that begin and end at ``ends``, a slice of all has."""
+    return [
+        (max(images.start - first, 0), max(min(images.stop, last) - first, 0))
+        for first, last in pairwise(ends.tolist())
+    ]
