@@ -121,15 +121,19 @@ def why_not_listed(todo: Path, tic_id: int) -> str:
         Of the run: ``results/todo.sqlite``.
     tic_id : int
     """
-    texts = []
+    texts, absent = [], []
     for path in sorted(todo.parent.glob("*/catalog.sqlite")):
         known, _ = read_catalog(path)
         star = known[known["tic_id"] == tic_id]
         if star.empty:
+            reason = _reason(path.parent / "not_measured.ecsv", tic_id)
+            absent += [f"{path.parent.name}{reason}"] if reason else []
             continue
         row, column, tmag = (float(star[name].iloc[0]) for name in ("row", "column", "tmag"))
         place = f"{path.parent.name}: Tmag {tmag:.2f}, row {row:.1f}, column {column:.1f}"
         texts.append(f"{place}{_reason(path.parent / 'not_measured.ecsv', tic_id)}")
+    if not texts and absent:
+        return f"it is in no catalog of this run ({'; '.join(absent)})"
     if not texts:
         return "it is in no catalog of this run; on no CCD, or fainter than catalog.faint_limit"
     where = "; ".join(texts)

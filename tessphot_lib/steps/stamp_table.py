@@ -19,6 +19,7 @@ from tessphot_lib.io.images.cutout_table import write_cutout_table
 from tessphot_lib.io.images.ffi_table import plain_keywords, write_ffi_table
 from tessphot_lib.io.images.refusal import SKIPPED
 from tessphot_lib.io.images.tpf import TpfCadences, read_tpf_cadences
+from tessphot_lib.io.images.tpf_files import star_in_name
 from tessphot_lib.io.images.tpf_stamps import StampFile, read_stamp
 from tessphot_lib.motion.stated_motion import StatedMotion
 from tessphot_lib.preparation.ccd_wcs import fit_ccd_wcs, wcs_text
@@ -74,7 +75,13 @@ def run_stamp_table(
         refusal = refusal or f"{ccd_id}: none of its target pixel files has times"
     placed = _at_reference(stamps, read, images)
     rows = {
-        path: {"path": path, "status": "unusable", "reason": problems.get(path)} for path in paths
+        path: {
+            "path": path,
+            "status": "unusable",
+            "reason": problems.get(path),
+            "tic_id": star_in_name(path.name),
+        }
+        for path in paths
     } | {stamp.path: _row(stamp) for stamp in placed}
     write_cutout_table(output, list(rows.values()), ccd_id)
     write_ffi_table(

@@ -1,7 +1,7 @@
 """Step: average image and catalog of a CCD -> todo list with the aperture of each star."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,10 +82,11 @@ def run_todo(
     """
     known, about = read_catalog(catalog)
     checks = StarChecks.read(list_check, unlisted, transients)
-    known, is_wanted = _wanted(known, checks, settings, photometry)
+    stamps = read_cutout_table(cutouts) if ccd_id.has_stamps and cutouts is not None else []
+    targets = [stamp["tic_id"] for stamp in stamps]
+    known, is_wanted = _wanted(known, checks, settings, photometry, targets)
     believed = checks.believed(known)
     model = read_prf(prf)
-    faint_limit = float(settings.faint_limit)
     with PixelCube(pixels) as cube:
         window = cube.window
         in_image = np.column_stack(average_places(cube, believed))
@@ -105,7 +106,7 @@ def run_todo(
     out = _with_twins(in_sector(read_excluded(settings.exclude), ccd_id.sector), checks)
     excluded = excluded_stars(known, sorted(found), out, ccd_id)
     if cutouts is not None and not_measured is not None:
-        left_out = stars_not_measured(known, on_data, excluded, faint_limit, cutouts)
+        left_out = stars_not_measured(known, on_data, is_wanted, excluded, cutouts, ccd_id)
         write_not_measured(not_measured, left_out, ccd_id)
     chosen = sorted(set(found) - set(excluded.index))
     if not chosen:
@@ -117,8 +118,8 @@ def run_todo(
     places = [twins.get(index, index) for index in chosen]
     where = believed[["tmag", "row", "column"]].iloc[places].set_index(pd.Index(chosen))
     stars = _placed(known.iloc[chosen].assign(**where), about, ccd_id, photometry.tiles)
-    if ccd_id.has_stamps and cutouts is not None:
-        stars["datasource"] = _datasources(stars, read_cutout_table(cutouts))
+    if stamps:
+        stars["datasource"] = _datasources(stars, stamps)
     stars["cadence_seconds"] = cadence_seconds
     stars["aperture"] = pd.Series([found[index] for index in chosen], dtype=object)
     stars[["image_row", "image_column"]] = in_image[places]
@@ -145,10 +146,18 @@ def _with_findings(stars: pd.DataFrame, known: pd.DataFrame, checks: StarChecks)
 
 
 def _wanted(
-    known: pd.DataFrame, checks: StarChecks, settings: TodoSettings, photometry: PhotometrySettings
+    known: pd.DataFrame,
+    checks: StarChecks,
+    settings: TodoSettings,
+    photometry: PhotometrySettings,
+    targets: Sequence[int],
 ) -> tuple[pd.DataFrame, NDArray]:
-    """The catalog, with transients if these are measured, and who of it is: (n_stars,) bool."""
+    """The catalog, with transients if these are measured, and who of it is: (n_stars,) bool.
+
+    Stars that target pixel files are made for are measured however faint they are.
+    """
     is_wanted = (known["tmag"] <= settings.faint_limit).to_numpy()
+    is_wanted |= known["tic_id"].isin(targets).to_numpy()
     if not photometry.transients:
         return known, is_wanted
     is_wanted |= known["tic_id"].isin(checks.outbursts).to_numpy()

@@ -18,7 +18,7 @@ from tessphot_lib.steps.check import run_check
 from tessphot_lib.steps.lightcurve import run_light_curve
 
 CCD = CcdId(14, 2, 3)
-MEASURED, EXCLUDED, EXCLUDED_ONCE, FAINT, CUT = 10, 20, 30, 40, 50
+MEASURED, EXCLUDED, EXCLUDED_ONCE, FAINT, CUT, ABSENT = 10, 20, 30, 40, 50, 60
 
 
 @pytest.fixture
@@ -61,7 +61,8 @@ def run(tmp_path):
     missing = known.assign(pm_ra=np.nan, pm_dec=np.nan, teff=np.nan)
     write_catalog(ccd / "catalog.sqlite", missing, about | {"image_header": "{}"})
     listed = known[known["tic_id"] == CUT].assign(reason="its cutout is not used", detail="a.fits")
-    write_not_measured(ccd / "not_measured.ecsv", listed, CCD)
+    absent = listed.assign(tic_id=ABSENT, reason="not in the catalog", detail="b_tp.fits")
+    write_not_measured(ccd / "not_measured.ecsv", pd.concat([listed, absent]), CCD)
     return tmp_path
 
 
@@ -105,6 +106,7 @@ def test_star_excluded_in_one_sector_only(run):
             r"fainter than todo\.faint_limit .*cam2-ccd3: Tmag 16\.50, row 12\.2, column 34\.0\)",
         ),
         (CUT, r"Tmag 11\.00, row 7\.0, column -3\.0, its cutout is not used a\.fits\)"),
+        (ABSENT, r"in no catalog of this run \(s0014-cam2-ccd3, not in the catalog b_tp\.fits\)"),
         (7, "it is in no catalog of this run; on no CCD, or fainter than catalog"),
     ],
 )

@@ -23,10 +23,11 @@ from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_excluded_stars, read_skipped, read_todo
 from tessphot_lib.io.products.transients_ecsv import no_transients, write_transients
 from tessphot_lib.io.stars.catalog_sqlite import write_catalog
+from tessphot_lib.photometry.believed_stars import StarChecks
 from tessphot_lib.photometry.choice import warnings_of
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.report.not_measured import _as_not_measured, excluded_stars
-from tessphot_lib.steps.todo import _left_to_brighter, run_todo
+from tessphot_lib.steps.todo import _left_to_brighter, _wanted, run_todo
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(240, 300, 500, 590)  # over the borders of tiles of 256 x 512
@@ -353,6 +354,13 @@ def test_excluded_stars_are_recorded_and_change_nothing_else(tmp_path):
     for first, second in zip(*apertures, strict=True):
         assert first.window == second.window
         np.testing.assert_array_equal(first.mask, second.mask)
+
+
+def test_stars_with_target_pixel_files_are_wanted_however_faint_they_are():
+    known = star_table((10, 1.0, 2.0, 9.0), (20, 3.0, 4.0, 15.5), (30, 5.0, 6.0, 15.5))
+    checks = StarChecks.read(None, None, None)
+    _, is_wanted = _wanted(known, checks, TodoSettings(faint_limit=15.0), PHOTOMETRY, [30, 7])
+    assert is_wanted.tolist() == [True, False, True]
 
 
 def test_excluded_stars_are_listed_as_not_measured():

@@ -27,7 +27,7 @@ def write_cutout_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
     ``path``, ``status`` (ok, unusable, contradiction), ``reason``, ``window``,
     ``wcs`` (a WCS). ``target_ra``, ``target_dec`` and ``size`` come from the
     names of the files, so that they are there for cutouts that cannot be read;
-    ``tic_id`` is the star of a target pixel file, 0 for cutouts.
+    ``tic_id`` is the star of a target pixel file, 0 for cutouts and where it is not known.
     """
     from astropy.table import Table
 
@@ -49,8 +49,8 @@ def write_cutout_table(path: Path, rows: list[dict], ccd_id: CcdId) -> None:
 def read_cutout_table(path: Path) -> list[dict]:
     """Read the cutouts that are used.
 
-    ``path``, ``window``, ``wcs`` (linear, zero-based) and ``tic_id``, the star of a target
-    pixel file, 0 for cutouts.
+    ``path``, ``window``, ``wcs`` (linear, zero-based), ``tic_id``, the star of a target
+    pixel file, 0 for cutouts, and ``target``, its (ra, dec) [deg].
     """
     from astropy.wcs import WCS
 
@@ -65,14 +65,17 @@ def read_cutout_table(path: Path) -> list[dict]:
         wcs.wcs.set()
         window = Window(*(int(row[key]) for key in ("row0", "row1", "column0", "column1")))
         path = Path(str(row["path"]))
-        rows.append({"path": path, "window": window, "wcs": wcs, "tic_id": int(row["tic_id"])})
+        target = float(row["target_ra"]), float(row["target_dec"])
+        about = {"path": path, "tic_id": int(row["tic_id"]), "target": target}
+        rows.append(about | {"window": window, "wcs": wcs})
     return rows
 
 
 def read_unused_cutouts(path: Path) -> list[dict]:
-    """Read the cutouts that are not used: ``path``, ``reason``, ``ra``, ``dec``, ``size``.
+    """Read what is not used: ``path``, ``reason``, ``tic_id``, ``ra``, ``dec``, ``size``.
 
-    Position [deg] and longer side [pixels] are those in the file's name, else NaN.
+    Position [deg] and longer side [pixels] are those in the file's name, else NaN; ``tic_id``
+    is the star of a target pixel file, if it is known.
     """
     table = read_ecsv(path)
     rows = table[np.asarray(table["status"]) != "ok"]
@@ -80,6 +83,7 @@ def read_unused_cutouts(path: Path) -> list[dict]:
         {
             "path": Path(str(row["path"])),
             "reason": str(row["reason"]),
+            "tic_id": int(row["tic_id"]),
             "ra": float(row["target_ra"]),
             "dec": float(row["target_dec"]),
             "size": float(row["size"]),

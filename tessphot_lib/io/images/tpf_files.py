@@ -23,6 +23,7 @@ from tessphot_lib.io.images.ffi_files import FfiFile, walk_files
 
 TPF_NAME = re.compile(r".*[-_]tp\.fits(\.gz)?")
 SECTOR_IN_NAME = re.compile(r"tess\d{13}-s(\d{4})-\d{16}-")
+STAR_IN_NAME = re.compile(r"[-_](\d{16})[-_]|tic(\d+)-")
 CADENCES = {"slow": 120, "fast": 20}  # [s], where the header does not say
 LONGEST_CADENCE = 9999  # [s] names of CCDs have four digits for it
 CARD, BLOCK, MAX_BLOCKS = 80, 2880, 30  # [bytes], [bytes], of a header
@@ -161,6 +162,12 @@ def _cards(file: BinaryIO) -> Iterator[str]:
             yield card
         if len(block) < BLOCK:
             return
+
+
+def star_in_name(name: str) -> int:
+    """TIC number in the name of a target pixel file; 0 where it has none."""
+    match = STAR_IN_NAME.search(name)
+    return int(match[1] or match[2]) if match else 0
 
 
 def write_tpf_listing(path: Path, found: Mapping[CcdId, list[str]]) -> None:

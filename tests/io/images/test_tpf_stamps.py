@@ -13,7 +13,7 @@ from tpf_header import write_tpf_header
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.images import tpf_stamps as module
-from tessphot_lib.io.images.tpf_files import find_stamps
+from tessphot_lib.io.images.tpf_files import find_stamps, star_in_name
 from tessphot_lib.io.images.tpf_stamps import read_stamp, stamp_pixels
 
 CCD = CcdId(14, 2, 3, 120)
@@ -201,6 +201,19 @@ def test_files_by_ccd_and_cadence(tmp_path):
     ]
     assert find_stamps(tmp_path, ours)[1] == unusable[:1]
     assert find_stamps(tmp_path, [CcdId(13, 2, 3)]) == ({}, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "tic_id"),
+    [
+        ("tess2019198215352-s0014-0000000261136679-0150-s_tp.fits", 261136679),
+        ("hlsp_tess-spoc_tess_phot_0000000261136679-s0024_tess_v1_tp.fits.gz", 261136679),
+        ("tic261136679-s0014-cam1-ccd1-c0120_tp.fits", 261136679),
+        ("mine_tp.fits", 0),
+    ],
+)
+def test_star_in_the_name(name, tic_id):
+    assert star_in_name(name) == tic_id
 
 
 @pytest.mark.realdata
