@@ -16,11 +16,11 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.manual_excludes import is_excluded
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.wcs import BTC_PIXEL
+from tessphot_lib.io.images.cutout_clock import NO_CADENCE
 from tessphot_lib.io.images.cutout_table import write_cutout_table
 from tessphot_lib.io.images.ffi_table import TIME_ERROR, plain_keywords, write_ffi_table
 from tessphot_lib.io.images.refusal import SKIPPED
 from tessphot_lib.io.images.tesscut import (
-    NO_CADENCE,
     Cutout,
     UnusableCutoutError,
     read_cutout,

@@ -1,6 +1,7 @@
 """FITS files from outside: what libraries raise on damaged ones, and how they are opened."""
 
 import io
+import math
 import re
 import traceback
 import zlib
@@ -83,6 +84,25 @@ def read_count(header: fits.Header, key: str) -> int:
     if type(value) is not int or value < 0:
         raise ValueError(f"keyword {key} is {value!r}, not a whole number")
     return value
+
+
+def read_number(path: Path, header: fits.Header, key: str, default: float | None = None) -> float:
+    """Value of a keyword, which must be a finite number; ``default`` where there is none.
+
+    Raises
+    ------
+    InputDataError
+        If it is missing without a default, or no finite number.
+    """
+    if key not in header and default is not None:
+        return default
+    try:
+        value = header[key]
+    except (fits.VerifyError, KeyError) as err:
+        raise InputDataError(f"{path}: keyword {key}: {err}") from err
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputDataError(f"{path}: keyword {key} is {value!r}, not a number")
+    return float(value)
 
 
 def refuse_twice(path: Path, header: fits.Header, keys: Iterable[str]) -> None:

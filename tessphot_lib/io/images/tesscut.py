@@ -5,7 +5,6 @@ plain or gzipped). Its place on the CCD stands in the physical WCS keywords of
 the column FLUX, its celestial WCS, a linear one, in the header of the aperture image.
 """
 
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,21 +14,16 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from tessphot_lib.core.clock import ANCHOR_CADENCE, ANCHOR_CADENCENO, ANCHOR_TIME
 from tessphot_lib.core.constants import (
-    BTJD_OFFSET,
     FIRST_SCIENCE_COLUMN,
-    FRAME_TIME,
     SCIENCE_COLUMNS,
     SCIENCE_ROWS,
-    SECONDS_PER_DAY,
 )
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import MISSION_BITS
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.io.files.damage import open_fits, refuse_twice, told_as_damage
-from tessphot_lib.io.images.ffi_files import cadence_of, name_btjd
-from tessphot_lib.io.images.rounded_times import LEAST_MATCH, is_rounded, match_of, on_the_clock
+from tessphot_lib.io.files.damage import open_fits, read_number, refuse_twice, told_as_damage
+from tessphot_lib.io.images.cutout_clock import cutout_clock
 
 if TYPE_CHECKING:
     from astropy.wcs import WCS
@@ -41,13 +35,6 @@ NEEDED_KEYS = (
 )
 STAMP = re.compile(r"tess(\d{13})-s(\d{4})-([1-4])-([1-4])-\d{4}")
 TICA = "tica"  # in the names of images that another pipeline calibrates: in other units and times
-SMALLEST_CADENCENO = 4000  # sector 1 began with 4697; the counters of shorter cadences are ahead
-MAX_OFF_NUMBER = 2  # by which they may differ from the clock, which may have been set anew
-NO_CADENCE = -1  # number of rows that have no image
-CADENCE_STEP = 10  # [s] cadences are multiples of it
-MAX_OFF_CLOCK = 0.25  # [cadences] by which TSTART may be off the clock of the images
-SAME_CLOCK = 5.0  # [s] by which the times in names may differ from a steady clock
-NAME_ERROR = 1.0  # [s] of the times in names
 
 
 class UnusableCutoutError(InputDataError):
@@ -122,10 +109,15 @@ def read_cutout(path: Path, ccd_id: CcdId) -> Cutout:
         if "CADENCENO" in table.names:
             numbers[:] = table["CADENCENO"]
     window, cut = _window(path, header, number, shape)
-    target = _number(path, header, "RA_OBJ", np.nan), _number(path, header, "DEC_OBJ", np.nan)
+    target = (
+        read_number(path, header, "RA_OBJ", np.nan),
+        read_number(path, header, "DEC_OBJ", np.nan),
+    )
     _check_wcs(path, header, wcs, shape, target, ccd_id)
     wcs.wcs.crpix -= cut[1].start, cut[0].start
-    time, time_error, cadenceno = _clock(path, header, _stamps(path, name, ccd_id), raw, numbers)
+    time, time_error, cadenceno = cutout_clock(
+        path, header, _stamps(path, name, ccd_id), raw, numbers
+    )
     return Cutout(
         path=path,
         window=window,
@@ -227,8 +219,8 @@ def _window(
         key = f"{axis}CRV{number}P"
         if key not in header:
             raise InputDataError(f"{path}: keyword {key} is missing: no place on the CCD")
-        reference = _number(path, header, f"{axis}CRP{number}P", 1)
-        first.append(int(_number(path, header, key)) + 1 - int(reference))
+        reference = read_number(path, header, f"{axis}CRP{number}P", 1)
+        first.append(int(read_number(path, header, key)) + 1 - int(reference))
     row0, column0 = first[1] - 1, first[0] - 1 - FIRST_SCIENCE_COLUMN
     inside = [
         (max(start, 0), min(start + side, size))
@@ -244,19 +236,6 @@ def _window(
     (top, bottom), (left, right) = inside
     cut = slice(top - row0, bottom - row0), slice(left - column0, right - column0)
     return Window(top, bottom, left, right), cut
-
-
-def _number(path: Path, header: fits.Header, key: str, default: float | None = None) -> float:
-    """Value of a keyword, which must be a finite number; ``default`` where there is none."""
-    if key not in header and default is not None:
-        return default
-    try:
-        value = header[key]
-    except (fits.VerifyError, KeyError) as err:
-        raise InputDataError(f"{path}: keyword {key}: {err}") from err
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputDataError(f"{path}: keyword {key} is {value!r}, not a number")
-    return float(value)
 
 
 def _linear_wcs(path: Path, hdus: fits.HDUList) -> "WCS":
@@ -310,161 +289,3 @@ def _stamps(path: Path, name: NDArray, ccd_id: CcdId) -> list[str | None]:
                 f"{path}: column FFI_FILE names images of another CCD: {match.string}"
             )
     return [match and match[1] for match in found]
-
-
-def _clock(
-    path: Path,
-    header: fits.Header,
-    stamps: list[str | None],
-    raw: dict[str, NDArray],
-    numbers: NDArray,
-) -> tuple[NDArray, float, NDArray]:
-    """Time, its error, and cadence number of each row, by what the columns say; see `Cutout`."""
-    usable = _usable(raw["TIME"], stamps)
-    if not usable.any():
-        raise InputDataError(f"{path}: column TIME has no times")
-    cadence = _cadence(path, header, [one for one in stamps if one])
-    steps = _steps(path, [one for one, use in zip(stamps, usable, strict=True) if use], cadence)
-    at_telescope = (raw["TIME"] - raw["TIMECORR"])[usable]
-    error, timecorr = 0.0, raw["TIMECORR"][usable]
-    if is_rounded(raw["TIME"][usable]):
-        days = np.array([name_btjd(one) for one in np.array(stamps)[usable]])
-        rounded = raw["TIME"][usable]
-        at_telescope, error = _restored(path, rounded, timecorr, days, steps, header, cadence)
-    time, cadenceno = np.full(len(usable), np.nan), np.full(len(usable), NO_CADENCE)
-    time[usable] = at_telescope + timecorr
-    if _are_the_missions(numbers[usable], steps):
-        cadenceno[usable] = numbers[usable]
-    else:
-        before = _cut_before(path, header, at_telescope[0], timecorr[0], cadence)
-        if before is None:
-            lost = name_btjd(stamps[np.argmax(usable)]) - name_btjd(next(filter(None, stamps)))
-            before = round(lost * SECONDS_PER_DAY / cadence)
-        cadenceno[usable] = steps + _first_number(path, header, at_telescope[0], before, cadence)
-    return time, error, cadenceno
-
-
-def _are_the_missions(numbers: NDArray, steps: NDArray) -> bool:
-    """Tell whether CADENCENO has the mission's numbers; some files count their rows there."""
-    is_possible = numbers.min() >= SMALLEST_CADENCENO
-    return bool(is_possible and np.abs(numbers - numbers[0] - steps).max() <= MAX_OFF_NUMBER)
-
-
-def _usable(time: NDArray, stamps: list[str | None]) -> NDArray:
-    """Rows that have a time and an image that no earlier one has, (n,) bool."""
-    usable = np.isfinite(time) & (time > 0) & np.array([bool(one) for one in stamps])
-    seen: set[str | None] = set()
-    for row in np.flatnonzero(usable):
-        usable[row] = stamps[row] not in seen
-        seen.add(stamps[row])
-    return usable
-
-
-def _cadence(path: Path, header: fits.Header, stamps: list[str]) -> int:
-    """Time between images [s]: by TIMEDEL or NUM_FRM, which few rows do not show, or by names."""
-    seconds = SECONDS_PER_DAY * _number(path, header, "TIMEDEL", 0.0)
-    seconds = seconds or FRAME_TIME * _number(path, header, "NUM_FRM", 0.0)
-    rounded = round(seconds / CADENCE_STEP) * CADENCE_STEP
-    return rounded if rounded > 0 else cadence_of(stamps)
-
-
-def _cut_before(
-    path: Path, header: fits.Header, first: float, timecorr: float, cadence: int
-) -> int | None:
-    """Number of images of the sector before the first one of a cutout, which may be cut in time.
-
-    ``first`` is its time at the telescope [d], ``timecorr`` its correction [d]. The header's
-    TSTART is that of the whole sector: barycentric or, in old cutouts, at the telescope. None if
-    there is none that fits either way.
-    """
-    if "TSTART" not in header:
-        return None
-    start, step = _number(path, header, "TSTART"), cadence / SECONDS_PER_DAY
-    ra, dec = (_number(path, header, key, np.nan) for key in ("RA_OBJ", "DEC_OBJ"))
-    drift = 0.0
-    if np.isfinite(ra) and np.isfinite(dec):
-        drift = _earth_correction(start, ra, dec) - _earth_correction(first, ra, dec)
-    counts = [(first - start + shift) / step - 0.5 for shift in (timecorr + drift, 0.0)]
-    number = min(counts, key=lambda count: abs(count - round(count)) > MAX_OFF_CLOCK)
-    is_possible = abs(number - round(number)) <= MAX_OFF_CLOCK and round(number) >= 0
-    return round(number) if is_possible else None
-
-
-def _earth_correction(time: float, ra: float, dec: float) -> float:
-    """Barycentric correction for the Earth [d], good to the second: where TESS is matters less."""
-    import erfa
-
-    position = erfa.epv00(BTJD_OFFSET, time)[1]["p"]
-    alpha, delta = np.radians([ra, dec])
-    towards = np.array(
-        [np.cos(alpha) * np.cos(delta), np.sin(alpha) * np.cos(delta), np.sin(delta)]
-    )
-    return float(position @ towards * erfa.AULT / SECONDS_PER_DAY)
-
-
-def _steps(path: Path, stamps: list[str], cadence: int) -> NDArray:
-    """Number of each image counted in cadences from the first."""
-    days = np.array([name_btjd(stamp) for stamp in stamps])
-    steps = np.round((days - days[0]) * SECONDS_PER_DAY / cadence).astype(np.int64)
-    if np.any(np.diff(steps) <= 0):
-        raise InputDataError(f"{path}: column FFI_FILE is not in order of time")
-    return steps
-
-
-def _first_number(
-    path: Path, header: fits.Header, at_telescope: float, before: int, cadence: int
-) -> int:
-    """Cadence number of the first usable image, by the header or, before sector 6, by the clock.
-
-    The header's is that of the first row, ``before`` cadences earlier.
-    """
-    number = int(_number(path, header, "FFIINDEX", 0))
-    if number > 0:
-        return number + before
-    if cadence * 1.0 == ANCHOR_CADENCE * SECONDS_PER_DAY:
-        return ANCHOR_CADENCENO + round((at_telescope - ANCHOR_TIME) / ANCHOR_CADENCE)
-    return round(at_telescope * SECONDS_PER_DAY / cadence)
-
-
-def _restored(
-    path: Path,
-    rounded: NDArray,
-    timecorr: NDArray,
-    days: NDArray,
-    steps: NDArray,
-    header: fits.Header,
-    cadence: int,
-) -> tuple[NDArray, float]:
-    """Times at the telescope [d] of rounded ones, put back on the clock, and their error [s].
-
-    The clock is steady in a sector; if it was set anew in between, by the times in the names of
-    the images (``days``), which are good to a second, these count.
-    """
-    if len(days) > 2:
-        line = np.polyval(np.polyfit(steps, days, 1), steps)
-        if np.ptp(days - line) * SECONDS_PER_DAY > SAME_CLOCK:
-            return days + np.median(rounded - timecorr - days), NAME_ERROR
-    exact = _by_the_sector(path, rounded, timecorr, steps, header, cadence)
-    return (exact, 0.0) if exact is not None else on_the_clock(rounded, timecorr, steps, cadence)
-
-
-def _by_the_sector(
-    path: Path,
-    rounded: NDArray,
-    timecorr: NDArray,
-    steps: NDArray,
-    header: fits.Header,
-    cadence: int,
-) -> NDArray | None:
-    """Times on the clock between the start and the stop of the sector, if they fit them [d]."""
-    if "TSTART" not in header or "TSTOP" not in header:
-        return None
-    first, last = _number(path, header, "TSTART"), _number(path, header, "TSTOP")
-    n_images = round((last - first) * SECONDS_PER_DAY / cadence)
-    if n_images < 1:
-        return None
-    length = (last - first) / n_images
-    before = round((rounded[0] - timecorr[0] - first) / length - 0.5)
-    exact = first + (before + steps - steps[0] + 0.5) * length
-    is_it = match_of(exact, rounded, timecorr, length * SECONDS_PER_DAY) >= LEAST_MATCH
-    return exact if is_it else None

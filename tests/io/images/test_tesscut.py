@@ -12,6 +12,7 @@ from paths import REALDATA
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.io.images.cutout_clock import NO_CADENCE
 from tessphot_lib.io.images.cutout_files import find_cutouts
 from tessphot_lib.io.images.cutout_table import (
     read_cutout_table,
@@ -19,7 +20,7 @@ from tessphot_lib.io.images.cutout_table import (
     target_in_name,
 )
 from tessphot_lib.io.images.ffi_table import read_ffi_table
-from tessphot_lib.io.images.tesscut import NO_CADENCE, read_cutout, read_cutout_pixels
+from tessphot_lib.io.images.tesscut import read_cutout, read_cutout_pixels
 from tessphot_lib.steps.cutout_table import run_cutout_table
 
 CCD = CcdId(14, 3, 4)
