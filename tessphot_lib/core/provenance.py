@@ -15,7 +15,8 @@ from typing import Any
 from uuid import uuid4
 
 import tessphot_lib
-from tessphot_lib.core.code_reach import Library, syntax_digest
+from tessphot_lib.core.code_reach import Library
+from tessphot_lib.core.code_syntax import syntax_digest
 
 PACKAGE = "tessphot_lib"
 ENTRY = "run_"  # what the functions are called that a rule runs

@@ -10,7 +10,8 @@ from typing import Any
 from tessphot_lib.core.config_files import config_schema, default_config
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.io.files.yaml_files import key_lines, read_yaml
-from tessphot_lib.plan.run import Plan, read_config
+from tessphot_lib.plan.config import read_config
+from tessphot_lib.plan.run import Plan
 
 
 def add_check(commands: Any) -> None:

@@ -10,7 +10,8 @@ from conftest import make_images
 from tessphot_lib.core.asked import AskedCcds
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.plan.run import TPF_LISTING, Plan, read_config
+from tessphot_lib.plan.config import read_config
+from tessphot_lib.plan.run import TPF_LISTING, Plan
 from tests.io.images.test_tpf import write_tpf
 
 HERE, OTHER = CcdId(14, 3, 2), CcdId(14, 3, 4)

@@ -32,6 +32,7 @@ from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.core.provenance import rule_digest
 from tessphot_lib.io.files.yaml_files import read_yaml
 from tessphot_lib.plan.ancient import look_behind_ancient
+from tessphot_lib.plan.config import read_config
 from tessphot_lib.plan.folders import output_folder, with_paths_from
 from tessphot_lib.plan.outlook import outlook
 from tessphot_lib.plan.progress import follow
@@ -43,7 +44,6 @@ from tessphot_lib.plan.run import (
     REPORT,
     SUMMARY,
     Plan,
-    read_config,
 )
 from tessphot_lib.plan.session import BEGAN, Session
 from tessphot_lib.plan.unfinished import lost_files
