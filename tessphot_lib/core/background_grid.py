@@ -121,6 +121,10 @@ class BackgroundGrid(Protocol):
         """Indices into the second axis of models of what has backgrounds in the same images."""
         ...
 
+    def parts_in(self, region: Window) -> slice | NDArray:
+        """Indices into the second axis of models of what `evaluate` needs in a region."""
+        ...
+
     def arrays(self) -> dict[str, NDArray]:
         """All that is needed to build it again, by the names that files keep it under."""
         ...

@@ -180,6 +180,10 @@ class Mesh:
         """One group: an image has a background everywhere or nowhere."""
         return [slice(None)]
 
+    def parts_in(self, region: Window) -> slice | NDArray:
+        """All nodes: a surface through them is evaluated everywhere."""
+        return slice(None)
+
     def arrays(self) -> dict[str, NDArray]:
         """Return ``row_edges``, ``column_edges`` and, if there are any, the others."""
         found = {"row_edges": self.row_edges, "column_edges": self.column_edges}

@@ -173,6 +173,11 @@ class Patches:
         _, pattern = np.unique(known, axis=1, return_inverse=True)
         return [np.flatnonzero(pattern == number) for number in range(pattern.max() + 1)]
 
+    def parts_in(self, region: Window) -> slice | NDArray:
+        """Numbers of the patches that reach into a region."""
+        numbers = np.unique(self.index[region.slices_in(self.window)])
+        return numbers[numbers >= 0]
+
     def arrays(self) -> dict[str, NDArray]:
         """Return ``windows`` (n_patches, 4), ``index`` and, if there are any, ``straps``."""
         windows = np.array([window.as_list() for window in self.windows])

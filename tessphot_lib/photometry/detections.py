@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from tessphot_lib.core.affine import displacement_in
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.medians import medians_of_known
-from tessphot_lib.core.runs import means_of_runs
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import mean_motion
@@ -167,7 +166,7 @@ def _light(
         if spans.size > 1:
             good, starts = looked.good[cadences], spans.first[numbers] - cadences.start
             flux, error = cube.read_means(window, cadences, starts, good)
-            sky, _ = means_of_runs(cube.background_in(window, cadences), starts, good)
+            sky = cube.mean_background_in(window, cadences, starts, good)
             yield numbers, flux - sky, error, sky
             continue
         every, errors = cube.read_with_errors(window, cadences)

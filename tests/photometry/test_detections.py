@@ -8,6 +8,7 @@ import pytest
 from pixel_cube import CCD, open_cube
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.photometry.detections import Expected, Looked, Spans, _light, detect
 
 
@@ -104,3 +105,25 @@ def test_without_good_images_or_known_sky_nothing_stands_out(tmp_path, of_images
     of_images = {name: np.broadcast_to(values, 4).copy() for name, values in of_images.items()}
     with open_cube(tmp_path, window, np.ones((4, *window.shape), np.float32), **of_images) as cube:
         assert not len(detect(cube).image)
+
+
+@pytest.mark.parametrize("source", ["images", "formula"])
+def test_errors_of_means_are_the_stated_ones_where_these_make_sense(tmp_path, source):
+    """Of one pixel they are 1.5 times, of another 20 times as large as expected, of one none."""
+    window = Window(1001, 1003, 1210, 1213)
+    model = replace(NoiseModel.expected(120.0), source=source)
+    level = np.array([[100.0, 5e3, 40.0], [200.0, 1e4, 80.0]])
+    flux = np.broadcast_to(level, (32, *level.shape)).astype(np.float32)
+    expected = model.sigma(flux[0], window)
+    ratio = np.array([[1.0, 1.5, 20.0], [0.7, np.nan, 1.0]])
+    given = {"flux_err": np.broadcast_to(ratio * expected, flux.shape), "sky": 10.0}
+    given |= {"cadenceno": np.arange(32), "quality": np.where(np.arange(32) == 16, 128, 0)}
+    about = {"cadence_seconds": 120.0, "noise": model.to_json()}
+    with open_cube(tmp_path, window, flux, attributes=about, **given) as cube:
+        ((_, light, error, sky),) = _light(cube, window, Looked.of(cube))
+    assert light.shape == (3, *level.shape)  # 15, 14 and 2 cadences
+    np.testing.assert_allclose(light, np.broadcast_to(level - 10, light.shape), rtol=1e-5)
+    np.testing.assert_allclose(sky, 10.0, rtol=1e-5)
+    believed = np.array([[1.0, 1.5, 1.0], [0.7, 1.0, 1.0]]) if source == "images" else 1.0
+    number = np.array([15, 14, 2])[:, None, None]
+    np.testing.assert_allclose(error, believed * expected / np.sqrt(number), rtol=4e-3)

@@ -23,7 +23,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.mesh import Mesh
-from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.core.noise_model import NoiseModel, is_sane
 from tessphot_lib.core.patches import Patches
 from tessphot_lib.core.pointing import Pointing, displaced_pixels
 from tessphot_lib.core.runs import means_of_runs
@@ -42,6 +42,7 @@ from tessphot_lib.io.products.block_hdf5 import (
 )
 
 FORMAT_VERSION = 1  # to be raised when readers of before would misunderstand the file
+SAMPLE = 64  # cadences that show what stated errors are worth: they hardly take time to read
 VIRTUAL = ("flux", "flux_err")  # cubes that the blocks hold
 PER_IMAGE = (
     "time",
@@ -385,18 +386,41 @@ class PixelCube:
         Returns
         -------
         flux, flux_err : (n_runs, n_rows, n_columns) float32 arrays
-            NaN where none that counts has the pixel. Which errors make sense is told by those of
-            the whole run.
+            NaN where none that counts has the pixel. Errors follow from the mean flux; stated ones
+            are looked at in a sample of the cadences, by how much they differ from these.
         """
-        flux, numbers = means_of_runs(self._stored("flux", region, cadences), starts, counts)
-        stated = np.full(flux.shape, np.nan, np.float32)
-        if self.noise is None or self.noise.source == "images":
-            error = self._stored("flux_err", region, cadences)
-            with np.errstate(over="ignore"):
-                squares = np.square(error, out=error)
-            stated = np.sqrt(means_of_runs(squares, starts, counts)[0])
-        error = stated if self.noise is None else self.noise.errors(stated, flux, region)
+        every = self._stored("flux", region, cadences)
+        flux, numbers = means_of_runs(every, starts, counts)
+        if self.noise is None:
+            stated = self._stored("flux_err", region, cadences)
+            error = np.sqrt(means_of_runs(np.square(stated), starts, counts)[0])
+        else:
+            error = self.noise.sigma(flux, region)
+            if self.noise.source == "images":
+                error *= self._stated_over_expected(region, cadences, every, counts)
         return flux, error / np.sqrt(np.where(numbers > 0, numbers, np.float32(np.nan)))
+
+    def _stated_over_expected(
+        self, region: Window, cadences: slice, flux: NDArray, counts: NDArray
+    ) -> NDArray:
+        """Stated errors of pixels in units of those of the noise model, (n_rows, n_columns).
+
+        From the cadences in the middle of those that count; 1 where no error can be one.
+        """
+        assert self.noise is not None
+        counted = np.flatnonzero(counts)
+        middle = int(counted[len(counted) // 2]) if counted.size else 0
+        sample = slice(max(middle - SAMPLE // 2, 0), min(middle + SAMPLE // 2, len(counts)))
+        first = cadences.indices(self.n_cadences)[0]
+        there = slice(first + sample.start, first + sample.stop)
+        stated, expected = (
+            self._stored("flux_err", region, there),
+            self.noise.sigma(flux[sample], region),
+        )
+        known = is_sane(stated, expected) & counts[sample, None, None]
+        squares = [(np.where(known, one, 0.0) ** 2).sum(axis=0) for one in (stated, expected)]
+        ratio = np.sqrt(squares[0] / np.where(squares[1] > 0, squares[1], 1.0))
+        return np.where(squares[1] > 0, ratio, 1.0).astype(np.float32)
 
     def _stored(self, name: str, region: Window | None, cadences: slice) -> NDArray:
         """Read a part of a cube as it is in the file."""
@@ -458,6 +482,20 @@ class PixelCube:
                 for moved, slope in zip(displacement_in(motion, region), slopes, strict=True):
                     level[index] -= moved * slope
         return level
+
+    def mean_background_in(
+        self, region: Window, cadences: slice, starts: NDArray, counts: NDArray
+    ) -> NDArray:
+        """Means of `background_in` over runs of images, see `read_means`, float64."""
+        if self.static_light is not None or self.pointing.has_steps:
+            background = self.background_in(region, cadences)
+            return means_of_runs(background, starts, counts)[0]
+        # A background is linear in its model; only what the region needs of it is averaged.
+        parts = self.grid.parts_in(region)
+        model = self.background[cadences][:, parts]
+        means = np.empty((len(starts), *self.background.shape[1:]), model.dtype)
+        means[:, parts] = means_of_runs(model, starts, counts)[0]
+        return self.grid.evaluate(means, region)
 
     def background_at(
         self, row: float | NDArray, column: float | NDArray
