@@ -22,9 +22,7 @@ from tessphot_lib.lightcurves.motion_error import believed_slopes
 
 def mean_motion(cube: PixelCube) -> NDArray:
     """Affine motion (6,) of the average image against the reference, see `motion`; 0 if unknown."""
-    motion = cube.motion[cube.is_averaged_pointing()]
-    motion = motion[np.isfinite(motion).all(axis=1)]
-    return motion.mean(axis=0) if len(motion) else np.zeros(6)
+    return cube.mean_motion
 
 
 def motion_of_stars(cube: PixelCube, stars: pd.DataFrame) -> tuple[NDArray, NDArray]:

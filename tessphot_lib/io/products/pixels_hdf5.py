@@ -544,6 +544,13 @@ class PixelCube:
         return usual if usual.any() else good
 
     @cached_property
+    def mean_motion(self) -> NDArray:
+        """Affine motion (6,) of the average image against the reference; 0 if unknown."""
+        motion = self.motion[self.is_averaged_pointing()]
+        motion = motion[np.isfinite(motion).all(axis=1)]
+        return motion.mean(axis=0) if len(motion) else np.zeros(6)
+
+    @cached_property
     def _against_average(self) -> NDArray:
         """Motion of the images against the average image, (n_cadences, 6); 0 where unknown."""
         return np.nan_to_num(against_mean(self.motion, self.is_averaged_pointing()))
