@@ -1,7 +1,8 @@
 """What the background of target pixel files leaves over, or takes too much, at a star.
 
 It is SPOC's: early releases subtract some electrons too many. The mean image without the
-light of known stars tells, in the pixels where these give hardly any.
+light of known stars tells, in the pixels where these give hardly any; in crowds in those
+where they give least.
 """
 
 from dataclasses import dataclass
@@ -18,12 +19,16 @@ from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.star_warnings import BACKGROUND_LEFT
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.average_positions import average_places
-from tessphot_lib.prf.scene import scene_image
+from tessphot_lib.prf.scene import scene_image, wing_image
 
 AROUND = 8  # [pixels] around a stamp that are looked at, too, in the same patch
 REACH = 30.0  # [pixels] from where stars may give light
 FAINT = 4.0  # [e-/s] pixels in which the known stars give less
 WING_ERROR = 0.2  # of that light, which the PRF is wrong by
+FAINTEST = 0.25  # of the pixels, where too few are so faint
+# Of the light of many stars: what the zero point and all magnitudes are wrong by together. What
+# single ones are wrong by is different in each pixel: it is seen in the scatter.
+CORE_ERROR = 0.05
 MIN_PIXELS = 8
 MEDIAN_ERROR = 1.2533  # sqrt(pi / 2): error of a median in units of that of the mean
 CLEARLY, MATTERS = 3.0, 0.01  # [sigma], and part of the star's flux, from which it is told
@@ -72,26 +77,38 @@ def left_background(
     place = stars["row"].to_numpy(), stars["column"].to_numpy()
     near = stars[window.contains(*place, margin=REACH)]
     near = near[np.isfinite(near["tmag"].to_numpy(dtype=float))]
-    flux = flux_of(near["tmag"].to_numpy(dtype=float), prf.zeropoint)
-    scene = scene_image(prf, window, *average_places(cube, near), flux)
-    return between_stars(cube.average_image(window), scene)
+    light = *average_places(cube, near), flux_of(near["tmag"].to_numpy(dtype=float), prf.zeropoint)
+    scene = scene_image(prf, window, *light)
+    return between_stars(cube.average_image(window), scene, _doubt(prf, window, light, scene))
 
 
-def between_stars(average: NDArray, scene: NDArray) -> LeftBackground:
-    """Median of a mean image without its stars, where these are faint.
+def _doubt(prf: Prf, window: Window, light: tuple[NDArray, ...], scene: NDArray) -> NDArray:
+    """What the light of many stars is wrong by in all pixels together [e-/s]."""
+    brightest = light[2] == np.max(light[2], initial=0.0)
+    alone = scene_image(prf, window, *(values[brightest] for values in light))
+    wings = wing_image(prf, window, *light) if len(prf.wing_share) else 0.0
+    return np.hypot(WING_ERROR * np.maximum(wings, alone), CORE_ERROR * scene)
+
+
+def between_stars(average: NDArray, scene: NDArray, doubt: NDArray) -> LeftBackground:
+    """Median of a mean image without its stars, where these are faint, or faintest.
 
     Parameters
     ----------
-    average, scene : (n_rows, n_columns) arrays
-        Background-subtracted image, NaN without data, and light of the known stars [e-/s].
+    average, scene, doubt : (n_rows, n_columns) arrays
+        Background-subtracted image, NaN without data, light of the known stars, and its error
+        where these are everywhere [e-/s].
     """
-    usable = np.isfinite(average) & (scene < FAINT)
+    known = np.isfinite(average)
+    usable, error_of_light = known & (scene < FAINT), WING_ERROR * scene
+    if usable.sum() < MIN_PIXELS and known.any():
+        usable = known & (scene <= np.quantile(scene[known], FAINTEST))
+        error_of_light = doubt
     if usable.sum() < MIN_PIXELS:
         return LeftBackground(np.nan, np.nan)
     rest = (average - scene)[usable].astype(float)
     level = float(np.median(rest))
     scatter = MAD_TO_SIGMA * float(np.median(np.abs(rest - level)))
-    of_wings = WING_ERROR * float(np.median(scene[usable]))
-    return LeftBackground(
-        level, float(np.hypot(MEDIAN_ERROR * scatter / np.sqrt(rest.size), of_wings))
-    )
+    error = MEDIAN_ERROR * scatter / np.sqrt(rest.size)
+    error = float(np.hypot(error, np.median(error_of_light[usable])))
+    return LeftBackground(level, error)
