@@ -10,7 +10,7 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.slopes import image_slopes
-from tessphot_lib.prf.evaluate import prf_stamps
+from tessphot_lib.prf.evaluate import DERIVATIVES, prf_stamps
 from tessphot_lib.prf.scene import scene_derivatives
 
 UNEXPLAINED_ERROR = 0.4  # relative, of slopes of unknown light: by those measured in 21 real stars
@@ -46,6 +46,7 @@ class KnownLight:
         *,
         targets: NDArray,
         stamps: list[Window],
+        drawn: Window | None = None,
     ) -> "KnownLight":
         """Compute it from the catalog.
 
@@ -60,9 +61,13 @@ class KnownLight:
             Indices of the stars whose own light is wanted.
         stamps : list of Window
             Their stamps.
+        drawn : Window, optional
+            Part of the region that has pixels, all of it by default: ``images`` are 0 elsewhere.
         """
-        flux = flux_of(tmag, prf.zeropoint)
-        images = scene_derivatives(prf, window, row, column, flux)
+        flux, drawn = flux_of(tmag, prf.zeropoint), drawn or window
+        images = np.zeros((len(DERIVATIVES), *window.shape))
+        light = scene_derivatives(prf, drawn, row, column, flux)
+        images[(slice(None), *drawn.slices_in(window))] = light
         own: list[NDArray] = [np.zeros((0, 0))] * len(targets)
         shapes = np.array([stamp.shape for stamp in stamps]).reshape(-1, 2)
         for shape in np.unique(shapes, axis=0):

@@ -104,13 +104,4 @@ class Aperture:
 
     def bounding_window(self) -> Window:
         """Smallest window around the pixels of the mask; the first of the stamp without any."""
-        row, column = np.nonzero(self.mask)
-        if row.size == 0:
-            row, column = np.zeros(1, dtype=int), np.zeros(1, dtype=int)
-        row0, column0 = self.window.row0, self.window.column0
-        return Window(
-            row0 + int(row.min()),
-            row0 + int(row.max()) + 1,
-            column0 + int(column.min()),
-            column0 + int(column.max()) + 1,
-        )
+        return self.window.bounding(self.mask)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
@@ -122,6 +123,21 @@ class Window:
             max(one.row1 for one in windows),
             min(one.column0 for one in windows),
             max(one.column1 for one in windows),
+        )
+
+    def bounding(self, mask: NDArray) -> "Window":
+        """Return the smallest window around the True pixels of a mask of this window.
+
+        ``mask`` is (n_rows, n_columns) bool; without any it is the first pixel.
+        """
+        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        if not rows.size:
+            return Window(self.row0, self.row0 + 1, self.column0, self.column0 + 1)
+        return Window(
+            self.row0 + int(rows[0]),
+            self.row0 + int(rows[-1]) + 1,
+            self.column0 + int(columns[0]),
+            self.column0 + int(columns[-1]) + 1,
         )
 
     def slices_in(self, outer: "Window") -> tuple[slice, slice]:

@@ -128,6 +128,11 @@ def _apertures(
         near = np.flatnonzero(region.contains(stars.row, stars.column, margin=NEIGHBOR_REACH))
     known = [values[near] for values in (stars.average_row, stars.average_column, stars.tmag)]
     mask_scale = float(cube.attributes["mask_radius_scale"])
+    # Beside a patch of a cutout there are no pixels, which nothing is drawn or read for.
+    there = region.bounding(np.isfinite(average))
+    noise = np.full(region.shape, np.nan)
+    if settings.kind == "optimal":
+        noise[there.slices_in(region)] = _noise(cube, there)
     light = KnownLight.expected(
         prf,
         region,
@@ -142,6 +147,7 @@ def _apertures(
             region,
             settings.max_radius,
         ),
+        drawn=there,
     )
     found = find_apertures(
         average,
@@ -152,7 +158,7 @@ def _apertures(
         threshold=settings.threshold,
         min_pixels=settings.min_pixels,
         max_radius=settings.max_radius,
-        noise=_noise(cube, region) if settings.kind == "optimal" else None,
+        noise=noise if settings.kind == "optimal" else None,
         motion_rms=motion_rms,
         sky_elsewhere=elsewhere,
         known_light=light,

@@ -21,10 +21,7 @@ def typical_noise(cube: PixelCube, region: Window) -> NDArray:
         [e-/s]; where that image has no pixel in the region, those of the image in
         the middle of the ones that have; NaN without any.
     """
-    level = np.where(cube.quality == 0, cube.background_level, np.nan)
-    if not np.isfinite(level).any():
-        level = np.nan_to_num(cube.background_level)
-    middle = int(np.nanargmin(np.abs(level - np.nanmedian(level))))
+    middle = cube.typical_image
     noise = cube.read("flux_err", region, slice(middle, middle + 1))[0].astype(np.float64)
     if np.isfinite(noise).any():
         return noise

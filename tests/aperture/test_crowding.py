@@ -83,6 +83,20 @@ def test_shares_of_all_stars_add_up_to_one():
     assert sum(shares) == pytest.approx(1, rel=1e-3)
 
 
+def test_light_of_a_patch_is_drawn_where_it_has_pixels():
+    prf, window, patch = lopsided(), Window(300, 330, 400, 420), Window(310, 317, 403, 412)
+    rng = np.random.default_rng(3)
+    row, column, tmag = rng.uniform(290, 340, 20), rng.uniform(390, 430, 20), rng.uniform(9, 15, 20)
+    stars = {"targets": np.array([4]), "stamps": [patch]}
+    whole = KnownLight.expected(prf, window, row, column, tmag, **stars)
+    light = KnownLight.expected(prf, window, row, column, tmag, **stars, drawn=patch)
+    cut = patch.slices_in(window)
+    np.testing.assert_allclose(light.images[:, *cut], whole.images[:, *cut], rtol=1e-9, atol=1e-6)
+    light.images[:, *cut] = 0.0
+    assert not light.images.any()
+    np.testing.assert_array_equal(light.own[0], whole.own[0])
+
+
 def test_moved_light_is_what_a_moved_scene_shows():
     prf, window = lopsided(), Window(300, 330, 400, 420)
     row, column = np.array([312.3, 316.0]), np.array([409.2, 411.4])

@@ -120,3 +120,10 @@ def test_arrays_must_fit_their_window():
         Exposure(**arrays | {"flux_err": np.zeros((5, 3))}, **rest)
     with pytest.raises(InputDataError, match=r"aperture is \(5, 3\), the stamp \(3, 5\)"):
         Stamp(window, np.zeros((3, 5)), np.zeros((5, 3)))
+
+
+def test_window_around_the_pixels_of_a_mask():
+    window, mask = Window(10, 15, 40, 47), np.zeros((5, 7), dtype=bool)
+    assert window.bounding(mask) == Window(10, 11, 40, 41)
+    mask[1, 2], mask[3, 6] = True, True
+    assert window.bounding(mask) == Window(11, 14, 42, 47)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.typical_noise import typical_noise
 
 REGION = Window(30, 32, 7, 10)
@@ -10,6 +11,8 @@ REGION = Window(30, 32, 7, 10)
 
 class Cube:
     """Errors of image k are k in all pixels of the region."""
+
+    typical_image = property(PixelCube.typical_image.func)
 
     def __init__(self, level, quality, missing=()):
         self.background_level = np.array(level, dtype=np.float32)

@@ -590,6 +590,14 @@ class PixelCube:
         bad = int(self.attributes["bad_quality"]) | int(OWN_BAD_CADENCE)
         return (self.quality & bad) == 0
 
+    @cached_property
+    def typical_image(self) -> int:
+        """Number of the image whose background is the median one; of unflagged ones, if any."""
+        level = np.where(self.quality == 0, self.background_level, np.nan)
+        if not np.isfinite(level).any():
+            level = np.nan_to_num(self.background_level)
+        return int(np.nanargmin(np.abs(level - np.nanmedian(level))))
+
     def block_slices(self) -> Iterator[slice]:
         """Cadences of one block after the other: how to go through a cube in little memory."""
         first = 0
