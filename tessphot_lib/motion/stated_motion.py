@@ -31,7 +31,7 @@ class StatedMotion:
         self._right = np.zeros((n_images, 3, 2))
 
     def add(
-        self, row: float, column: float, images: NDArray, d_row: NDArray, d_column: NDArray
+        self, row: float, column: float, images: NDArray | slice, d_row: NDArray, d_column: NDArray
     ) -> None:
         """Add what a file states of its star.
 
@@ -39,16 +39,16 @@ class StatedMotion:
         ----------
         row, column : float
             Where the star is [science pixels].
-        images : (n,) int array
+        images : (n,) int array, or slice
             Numbers of the images, none of them twice.
         d_row, d_column : (n,) arrays
             Displacement in these images [pixels]; NaN where it is not known.
         """
         known = np.isfinite(d_row) & np.isfinite(d_column)
         terms = affine_design(np.array([row]), np.array([column]))[0]
-        self._normal[images[known]] += np.outer(terms, terms)
-        both = np.column_stack([d_row[known], d_column[known]])
-        self._right[images[known]] += terms[:, None] * both[:, None, :]
+        both = np.where(known[:, None], np.column_stack([d_row, d_column]), 0.0)
+        self._normal[images] += known[:, None, None] * np.outer(terms, terms)
+        self._right[images] += terms[:, None] * both[:, None, :]
 
     def motion(self) -> NDArray:
         """Return the motion of each image, (n_images, 6); NaN where no file states any.

@@ -9,6 +9,7 @@ whatever the polynomial leaves over.
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.noise_model import SANE, NoiseModel
 from tessphot_lib.core.patches import polynomial_terms
 from tessphot_lib.io.images.tpf_stamps import (
+    CADENCES_AT_ONCE,
     PIXEL_COLUMNS,
     StampFile,
     StampPixels,
@@ -31,7 +33,6 @@ from tessphot_lib.io.images.tpf_stamps import (
 from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize, rounded_errors
 from tessphot_lib.motion.stated_motion import StatedMotion
 from tessphot_lib.preparation.patch_cubes import (
-    AT_ONCE,
     STAR_COLUMNS,
     PatchCubes,
     measure_star,
@@ -57,8 +58,8 @@ class StampCubes(PatchCubes):
     on_bad_image : {'error', 'skip'}
     """
 
-    chunk_side: ClassVar[int] = 8  # a stamp has some 11 x 11 pixels, and others are far away
-    chunk_cadences: ClassVar[int] = 512
+    chunk_side: ClassVar[int] = 4  # a stamp has some 11 x 11 pixels, and others are far away
+    chunk_cadences: ClassVar[int] = CADENCES_AT_ONCE
     n_terms: ClassVar[int] = 3  # a stamp is small, and SPOC's background smooth
     dtype: ClassVar[type] = np.float32
 
@@ -130,36 +131,55 @@ class StampCubes(PatchCubes):
 
         Stamps agree where they overlap; the first one's pixels are taken.
         """
-        n_pixels = window.shape[0] * window.shape[1]
-        at_once = max(1, AT_ONCE // n_pixels // self.chunk_cadences) * self.chunk_cadences
         slices = [
-            slice(first, min(first + at_once, self.n_images))
-            for first in range(0, self.n_images, at_once)
+            slice(first, min(first + self.chunk_cadences, self.n_images))
+            for first in range(0, self.n_images, self.chunk_cadences)
         ]
-        numbers = self.cadenceno
-        last = numbers[[cadences.stop - 1 for cadences in slices]]
+        clock = self._clock
+        last = clock[0][[cadences.stop - 1 for cadences in slices]]
         stamps = [read_stamp(one["path"], self.ccd_id) for one in self.members(window)]
         as_they_are = _skipping if self.on_bad_image == "skip" else _checked
-        readers = [_Reader(stamp, as_they_are(stamp, self._clock), last) for stamp in stamps]
+        readers = [_Reader(stamp, as_they_are(stamp, clock), last) for stamp in stamps]
         for cadences in slices:
             shape = (cadences.stop - cadences.start, *window.shape)
             cubes = [np.full(shape, np.nan, np.float32) for _ in range(3)]
             for reader in readers:
-                common = window.intersect(reader.stamp.window)
-                target = (slice(None), *common.slices_in(window))
-                source = (slice(None), *common.slices_in(reader.stamp.window))
                 for part in reader.next_chunk():
-                    here, there = _common(numbers[cadences], part.cadenceno)
-                    if self._stated_in.setdefault(reader.stamp.tic_id, number) == number:
-                        self._add_stated(reader.stamp, cadences.start + here, part, there)
-                    new = [one[source][there] for one in (part.flux, part.flux_err, part.flux_bkg)]
-                    is_new = np.isnan(cubes[0][target][here]) & np.isfinite(new[0])
-                    for cube, values in zip(cubes, new, strict=True):
-                        cube[target][here] = np.where(is_new, values, cube[target][here])
+                    for here, there in _common_runs(clock[0][cadences], part.cadenceno):
+                        self._take(number, reader.stamp, part, there, cubes, here)
+                        if self._stated_in.setdefault(reader.stamp.tic_id, number) == number:
+                            images = slice(cadences.start + here.start, cadences.start + here.stop)
+                            self._add_stated(reader.stamp, images, part, there)
+            unknown = ~np.isfinite(cubes[0])
+            if unknown.any():
+                for cube in cubes:
+                    cube[unknown] = np.nan
             yield (cadences, *cubes)
 
+    def _take(
+        self,
+        number: int,
+        stamp: StampFile,
+        pixels: StampPixels,
+        there: slice,
+        cubes: list[NDArray],
+        here: slice,
+    ) -> None:
+        """Take some cadences of a file to those of a patch, where no other file had a pixel."""
+        window = self.patches.windows[number]
+        common = window.intersect(stamp.window)
+        target = (here, *common.slices_in(window))
+        source = (there, *common.slices_in(stamp.window))
+        new = [one[source] for one in (pixels.flux, pixels.flux_err, pixels.flux_bkg)]
+        is_new = ~np.isfinite(cubes[0][target])
+        for cube, values in zip(cubes, new, strict=True):
+            if is_new.all():
+                cube[target] = values
+            else:
+                np.copyto(cube[target], values, where=is_new)
+
     def _add_stated(
-        self, stamp: StampFile, images: NDArray, pixels: StampPixels, there: NDArray
+        self, stamp: StampFile, images: slice, pixels: StampPixels, there: slice
     ) -> None:
         """Add the motion that a file states."""
         d_row, d_column = pixels.pos_corr_row[there], pixels.pos_corr_column[there]
@@ -199,15 +219,15 @@ def _checked(stamp: StampFile, clock: tuple[NDArray, NDArray]) -> Iterator[Stamp
     empty, n_common = set(PIXEL_COLUMNS), 0
     for part in stamp_pixels(stamp):
         empty = _still_empty(empty, part)
-        here, there = _common(clock[0], part.cadenceno)
-        off = (part.moment[there] - clock[1][here]) * SECONDS_PER_DAY
-        late = np.flatnonzero(np.abs(off) > LATE * stamp.ccd_id.cadence)
-        if late.size:
-            raise InputDataError(
-                f"{stamp.path}: cadence {part.cadenceno[there][late[0]]} is {off[late[0]]:+.0f} s "
-                f"off its time in other files"
-            )
-        n_common += len(here)
+        for here, there in _common_runs(clock[0], part.cadenceno):
+            off = (part.moment[there] - clock[1][here]) * SECONDS_PER_DAY
+            late = np.flatnonzero(np.abs(off) > LATE * stamp.ccd_id.cadence)
+            if late.size:
+                raise InputDataError(
+                    f"{stamp.path}: cadence {part.cadenceno[there][late[0]]} is "
+                    f"{off[late[0]]:+.0f} s off its time in other files"
+                )
+            n_common += len(off)
         yield part
     _refuse_empty(stamp, empty)
     if n_common == 0:
@@ -245,11 +265,23 @@ def _skipping(stamp: StampFile, clock: tuple[NDArray, NDArray]) -> Iterator[Stam
         log.warning("left out: %s", err)
 
 
-def _common(numbers: NDArray, others: NDArray) -> tuple[NDArray, NDArray]:
-    """Where cadence numbers that both have are, in one and the other; both increase."""
-    at = np.minimum(np.searchsorted(numbers, others), len(numbers) - 1)
-    there = np.flatnonzero(numbers[at] == others)
-    return at[there], there
+def _common_runs(numbers: NDArray, others: NDArray) -> Iterator[tuple[slice, slice]]:
+    """Where cadence numbers that both have are, in one and the other; both increase.
+
+    In runs of consecutive ones, of which a file has few: they need no copies.
+    """
+    first = int(np.searchsorted(numbers, others[0])) if len(others) else 0
+    if np.array_equal(numbers[first : first + len(others)], others):  # nearly always
+        here, there = np.arange(first, first + len(others)), np.arange(len(others))
+    else:
+        _, here, there = np.intersect1d(numbers, others, assume_unique=True, return_indices=True)
+    ends = np.flatnonzero((np.diff(here) != 1) | (np.diff(there) != 1)) + 1
+    bounds = [0, *ends.tolist(), len(here)] if len(here) else [0]
+    for begin, end in pairwise(bounds):
+        yield (
+            slice(int(here[begin]), int(here[end - 1]) + 1),
+            slice(int(there[begin]), int(there[end - 1]) + 1),
+        )
 
 
 def _cut(pixels: StampPixels, cadences: slice) -> StampPixels:

@@ -64,17 +64,25 @@ def row_dtype(header: fits.Header, names: Iterable[str]) -> np.dtype:
 def read_rows(file: BinaryIO, row: np.dtype, n_rows: int, at_once: int) -> Iterator[NDArray]:
     """Give the rows of a table, some at a time, from a file that stands at its first byte.
 
+    All are read to the same memory, which stays in the cache: they are to be copied before the
+    next ones are asked for.
+
     Raises
     ------
     OSError
         If the file ends before the last row.
     """
+    memory = np.empty(min(at_once, n_rows) * row.itemsize, dtype=np.uint8)
+    rows, content = memory.view(row), memoryview(memory)
     for first in range(0, n_rows, at_once):
         count = min(at_once, n_rows - first)
-        data = file.read(count * row.itemsize)
-        if len(data) < count * row.itemsize:
-            raise OSError("it is truncated: the table ends before its last row")
-        yield np.frombuffer(data, dtype=row)
+        begin, end = 0, count * row.itemsize
+        while begin < end:
+            n_read = file.readinto(content[begin:end])
+            if not n_read:
+                raise OSError("it is truncated: the table ends before its last row")
+            begin += n_read
+        yield rows[:count]
 
 
 def read_to_end(file: BinaryIO) -> None:

@@ -33,7 +33,8 @@ COLUMNS = ("TIME", "TIMECORR", "CADENCENO", *PIXEL_COLUMNS, "QUALITY", "POS_CORR
 COMMENTARY = ("", "COMMENT", "HISTORY")
 OF_TABLE = ("EXTNAME", "CHECKSUM", "DATASUM")
 KEPT_FRAMES = 0.8  # on-board cosmic-ray mitigation drops 2 of 10
-BYTES_AT_ONCE = 16_000_000  # of the table
+CADENCES_AT_ONCE = 2048  # as in a chunk of the archive
+BYTES_AT_ONCE = 16_000_000  # of the table, at most
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def stamp_pixels(stamp: StampFile) -> Iterator[StampPixels]:
     last = -1
     with told_as_damage(stamp.path), open_tpf(stamp.path) as file:
         file.seek(stamp.begin)
-        at_once = max(64, BYTES_AT_ONCE // stamp.row.itemsize)
+        at_once = min(CADENCES_AT_ONCE, max(64, BYTES_AT_ONCE // stamp.row.itemsize))
         for rows in read_rows(file, stamp.row, stamp.n_cadences, at_once):
             cadenceno = rows["CADENCENO"].astype(np.int64)
             if np.any(np.diff(np.append(last, cadenceno)) <= 0):
