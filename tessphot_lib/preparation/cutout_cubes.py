@@ -18,11 +18,11 @@ from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.patches import Patches
 from tessphot_lib.io.images.tesscut import read_cutout, read_cutout_pixels
 from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize, rounded_errors
+from tessphot_lib.motion.star_series import measure_star_series
 from tessphot_lib.preparation.patch_cubes import (
     AT_ONCE,
     STAR_COLUMNS,
     PatchCubes,
-    measure_star,
     star_stamp,
 )
 from tessphot_lib.quality.missing_pixels import without_missing
@@ -99,4 +99,5 @@ class CutoutCubes(PatchCubes):
             stamp = star_stamp(star.row, star.column, window)
             light = flux[(slice(None), *stamp.slices_in(window))]
             light = light - whole.evaluate(model[:, None], stamp)
-            measure_star(light, stamp, star.row, star.column, self.room_for(star.Index))
+            found = measure_star_series(light, stamp, star.row, star.column)
+            self.add_star(star.Index, found)

@@ -19,7 +19,7 @@ from tessphot_lib.core.manual_excludes import excluded_columns
 from tessphot_lib.core.patches import N_TERMS, Patches
 from tessphot_lib.core.settings import MotionSettings
 from tessphot_lib.io.products.block_hdf5 import CHUNK_SIDE, MAX_CHUNK_CADENCES, CubePiece
-from tessphot_lib.motion.star_light import StarMeasures, measure_star_stamps
+from tessphot_lib.motion.star_light import StarMeasures
 from tessphot_lib.motion.star_positions import (
     FAINTER,
     HALF_STAMP,
@@ -34,7 +34,6 @@ NEIGHBOR_REACH = 30.0  # [pixels] from a patch: stars farther away give it no li
 STAR_COLUMNS = ("row", "column", "tmag")
 COPIED = ("time", "time_start", "time_stop", "timecorr", "exposure_time", "cadenceno")
 AT_ONCE = 4_000_000  # pixels of all images that are looked at together
-CORE = 2.5  # [pixels] around a star that must be there to measure its position
 CORE_CORNERS = [(d_row, d_column) for d_row in (-2, 0, 2) for d_column in (-2, 0, 2)]
 BLEND = {"radius": 3.0, "tmag_difference": 1.0}  # such neighbors move with a star's brightness
 MIN_STARS = 3  # for a motion; if there are not as many without neighbors, those with them
@@ -145,12 +144,10 @@ class PatchCubes:
         wanted = self.patches.part_at(row, column) == number
         return near[wanted & near.index.isin(self.stars.index[self._wanted])]
 
-    def room_for(self, star: int) -> StarMeasures:
-        """Make room for what all images show of one more star; its index in ``stars``."""
+    def add_star(self, star: int, found: StarMeasures) -> None:
+        """Keep what all images show of one more star; its index in ``stars``."""
         self._chosen.append(star)
-        empty = (np.full(self.n_images, np.nan, self.dtype) for _ in StarMeasures._fields)
-        self._measures.append(StarMeasures(*empty))
-        return self._measures[-1]
+        self._measures.append(StarMeasures(*(one.astype(self.dtype) for one in found)))
 
     def is_excluded(self, window: Window) -> NDArray:
         """Pixels that are known to be unusable, (n_images, n_rows, n_columns) bool."""
@@ -164,9 +161,15 @@ class PatchCubes:
         ``light`` (n, n_rows, n_columns) is background-subtracted.
         """
         rows, columns = self.patches.windows[number].slices_in(self.window)
-        finite = np.isfinite(light) & (self.patches.index[rows, columns] == number)
-        self.flux_sum[rows, columns] += np.where(finite, light, 0).sum(axis=0, dtype=float)
-        self.flux_count[rows, columns] += finite.sum(axis=0)
+        own = self.patches.index[rows, columns] == number
+        finite = np.isfinite(light)
+        if finite.all():
+            total, count = light.sum(axis=0, dtype=float), len(light)
+        else:
+            total = np.where(finite, light, 0).sum(axis=0, dtype=float)
+            count = finite.sum(axis=0)
+        self.flux_sum[rows, columns] += np.where(own, total, 0)
+        self.flux_count[rows, columns] += np.where(own, count, 0)
 
     def is_averaged(self, level: NDArray, cadences: slice = slice(None)) -> NDArray:
         """Whether some images count for the average, by their background [e-/s per pixel]."""
@@ -213,42 +216,3 @@ def star_stamp(row: float, column: float, window: Window) -> Window:
     if stamp is None:
         raise ValueError(f"row {row}, column {column} is off the window {window.as_list()}")
     return stamp
-
-
-def measure_star(
-    flux: NDArray,
-    stamp: Window,
-    row: float,
-    column: float,
-    room: StarMeasures,
-    cadences: slice = slice(None),
-) -> None:
-    """Measure a star in some images; NaN where its core is not there.
-
-    Parameters
-    ----------
-    flux : (n, n_rows, n_columns) array
-        Pixels of ``stamp``, background-subtracted; those around it count as sky.
-    stamp : Window
-    row, column : float
-        Where the star is expected.
-    room : StarMeasures
-        Of all images; filled for those images.
-    cadences : slice
-        Which images.
-    """
-    side = 2 * HALF_STAMP + 1
-    first_row, first_column = round(row) - HALF_STAMP, round(column) - HALF_STAMP
-    stamps = np.full((len(flux), side, side), np.nan)
-    rows = slice(stamp.row0 - first_row, stamp.row1 - first_row)
-    columns = slice(stamp.column0 - first_column, stamp.column1 - first_column)
-    stamps[(slice(None), rows, columns)] = flux
-    offsets = np.arange(side)
-    distance = np.hypot(offsets[:, None] - (row - first_row), offsets - (column - first_column))
-    far = np.broadcast_to(distance > CORE, stamps.shape)
-    stamps[far & np.isnan(stamps)] = 0.0
-    at = np.full(len(flux), row - first_row), np.full(len(flux), column - first_column)
-    found = measure_star_stamps(stamps, *at)
-    found = found._replace(row=found.row + first_row, column=found.column + first_column)
-    for values, new in zip(room, found, strict=True):
-        values[cadences] = new

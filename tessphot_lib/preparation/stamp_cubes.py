@@ -31,11 +31,11 @@ from tessphot_lib.io.images.tpf_stamps import (
     stamp_pixels,
 )
 from tessphot_lib.io.products.block_hdf5 import CubePiece, quantize, rounded_errors
+from tessphot_lib.motion.star_series import measure_star_series
 from tessphot_lib.motion.stated_motion import StatedMotion
 from tessphot_lib.preparation.patch_cubes import (
     STAR_COLUMNS,
     PatchCubes,
-    measure_star,
     star_stamp,
 )
 from tessphot_lib.preparation.stamp_checks import LATE
@@ -101,9 +101,11 @@ class StampCubes(PatchCubes):
 
     def _pieces_of(self, number: int, window: Window) -> Iterator[CubePiece]:
         """Pixels of a patch."""
-        rooms = [
-            (star, self.room_for(star.Index)) for star in self.stars_of_motion(number).itertuples()
+        stars = [
+            (star, star_stamp(star.row, star.column, window))
+            for star in self.stars_of_motion(number).itertuples()
         ]
+        of_stars = [np.empty((self.n_images, *stamp.shape), np.float32) for _, stamp in stars]
         terms = polynomial_terms(window, *(axis.ravel() for axis in _axes(window)))
         terms = terms[:, : self.n_terms]
         noise = NoiseModel.expected(self.ccd_id.cadence)
@@ -113,16 +115,16 @@ class StampCubes(PatchCubes):
             error = np.where(np.isfinite(model[:, 0]), BACKGROUND_ERROR, np.nan)
             self.background_error[cadences, number] = error
             self.add_to_average(number, light[self.is_averaged(model[:, 0], cadences)])
-            for star, room in rooms:
-                stamp = star_stamp(star.row, star.column, window)
-                cut = light[(slice(None), *stamp.slices_in(window))]
-                measure_star(cut, stamp, star.row, star.column, room, cadences)
+            for (_, stamp), of_star in zip(stars, of_stars, strict=True):
+                of_star[cadences] = light[(slice(None), *stamp.slices_in(window))]
             level = (model.astype(float) @ terms.T).reshape(light.shape)
             flux = (light + level).astype(np.float32)
             flags = saturation_flags(flux, FULL_WELL_RATE)
             allowed = np.fmin(flux_err, np.float32(SANE[1]) * noise.sigma(flux, window))
             flux = quantize(flux, allowed, self.compression_error)
             yield CubePiece(window, flux, rounded_errors(flux_err), flags, cadences)
+        for (star, stamp), of_star in zip(stars, of_stars, strict=True):
+            self.add_star(star.Index, measure_star_series(of_star, stamp, star.row, star.column))
 
     def _chunks(
         self, number: int, window: Window
@@ -312,6 +314,8 @@ def fit_terms(values: NDArray, terms: NDArray) -> NDArray:
         most images.
     """
     finite = np.isfinite(values)
+    if finite.all():
+        return values @ np.linalg.pinv(terms).T
     result = np.zeros((len(values), terms.shape[1]))
     n_seen = finite.sum(axis=1)
     result[n_seen == 0] = np.nan
