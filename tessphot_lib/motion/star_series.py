@@ -90,7 +90,7 @@ class _Pixels:
 
     def without_gaps(self, flux: NDArray) -> NDArray:
         """Fluxes of the pixels, (n, n_pixels), 0 where a far one is missing."""
-        flat = flux.reshape(len(flux), -1)
+        flat = flux.reshape(len(flux), len(self.row))
         missing = np.isnan(flat) & self.is_far
         return np.where(missing, flat.dtype.type(0), flat) if missing.any() else flat
 

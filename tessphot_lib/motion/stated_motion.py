@@ -46,8 +46,10 @@ class StatedMotion:
         """
         known = np.isfinite(d_row) & np.isfinite(d_column)
         terms = affine_design(np.array([row]), np.array([column]))[0]
-        both = np.where(known[:, None], np.column_stack([d_row, d_column]), 0.0)
-        self._normal[images] += known[:, None, None] * np.outer(terms, terms)
+        if not known.all():
+            images = np.arange(len(self._normal))[images][known]
+        both = np.column_stack([d_row[known], d_column[known]])
+        self._normal[images] += np.outer(terms, terms)
         self._right[images] += terms[:, None] * both[:, None, :]
 
     def motion(self) -> NDArray:

@@ -47,6 +47,7 @@ MOTION_STARS = 16  # ... the brightest stars tell the motion
 BACKGROUND_ERROR = 0.1  # [e-/s per pixel] that SPOC's background leaves over, a guess
 CELL = 512.0  # [pixels]
 TOLD_EVERY = 50  # patches
+BAND_CADENCES = 512  # rounded at once, so that they stay in the cache
 
 
 @dataclass
@@ -108,23 +109,34 @@ class StampCubes(PatchCubes):
         of_stars = [np.empty((self.n_images, *stamp.shape), np.float32) for _, stamp in stars]
         terms = polynomial_terms(window, *(axis.ravel() for axis in _axes(window)))
         terms = terms[:, : self.n_terms]
-        noise = NoiseModel.expected(self.ccd_id.cadence)
+        inverse = np.linalg.pinv(terms)
         for cadences, light, flux_err, background in self._chunks(number, window):
-            model = fit_terms(background.reshape(len(background), -1), terms).astype(self.dtype)
+            background = background.reshape(len(background), -1)
+            model = fit_terms(background, terms, inverse).astype(self.dtype)
             self.background[cadences, number] = model
             error = np.where(np.isfinite(model[:, 0]), BACKGROUND_ERROR, np.nan)
             self.background_error[cadences, number] = error
             self.add_to_average(number, light[self.is_averaged(model[:, 0], cadences)])
             for (_, stamp), of_star in zip(stars, of_stars, strict=True):
                 of_star[cadences] = light[(slice(None), *stamp.slices_in(window))]
-            level = (model.astype(float) @ terms.T).reshape(light.shape)
-            flux = (light + level).astype(np.float32)
-            flags = saturation_flags(flux, FULL_WELL_RATE)
-            allowed = np.fmin(flux_err, np.float32(SANE[1]) * noise.sigma(flux, window))
-            flux = quantize(flux, allowed, self.compression_error)
-            yield CubePiece(window, flux, rounded_errors(flux_err), flags, cadences)
+            flux, flags = np.empty_like(light), np.zeros(light.shape, dtype=np.uint8)
+            for first in range(0, len(light), BAND_CADENCES):
+                some = slice(first, first + BAND_CADENCES)
+                level = (model[some].astype(float) @ terms.T).reshape(-1, *window.shape)
+                whole = (light[some] + level).astype(np.float32)
+                self._round(whole, flux_err[some], window, out=flux[some])
+                flux_err[some] = rounded_errors(flux_err[some])
+                flags[some] = saturation_flags(whole, FULL_WELL_RATE)
+            yield CubePiece(window, flux, flux_err, flags, cadences)
         for (star, stamp), of_star in zip(stars, of_stars, strict=True):
             self.add_star(star.Index, measure_star_series(of_star, stamp, star.row, star.column))
+
+    def _round(self, flux: NDArray, flux_err: NDArray, window: Window, *, out: NDArray) -> None:
+        """Round fluxes as their errors allow, or several times the expected ones if lower."""
+        expected = NoiseModel.expected(self.ccd_id.cadence).sigma(flux, window)
+        expected *= np.float32(SANE[1])
+        allowed = np.fmin(flux_err, expected, out=expected)
+        quantize(flux, allowed, self.compression_error, out=out)
 
     def _chunks(
         self, number: int, window: Window
@@ -142,50 +154,39 @@ class StampCubes(PatchCubes):
         stamps = [read_stamp(one["path"], self.ccd_id) for one in self.members(window)]
         as_they_are = _skipping if self.on_bad_image == "skip" else _checked
         readers = [_Reader(stamp, as_they_are(stamp, clock), last) for stamp in stamps]
+        for stamp in stamps:
+            self._stated_in.setdefault(stamp.tic_id, number)
         for cadences in slices:
-            shape = (cadences.stop - cadences.start, *window.shape)
-            cubes = [np.full(shape, np.nan, np.float32) for _ in range(3)]
-            for reader in readers:
-                for part in reader.next_chunk():
-                    for here, there in _common_runs(clock[0][cadences], part.cadenceno):
-                        self._take(number, reader.stamp, part, there, cubes, here)
-                        if self._stated_in.setdefault(reader.stamp.tic_id, number) == number:
-                            images = slice(cadences.start + here.start, cadences.start + here.stop)
-                            self._add_stated(reader.stamp, images, part, there)
-            unknown = ~np.isfinite(cubes[0])
-            if unknown.any():
-                for cube in cubes:
-                    cube[unknown] = np.nan
-            yield (cadences, *cubes)
+            parts = [(reader, part) for reader in readers for part in reader.next_chunk()]
+            yield (cadences, *self._joined(number, cadences, parts))
 
-    def _take(
-        self,
-        number: int,
-        stamp: StampFile,
-        pixels: StampPixels,
-        there: slice,
-        cubes: list[NDArray],
-        here: slice,
-    ) -> None:
-        """Take some cadences of a file to those of a patch, where no other file had a pixel."""
-        window = self.patches.windows[number]
-        common = window.intersect(stamp.window)
-        target = (here, *common.slices_in(window))
-        source = (there, *common.slices_in(stamp.window))
-        new = [one[source] for one in (pixels.flux, pixels.flux_err, pixels.flux_bkg)]
-        is_new = ~np.isfinite(cubes[0][target])
-        for cube, values in zip(cubes, new, strict=True):
-            if is_new.all():
-                cube[target] = values
-            else:
-                np.copyto(cube[target], values, where=is_new)
-
-    def _add_stated(
-        self, stamp: StampFile, images: slice, pixels: StampPixels, there: slice
-    ) -> None:
-        """Add the motion that a file states."""
-        d_row, d_column = pixels.pos_corr_row[there], pixels.pos_corr_column[there]
-        self._stated.add(*stamp.position(), images, d_row, d_column)
+    def _joined(
+        self, number: int, cadences: slice, parts: list[tuple["_Reader", StampPixels]]
+    ) -> list[NDArray]:
+        """Flux, error and background of some cadences of a patch, NaN where there is no flux."""
+        window, numbers = self.patches.windows[number], self.cadenceno[cadences]
+        cubes = [np.full((len(numbers), *window.shape), np.nan, np.float32) for _ in range(3)]
+        taken = np.zeros(window.shape, dtype=bool)
+        for reader, part in parts:
+            common = window.intersect(reader.stamp.window)
+            rows_columns = common.slices_in(window)
+            for here, there in _common_runs(numbers, part.cadenceno):
+                if self._stated_in[reader.stamp.tic_id] == number:
+                    images = slice(cadences.start + here.start, cadences.start + here.stop)
+                    moved = part.pos_corr_row[there], part.pos_corr_column[there]
+                    self._stated.add(*reader.position, images, *moved)
+                target = (here, *rows_columns)
+                source = (there, *common.slices_in(reader.stamp.window))
+                new = [one[source] for one in (part.flux, part.flux_err, part.flux_bkg)]
+                is_new = ~np.isfinite(cubes[0][target]) if taken[rows_columns].any() else True
+                for cube, values in zip(cubes, new, strict=True):
+                    np.copyto(cube[target], values, where=is_new)
+            taken[rows_columns] = True
+        unknown = ~np.isfinite(cubes[0])
+        if unknown.any():
+            for cube in cubes:
+                cube[unknown] = np.nan
+        return cubes
 
 
 class _Reader:
@@ -193,6 +194,7 @@ class _Reader:
 
     def __init__(self, stamp: StampFile, parts: Iterator[StampPixels], last: NDArray) -> None:
         self.stamp = stamp
+        self.position = stamp.position()
         self._last = iter(last.tolist())
         self._parts = parts
         self._held: StampPixels | None = None
@@ -297,7 +299,7 @@ def _axes(window: Window) -> tuple[NDArray, NDArray]:
     return rows + window.row0, columns + window.column0
 
 
-def fit_terms(values: NDArray, terms: NDArray) -> NDArray:
+def fit_terms(values: NDArray, terms: NDArray, inverse: NDArray | None = None) -> NDArray:
     """Fit terms to many images by least squares.
 
     Parameters
@@ -306,6 +308,8 @@ def fit_terms(values: NDArray, terms: NDArray) -> NDArray:
         NaN pixels do not count.
     terms : (n_pixels, n_terms) array
         The first one is the level.
+    inverse : (n_terms, n_pixels) array, optional
+        Of the terms (`numpy.linalg.pinv`), if it is known already.
 
     Returns
     -------
@@ -315,7 +319,7 @@ def fit_terms(values: NDArray, terms: NDArray) -> NDArray:
     """
     finite = np.isfinite(values)
     if finite.all():
-        return values @ np.linalg.pinv(terms).T
+        return values @ (np.linalg.pinv(terms) if inverse is None else inverse).T
     result = np.zeros((len(values), terms.shape[1]))
     n_seen = finite.sum(axis=1)
     result[n_seen == 0] = np.nan

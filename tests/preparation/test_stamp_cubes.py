@@ -7,7 +7,7 @@ import pytest
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.io.images.tpf_stamps import read_stamp
-from tessphot_lib.preparation.stamp_cubes import _checked, _skipping
+from tessphot_lib.preparation.stamp_cubes import _checked, _common_runs, _skipping
 from tests.io.images.test_tpf_stamps import CCD, write_stamp
 
 NUMBERS = np.arange(998, 1010)
@@ -63,3 +63,16 @@ def test_nothing_is_taken_of_a_packed_file_that_is_damaged(tmp_path):
     with pytest.raises(InputDataError, match=r"s_tp\.fits\.gz: cannot be read: "):
         list(_checked(read_stamp(damaged, CCD), CLOCK))
     assert list(_skipping(read_stamp(damaged, CCD), CLOCK)) == []
+
+
+def test_common_cadences_in_runs():
+    numbers, others = np.array([3, 4, 5, 7, 8, 9, 12]), np.array([1, 4, 5, 6, 7, 9, 12, 13])
+    runs = list(_common_runs(numbers, others))
+    assert runs == [
+        (slice(1, 3), slice(1, 3)),
+        (slice(3, 4), slice(4, 5)),
+        (slice(5, 7), slice(5, 7)),
+    ]
+    assert list(_common_runs(numbers, numbers[2:5])) == [(slice(2, 5), slice(0, 3))]
+    assert list(_common_runs(numbers, np.array([20, 21]))) == []
+    assert list(_common_runs(numbers, others[:0])) == []

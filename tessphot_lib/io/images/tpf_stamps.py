@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 PIXEL_COLUMNS = ("FLUX", "FLUX_ERR", "FLUX_BKG")
 COLUMNS = ("TIME", "TIMECORR", "CADENCENO", *PIXEL_COLUMNS, "QUALITY", "POS_CORR1", "POS_CORR2")
-COMMENTARY = ("", "COMMENT", "HISTORY")
-OF_TABLE = ("EXTNAME", "CHECKSUM", "DATASUM")
 KEPT_FRAMES = 0.8  # on-board cosmic-ray mitigation drops 2 of 10
 CADENCES_AT_ONCE = 2048  # as in a chunk of the archive
 BYTES_AT_ONCE = 16_000_000  # of the table, at most
@@ -135,8 +133,8 @@ def read_stamp(path: Path, ccd_id: CcdId) -> StampFile:
         n_cadences, begin = read_count(table, "NAXIS2"), file.tell()
         shape = row["FLUX"].shape
         number = _column_number(table, "FLUX")
-        keywords = _values(table)
-        header = _values(primary) | _without_columns(keywords)
+    keywords = _Keywords(table)
+    header = _Keywords(primary, table)
     if len(shape) != 2 or any(row[name].shape != shape for name in PIXEL_COLUMNS):
         raise InputDataError(f"{path}: column FLUX does not hold images")
     found = _ccd_id(path, header)
@@ -226,25 +224,30 @@ def _headers(path: Path, file: BinaryIO) -> tuple[fits.Header, fits.Header]:
     return primary, table
 
 
-def _values(header: fits.Header) -> dict[str, Any]:
-    """Values of all keywords; None for those without, or with one that cannot be understood."""
-    return {card.keyword: _value(card) for card in header.cards if card.keyword not in COMMENTARY}
+class _Keywords(Mapping[str, Any]):
+    """Values of keywords, each understood when it is asked for, which takes most of the time.
 
+    Of the last header that has one; None where there is none, or it cannot be understood.
+    """
 
-def _value(card: fits.Card) -> str | float | bool | None:
-    try:
-        return None if isinstance(card.value, fits.card.Undefined) else card.value
-    except fits.VerifyError:
-        return None
+    def __init__(self, *headers: fits.Header) -> None:
+        self._headers = headers[::-1]
 
+    def __getitem__(self, key: str) -> str | float | bool | None:
+        for header in self._headers:
+            if key in header:
+                try:
+                    value = header[key]
+                except (fits.VerifyError, ValueError):
+                    return None
+                return None if isinstance(value, fits.card.Undefined) else value
+        raise KeyError(key)
 
-def _without_columns(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Keywords of the table that say something of the whole file: not those of columns."""
-    return {
-        key: value
-        for key, value in table.items()
-        if key not in OF_TABLE and not key[0].isdigit() and not key.startswith(("WCSN", "WCAX"))
-    }
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(key for header in self._headers for key in header))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 def _column_number(table: fits.Header, name: str) -> int:

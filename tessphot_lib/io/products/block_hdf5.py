@@ -161,8 +161,14 @@ def rounded_errors(flux_err: NDArray) -> NDArray:
 
     They are packed to less than half of the bytes by that, and read and written faster.
     """
-    error = np.ascontiguousarray(flux_err, dtype=np.float32)
-    return _of_upper_halves(_upper_halves(error, out=np.empty(error.shape, dtype=np.uint16)))
+    error = np.asarray(flux_err, dtype=np.float32)
+    bits = error.view(np.uint32) + np.uint32(0x8000)
+    bits &= np.uint32(0xFFFF0000)
+    rounded = bits.view(np.float32)
+    finite = np.isfinite(error)
+    if not finite.all():
+        rounded[~finite] = np.nan
+    return rounded
 
 
 def _upper_halves(error: NDArray, *, out: NDArray) -> NDArray:
@@ -203,10 +209,11 @@ def quantize(
     if compression_error <= 0:
         out[...] = flux
         return out
-    allowed = np.ascontiguousarray(flux_err, dtype=np.float32)
-    allowed = allowed * np.float32(compression_error * np.sqrt(12.0))
+    allowed = np.asarray(flux_err, dtype=np.float32)
+    step = allowed * np.float32(compression_error * np.sqrt(12.0))
     # Clearing sign and mantissa leaves the power of two below; 0 and NaN give 0 and inf.
-    step = (allowed.view(np.uint32) & np.uint32(0x7F800000)).view(np.float32)
+    bits = step.view(np.uint32)
+    bits &= np.uint32(0x7F800000)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         np.divide(flux, step, out=out)
         np.rint(out, out=out)
@@ -466,12 +473,13 @@ def _write_cubes(file: h5py.File, cubes: Cubes, digest: blake2b) -> None:
         file.create_dataset(
             name, shape=shape, dtype=dtype, chunks=chunks, fillvalue=fill, **packed()
         )
+    flux, flux_err, pixel_flags = (file[name] for name in ("flux", "flux_err", "pixel_flags"))
     for piece in cubes.pieces():
         rows, columns = piece.window.slices_in(cubes.window)
-        file["flux"][piece.cadences, rows, columns] = piece.flux
-        file["flux_err"][piece.cadences, rows, columns] = piece.flux_err
+        flux[piece.cadences, rows, columns] = piece.flux
+        flux_err[piece.cadences, rows, columns] = piece.flux_err
         if piece.pixel_flags.any():
-            file["pixel_flags"][piece.cadences, rows, columns] = piece.pixel_flags
+            pixel_flags[piece.cadences, rows, columns] = piece.pixel_flags
         digest.update(np.ascontiguousarray(piece.flux[:, ::DIGEST_STEP]))
 
 
