@@ -26,7 +26,7 @@ class KnownLight:
         Light of all stars [e-/s] and its derivatives by their position, in the
         order of `tessphot_lib.prf.evaluate.DERIVATIVES`.
     own : list of (stamp_rows, stamp_columns) arrays
-        Share of each target's light, one per target, in the pixels of its stamp.
+        Fraction of each target's light, one per target, in the pixels of its stamp.
     flux : (n_targets,) array
         Expected fluxes of the targets [e-/s].
     """
@@ -77,9 +77,9 @@ class KnownLight:
                 np.array([stamps[index].column0 for index in same]),
             )
             stars = targets[same]
-            shares = prf_stamps(prf, row[stars], column[stars], *corner, tuple(shape.tolist()))
-            for index, share in zip(same, shares, strict=True):
-                own[index] = share
+            fractions = prf_stamps(prf, row[stars], column[stars], *corner, tuple(shape.tolist()))
+            for index, fraction in zip(same, fractions, strict=True):
+                own[index] = fraction
         return cls(images, own, flux[targets])
 
 

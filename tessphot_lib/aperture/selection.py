@@ -118,8 +118,8 @@ def find_apertures(
     stamps = stamp_windows(*stars, window, max_radius)
     apertures = []
     for index, (star, stamp) in enumerate(zip(measured, stamps, strict=True)):
-        place = float(row[star]), float(column[star]), float(tmag[star])
-        aperture = _pixels_of(scene, star, stamp, place, known_light, index, min_pixels)
+        position = float(row[star]), float(column[star]), float(tmag[star])
+        aperture = _pixels_of(scene, star, stamp, position, known_light, index, min_pixels)
         if known_light:
             is_saturated = bool(tmag[star] < SATURATION_TMAG)
             cut, mask = stamp.slices_in(window), aperture.mask
@@ -152,13 +152,13 @@ def _pixels_of(
     scene: _Scene,
     star: int,
     stamp: Window,
-    place: tuple[float, float, float],
+    position: tuple[float, float, float],
     known_light: KnownLight | None,
     index: int,
     min_pixels: int,
 ) -> Aperture:
-    """Choose the pixels of one star, of ``place`` (row, column, tmag); ``index`` in known_light."""
-    row, column, tmag = place
+    """Choose the pixels of a star at ``position`` (row, column, tmag); ``index`` in known_light."""
+    row, column, tmag = position
     cut = stamp.slices_in(scene.window)
     centre = round(row) - stamp.row0, round(column) - stamp.column0
     is_own, finite = scene.owner[cut] == star, scene.finite[cut]

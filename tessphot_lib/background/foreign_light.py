@@ -158,13 +158,13 @@ def _uneven(seen: NDArray, cells: Mesh, limit: float) -> NDArray:
     Less than the limit is no foreign light: bright nebulae are that uneven by noise and motion.
     """
     known = np.isfinite(seen)
-    share = _cell_means(known, cells)
-    is_seen = share > 0
+    fraction = _cell_means(known, cells)
+    is_seen = fraction > 0
     if not is_seen.any():
         return is_seen
-    share = np.where(is_seen, share, 1.0)
-    mean = _cell_means(np.where(known, seen, 0.0), cells) / share
-    square = _cell_means(np.where(known, seen, 0.0) ** 2, cells) / share
+    fraction = np.where(is_seen, fraction, 1.0)
+    mean = _cell_means(np.where(known, seen, 0.0), cells) / fraction
+    square = _cell_means(np.where(known, seen, 0.0) ** 2, cells) / fraction
     scatter = np.sqrt(np.maximum(square - mean**2, 0.0))
     return scatter > max(UNEVEN * np.quantile(scatter[is_seen], USUAL_QUANTILE), limit)
 

@@ -131,8 +131,8 @@ def static_light_error(static: NDArray) -> NDArray:
     for part, around, inside in _parts(static != 0):
         found = smooth_surface(static[around], (~hidden[around]).astype(float))[inside]
         square[part] = np.where(hidden[part], found - static[part], 0.0) ** 2
-    share = scipy.ndimage.gaussian_filter(hidden.astype(float), AROUND_HOLE)
-    local = scipy.ndimage.gaussian_filter(square, AROUND_HOLE) / np.maximum(share, 1e-9)
+    fraction = scipy.ndimage.gaussian_filter(hidden.astype(float), AROUND_HOLE)
+    local = scipy.ndimage.gaussian_filter(square, AROUND_HOLE) / np.maximum(fraction, 1e-9)
     return HOLE_ERROR * np.sqrt(np.maximum(local, 0.0))
 
 

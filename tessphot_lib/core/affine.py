@@ -68,7 +68,7 @@ def displacement_in(
 def affine_from_points(
     row: NDArray, column: NDArray, moved_row: NDArray, moved_column: NDArray
 ) -> NDArray:
-    """Least-squares affine motion (6,) that takes points to their moved places."""
+    """Least-squares affine motion (6,) that takes points to their moved positions."""
     design = affine_design(row, column)
     shift = np.column_stack([moved_row - row, moved_column - column])
     solution, *_ = np.linalg.lstsq(design, shift, rcond=None)

@@ -46,7 +46,7 @@ def replace_signs_of_life(handler: SignsOfLife | None) -> None:
 
 
 def log_to(path: str | PathLike, level: int = logging.INFO) -> None:
-    """Send the log of this process to a file, written anew; a script's first act.
+    """Send the log of this process to a file, written again; a script's first act.
 
     Warnings go there too. An error that a user can mend (`TessphotError`) ends
     the process with one line, ``error: …``, there and on stderr; any other

@@ -10,9 +10,9 @@ from tessphot_lib.core.errors import InputDataError
 
 @dataclass(frozen=True)
 class Prf:
-    """Pixel response function of a CCD: what a star at any place gives to any pixel.
+    """Pixel response function of a CCD: what a star at any position gives to any pixel.
 
-    The share of a star's light in a pixel is a smooth surface of the pixel's
+    The fraction of a star's light in a pixel is a smooth surface of the pixel's
     distance from the star, ``sum_jk coefficients[.., j, k] b_j(d_row) b_k(d_column)``
     with cubic B-splines ``b`` on a regular grid about the star, which fall to zero
     at the edge of the grid, and a round wing about it. All pixels of the plane sum
@@ -21,7 +21,7 @@ class Prf:
     Attributes
     ----------
     node_row, node_column : (n_node_rows,), (n_node_columns,) arrays
-        Places on the CCD where the surface is given [science pixels].
+        Positions on the CCD where the surface is given [science pixels].
     coefficients : (n_node_rows, n_node_columns, n, n) array
         n is odd; the middle spline sits on the star.
     spacing : float
@@ -29,12 +29,12 @@ class Prf:
     interpolation : {'cubic', 'linear'}
         Between the nodes.
     wing_radius, wing_share : (n_rings,) arrays
-        Share of the light in a pixel by its distance [pixels]; constant within
+        Fraction of the light in a pixel by its distance [pixels]; constant within
         the first, interpolated in logarithms, falling with the cube of the
         distance beyond the last.
     error : (n_error, n_error) array
         Typical relative error by the distance of the pixel from the star in
-        whole pixels, as a share of the star's light; the middle is the star.
+        whole pixels, as a fraction of the star's light; the middle is the star.
     zeropoint : float
         [mag] Tmag of a star whose whole light is 1 e-/s.
     source : str
@@ -67,7 +67,7 @@ class Prf:
             raise InputDataError(f"PRF: interpolation is {self.interpolation!r}")
         if len(self.wing_radius) != len(self.wing_share):
             raise InputDataError(
-                f"PRF: {len(self.wing_radius)} radii of wings, {len(self.wing_share)} shares"
+                f"PRF: {len(self.wing_radius)} radii of wings, {len(self.wing_share)} fractions"
             )
 
     @property

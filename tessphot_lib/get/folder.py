@@ -77,7 +77,7 @@ class CutoutFolder:
         """
         found: dict[CcdId, list[Path]] = {}
         problems: list[str] = []
-        places = [(star.ra, star.dec), star.at(LAST_YEAR)]
+        positions = [(star.ra, star.dec), star.at(LAST_YEAR)]
         for ccd_id, path in self.files:
             if sectors is not None and ccd_id.sector not in sectors:
                 continue
@@ -86,7 +86,7 @@ class CutoutFolder:
             except InputDataError as error:
                 problems.append(f"{ccd_id}: {error}")
                 continue
-            if any(separation(ra, dec, *place) < radius for place in places):
+            if any(separation(ra, dec, *position) < radius for position in positions):
                 found.setdefault(ccd_id, []).append(path)
         return dict(sorted(found.items())), problems
 

@@ -63,8 +63,8 @@ class Services:
         if target.tic_id is not None:
             known = tic_stars(self.web, mast, [target.tic_id])[target.tic_id]
             tmag = known.tmag if np.isfinite(known.tmag) else target.tmag
-            place = known.ra, known.dec, known.pm_ra, known.pm_dec
-            return Star(str(target), *place, tmag=tmag, tic_id=target.tic_id)
+            position = known.ra, known.dec, known.pm_ra, known.pm_dec
+            return Star(str(target), *position, tmag=tmag, tic_id=target.tic_id)
         if target.gaia_id is not None:
             found = gaia_star(self.web, self.servers.gaia, target.gaia_id)
             motion = (float(np.nan_to_num(value)) for value in (found.pm_ra, found.pm_dec))
@@ -87,10 +87,10 @@ class Services:
         DownloadError
             If TESScut does not say which sectors saw the star.
         """
-        place = TicStar(star.ra, star.dec, star.pm_ra, star.pm_dec)
+        position = TicStar(star.ra, star.dec, star.pm_ra, star.pm_dec)
         mast = self.servers.mast
         try:
-            seen = ccds_at(self.web, mast, *position_in(place, TYPICAL_SECTOR))
+            seen = ccds_at(self.web, mast, *position_in(position, TYPICAL_SECTOR))
         except DownloadError as error:
             text = f"{error}; {ADVICE['cutouts']}"
             raise DownloadError(text, permanent=error.permanent) from None
@@ -102,7 +102,7 @@ class Services:
 
         def fetch(ccd_ids: Sequence[CcdId]) -> list[Path | None] | TessphotError:
             try:
-                where = position_in(place, ccd_ids[0].sector)
+                where = position_in(position, ccd_ids[0].sector)
                 return fetch_cutouts(self.web, mast, self.folder, ccd_ids, *where, size)
             except TessphotError as error:
                 return error  # other sectors go on

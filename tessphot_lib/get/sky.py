@@ -67,8 +67,8 @@ def from_gaia(
     name: str, ra: float, dec: float, pm_ra: float, pm_dec: float, tmag: float | None
 ) -> Star:
     """Return a star by its position in Gaia DR3, which is of another year."""
-    place = Star(name, ra, dec, pm_ra, pm_dec).at(CATALOG_EPOCH, GAIA_EPOCH)
-    return Star(name, *place, pm_ra, pm_dec, tmag)
+    position = Star(name, ra, dec, pm_ra, pm_dec).at(CATALOG_EPOCH, GAIA_EPOCH)
+    return Star(name, *position, pm_ra, pm_dec, tmag)
 
 
 def in_list(star: Star, stars: pd.DataFrame) -> Star:
@@ -114,8 +114,8 @@ def in_list(star: Star, stars: pd.DataFrame) -> Star:
 
 def with_own_number(star: Star) -> Star:
     """Give a star that is not in the TIC a number, the same for the same position."""
-    place = f"{star.ra:.5f} {star.dec:+.5f}".encode()
-    return replace(star, tic_id=FIRST_MADE_UP + zlib.crc32(place) % MADE_UP)
+    position = f"{star.ra:.5f} {star.dec:+.5f}".encode()
+    return replace(star, tic_id=FIRST_MADE_UP + zlib.crc32(position) % MADE_UP)
 
 
 def write_list(stars: pd.DataFrame, star: Star, path: Path) -> None:

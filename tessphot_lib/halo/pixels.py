@@ -89,8 +89,8 @@ def without_reflections(
     """
     often = lit[good].mean(axis=0) if good.any() else np.zeros(len(information))
     best, most = (np.ones(len(information), dtype=bool), good), -1.0
-    for share in LIT_SHARES:
-        kept = often <= share
+    for fraction in LIT_SHARES:
+        kept = often <= fraction
         clean = good & ~lit[:, kept].any(axis=1)
         left = information[kept].sum() * clean.sum()
         if left > most:
@@ -176,6 +176,8 @@ def pixel_groups(row: NDArray, column: NDArray, information: NDArray, n_groups: 
     for number in range(N_SECTORS):
         members = order[sector[order] == number]
         before = np.cumsum(information[members]) - 0.5 * information[members]
-        share = before / max(information[members].sum(), 1e-300)
-        group[members] = number * n_rings + np.minimum((share * n_rings).astype(int), n_rings - 1)
+        fraction = before / max(information[members].sum(), 1e-300)
+        group[members] = number * n_rings + np.minimum(
+            (fraction * n_rings).astype(int), n_rings - 1
+        )
     return np.unique(group, return_inverse=True)[1]

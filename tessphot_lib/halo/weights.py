@@ -7,7 +7,7 @@ The weights, none of them negative, are those whose weighted sum has the least
 total variation: White et al. 2017, MNRAS 471, 2882; Pope et al. 2019, ApJS
 245, 8.
 
-What is looked for are the shares, of sum 1, of pixels or groups of them in the
+What is looked for are the fractions, of sum 1, of pixels or groups of them in the
 relative flux of the star: each pixel by its typical light has the same relative
 changes. The weights of the pixels themselves follow.
 """
@@ -24,7 +24,7 @@ from tessphot_lib.halo.pixels import pixel_groups, pixel_weights
 SMOOTHNESS = 1e-5  # relative changes well below count by their square, and not by their size
 MAX_ITERATIONS = 500
 TOLERANCE = 1e-9  # of the objective, at which it is taken to have converged
-NEGLIGIBLE = 0.01  # of the mean share of a group, below which it is left out
+NEGLIGIBLE = 0.01  # of the mean fraction of a group, below which it is left out
 IMAGES_PER_WEIGHT = 30  # good ones; with more weights a star's own changes are fitted away
 
 
@@ -80,12 +80,12 @@ def time_segments(time: NDArray, good: NDArray, *, gap: float, least: int) -> li
     return [slice(first, last) for first, last in pairwise(edges)]
 
 
-def total_variation(shares: NDArray, changes: NDArray) -> tuple[float, NDArray]:
+def total_variation(fractions: NDArray, changes: NDArray) -> tuple[float, NDArray]:
     """Mean absolute change of a weighted sum, and its gradient.
 
     Parameters
     ----------
-    shares : (n_pixels,) array
+    fractions : (n_pixels,) array
     changes : (n_changes, n_pixels) array
         Of each pixel's relative light from one cadence to the next.
 
@@ -93,35 +93,35 @@ def total_variation(shares: NDArray, changes: NDArray) -> tuple[float, NDArray]:
     -------
     value : float
         Mean of ``sqrt(u**2 + SMOOTHNESS**2) - SMOOTHNESS`` with
-        ``u = changes @ shares``.
+        ``u = changes @ fractions``.
     gradient : (n_pixels,) array
     """
-    change = changes @ shares
+    change = changes @ fractions
     size = np.sqrt(change**2 + SMOOTHNESS**2)
     gradient = (change / size) @ changes / len(changes)
     return float(np.mean(size - SMOOTHNESS)), gradient
 
 
 def softmax_objective(parameters: NDArray, changes: NDArray) -> tuple[float, NDArray]:
-    """`total_variation` by parameters without bounds, ``shares = softmax(parameters)``."""
-    shares = _softmax(parameters)
-    value, gradient = total_variation(shares, changes)
-    return value, shares * (gradient - shares @ gradient)
+    """`total_variation` by parameters without bounds, ``fractions = softmax(parameters)``."""
+    fractions = _softmax(parameters)
+    value, gradient = total_variation(fractions, changes)
+    return value, fractions * (gradient - fractions @ gradient)
 
 
 def least_variation(changes: NDArray, start: NDArray) -> tuple[NDArray, float]:
-    """Find the shares, not negative and of sum 1, with the least total variation.
+    """Find the fractions, not negative and of sum 1, with the least total variation.
 
     Parameters
     ----------
     changes : (n_changes, n_pixels) array
         Of each pixel's relative light.
     start : (n_pixels,) array
-        Positive shares to begin with; their sum does not matter.
+        Positive fractions to begin with; their sum does not matter.
 
     Returns
     -------
-    shares : (n_pixels,) array
+    fractions : (n_pixels,) array
         Zero where negligible.
     value : float
         `total_variation` of them.
@@ -139,10 +139,10 @@ def least_variation(changes: NDArray, start: NDArray) -> tuple[NDArray, float]:
         method="L-BFGS-B",
         options={"maxiter": MAX_ITERATIONS, "ftol": TOLERANCE, "gtol": 1e-12, "maxcor": 30},
     )
-    shares = _softmax(found.x)
-    shares[shares < NEGLIGIBLE / len(shares)] = 0.0
-    shares /= shares.sum()
-    return shares, total_variation(shares, changes)[0]
+    fractions = _softmax(found.x)
+    fractions[fractions < NEGLIGIBLE / len(fractions)] = 0.0
+    fractions /= fractions.sum()
+    return fractions, total_variation(fractions, changes)[0]
 
 
 def fit_halo(
@@ -151,7 +151,7 @@ def fit_halo(
     good: NDArray,
     level: NDArray,
     noise: NDArray,
-    place: tuple[NDArray, NDArray],
+    position: tuple[NDArray, NDArray],
     *,
     gap: float,
     least: int,
@@ -169,7 +169,7 @@ def fit_halo(
         Cadences that count; all their pixels must be finite.
     level, noise : (n_pixels,) arrays
         Typical light of each pixel and its error in one image, positive [e-/s].
-    place : (row, column), (n_pixels,) arrays
+    position : (row, column), (n_pixels,) arrays
         Distances from the star [pixels].
     gap, least : float, int
         See `time_segments`.
@@ -180,7 +180,7 @@ def fit_halo(
     -----
     Pixels of a group (`pixel_groups`, one for `IMAGES_PER_WEIGHT` images) are
     summed with the weights that are best for their noise (`pixel_weights`);
-    what is found is the share of each group.
+    what is found is the fraction of each group.
 
     The weights of each segment are scaled so that its median is that of a sum
     with the same weights, the mean of all segments', for all: a step between
@@ -191,7 +191,7 @@ def fit_halo(
     objective = np.zeros(len(segments))
     weight = pixel_weights(level, noise, sky_error)
     used = np.flatnonzero(weight > 0)
-    row, column = place
+    row, column = position
     information = (weight * level)[used]
     for number, segment in enumerate(segments):
         chosen = light[segment][good[segment]]
@@ -201,8 +201,8 @@ def fit_halo(
         collect = np.zeros((len(level), len(of_group)))  # pixels to relative light of groups
         collect[used, group] = weight[used] / of_group[group]
         changes = np.diff(chosen @ collect, axis=0)
-        shares, objective[number] = least_variation(changes, of_group)
-        weights[number] = collect @ shares
+        fractions, objective[number] = least_variation(changes, of_group)
+        weights[number] = collect @ fractions
     if len(segments) > 1:
         common = light @ weights.mean(axis=0)
         for own, segment in zip(weights, segments, strict=True):
@@ -235,5 +235,5 @@ def weighted_sum(halo: HaloWeights, values: NDArray, *, power: int = 1) -> NDArr
 
 def _softmax(parameters: NDArray) -> NDArray:
     """Positive numbers of sum 1."""
-    shares = np.exp(parameters - parameters.max())
-    return shares / shares.sum()
+    fractions = np.exp(parameters - parameters.max())
+    return fractions / fractions.sum()

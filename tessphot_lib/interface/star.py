@@ -213,8 +213,8 @@ class Star:
     def prf(self, window: Window | None = None) -> NDArray:
         """Return the PRF at the star, (n_rows, n_columns): the fraction of its light per pixel."""
         window = self.window if window is None else window
-        place = np.array([self.row]), np.array([self.column])
-        return scene_image(read_prf(self._files.prf), window, *place, np.ones(1))
+        position = np.array([self.row]), np.array([self.column])
+        return scene_image(read_prf(self._files.prf), window, *position, np.ones(1))
 
     def neighbors(self, radius: float = BORDER) -> pd.DataFrame:
         """Return the other stars within ``radius`` [pixels] of `Star.window`, brightest first."""
@@ -257,19 +257,19 @@ class Star:
         used = weights > 0
         if not used.any():
             raise ValueError(f"the aperture has no pixel of {pixels.window.as_list()}")
-        share = weights[used]
+        fraction = weights[used]
         stars = self._stars_near(pixels.window, BORDER)
         with PixelCube(self._files.pixels):
             model = read_prf(self._files.prf)
         flux = np.asarray(flux_of(stars["tmag"].to_numpy(), model.zeropoint))
-        place = stars["row"].to_numpy(), stars["column"].to_numpy()
-        known = float((scene_image(model, pixels.window, *place, flux)[used] * share).sum())
-        captured = float((self.prf(pixels.window)[used] * share).sum())
+        position = stars["row"].to_numpy(), stars["column"].to_numpy()
+        known = float((scene_image(model, pixels.window, *position, flux)[used] * fraction).sum())
+        captured = float((self.prf(pixels.window)[used] * fraction).sum())
         own = captured * float(flux_of(self.tmag, model.zeropoint))
         return Measured(
             time=pixels.time,
-            flux=pixels.flux[:, used] @ share,
-            flux_err=np.sqrt(pixels.flux_err[:, used] ** 2 @ share**2),
+            flux=pixels.flux[:, used] @ fraction,
+            flux_err=np.sqrt(pixels.flux_err[:, used] ** 2 @ fraction**2),
             quality=pixels.quality,
             is_good=pixels.is_good,
             weights=weights,
@@ -283,8 +283,8 @@ class Star:
         if isinstance(aperture, int | float) and not isinstance(aperture, bool):
             from photutils.aperture import CircularAperture
 
-            place = self.column - window.column0, self.row - window.row0
-            aperture = CircularAperture(place, float(aperture))
+            position = self.column - window.column0, self.row - window.row0
+            aperture = CircularAperture(position, float(aperture))
         if hasattr(aperture, "to_mask"):
             image = aperture.to_mask(method="exact").to_image(window.shape)
             return np.zeros(window.shape) if image is None else image

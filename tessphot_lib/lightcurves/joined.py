@@ -96,9 +96,9 @@ def join_sectors(sectors: Sequence[SectorCurve]) -> list[JoinedSector]:
     common = float(np.median(ratios[usable])) if usable.any() else np.nan
     joined = []
     for sector, (median, star), ratio in zip(sectors, levels, ratios, strict=True):
-        share, captured = _fractions(sector)
+        fraction, captured = _fractions(sector)
         scale = captured * sector.expected * common  # aperture flux of the star at the common level
-        others = (1 - share) * median
+        others = (1 - fraction) * median
         level = abs(median)  # of which `relative_flux` gives the parts, so that no curve is turned
         corrected = median + level * PPM * sector.flux_corr
         error = level * PPM * sector.flux_corr_err
@@ -122,14 +122,14 @@ def join_sectors(sectors: Sequence[SectorCurve]) -> list[JoinedSector]:
 
 def _fractions(sector: SectorCurve) -> tuple[float, float]:
     """Crowding and captured fraction as they are used."""
-    share = sector.crowdsap if sector.crowdsap >= MIN_CROWDSAP else 1.0  # also where it is NaN
+    fraction = sector.crowdsap if sector.crowdsap >= MIN_CROWDSAP else 1.0  # also where it is NaN
     captured = sector.flfrcsap if sector.flfrcsap > 0 else 1.0
-    return share, captured
+    return fraction, captured
 
 
 def _level(sector: SectorCurve) -> tuple[float, float]:
     """Median of the good fluxes of the aperture, and the star's whole flux [e-/s]."""
     good = sector.flux[sector.is_good & np.isfinite(sector.flux)]
     median = float(np.median(good)) if good.size else np.nan
-    share, captured = _fractions(sector)
-    return median, median * share / captured
+    fraction, captured = _fractions(sector)
+    return median, median * fraction / captured

@@ -4,7 +4,7 @@ Some hundred bright stars are cut in two halves. A variation that both halves
 show independently is one of the CCD; one that is found in one half only is the
 variability of some star (canonical correlations between the main components
 of the halves [1]_). Each star's loading, how strongly it follows a trend, is
-stored with its place, for the stars around it.
+stored with its position, for the stars around it.
 
 References
 ----------
@@ -47,7 +47,7 @@ class Trends:
     tic_id : (n_stars,) int64 array
         The quiet stars.
     row, column : (n_stars,) float64 arrays
-        Their places [science pixels].
+        Their positions [science pixels].
     loadings : (n_stars, n_trends) float64 array
         Relative flux per unit of each trend.
     remark : str

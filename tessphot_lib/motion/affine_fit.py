@@ -26,7 +26,7 @@ def fit_motion(
     Parameters
     ----------
     measured_row, measured_column : (n_images, n_stars) arrays
-        From `measure_positions`, or what they are off any fixed place of each
+        From `measure_positions`, or what they are off any fixed position of each
         star, which needs single precision only; NaN where a star was not found.
     row, column : (n_stars,) arrays
         Where the stars are [science pixels], to a tenth of a pixel.

@@ -125,8 +125,8 @@ def _information(
     alone = wanted - rest @ (rest.T @ wanted)
     data = data - (data @ rest) @ rest.T
     # Of the noise itself, without what the terms are wrong by, which stays the same.
-    share = np.square(noise[used] / sigma)[:, None]
-    of_noise = float(np.sum(alone**2 * share) / max(float(np.sum(alone**2)), 1e-300))
+    fraction = np.square(noise[used] / sigma)[:, None]
+    of_noise = float(np.sum(alone**2 * fraction) / max(float(np.sum(alone**2)), 1e-300))
     weight = is_whole / (_excess(residual, spread, is_whole) ** 2 * max(of_noise, 1e-9))
     inside = [area[used] for area in (*areas, ~areas.any(axis=0))]
     normal = np.array([alone[one].T @ alone[one] for one in inside])

@@ -31,7 +31,7 @@ def measure_apertures(
 
     Stars near the tile are measured together, those with large apertures one
     by one. With ``aperture.motion_correction`` the light that the motion of the
-    image carries over the edge of an aperture, as reckoned from the PRF, is put back.
+    image carries over the edge of an aperture, as computed from the PRF, is put back.
     """
     apertures = targets.apertures
     result = StarFluxes.unknown(len(apertures), cube.n_cadences)
@@ -104,11 +104,11 @@ def _notes(targets: StarList, index: int) -> StarNotes:
     if not aperture.mask.any():
         raise NoPixelsError(NO_PIXELS)
     light = aperture.light
-    share = 1 - light.crowdsap
+    fraction = 1 - light.crowdsap
     return StarNotes(
-        header={"AP_CONT": share, "CROWDSAP": light.crowdsap, "FLFRCSAP": light.flfrcsap},
+        header={"AP_CONT": fraction, "CROWDSAP": light.crowdsap, "FLFRCSAP": light.flfrcsap},
         diagnostics={
-            "contamination": share,
+            "contamination": fraction,
             "crowdsap": light.crowdsap,
             "flfrcsap": light.flfrcsap,
         },

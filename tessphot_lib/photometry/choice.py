@@ -36,7 +36,7 @@ def choose_methods(
     tmag : (n_stars,) array
         TESS magnitudes.
     contamination : (n_stars,) array
-        Share of the light in a star's aperture that is not its own; NaN
+        Fraction of the light in a star's aperture that is not its own; NaN
         (unknown) counts as none.
     edge_share : (n_stars,) array
         Flux of those pixels of the aperture beyond which it would go on, by

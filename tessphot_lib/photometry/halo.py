@@ -126,7 +126,7 @@ def _measure(
         return TOO_FEW_IMAGES.format(n_good, MIN_IMAGES)
     level, noise = _typical(halo.light, good), _typical(halo.error, good)
     rows, columns = np.nonzero(halo.mask)
-    place = rows + box.row0 - row, columns + box.column0 - column
+    position = rows + box.row0 - row, columns + box.column0 - column
     with threadpool_limits(1):  # the same sums on any machine
         if settings.motion_correction:
             motion = cube.motion_at(row, column)
@@ -137,7 +137,7 @@ def _measure(
             good,
             level,
             noise,
-            place,
+            position,
             gap=settings.gap,
             least=MIN_SEGMENT,
             sky_error=SKY_ERROR,
@@ -264,7 +264,7 @@ def _note(halo: _Halo, weights: HaloWeights, scale: float, expected: float) -> S
     mask[mask] = used
     mean = weights.weights.mean(axis=0)
     star, rest = float(mean @ halo.own), float(mean @ halo.others)
-    crowdsap, share = star / (star + rest), float(halo.own[used].sum()) / expected
+    crowdsap, fraction = star / (star + rest), float(halo.own[used].sum()) / expected
     variation = round(1e6 * float(weights.objective.mean()), 3)
     header = {
         "HALO_OBJ": ("tv", "what the weights minimize: total variation"),
@@ -273,12 +273,12 @@ def _note(halo: _Halo, weights: HaloWeights, scale: float, expected: float) -> S
         "HALO_SEG": (len(weights.segments), "number of segments with weights of their own"),
         "AP_CONT": 1 - crowdsap,
         "CROWDSAP": crowdsap,
-        "FLFRCSAP": share,
+        "FLFRCSAP": fraction,
     }
     return StarNotes(
         header=header,
         images={"WEIGHTMAP": weight_map},
-        diagnostics={"contamination": 1 - crowdsap, "crowdsap": crowdsap, "flfrcsap": share},
+        diagnostics={"contamination": 1 - crowdsap, "crowdsap": crowdsap, "flfrcsap": fraction},
         pixels=Aperture(halo.box, mask),
     )
 

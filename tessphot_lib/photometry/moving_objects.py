@@ -63,7 +63,7 @@ def find_moving(cube: PixelCube, found: Detections | None = None) -> pd.DataFram
 
 
 def _without_stars(found: Detections, n_images: int) -> Detections:
-    """Leave out what is at the same place in many images: variable stars."""
+    """Leave out what is at the same position in many images: variable stars."""
     if not len(found.row):
         return found
     at = np.column_stack([found.row, found.column])
@@ -183,9 +183,9 @@ def disturbed_points(
         corner = np.full(len(rows), box.row0), np.full(len(rows), box.column0)
         part = np.zeros(len(rows))
         for smear in SMEAR:
-            place = [at[k][rows] + smear * steps[k][rows] for k in (0, 1)]
-            shares = prf_stamps(prf, *place, *corner, box.shape) * _belief(box, *place)
-            part += shares[:, mask].sum(axis=1) / len(SMEAR)
+            position = [at[k][rows] + smear * steps[k][rows] for k in (0, 1)]
+            fractions = prf_stamps(prf, *position, *corner, box.shape) * _belief(box, *position)
+            part += fractions[:, mask].sum(axis=1) / len(SMEAR)
         light = np.zeros(len(cadenceno))
         np.add.at(light, image[rows], at[2][rows] * part)
         with np.errstate(invalid="ignore"):

@@ -1,6 +1,6 @@
 """Evaluating the pixel response function: the light of stars in pixels.
 
-A `tessphot_lib.core.prf_model.Prf` says which share of a star's light falls into a
+A `tessphot_lib.core.prf_model.Prf` says which fraction of a star's light falls into a
 pixel. Here it is evaluated for many stars at once, with its derivatives by
 the star's position, from which the effect of the image motion follows.
 """
@@ -60,7 +60,7 @@ def prf_stamps(
     Returns
     -------
     (n, n_rows, n_columns) float64 array
-        Share of the star's light per pixel [per pixel**order of the derivative].
+        Fraction of the star's light per pixel [per pixel**order of the derivative].
     """
     shape_at = None if shape_row is None else (shape_row, shape_column)
     orders = ((d_row, d_column),)
@@ -140,7 +140,7 @@ def _within(prf: Prf, by_row: float, by_column: float) -> Prf:
 
 
 def coefficients_at(prf: Prf, row: NDArray, column: NDArray) -> NDArray:
-    """Interpolate the spline coefficients to places on the CCD, (n, n_splines, n_splines)."""
+    """Interpolate the spline coefficients to positions on the CCD, (n, n_splines, n_splines)."""
     n_rows, n_columns, size, _ = prf.coefficients.shape
     by_row = field_weights(prf.node_row, row, prf.interpolation)
     by_column = field_weights(prf.node_column, column, prf.interpolation)
@@ -206,12 +206,12 @@ def total_light(prf: Prf) -> NDArray:
 def prf_from_samples(
     row: NDArray, column: NDArray, samples: NDArray, per_pixel: int, *, source: str
 ) -> Prf:
-    """Make a PRF that goes through samples, bilinear between the places they are from.
+    """Make a PRF that goes through samples, bilinear between the positions they are from.
 
     Parameters
     ----------
     row, column : (n_rows,), (n_columns,) arrays
-        Places [science pixels].
+        Positions [science pixels].
     samples : (n_rows, n_columns, n, n) array
         By the distance of the pixel from the star; n is odd, the middle is the star.
     per_pixel : int
@@ -266,9 +266,9 @@ def evenly_normalized(prf: Prf) -> Prf:
         factor = scale * mean_inner / inner[one].sum(axis=(2, 3))
         lacking = scale * mean_outer - outer[one].sum(axis=(2, 3))
         size = np.abs(outer[one])  # faint pixels may be negative, and their sum zero
-        share = size / np.maximum(size.sum(axis=(2, 3), keepdims=True), 1e-300)
+        fraction = size / np.maximum(size.sum(axis=(2, 3), keepdims=True), 1e-300)
         coefficients[one] = inner[one] * factor[:, :, None, None] + outer[one]
-        coefficients[one] += lacking[:, :, None, None] * share
+        coefficients[one] += lacking[:, :, None, None] * fraction
     return replace(prf, coefficients=coefficients)
 
 
@@ -284,7 +284,7 @@ def _middle(prf: Prf) -> NDArray:
 
 
 def _pieces(t: NDArray, derivative: int) -> tuple[NDArray, ...]:
-    """The four cubic B-splines that are not zero at a place t of 0..1 in a cell."""
+    """The four cubic B-splines that are not zero at a position t of 0..1 in a cell."""
     if derivative == 0:
         s = 1 - t
         return (
@@ -316,11 +316,11 @@ def _wing(prf: Prf, down: NDArray, along: NDArray, d_row: int, d_column: int) ->
 
 @cache
 def _wing_table(
-    radius: tuple[float, ...], share: tuple[float, ...]
+    radius: tuple[float, ...], fraction: tuple[float, ...]
 ) -> tuple[NDArray, NDArray, NDArray]:
     """Squared distances, the wing there, and its slope by the squared distance."""
     grid = np.linspace(0, 2 * REACH, 4096) ** 2
-    values = wing_values(np.array(radius), np.array(share), np.sqrt(grid))
+    values = wing_values(np.array(radius), np.array(fraction), np.sqrt(grid))
     return grid, values, np.gradient(values, grid)
 
 
@@ -331,14 +331,14 @@ def _wing_shape(prf: Prf, distance: NDArray) -> NDArray:
     return wing_values(prf.wing_radius, prf.wing_share, distance)
 
 
-def wing_values(radius: NDArray, share: NDArray, distance: NDArray) -> NDArray:
+def wing_values(radius: NDArray, fraction: NDArray, distance: NDArray) -> NDArray:
     """Fraction of a star's light in a pixel of the wing, by its distance [pixels].
 
-    Interpolated in logarithms between rings of ``radius`` and ``share`` (n_rings,), constant
+    Interpolated in logarithms between rings of ``radius`` and ``fraction`` (n_rings,), constant
     inside, falling with the cube of the distance outside.
     """
-    logarithm = np.log(np.maximum(share, 1e-12))
+    logarithm = np.log(np.maximum(fraction, 1e-12))
     inner = np.exp(np.interp(np.log(np.maximum(distance, 1e-3)), np.log(radius), logarithm))
-    outer = share[-1] * (radius[-1] / np.maximum(distance, radius[-1])) ** 3
+    outer = fraction[-1] * (radius[-1] / np.maximum(distance, radius[-1])) ** 3
     result = np.where(distance > radius[-1], outer, inner)
     return np.where(distance > REACH, 0.0, result)

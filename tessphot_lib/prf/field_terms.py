@@ -1,4 +1,4 @@
-"""How a PRF changes over a CCD: polynomials of the place, tabulated on nodes."""
+"""How a PRF changes over a CCD: polynomials of the position, tabulated on nodes."""
 
 from dataclasses import dataclass, replace
 
@@ -9,12 +9,12 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.prf.evaluate import field_weights
 
-N_NODES = 5  # per axis, that polynomials of the place are tabulated on
+N_NODES = 5  # per axis, that polynomials of the position are tabulated on
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Polynomials of the place on the CCD, and the nodes that they are tabulated on.
+    """Polynomials of the position on the CCD, and the nodes that they are tabulated on.
 
     Attributes
     ----------

@@ -108,18 +108,18 @@ def fit_field(
         return start
     positions = field.row, field.column
     prf, cores, sky = start.prf, start.cores, start.sky
-    share = _wings_of(prf) if len(prf.wing_share) else USUAL_WINGS
+    fraction = _wings_of(prf) if len(prf.wing_share) else USUAL_WINGS
     there = np.isfinite(field.image) & np.isfinite(field.noise)
     rings = RingLight.of(field.window, there, *positions, flux_of(field.tmag))
     for _ in range(n_passes):
-        prf = _with_wings(prf, WING_RADIUS, share)
+        prf = _with_wings(prf, WING_RADIUS, fraction)
         scene = cores + wing_image(prf, field.window, *positions, _fluxes(prf, field))
         level = replace(field, image=field.image - sky)
         prf = fit_prf(level, stars, start=prf, scene=scene, n_rounds=FIRST_ROUNDS)
         cores = draw_cores(prf, field, _fluxes(prf, field))
         sigma = np.hypot(field.noise, CORE_ERROR * cores)
-        share, sky = fit_wings(field.image - cores, sigma, rings)
-    prf = _with_wings(prf, WING_RADIUS, share)
+        fraction, sky = fit_wings(field.image - cores, sigma, rings)
+    prf = _with_wings(prf, WING_RADIUS, fraction)
     scene = cores + wing_image(prf, field.window, *positions, _fluxes(prf, field))
     return FieldFit(prf, scene, cores, sky)
 
@@ -195,7 +195,7 @@ def fit_prf(
         unknowns = coefficients_of_terms(prf, terms)
     if abs(prf.zeropoint - TMAG_ZEROPOINT) > MAX_ZEROPOINT_ERROR:
         return start or generic_prf()
-    # The error of the PRF: what a typical star's pixel differs from it, by its place in the stamp.
+    # The error of the PRF: by its position in the stamp, what a typical star differs from it.
     residual = (light - _target_light(prf, field, stars, fit)) / fit.flux[:, None, None]
     seen = np.where(usable, np.abs(residual), np.nan)
     seen[0][np.isnan(seen).all(axis=0)] = GENERIC_ERROR
@@ -385,7 +385,7 @@ def _normalized(
 ) -> tuple[Prf, _StarFits]:
     """Make all light sum to 1 everywhere.
 
-    ``wing_share`` is in shares of the catalog's flux; so the core is brought to
+    ``wing_share`` is in fractions of the catalog's flux; so the core is brought to
     this scale first, and then both are divided by the sum of all light, which
     is what the zero point of the catalog is off.
     """
@@ -397,12 +397,12 @@ def _normalized(
 
 
 def _wings_of(prf: Prf) -> NDArray:
-    """The wings of a PRF as shares of the catalog's fluxes, (n_radii,)."""
+    """The wings of a PRF as fractions of the catalog's fluxes, (n_radii,)."""
     return prf.wing_share * flux_of(TMAG_ZEROPOINT, prf.zeropoint)
 
 
 def _with_wings(prf: Prf, wing_radius: NDArray, wing_share: NDArray) -> Prf:
-    """The PRF with other wings, given as shares of the catalog's fluxes; cores keep their light."""
+    """The PRF with other wings, as fractions of the catalog's fluxes; cores keep light."""
     mean = flux_of(TMAG_ZEROPOINT, prf.zeropoint)
     core = prf.coefficients * mean
     whole = replace(prf, coefficients=core, wing_radius=wing_radius, wing_share=wing_share)

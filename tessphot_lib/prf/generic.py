@@ -10,7 +10,7 @@ from tessphot_lib.prf.stars import HALF
 
 N_SPLINES = 33  # the core reaches 9 pixels
 SPACING = 0.5  # [pixels] of the splines
-# Round Gaussians, integrated over the pixels, with the average PRF's share of the light in 4, 9
+# Round Gaussians, integrated over the pixels, with the average PRF's fraction of the light in 4, 9
 # and 16 pixels (60, 81 and 95 %; the mission's PRFs: 57-67, 79-82, 89-90 %).
 GENERIC_SHARE = np.array([0.74, 0.21, 0.05])
 GENERIC_WIDTH = np.array([0.64, 1.25, 3.3])  # [pixels]

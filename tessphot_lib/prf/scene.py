@@ -185,16 +185,16 @@ def wing_image(prf: Prf, window: Window, row: NDArray, column: NDArray, flux: ND
     at_row, at_column, flux = at_row[inside], at_column[inside], flux[inside]
     low_row, low_column = np.floor(at_row).astype(int), np.floor(at_column).astype(int)
     high = at_row - low_row, at_column - low_column  # part of the next row and column
-    radius, share = tuple(prf.wing_radius.tolist()), tuple(prf.wing_share.tolist())
+    radius, fraction = tuple(prf.wing_radius.tolist()), tuple(prf.wing_share.tolist())
     if flux.size * window.shape[0] * window.shape[1] <= FEW * shape[0] * shape[1]:
         middle = low_row - REACH, low_column - REACH
-        return _few_wings(_wing_kernel(radius, share), window.shape, *middle, *high, flux)
+        return _few_wings(_wing_kernel(radius, fraction), window.shape, *middle, *high, flux)
     points = np.zeros(shape)
     for d_row in (0, 1):
         for d_column in (0, 1):
             part = np.abs(1 - d_row - high[0]) * np.abs(1 - d_column - high[1])
             np.add.at(points, (low_row + d_row, low_column + d_column), flux * part)
-    kernel = _wing_kernel(radius, share)[1:-1, 1:-1]
+    kernel = _wing_kernel(radius, fraction)[1:-1, 1:-1]
     return fft_convolve(points, kernel, "same")[REACH:-REACH, REACH:-REACH]
 
 
@@ -227,10 +227,10 @@ def _few_wings(
 
 
 @lru_cache(maxsize=4)
-def _wing_kernel(radius: tuple[float, ...], share: tuple[float, ...]) -> NDArray:
+def _wing_kernel(radius: tuple[float, ...], fraction: tuple[float, ...]) -> NDArray:
     """Wing by rows and columns from the star, with a rim of zeros beyond `REACH`."""
     offsets = np.arange(-REACH, REACH + 1)
-    wing = wing_values(np.array(radius), np.array(share), np.hypot(offsets[:, None], offsets))
+    wing = wing_values(np.array(radius), np.array(fraction), np.hypot(offsets[:, None], offsets))
     kernel = np.pad(wing, 1)
     kernel.setflags(write=False)
     return kernel

@@ -2,7 +2,7 @@
 
 The light of wings is linear in their profile: where the cores of all known
 stars are taken off, an image is the sum of rings about all stars, each times
-the share of the light that falls there, and of the sky. All pixels tell of it,
+the fraction of the light that falls there, and of the sky. All pixels tell of it,
 each by what the cores leave it certain: no star has to stand alone, which in a
 crowd none does.
 
@@ -30,9 +30,9 @@ from tessphot_lib.prf.evaluate import REACH
 
 WING_RADIUS = np.array([5.75, 7.25, 9.0, 11.5, 15.0, 19.5, 25.0, 32.5, 42.0])  # [pixels]
 FALL = 3  # power of the distance by which wings fall off between and beyond these radii
-# Share of the light per pixel at these radii that is believed until others are seen.
+# Fraction of the light per pixel at these radii that is believed until others are seen.
 USUAL_WINGS = 1e-5 * (9.0 / WING_RADIUS) ** FALL
-# From this radius on shares follow each other: from one to the next, the factor by which they
+# From this radius on fractions follow each other: from one to the next, the factor by which they
 # are more than usual changes by so much of itself. Nearer ones each are usual within themselves.
 FIRST_FOLLOWER, FOLLOWING = 3, 0.25
 MIN_FACTOR = 0.3  # of which that change is at least counted
@@ -89,8 +89,8 @@ class RingLight:
             points = _points(window, row, column, flux).astype(np.float32)
             # In units of what is usual, so that all unknowns are about 1.
             rings = [
-                (share * kernel).astype(np.float32)
-                for share, kernel in zip(USUAL_WINGS, _ring_kernels(), strict=True)
+                (fraction * kernel).astype(np.float32)
+                for fraction, kernel in zip(USUAL_WINGS, _ring_kernels(), strict=True)
             ]
             for index, light in enumerate(fft_convolutions(points, rings, "valid")):
                 design[:, index] = light.ravel()[pixels]
@@ -110,7 +110,7 @@ def fit_wings(residual: NDArray, sigma: NDArray, light: RingLight) -> tuple[NDAr
     Returns
     -------
     wing_share : (n_radii,) float64 array
-        Share of the light per pixel at `WING_RADIUS`, not negative. What no star
+        Fraction of the light per pixel at `WING_RADIUS`, not negative. What no star
         shows is that of `USUAL_WINGS`.
     sky : float
         Level of the residual without any star [e-/s]; 0 with fewer than `MIN_PIXELS` pixels.
@@ -245,9 +245,9 @@ def _points(window: Window, row: NDArray, column: NDArray, flux: NDArray) -> NDA
 
 
 def _ring_kernels() -> list[NDArray]:
-    """What the share at each radius gives the pixels around a star.
+    """What the fraction at each radius gives the pixels around a star.
 
-    The share falls by its power from radius to radius, its factor goes over from
+    The fraction falls by its power from radius to radius, its factor goes over from
     one to the next linearly in the logarithm of the distance.
     """
     offsets = np.arange(-REACH, REACH + 1)

@@ -47,7 +47,7 @@ def star_quality(
     bad_quality : int
         `CadenceFlag` bits with which an image is bad, besides those that this
         software sets (`OWN_BAD_CADENCE`). STRAYLIGHT_MEASURED, which tells of
-        the brightest place of the CCD, does not count: what counts is the sky
+        the brightest position of the CCD, does not count: what counts is the sky
         at the star, and only where that is unknown the bit of the image.
     straylight_factor : float
         Multiple of the quiet sky at a star, above which there is stray light.

@@ -1,6 +1,6 @@
 """Asteroids and comets: what stands out of single images, and moves from one to the next.
 
-An object adds light with about the shape of the PRF to one place of an image. Detections
+An object adds light with about the shape of the PRF to one position of an image. Detections
 that follow each other along a line, at a speed that Solar System objects have, are its track;
 variable stars stay where they are.
 """

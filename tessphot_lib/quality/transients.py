@@ -90,10 +90,10 @@ def _source(found: Detections, members: NDArray, around: NDArray) -> Source | No
     if (image[MIN_DETECTIONS - 1 :] - image[: 1 - MIN_DETECTIONS]).min() >= WITHIN:
         return None
     weight = np.minimum(found.snr[members], MAX_WEIGHT)
-    place, spread = [], []
+    middles, spread = [], []
     for axis in (found.row, found.column):
         middle = np.average(axis[members], weights=weight)
-        place.append(float(middle))
+        middles.append(float(middle))
         rms = np.sqrt(np.average((axis[members] - middle) ** 2, weights=weight))
         spread.append(float(rms))
     first, last = int(image[0]) - WITHIN, int(image[-1]) + WITHIN
@@ -101,7 +101,7 @@ def _source(found: Detections, members: NDArray, around: NDArray) -> Source | No
     if max(spread) > MAX_RMS or _drifts(found, passing):
         return None
     error = max(float(np.hypot(*spread)) / np.sqrt(2 * len(members)), MIN_ERROR)
-    return Source(place[0], place[1], error, members)
+    return Source(*middles, error, members)
 
 
 def _drifts(found: Detections, members: NDArray) -> bool:

@@ -130,8 +130,8 @@ def why_not_listed(todo: Path, tic_id: int) -> str:
             absent += [f"{path.parent.name}{reason}"] if reason else []
             continue
         row, column, tmag = (float(star[name].iloc[0]) for name in ("row", "column", "tmag"))
-        place = f"{path.parent.name}: Tmag {tmag:.2f}, row {row:.1f}, column {column:.1f}"
-        texts.append(f"{place}{_reason(path.parent / 'not_measured.ecsv', tic_id)}")
+        position = f"{path.parent.name}: Tmag {tmag:.2f}, row {row:.1f}, column {column:.1f}"
+        texts.append(f"{position}{_reason(path.parent / 'not_measured.ecsv', tic_id)}")
     if not texts and absent:
         return f"it is in no catalog of this run ({'; '.join(absent)})"
     if not texts:

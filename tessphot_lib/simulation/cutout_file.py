@@ -62,8 +62,8 @@ class CutoutMaker:
         aperture.header.update(wcs.to_header())
         hdus = [self._primary(middle, ra, dec), self._table(middle), aperture]
         one = self.ccd_id
-        place = f"{ra:.6f}_{dec:.6f}_{n_columns}x{n_rows}"
-        path = folder / f"tess-s{one.sector:04d}-{one.camera}-{one.ccd}_{place}_astrocut.fits"
+        position = f"{ra:.6f}_{dec:.6f}_{n_columns}x{n_rows}"
+        path = folder / f"tess-s{one.sector:04d}-{one.camera}-{one.ccd}_{position}_astrocut.fits"
         fits.HDUList(hdus).writeto(path, overwrite=True)
         return path
 

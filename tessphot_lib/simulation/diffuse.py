@@ -60,7 +60,7 @@ def diffuse_light(
 
 
 def strap_response(ccd_id: CcdId, settings: SimulationSettings) -> NDArray:
-    """Return how much more of the light each science column sees, as a share, (2048,)."""
+    """Return how much more of the light each science column sees, as a fraction, (2048,)."""
     rng = generator(settings, ccd_id, "straps", per_ccd=True)
     response = np.zeros(SCIENCE_COLUMNS)
     starts = np.cumsum(rng.integers(*STRAP_DISTANCE, size=SCIENCE_COLUMNS // STRAP_DISTANCE[0]))
@@ -70,7 +70,7 @@ def strap_response(ccd_id: CcdId, settings: SimulationSettings) -> NDArray:
 
 
 def scattered_level(ccd_id: CcdId, index: int, settings: SimulationSettings) -> float:
-    """Return the scattered light of an image at its brightest place [e-/s per pixel]."""
+    """Return the scattered light of an image at its brightest position [e-/s per pixel]."""
     strength = scattered_strength(ccd_id, index, settings)
     if strength == 0 or image_kind(ccd_id, index, settings) in ("zero", "nan"):
         return 0.0

@@ -1,9 +1,9 @@
 """From a scene to images.
 
-Stars down to ``variable_limit`` are rendered anew in each image at their true
+Stars down to ``variable_limit`` are rendered again in each image at their true
 positions, in stamps as large as the brightness asks for. The fainter ones are
 rendered once with their derivatives and moved by a Taylor expansion of second
-order; in images that move far (coarse pointing) they are rendered anew, too.
+order; in images that move far (coarse pointing) they are rendered again, too.
 The wide wings of all stars that do not vary are rendered apart, by convolution.
 """
 
@@ -198,8 +198,8 @@ class _Layer:
         self.region = scene.region
         self.stars = stars
         settings = scene.settings
-        place = stars.row, stars.column, scene.ccd_id.ccd
-        shape = prf.components(*place, **prf.form_of(settings)).part(which)
+        position = stars.row, stars.column, scene.ccd_id.ccd
+        shape = prf.components(*position, **prf.form_of(settings)).part(which)
         self.sigma, self.shift_row, self.shift_column = (
             shape.sigma,
             shape.shift_row,
@@ -330,16 +330,16 @@ class _Wings:
     """The wide components of the PRF, which are round and have the same width everywhere.
 
     The stars are laid on the pixels with a quadratic spline, which has the
-    right place and a known variance, and convolved with the Gaussian that
+    right position and a known variance, and convolved with the Gaussian that
     is missing; exact to 1e-4 of the wings, which hold 2 % of the light.
     """
 
     def __init__(self, scene: Scene, stars: Stars) -> None:
         self.region = scene.region
         self.stars = stars
-        place = stars.row, stars.column, scene.ccd_id.ccd
+        position = stars.row, stars.column, scene.ccd_id.ccd
         form = prf.form_of(scene.settings)
-        self.light = stars.flux[:, None] * prf.components(*place, **form).part(WINGS).weight
+        self.light = stars.flux[:, None] * prf.components(*position, **form).part(WINGS).weight
         self.sigma = prf.FAMILIES[form["family"]].sigma[WINGS]
 
     def render(self, motion: NDArray) -> NDArray:
@@ -382,7 +382,7 @@ class _Wings:
 
 
 def _spline(offset: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Shares of the pixels before, at and behind a star that stands ``offset`` off the middle."""
+    """Fractions of the pixels before, at and behind a star that is ``offset`` off the middle."""
     return 0.5 * (0.5 - offset) ** 2, 0.75 - offset**2, 0.5 * (0.5 + offset) ** 2
 
 

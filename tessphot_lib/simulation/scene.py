@@ -240,7 +240,7 @@ def prf_truth(
     Returns
     -------
     stamp : (n_rows, n_columns) array
-        Share of the light that falls on each pixel; the infinite plane sums to 1.
+        Fraction of the light that falls on each pixel; the infinite plane sums to 1.
     corner : (row, column)
         First pixel of the stamp.
     """

@@ -142,7 +142,7 @@ def tmag_to_flux(tmag: NDArray) -> NDArray:
 
 
 def with_showcase(stars: Stars, ccd_id: CcdId, window: Window, start: float) -> Stars:
-    """Return the stars with those of `SHOWCASE` added, at fixed places of the window."""
+    """Return the stars with those of `SHOWCASE` added, at fixed positions of the window."""
     n_rows, n_columns = window.shape
     table = np.array(SHOWCASE).T
     tmag, variability = table[2], table[3].astype(np.int8)

@@ -136,7 +136,7 @@ def write_truth(path: Path, scene: Scene) -> None:
 
 
 def read_scene(path: Path) -> Scene:
-    """Build the scene anew that a truth file tells of.
+    """Build the scene again that a truth file tells of.
 
     Raises
     ------

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHUNK_STARS = 200_000  # whose places are computed at once
+CHUNK_STARS = 200_000  # whose positions are computed at once
 ROUNDING = 1e-5  # [deg] 0.04 arcsec; the inverse of a WCS is no better
 WIDER = 1.2  # a circle on the sky than PIXEL_SCALE says: no pixel is outside of it
 # Science pixel (row, column) of a CCD that the camera's axis falls beside, to about 10 px.
@@ -144,7 +144,7 @@ def _at_j2000(stars: pd.DataFrame) -> pd.DataFrame:
 def _near(
     stars: pd.DataFrame, footprint: Footprint, epoch: float, buffer: float, patches: list[dict]
 ) -> pd.DataFrame:
-    """Keep the stars that are on the window or around it at the epoch, with their places."""
+    """Keep the stars that are on the window or around it at the epoch, with their positions."""
     ra, dec = at_epoch(stars, epoch)
     row, column = sky_to_pixel(footprint.wcs, ra, dec)
     near = footprint.distance(ra, dec, row, column) <= buffer + ROUNDING

@@ -105,14 +105,14 @@ def _fetch_each(
         for index, found in enumerate(wanted)
         for _, group in groupby(found, key=lambda ccd_id: ccd_id.sector)
     ]
-    places = [position_in(stars[index], group[0].sector) for index, group in tasks]
+    positions = [position_in(stars[index], group[0].sector) for index, group in tasks]
     fetched = web.each(
         lambda task: fetch_cutouts(web, mast, folder, task[0][1], *task[1], size),
-        list(zip(tasks, places, strict=True)),
+        list(zip(tasks, positions, strict=True)),
     )
     return [
-        (index, *place, str(ccd_id), str(path or ""))
-        for (index, group), place, paths in zip(tasks, places, fetched, strict=True)
+        (index, *position, str(ccd_id), str(path or ""))
+        for (index, group), position, paths in zip(tasks, positions, fetched, strict=True)
         for ccd_id, path in zip(group, paths, strict=True)
     ]
 

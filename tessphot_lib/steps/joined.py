@@ -160,14 +160,14 @@ def _star_of(header: Mapping[str, Any]) -> dict[str, Any]:
 def _sector_curve(curve: LightCurve, header: Mapping[str, Any], expected: float) -> SectorCurve:
     """What `join_sectors` needs of a light curve."""
     fractions = {key: header.get(key) for key in ("CROWDSAP", "FLFRCSAP")}
-    share, captured = (np.nan if value is None else float(value) for value in fractions.values())
+    fraction, captured = (np.nan if value is None else float(value) for value in fractions.values())
     return SectorCurve(
         flux=curve.flux,
         flux_err=curve.flux_err,
         flux_corr=curve.flux_corr,
         flux_corr_err=curve.flux_corr_err,
         is_good=(curve.quality == 0) & np.isfinite(curve.flux),
-        crowdsap=share,
+        crowdsap=fraction,
         flfrcsap=captured,
         expected=expected,
     )

@@ -38,7 +38,7 @@ def run_photometry(
     files : CcdFiles
         Of the CCD; ``trends`` as in `measure_stars`.
     light_curves : Path
-        Folder for the FITS files, made anew; empty for a tile without stars.
+        Folder for the FITS files, made again; empty for a tile without stars.
     diagnostics : Path
         Table with one row per star.
     tile : str

@@ -2,7 +2,7 @@
 
 The correction is r.n / c: r the place of TESS relative to the barycentre, n the
 direction of the star at the epoch of the images. The relativistic terms are left
-out: r.v / c**2 is 2 microseconds at the most, and SPOC's own corrections agree
+out: r.v / c**2 is 2 microseconds at most, and SPOC's own corrections agree
 to some 1 ms without them.
 
 Positions are in light days along the axes of the ICRS.

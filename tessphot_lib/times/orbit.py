@@ -4,7 +4,7 @@ TESS flies freely: with the attraction of the Earth, the Moon and the Sun and
 the pressure of sunlight its path follows from where it was at one moment. One
 state vector, fitted to JPL's path of July 2018 to December 2019, gives that path
 to 120 km rms (0.4 ms of light travel), and predicts SPOC's corrections of sectors 25 to
-37, up to 16 months later, to 1 ms in the median (3 ms at the most).
+37, up to 16 months later, to 1 ms in the median (3 ms at most).
 
 Positions are geocentric [km] and velocities [km/s], along the axes of the ICRS;
 times BTJD at the spacecraft.

@@ -2,7 +2,7 @@
 
 A correction is the light travel time from the spacecraft to the barycentre
 along one direction, the centre of a CCD: it gives one coordinate of the
-spacecraft's place, those of several cameras all three. What they leave open is
+spacecraft's position, those of several cameras all three. What they leave open is
 taken from the laws of motion (`tessphot_lib.times.orbit`), or, where the images were
 not taken by TESS on its orbit, from nothing but that it is near the Earth.
 
@@ -37,7 +37,7 @@ LIGHT_TIME_TO_SUN = 499.0  # [s]
 
 MAX_RESIDUAL = 10e-3  # [s] rms, above which images were not taken from this orbit
 MAX_CHI_SQUARED = 25.0  # of the 6 elements' departure from the reference
-FREE_ERROR = 0.6  # [s] per axis, of the Earth in place of the spacecraft: 60 Earth radii at most
+FREE_ERROR = 0.6  # [s] per axis, of the Earth instead of the spacecraft: 60 Earth radii at most
 KNOT_STEP = 0.25  # [d] of the free path
 CORRELATION_TIME = 2.0  # [d] over which it may bend: a quarter of the orbit, less at perigee
 FLOOR = EPHEMERIS_ERROR = 1e-3  # [s] per axis: scatter of SPOC's corrections about the best path
@@ -45,7 +45,7 @@ FLOOR = EPHEMERIS_ERROR = 1e-3  # [s] per axis: scatter of SPOC's corrections ab
 
 @dataclass(frozen=True)
 class Path:
-    """Places of the spacecraft.
+    """Positions of the spacecraft.
 
     Attributes
     ----------
@@ -89,8 +89,8 @@ class Projections:
     @property
     def error(self) -> NDArray:
         """1-sigma errors [s], such that many images of one CCD count as a few."""
-        _, place, count = np.unique(self.source, return_inverse=True, return_counts=True)
-        return CORRECTION_ERROR * np.sqrt(np.maximum(count / INDEPENDENT_IMAGES, 1.0))[place]
+        _, index, count = np.unique(self.source, return_inverse=True, return_counts=True)
+        return CORRECTION_ERROR * np.sqrt(np.maximum(count / INDEPENDENT_IMAGES, 1.0))[index]
 
     @property
     def error_with_direction(self) -> NDArray:

@@ -412,7 +412,7 @@ def test_pixels_hold_every_image_once(small_run):
         with fits.open(small_run.images()[8]) as hdus:
             image = hdus[1].data[1744:1840, 44 + 204 : 44 + 316]
             error = hdus[2].data[1744:1840, 44 + 204 : 44 + 316]
-        # Rounded: by 1/16 of the error at most in the rms, by sqrt(3) times that at the most.
+        # Rounded: by 1/16 of the error at most in the rms, by sqrt(3) times that at most.
         rounding = (file["flux"][8] - image) / error
         assert 0.25 / 16 < np.std(rounding) < 1 / 16
         assert np.abs(rounding).max() < 1.74 / 16

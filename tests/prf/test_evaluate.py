@@ -213,5 +213,5 @@ def test_prf_of_wrong_shape_is_refused():
         replace(prf, coefficients=np.zeros((1, 1, 32, 32)))
     with pytest.raises(InputDataError, match="interpolation is 'nearest'"):
         replace(prf, interpolation="nearest")
-    with pytest.raises(InputDataError, match="2 radii of wings, 0 shares"):
+    with pytest.raises(InputDataError, match="2 radii of wings, 0 fractions"):
         replace(prf, wing_radius=np.ones(2))

@@ -422,7 +422,7 @@ def test_motion_of_an_orbit_and_a_step_in_the_middle():
 
     drift = path(motion_drift=0.22)
     assert np.hypot(*(drift[:, 657] - drift[:, 0])) == pytest.approx(0.22, rel=1e-2)  # 13.7 d
-    np.testing.assert_allclose(drift[:, 700:], drift[:, :500], atol=1e-12)  # each orbit anew
+    np.testing.assert_allclose(drift[:, 700:], drift[:, :500], atol=1e-12)  # each orbit again
     transient = np.hypot(*path(motion_transient=0.05))
     assert transient[[0, 700]] == pytest.approx(0.05)
     assert (transient[[48, 699, 748]] < 0.002).all()

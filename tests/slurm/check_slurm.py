@@ -130,7 +130,7 @@ def test_snakemake_killed_and_started_again(tmp_path, cluster, small_run, profil
     process = run.begin("--group-components=blocks_{ccd_id}=1")
 
     def blocks_run_and_wait():
-        states = [job.split()[0] for job in run.jobs().values()]  # two at the most before
+        states = [job.split()[0] for job in run.jobs().values()]  # two at most before
         return len(states) == 3 and {"RUNNING", "PENDING"} <= set(states)
 
     run.wait_until(process, blocks_run_and_wait, "three blocks in the queue")

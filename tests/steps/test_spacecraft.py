@@ -252,7 +252,7 @@ def test_file_is_read_back_equal(tmp_path):
         read_spacecraft(tmp_path / "x.ecsv")
 
 
-def reckoned(times):
+def computed(times):
     bodies = Bodies.between(times.min(), times.max())
     geocentric = propagate(predicted_state(times.min()), times.min(), times, bodies)[:, :3] / KM
     return geocentric + earth_position(times) * 86400
@@ -268,11 +268,11 @@ def test_header_of_a_real_image():
     direction = unit_vector(*(np.array(value) for value in corrected_direction(header)))
     correction = header["BARYCORR"]
     moment = np.array([0.5 * (header["TSTART"] + header["TSTOP"]) - correction])
-    assert 1e3 * (86400 * correction - reckoned(moment)[0] @ direction) == pytest.approx(0, abs=2)
+    assert 1e3 * (86400 * correction - computed(moment)[0] @ direction) == pytest.approx(0, abs=2)
     # Half a pixel off it would be 2 ms, the WCS's own reference pixel 90 ms.
     header["BTC_PIX1"], header["BTC_PIX2"] = 1045.0, 1001.0
     direction = unit_vector(*(np.array(value) for value in corrected_direction(header)))
-    assert abs(86400 * correction - reckoned(moment)[0] @ direction) > 0.05
+    assert abs(86400 * correction - computed(moment)[0] @ direction) > 0.05
 
 
 @needs_realdata
@@ -283,7 +283,7 @@ def test_headers_of_a_real_sector():
         table = pd.read_csv(file)
     start = Time(list(table["start"]), scale="utc").tdb.jd - 2457000
     moment = start + 0.5 / 48 - table["barycorr"].to_numpy()
-    path = reckoned(moment)
+    path = computed(moment)
     groups = table.groupby(["camera", "ccd"]).indices
     assert len(groups) == 16
     for images in groups.values():

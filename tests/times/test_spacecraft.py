@@ -102,7 +102,7 @@ def test_a_few_hours_of_one_ccd_are_enough():
 
 @pytest.mark.parametrize(("seed", "first"), [(0, 1700.0), (1, 1700.0), (2, 3000.0)])
 def test_orbit_that_has_drifted(seed, first):
-    """Years later TESS is elsewhere than reckoned; the headers tell, and the errors are true."""
+    """Years later TESS is elsewhere than computed; the headers tell, and the errors are true."""
     rng = np.random.default_rng(seed)
     spread = 1.0 + (max(first - 1845.0, 0.0) / 730.0) ** 2
     middle = first + 13.0

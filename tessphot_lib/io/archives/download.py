@@ -39,7 +39,7 @@ NO_ADDRESS = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.MissingSchema,
 )
-CHUNK = 1 << 17  # [bytes] written at a time; at the most so much of a cut answer is lost
+CHUNK = 1 << 17  # [bytes] written at a time; at most so much of a cut answer is lost
 LONGEST_PAUSE = 60.0  # [s] by ourselves
 LONGEST_ASKED_PAUSE = 600.0  # [s] that a server may ask for
 CONNECT_TIMEOUT = 10.0  # [s] at most until a server takes a connection
@@ -65,7 +65,7 @@ class Web:
     Parameters
     ----------
     connections : int
-        Requests at the same time, at the most, in `each`.
+        Requests at the same time, at most, in `each`.
     retries : int
         Tries after the first one.
     pause : float
@@ -101,7 +101,7 @@ class Web:
         """Fetch a file.
 
         A try that fails half way is continued where it ended, if the server can
-        do that; a file that came whole and is wrong is fetched anew.
+        do that; a file that came whole and is wrong is fetched again.
 
         Parameters
         ----------

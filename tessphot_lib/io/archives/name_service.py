@@ -17,7 +17,7 @@ from tessphot_lib.io.archives.download import Web
 from tessphot_lib.io.archives.tesscut_service import ask_for_json, is_executed
 
 NAME_SERVICE = "Mast.Name.Lookup"
-SAME_PLACE = 10.0 / 3600  # [deg] answers of two catalogs for one object may differ by this
+SAME_POSITION = 10.0 / 3600  # [deg] answers of two catalogs for one object may differ by this
 GAIA_COLUMNS = ("ra", "dec", "pmra", "pmdec", "phot_g_mean_mag", "bp_rp")
 
 
@@ -43,22 +43,22 @@ def position_of_name(web: Web, mast: str, name: str) -> tuple[float, float]:
     Raises
     ------
     DownloadError
-        If nobody knows the name, or it is that of things at several places.
+        If nobody knows the name, or it is that of things at several positions.
     """
     url = f"{mast}/api/v0/invoke"
     request = {"service": NAME_SERVICE, "params": {"input": name, "format": "json"}}
     answer = ask_for_json(web, url, {"request": json.dumps(request)}, is_ready=is_executed)
     try:
-        places = [(float(row["ra"]), float(row["decl"])) for row in answer["resolvedCoordinate"]]
+        positions = [(float(row["ra"]), float(row["decl"])) for row in answer["resolvedCoordinate"]]
     except (KeyError, TypeError, ValueError) as error:
         raise DownloadError(f"{url}: the answer is none of {NAME_SERVICE}: {error!r}") from None
-    if not places:
+    if not positions:
         raise DownloadError(f"{url}: the name {name!r} is not known", permanent=True)
-    others = [place for place in places if separation(*places[0], *place) > SAME_PLACE]
+    others = [one for one in positions if separation(*positions[0], *one) > SAME_POSITION]
     if others:
-        words = " and ".join("{:.5f} {:+.5f}".format(*one) for one in (places[0], others[0]))
+        words = " and ".join("{:.5f} {:+.5f}".format(*one) for one in (positions[0], others[0]))
         raise DownloadError(f"the name {name!r} is that of stars at {words}", permanent=True)
-    return places[0]
+    return positions[0]
 
 
 def gaia_star(web: Web, gaia: str, source_id: int) -> GaiaStar:

@@ -18,7 +18,7 @@ from tessphot_lib.io.images.ffi_files import cadence_of, name_btjd
 from tessphot_lib.io.images.rounded_times import LEAST_MATCH, is_rounded, match_of, on_the_clock
 
 SMALLEST_CADENCENO = 4000  # sector 1 began with 4697; the counters of shorter cadences are ahead
-MAX_OFF_NUMBER = 2  # by which they may differ from the clock, which may have been set anew
+MAX_OFF_NUMBER = 2  # by which they may differ from the clock, which may have been set again
 NO_CADENCE = -1  # number of rows that have no image
 CADENCE_STEP = 10  # [s] cadences are multiples of it
 MAX_OFF_CLOCK = 0.25  # [cadences] by which TSTART may be off the clock of the images
@@ -180,7 +180,7 @@ def _restored(
 ) -> tuple[NDArray, float]:
     """Times at the telescope [d] of rounded ones, put back on the clock, and their error [s].
 
-    The clock is steady in a sector; if it was set anew in between, by the times in the names of
+    The clock is steady in a sector; if it was set again in between, by the times in the names of
     the images (``days``), which are good to a second, these count.
     """
     if len(days) > 2:

@@ -1,7 +1,7 @@
 """Cutouts of full-frame images as TESScut makes them: stamps of one CCD through a sector.
 
 A cutout is a table of images (``tess-s0008-3-4_<ra>_<dec>_<size>_astrocut.fits``,
-plain or gzipped). Its place on the CCD stands in the physical WCS keywords of
+plain or gzipped). Its position on the CCD stands in the physical WCS keywords of
 the column FLUX, its celestial WCS, a linear one, in the header of the aperture image.
 """
 
@@ -209,7 +209,7 @@ def _check(path: Path, header: fits.Header, columns: list[str], ccd_id: CcdId) -
 def _window(
     path: Path, header: fits.Header, number: int, shape: tuple[int, int]
 ) -> tuple[Window, tuple[slice, slice]]:
-    """Place on the CCD, from the physical WCS of the column FLUX, and the pixels that are on it.
+    """Position on the CCD, from the physical WCS of the column FLUX, and the pixels that are on it.
 
     ``number`` is that of the column, ``shape`` of its images.
     TESScut pads what lies beyond the image, and gives columns that are no science pixels.
@@ -218,7 +218,7 @@ def _window(
     for axis in (1, 2):
         key = f"{axis}CRV{number}P"
         if key not in header:
-            raise InputDataError(f"{path}: keyword {key} is missing: no place on the CCD")
+            raise InputDataError(f"{path}: keyword {key} is missing: no position on the CCD")
         reference = read_number(path, header, f"{axis}CRP{number}P", 1)
         first.append(int(read_number(path, header, key)) + 1 - int(reference))
     row0, column0 = first[1] - 1, first[0] - 1 - FIRST_SCIENCE_COLUMN

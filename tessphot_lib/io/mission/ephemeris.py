@@ -35,7 +35,7 @@ OBLIQUITY = np.radians(84381.448 / 3600.0)  # of the ecliptic of J2000, as Horiz
 
 @dataclass(frozen=True)
 class EphemerisPositions:
-    """Places of TESS, as a file has them.
+    """Positions of TESS, as a file has them.
 
     Attributes
     ----------

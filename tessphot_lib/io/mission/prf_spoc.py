@@ -1,4 +1,4 @@
-"""The mission's own PRF files: FITS (one per place on the CCD) or the older MATLAB form.
+"""The mission's own PRF files: FITS (one per position on the CCD) or the older MATLAB form.
 
 Both are at MAST, in one folder per camera and CCD; where a folder of files is
 asked for, it may be that of a CCD or one above it. A file holds the PRF in
@@ -26,12 +26,12 @@ _BROKEN = (OSError, EOFError, KeyError, TypeError, ValueError, IndexError, MatRe
 
 @dataclass(frozen=True)
 class PrfSamples:
-    """Samples of the PRF on a grid of places.
+    """Samples of the PRF on a grid of positions.
 
     Attributes
     ----------
     row, column : (n_rows,), (n_columns,) arrays
-        Places [science pixels].
+        Positions [science pixels].
     samples : (n_rows, n_columns, n, n) array
         By the distance of the pixel from the star; the middle is the star.
     per_pixel : int
@@ -88,7 +88,7 @@ def read_spoc_prf(paths: list[Path]) -> PrfSamples:
     per_pixel = {number for *_, number in entries}
     if len(entries) != len(rows) * len(columns) or len(shapes) > 1 or len(per_pixel) > 1:
         raise InputDataError(
-            f"{paths[0].parent}: the PRF files do not make a grid: {len(entries)} places, "
+            f"{paths[0].parent}: the PRF files do not make a grid: {len(entries)} positions, "
             f"{len(rows)} rows, {len(columns)} columns, shapes {sorted(shapes)}"
         )
     shape = shapes.pop()
@@ -98,7 +98,7 @@ def read_spoc_prf(paths: list[Path]) -> PrfSamples:
     for row, column, samples, _ in entries:
         grid[np.searchsorted(rows, row), np.searchsorted(columns, column)] = samples
     if not np.isfinite(grid).all():
-        raise InputDataError(f"{paths[0].parent}: the PRF files lack places, or hold NaN")
+        raise InputDataError(f"{paths[0].parent}: the PRF files lack positions, or hold NaN")
     return PrfSamples(rows, columns, grid, per_pixel.pop())
 
 
@@ -120,7 +120,7 @@ def _read_fits(path: Path) -> tuple[float, float, NDArray, int]:
 
 
 def _read_matlab(path: Path) -> list[tuple[float, float, NDArray, int]]:
-    """The same for all places in a MATLAB file."""
+    """The same for all positions in a MATLAB file."""
     try:
         content = loadmat(path, struct_as_record=False, squeeze_me=True)["prfStruct"]
         result = []

@@ -136,8 +136,10 @@ def write_light_curve(
     in_primary = ("DATE-BEG", "DATE-END", "MJD-BEG", "MJD-END", "TELAPSE", "XPOSURE")
     primary += [card for card in times if card[0] in in_primary]
     primary += setting_cards(method_settings)
-    place = [("RA_TARG", _number(star["ra_j2000"]), "[deg] right ascension of the target, J2000")]
-    place += [("DEC_TARG", _number(star["dec_j2000"]), "[deg] declination of the target, J2000")]
+    position = [
+        ("RA_TARG", _number(star["ra_j2000"]), "[deg] right ascension of the target, J2000")
+    ]
+    position += [("DEC_TARG", _number(star["dec_j2000"]), "[deg] declination of the target, J2000")]
     arrays = {column.name: getattr(light_curve, name) for name, column in COLUMNS.items()}
     arrays |= {column.name: values for column, values in extra_columns}
     layout = _with_columns(tuple(column for column, _ in extra_columns))
@@ -151,7 +153,7 @@ def write_light_curve(
     ]
     identity = format_cards(primary[:5])
     more = format_cards(known_cards(primary[5:]))
-    of_table = template.table_cards + format_cards(known_cards(place + times))
+    of_table = template.table_cards + format_cards(known_cards(position + times))
     content = [
         primary_hdu(identity + template.primary_cards + more),
         table_hdu(layout, arrays, of_table),

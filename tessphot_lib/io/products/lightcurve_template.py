@@ -211,7 +211,7 @@ def _wcs_cards(wcs: fits.Header) -> Iterator[Card]:
 
 
 def _kept_frames(known: Mapping[str, Any]) -> float:
-    """Share of the 2-s frames that the mitigation of cosmic rays keeps."""
+    """Fraction of the 2-s frames that the mitigation of cosmic rays keeps."""
     return 0.8 if known.get("CRMITEN", True) else 1.0
 
 

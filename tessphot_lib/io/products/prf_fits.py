@@ -4,8 +4,8 @@
 COEFFICIENTS   (n_node_rows, n_node_columns, n, n) image
 NODE_ROW       (n_node_rows,) image [zero-based science pixels]
 NODE_COLUMN    (n_node_columns,) image
-WING           (2, n_rings) image: distance [pixels], share of the light
-ERROR          (n, n) image: error as a share of the star's light, by pixel
+WING           (2, n_rings) image: distance [pixels], fraction of the light
+ERROR          (n, n) image: error as a fraction of the star's light, by pixel
 =============  =====================================================
 
 Primary keywords: SPACING [pixels], INTERPOL, ZEROPNT, ZPERR [mag], ZPSTARS, PRFSRC.

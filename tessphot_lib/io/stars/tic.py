@@ -95,7 +95,7 @@ def read_tic(path: Path, faint_limit: float = np.inf) -> pd.DataFrame:
         ``tic_id`` an earlier one has, or whose Gaia number one of a lower ``tic_id``
         has, ``n_faint``, and ``n_without_tmag``;
         ``marks_phantoms`` is False if there is no such column, so that none is left out:
-        then of rows with the same place and ``tmag`` that of the lowest number is kept,
+        then of rows with the same position and ``tmag`` that of the lowest number is kept,
         as the TIC's duplicates have higher ones, and the others count as repeated.
 
     Raises
@@ -291,7 +291,7 @@ def _has_gaia_number_of_another(stars: pd.DataFrame, repeated: np.ndarray) -> np
 
 
 def _is_twin(stars: pd.DataFrame) -> np.ndarray:
-    """Rows of the place and magnitude of one with a lower number."""
+    """Rows of the position and magnitude of one with a lower number."""
     by_number = stars.sort_values("tic_id", kind="stable")
     twin = by_number.duplicated(["ra_j2000", "dec_j2000", "tmag"]) & by_number["tmag"].notna()
     return twin.sort_index().to_numpy()

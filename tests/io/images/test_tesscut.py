@@ -219,7 +219,7 @@ def test_only_bits_of_the_mission_count(tmp_path, images):
         ({"columns": {"FLUX_ERR": None}}, "column FLUX_ERR is missing"),
         ({"SECTOR": 15}, "keyword SECTOR is 15, its name says 14"),
         ({"CAMERA": None}, "keyword CAMERA is None, its name says 3"),
-        ({"2CRV4P": None}, "keyword 2CRV4P is missing: no place on the CCD"),
+        ({"2CRV4P": None}, "keyword 2CRV4P is missing: no position on the CCD"),
         ({"WCS_FFI": "tess2018221075942-s0001-4-1-0120-s_ffic.fits"}, "its WCS is of another CCD"),
         ({"RA_OBJ": 281.5}, "does not lie on its pixels by its own WCS"),
         ({"columns": {"TIME": lambda values: values * np.nan}}, "column TIME has no times"),

@@ -98,7 +98,7 @@ def test_no_file_of_this_ccd(tmp_path):
 def test_missing_place(tmp_path):
     write_spoc(tmp_path)
     paths = find_spoc_prf(tmp_path, CCD)
-    with pytest.raises(InputDataError, match="do not make a grid: 5 places, 3 rows, 2 columns"):
+    with pytest.raises(InputDataError, match="do not make a grid: 5 positions, 3 rows, 2 columns"):
         read_spoc_prf(paths[1:])
 
 
