@@ -560,7 +560,7 @@ class PhotometrySettings(Settings):
     tiles: list[int] | None = setting(
         None,
         "[rows, columns]: tiles of a CCD, one job each; null: [8, 8], of cutouts and of target "
-        "pixel files one tile for each 200 of them",
+        "pixel files one tile for each 200 of them (33 with 20 s)",
         items={"minimum": 1, "maximum": 256},
         minItems=2,
         maxItems=2,

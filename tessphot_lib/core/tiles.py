@@ -14,11 +14,17 @@ from tessphot_lib.core.geometry import Window
 
 DEFAULT_GRID = (8, 8)
 CUTOUTS_IN_TILE = 200  # on average: some minutes of a job
+USUAL_CADENCE = 120  # [s] of target pixel files of which that holds
 
 
-def grid_of_cutouts(n_cutouts: int) -> list[int]:
-    """Return the grid for the cutouts of a CCD: most of the tiles of a fine one would be empty."""
-    n_tiles = max(math.ceil(math.sqrt(n_cutouts / CUTOUTS_IN_TILE)), 1)
+def grid_of_cutouts(n_cutouts: int, cadence: int = 0) -> list[int]:
+    """Return the grid for the cutouts of a CCD: most of the tiles of a fine one would be empty.
+
+    Memory and time of a tile follow the points of its light curves, so that fewer target pixel
+    files with a ``cadence`` [s] of less than `USUAL_CADENCE` are one tile.
+    """
+    longer = USUAL_CADENCE / cadence if 0 < cadence < USUAL_CADENCE else 1.0
+    n_tiles = max(math.ceil(math.sqrt(longer * n_cutouts / CUTOUTS_IN_TILE)), 1)
     return [n_tiles, n_tiles]
 
 

@@ -91,7 +91,8 @@ class Plan:
                 # A file name that makes no sense is found here.
                 self.source_of(ccd_id).blocks_of(ccd_id)
         self.tpfs = self._find_tpfs()
-        self._grids = {source: self._grid(source) for source in self.sources}
+        kinds = {(self.source_of(ccd_id), ccd_id.cadence) for ccd_id in self.ccds}
+        self._grids = {kind: self._grid(*kind) for kind in kinds}
         self._fetching = [source for source, paths in lists.items() if paths]
         if self.lists_to_fetch:
             fetched = " and ".join(source.fetches for source in self._fetching)
@@ -193,7 +194,7 @@ class Plan:
 
     def grid_of(self, ccd_id: CcdId) -> list[int]:
         """Return rows and columns of the grid of tiles of a CCD."""
-        return self._grids[self.source_of(ccd_id)]
+        return self._grids[self.source_of(ccd_id), ccd_id.cadence]
 
     def tiles_of(self, ccd_id: CcdId) -> list[str]:
         """Return the tiles of a CCD with pixels in the window."""
@@ -367,15 +368,19 @@ class Plan:
         if self.config["input"]["tpf_dir"]:
             write_tpf_listing(TPF_LISTING, self.tpfs)
 
-    def _grid(self, source: Source) -> list[int]:
+    def _grid(self, source: Source, cadence: int) -> list[int]:
         """``photometry.tiles``, or what its null means: by the number of cutouts, if there are."""
         named: list[int] | None = self.config["photometry"]["tiles"]
         if named:
             return named
         if not source.has_cutouts or not source.is_known:
             return list(DEFAULT_GRID)
-        ccds = [ccd_id for ccd_id in self.ccds if self.source_of(ccd_id) is source]
-        return grid_of_cutouts(max((len(source.images_of(one)) for one in ccds), default=0))
+        counts = [
+            len(source.images_of(ccd_id))
+            for ccd_id in self.ccds
+            if self.source_of(ccd_id) is source and ccd_id.cadence == cadence
+        ]
+        return grid_of_cutouts(max(counts), cadence)
 
     def _find_tpfs(self) -> dict[CcdId, list[str]]:
         """Target pixel files of the CCDs; only the main process searches for them."""

@@ -278,6 +278,21 @@ def test_target_pixel_files_beside_images_have_tiles_by_their_number(config, tmp
     assert Plan(config).grid_of(stamps) == [4, 2]
 
 
+def test_fast_target_pixel_files_have_more_tiles(config, tmp_path):
+    """They have six times as many cadences, and a tile holds the light curves of all its stars."""
+    for is_fast in (False, True):
+        first = write_tpf(tmp_path / "tpf", 5, ccd_id=HERE, fast=is_fast)
+        for tic_id in range(6, 39):
+            first.with_name(first.name.replace(f"{5:016d}", f"{tic_id:016d}")).hardlink_to(first)
+    config["input"] |= {"datasources": ["tpf"], "tpf_dir": "../tpf", "window": None}
+    config["photometry"]["tiles"] = None
+    plan = Plan(config)
+    slow, fast = (replace(HERE, cadence=cadence) for cadence in (120, 20))
+    assert (plan.grid_of(slow), plan.grid_of(fast)) == ([1, 1], [2, 2])
+    next((tmp_path / "tpf").glob("*fast*")).unlink()
+    assert Plan(config).grid_of(fast) == [1, 1]
+
+
 def test_target_pixel_files_that_are_not_there_yet(config, tmp_path):
     """Nothing is searched for in a folder that a download is going to make."""
     config["input"] |= {"datasources": ["tpf"], "tpf_dir": "../tpf"}
