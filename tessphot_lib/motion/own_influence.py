@@ -69,8 +69,9 @@ def _leverage(design: NDArray, weight: NDArray, n_used: NDArray) -> NDArray:
     """Part of each star in the fit at its own position, (n_images, n_stars); 0 without a fit."""
     leverage = np.zeros(weight.shape)
     for n_terms, images in ((1, n_used < MIN_STARS), (3, n_used >= MIN_STARS)):
-        terms = design[:, :n_terms]
-        normal = np.einsum("ts,sa,sb->tab", weight[images], terms, terms)
-        inverse = np.linalg.pinv(normal, hermitian=True)
-        leverage[images] = weight[images] * np.einsum("sa,tab,sb->ts", terms, inverse, terms)
+        terms, of_images = design[:, :n_terms], weight[images]
+        products = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
+        normal = (of_images @ products).reshape(-1, n_terms, n_terms)
+        inverse = np.linalg.pinv(normal, hermitian=True).reshape(-1, n_terms**2)
+        leverage[images] = of_images * (inverse @ products.T)
     return leverage

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tessphot_lib.core.affine import displacement
+from tessphot_lib.core.affine import affine_design
 from tessphot_lib.core.constants import REFERENCE_SPAN
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
@@ -44,6 +44,7 @@ from tessphot_lib.quality.vanished_stars import contrast, lacks_light
 log = logging.getLogger(__name__)
 
 PIECE = 32  # [pixels] longest side of the parts of a window that are searched for light
+IMAGES_FOR_SCATTER = 5000  # at most, from the whole sector, that tell which motion is better
 UNCORRECTED = 0.5  # of the offset's limit, for jumps where the motion is unknown: it stays there
 HEADER_ERROR = 0.01  # [pixels] 1-sigma error stated for motions taken from the headers' WCS
 POS_CORR_ERROR = 0.0005  # [pixels] and from POS_CORR: 0.1 to 0.2 mpx and slow drifts of 0.5 to 1.7
@@ -177,9 +178,10 @@ def _is_stated_better(
     stated: NDArray,
 ) -> bool:
     """Whether the stars scatter less around the motion that files state than around their own."""
-    both = np.isfinite(motion).all(axis=1) & np.isfinite(stated).all(axis=1)
-    if both.sum() < MIN_IMAGES:
+    both = np.flatnonzero(np.isfinite(motion).all(axis=1) & np.isfinite(stated).all(axis=1))
+    if len(both) < MIN_IMAGES:
         return False
+    both = both[:: -(-len(both) // IMAGES_FOR_SCATTER)]
     measured = tuple(axis[both] for axis in displaced)
     at = stars["row"], stars["column"]
     own = own_influence(*measured, *at, motion=motion[both], scatter=star_scatter)
@@ -289,7 +291,10 @@ def _rms(motion: NDArray, row: NDArray, column: NDArray) -> float:
     known = np.isfinite(motion).all(axis=1)
     if not known.any():
         return np.nan
-    return float(np.sqrt(np.mean(np.square(displacement(motion[known], row, column)))))
+    design = affine_design(row, column)
+    products = design.T @ design / len(design)  # instead of the motion at all positions
+    by_axis = motion[known].reshape(-1, 2, 3)
+    return float(np.sqrt(np.einsum("tia,ab,tib->ti", by_axis, products, by_axis).mean()))
 
 
 def reference_index(
