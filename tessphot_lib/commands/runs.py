@@ -82,7 +82,10 @@ def _movie(options: argparse.Namespace) -> int:
     pixels = [folder / name / "pixels.hdf5" for name in names]
     pixels = pixels or pixels_of_a_run(folder)
     if not pixels:
-        raise TessphotError(f"{folder}: there are no pixels of a CCD (pixels.hdf5) to show")
+        raise TessphotError(
+            f"{folder}: there are no pixels of a CCD (pixels.hdf5) to show; name the "
+            "folder of a run (--directory)"
+        )
     window = Window(*options.window) if options.window else None
     n_frames = write_movie(
         options.output, pixels, window=window, fps=options.fps, step=options.step
@@ -102,7 +105,9 @@ def _release(options: argparse.Namespace) -> int:
     results = options.directory / "results"
     record = results / "run.json"
     if not record.is_file():
-        raise InputDataError(f"{record}: no such file; has the run come to its end?")
+        raise InputDataError(
+            f"{record}: there is no such file; name the folder of a finished run (--directory)"
+        )
     made = release(results, options.output, settings_of_run(record)["output"])
     sys.stdout.write(
         f"{options.output}: {counted(made.n_light_curves, 'light curve')}, "

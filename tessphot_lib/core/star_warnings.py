@@ -36,6 +36,10 @@ NEGATIVE_FLUX = "Mean flux is not positive: numbers relative to it say little."
 
 # Failures: there is no light curve.
 NO_PIXELS = "No usable pixel at the position of the star."
+UNDER_CHARGE = (
+    "No PRF fit: the charge of a saturated star is in the pixels around (method aperture sums "
+    "them all the same)."
+)
 NO_GOOD_CADENCE = "No good cadence with valid flux in all pixels of the aperture."
 NO_NUMBERS = "{} good cadences with valid flux, median {:g} e-/s: {} cannot be computed."
 UNEXPECTED = "Traceback: "  # begins the text of a star on which the code itself failed

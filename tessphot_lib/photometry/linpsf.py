@@ -38,7 +38,14 @@ from tessphot_lib.core.settings import (
     free_limit_of,
 )
 from tessphot_lib.core.slopes import image_slopes
-from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_FIT, NO_PIXELS, SATURATED_FIT
+from tessphot_lib.core.star_warnings import (
+    BLENDED_FIT,
+    FAINT_FIT,
+    NO_FIT,
+    NO_PIXELS,
+    SATURATED_FIT,
+    UNDER_CHARGE,
+)
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.lightcurves.motion_error import with_motion_within_scatter
 from tessphot_lib.photometry.aperture import measure_instead
@@ -129,8 +136,13 @@ def measure_linpsf(
 def _is_without_charge(cube: PixelCube, aperture: Aperture) -> bool:
     """Whether an aperture was chosen by the rules' method and has pixels, none of them full."""
     light = cube.average_image(aperture.window)[aperture.mask]
-    is_full = light > FULL_SHARE * FULL_WELL_RATE
-    return aperture.is_automatic and light.size > 0 and not is_full.any()
+    return aperture.is_automatic and light.size > 0 and not _is_full(light).any()
+
+
+def _is_full(light: NDArray) -> NDArray:
+    """Whether pixels of the average image are full, so that their charge is elsewhere, bool."""
+    with np.errstate(invalid="ignore"):
+        return np.asarray(light > FULL_SHARE * FULL_WELL_RATE)
 
 
 def linpsf_cards(settings: PhotometrySettings) -> Cards:
@@ -181,7 +193,7 @@ def measure_fits(
             notes[index] = notes_of(
                 tic_id,
                 lambda group=group, index=index, free=free: _notes(
-                    targets, index, group, free, result.flux[index, good]
+                    cube, targets, index, group, free, result.flux[index, good]
                 ),
             )
     arrays = {name: getattr(result, name) for name in StarFluxes.array_names()}
@@ -296,9 +308,7 @@ def _usable_noise(cube: PixelCube, region: Window, cell: Window) -> NDArray:
     Beside full ones, whose charge is elsewhere, and beside a patch, since each
     patch has a background of its own.
     """
-    noise, image = typical_noise(cube, region), cube.average_image(region)
-    with np.errstate(invalid="ignore"):
-        is_full = image > FULL_SHARE * FULL_WELL_RATE
+    noise, is_full = typical_noise(cube, region), _is_full(cube.average_image(region))
     noise[scipy.ndimage.binary_dilation(is_full, AROUND_FULL)] = np.nan
     if not cube.grid.is_continuous:
         beside = np.ones(region.shape, dtype=bool)
@@ -416,7 +426,7 @@ def _pixels_around(cube: PixelCube, box: Window) -> Aperture:
 
 
 def _notes(
-    targets: StarList, index: int, group: _Group, free: int, good_flux: NDArray
+    cube: PixelCube, targets: StarList, index: int, group: _Group, free: int, good_flux: NDArray
 ) -> StarNotes:
     """What is to be said of one star; failure where hardly a pixel shows it."""
     fit = group.fit
@@ -425,7 +435,8 @@ def _notes(
     tmag = float(targets.stars["tmag"].iloc[index])
     # A star that fills pixels is known by its wings only; in those of another there is none.
     if not shown > (0.0 if tmag < FILLS_PIXEL_TMAG else MIN_SHOWN):
-        raise NoPixelsError(NO_PIXELS)
+        around = cube.average_image(_box(targets, index, cube.window))
+        raise NoPixelsError(UNDER_CHARGE if _is_full(around).any() else NO_PIXELS)
     light = targets.apertures[index].light
     shared, crowding = float(fit.prior_fraction[free]), fit_crowding(fit, free)
     is_transient = is_kind(int(targets.stars["tic_id"].iloc[index]), TRANSIENT)

@@ -74,7 +74,9 @@ def find_star(todo: Path, tic_id: int) -> list[FoundStar]:
         measured nor among the excluded ones; with what else is known of it.
     """
     if not todo.is_file():
-        raise InputDataError(f"{todo}: there is no such file; name the folder of a finished run")
+        raise InputDataError(
+            f"{todo}: there is no such file; name the folder of a finished run (--directory)"
+        )
     if is_kind(tic_id, MOVING):
         return _moving_object(todo.parent, tic_id)
     stars = read_todo(todo, tic_ids=[tic_id]).sort_values(["sector", "camera", "ccd"])

@@ -13,7 +13,13 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
 from tessphot_lib.core.settings import PhotometrySettings
-from tessphot_lib.core.star_warnings import BLENDED_FIT, FAINT_FIT, NO_FIT, NO_PIXELS, SATURATED_FIT
+from tessphot_lib.core.star_warnings import (
+    BLENDED_FIT,
+    FAINT_FIT,
+    NO_FIT,
+    SATURATED_FIT,
+    UNDER_CHARGE,
+)
 from tessphot_lib.photometry.known_stars import KnownStars
 from tessphot_lib.photometry.linpsf import measure_linpsf
 from tessphot_lib.photometry.targets import StarList
@@ -53,7 +59,7 @@ def measured(
 def test_a_star_under_the_trail_of_another_is_not_measured_by_its_wings(tmp_path):
     trail = slice(6, 34), slice(20, 23)
     note = measured(tmp_path, [18.3, 30.2], [21.2, 21.0], [11.0, 5.5], full=trail).notes[0]
-    assert note.failure == NO_PIXELS
+    assert note.failure == UNDER_CHARGE
 
 
 def test_the_rules_measure_it_by_its_aperture_if_that_has_no_full_pixel(tmp_path):
@@ -76,7 +82,7 @@ def test_the_rules_measure_it_by_its_aperture_if_that_has_no_full_pixel(tmp_path
         folder.mkdir()
         kept = {"mask": beyond, "is_automatic": True} | other
         found = measured(folder, *place, full=trail, **kept)
-        assert (found.notes[0].failure, found.notes[0].method) == (NO_PIXELS, None)
+        assert (found.notes[0].failure, found.notes[0].method) == (UNDER_CHARGE, None)
 
 
 def test_a_star_beside_the_trail_of_another_is(tmp_path):

@@ -11,7 +11,7 @@ from pipeline_run import by_tic_id
 from benchmarks.realdata import METHODS, compare, measure
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import CcdId
-from tessphot_lib.core.star_warnings import BLENDED_FIT, NO_PIXELS
+from tessphot_lib.core.star_warnings import BLENDED_FIT, UNDER_CHARGE
 from tessphot_lib.io.products.diagnostics_ecsv import read_diagnostics_table
 from tessphot_lib.io.products.not_measured_ecsv import read_not_measured
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -76,7 +76,7 @@ def test_real_stars_are_measured_or_have_a_reason(real_run):
 def test_real_star_under_the_charge_of_another_fails(real_run):
     """The PRF fit saw 2 % of its light, from which its flux was -17166 e-/s."""
     diagnostics = read_diagnostics_table(real_run / "r0c0.ecsv").set_index("tic_id")
-    assert diagnostics.loc[BLEEDING, "errors"] == NO_PIXELS
+    assert diagnostics.loc[BLEEDING, "errors"] == UNDER_CHARGE
     blended = diagnostics.loc[93555536]  # 0.2 % of the light under its PRF is its own
     assert BLENDED_FIT in blended["errors"]
 

@@ -92,7 +92,7 @@ def test_what_cannot_be_released_is_told_of(small_run, released, tmp_path, capsy
         return capsys.readouterr().err
 
     assert "is there already" in refused(small_run.folder, released)
-    assert "run.json: no such file" in refused(tmp_path)
+    assert "run.json: there is no such file" in refused(tmp_path)
     results = tmp_path / "results"
     results.mkdir()
     record = json.loads((small_run.results / "run.json").read_text())

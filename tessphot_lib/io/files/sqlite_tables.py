@@ -153,7 +153,15 @@ def new_database(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def read_database(path: Path) -> Iterator[sqlite3.Connection]:
-    """Give a connection that can only read."""
+    """Give a connection that can only read.
+
+    Raises
+    ------
+    InputDataError
+        If there is no such file, or it is no database.
+    """
+    if not path.is_file():
+        raise InputDataError(f"{path}: there is no such file")
     with (
         _told_of(path),
         closing(sqlite3.connect(_uri(path, "ro", "immutable"), uri=True)) as connection,

@@ -393,6 +393,6 @@ def test_file_of_another_version_is_named_with_what_it_lacks(path):
 
 
 def test_unreadable_files_are_named(tmp_path):
-    with pytest.raises(InputDataError, match=r"nowhere\.sqlite: unable to open"):
+    with pytest.raises(InputDataError, match=r"nowhere\.sqlite: there is no such file"):
         read_todo(tmp_path / "nowhere.sqlite")
     assert list(tmp_path.iterdir()) == []

@@ -154,7 +154,7 @@ def test_a_star_that_comes_twice_is_refused(tmp_path):
 
 def test_unreadable_files_are_named(tmp_path):
     path = tmp_path / "catalog.sqlite"
-    with pytest.raises(InputDataError, match=r"catalog\.sqlite: unable to open"):
+    with pytest.raises(InputDataError, match=r"catalog\.sqlite: there is no such file"):
         read_catalog(path)
     path.write_bytes(b"not a database, but long enough to be taken for one" * 100)
     with pytest.raises(InputDataError, match=r"catalog\.sqlite: file is not a database"):
