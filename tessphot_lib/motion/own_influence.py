@@ -70,8 +70,8 @@ def _leverage(design: NDArray, weight: NDArray, n_used: NDArray) -> NDArray:
     leverage = np.zeros(weight.shape)
     for n_terms, images in ((1, n_used < MIN_STARS), (3, n_used >= MIN_STARS)):
         terms, of_images = design[:, :n_terms], weight[images]
-        products = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), -1)
-        normal = (of_images @ products).reshape(-1, n_terms, n_terms)
-        inverse = np.linalg.pinv(normal, hermitian=True).reshape(-1, n_terms**2)
+        products = (terms[:, :, None] * terms[:, None, :]).reshape(len(terms), n_terms**2)
+        normal = (of_images @ products).reshape(len(of_images), n_terms, n_terms)
+        inverse = np.linalg.pinv(normal, hermitian=True).reshape(len(normal), n_terms**2)
         leverage[images] = of_images * (inverse @ products.T)
     return leverage
