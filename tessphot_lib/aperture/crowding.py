@@ -175,15 +175,14 @@ def light_moved(motion: NDArray, d_row: NDArray, d_column: NDArray) -> NDArray:
     (n_stars, n_cadences) array
         [e-/s]
     """
-    down, along = np.nan_to_num(d_row), np.nan_to_num(d_column)
-    first_row, first_column, row_row, row_column, column_column = motion.T[:, :, None]
-    return (
-        first_row * down
-        + first_column * along
-        + 0.5 * row_row * down**2
-        + row_column * down * along
-        + 0.5 * column_column * along**2
-    )
+    result = np.empty(np.shape(d_row))
+    # Star by star: what is worked on at once fits the cache.
+    for star, (down, along) in enumerate(zip(d_row, d_column, strict=True)):
+        first_row, first_column, row_row, row_column, column_column = motion[star].tolist()
+        result[star] = down * (first_row + 0.5 * row_row * down + row_column * along)
+        result[star] += along * (first_column + 0.5 * column_column * along)
+    result[np.isnan(d_row) | np.isnan(d_column)] = 0.0
+    return result
 
 
 def with_unexplained(

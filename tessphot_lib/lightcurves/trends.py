@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import MAD_TO_SIGMA
+from tessphot_lib.core.medians import median
 from tessphot_lib.lightcurves.correction import (
     Regressors,
     correct_flux,
@@ -161,14 +162,18 @@ def _quiet_stars(
     known = np.flatnonzero(np.isfinite(relative).any(axis=1) & has_errors)
     if known.size == 0:
         return known, np.zeros(0)
-    values = relative[known]
-    scatter = MAD_TO_SIGMA * np.nanmedian(np.abs(values), axis=1)
-    expected = np.nanmedian(np.where(good, flux_err, np.nan)[known], axis=1) / np.nanmedian(
-        np.where(good, flux, np.nan)[known], axis=1
+    scatter = MAD_TO_SIGMA * np.array([_middle(np.abs(relative[star])) for star in known])
+    expected = np.array(
+        [_middle(flux_err[star][good[star]]) / _middle(flux[star][good[star]]) for star in known]
     )
     ratio = scatter / expected
     quiet = (ratio > 0) & (ratio < MAX_SCATTER * np.median(ratio))
     return known[quiet], scatter[quiet]
+
+
+def _middle(values: NDArray) -> float:
+    """Median of the known values (n,), of which there are some."""
+    return median(values[np.isfinite(values)])
 
 
 def _common_directions(values: NDArray, max_trends: int) -> NDArray:
@@ -194,10 +199,11 @@ def _n_coherent(values: NDArray, directions: NDArray) -> int:
     must stand out of that (parallel analysis [2]_).
     """
     rng = np.random.default_rng(SHIFT_SEED)
-    rest = values
+    # In single precision: nothing takes as long as the products of all pairs of shifted stars.
+    rest, directions = values.astype(np.float32), directions.astype(np.float32)
     for index in range(directions.shape[1]):
         direction = directions[:, index]
-        power = np.sum((rest @ direction) ** 2)
+        power = float(np.sum((rest @ direction) ** 2))
         by_chance = [_largest_power(_shifted(rest, rng)) for _ in range(N_SHIFTS)]
         if power < STANDS_OUT * np.quantile(by_chance, 0.95):
             return index
@@ -215,12 +221,11 @@ def _shifted(values: NDArray, rng: np.random.Generator) -> NDArray:
     """Each light curve moved in time around the end, and mirrored, at random."""
     shifts = rng.integers(values.shape[1], size=len(values))
     mirrored = rng.random(len(values)) < 0.5
-    return np.array(
-        [
-            np.roll(one[::-1] if is_mirrored else one, shift)
-            for one, shift, is_mirrored in zip(values, shifts, mirrored, strict=True)
-        ]
-    )
+    result = np.empty_like(values)
+    for one, shift, is_mirrored, moved in zip(values, shifts, mirrored, result, strict=True):
+        turned = one[::-1] if is_mirrored else one
+        moved[shift:], moved[:shift] = turned[: len(one) - shift], turned[len(one) - shift :]
+    return result
 
 
 def _main_components(values: NDArray, n_components: int) -> NDArray:

@@ -25,13 +25,19 @@ log = logging.getLogger(__name__)
 
 
 def measure_apertures(
-    cube: PixelCube, targets: StarList, tile: Window | None, settings: PhotometrySettings
+    cube: PixelCube,
+    targets: StarList,
+    tile: Window | None,
+    settings: PhotometrySettings,
+    *,
+    with_stated: bool = True,
 ) -> StarFluxes:
     """Sum the apertures of all stars; see `tessphot_lib.photometry.method`.
 
     Stars near the tile are measured together, those with large apertures one
     by one. With ``aperture.motion_correction`` the light that the motion of the
-    image carries over the edge of an aperture, as computed from the PRF, is put back.
+    image carries over the edge of an aperture, as computed from the PRF, is put back. For
+    ``with_stated`` see `PixelCube.read_used`.
     """
     apertures = targets.apertures
     result = StarFluxes.unknown(len(apertures), cube.n_cadences)
@@ -39,7 +45,7 @@ def measure_apertures(
         matrix = ApertureMatrix.over(region, [apertures[index] for index in members])
         n_pixels = matrix.weights.sum(axis=1)
         for cadences in cadence_slices(cube, region):
-            sums = _measure_block(cube, matrix, cadences)
+            sums = _measure_block(cube, matrix, cadences, with_stated=with_stated)
             error = _background_error(cube, apertures, members, cadences) * n_pixels[:, None]
             for name in StarFluxes.array_names():
                 getattr(result, name)[members, cadences] = getattr(sums, name)
@@ -68,9 +74,13 @@ def measure_instead(
     return replace(found, notes=(replace(found.notes[0], method="aperture", warning=warning),))
 
 
-def _measure_block(cube: PixelCube, matrix: ApertureMatrix, cadences: slice) -> StarFluxes:
+def _measure_block(
+    cube: PixelCube, matrix: ApertureMatrix, cadences: slice, *, with_stated: bool
+) -> StarFluxes:
     """Read the pixels of one block and sum them."""
-    return sum_pixels(*cube.read_used(matrix.region, matrix.used, cadences), matrix)
+    return sum_pixels(
+        *cube.read_used(matrix.region, matrix.used, cadences, with_stated=with_stated), matrix
+    )
 
 
 def _background_error(

@@ -51,7 +51,8 @@ def run_trends(
     with PixelCube(files.pixels) as cube:
         stars = trend_stars(cube, files, correction.n_stars)
         targets = star_list(stars, files)
-        fluxes = measure_apertures(cube, targets, None, settings)
+        # The usual size of the errors is enough to tell which stars are quiet.
+        fluxes = measure_apertures(cube, targets, None, settings, with_stated=False)
         frame = StarFrame.of(cube, targets.stars)
         found = find_trends(
             cube.time,

@@ -331,7 +331,12 @@ class PixelCube:
         return flux, self.noise.errors(stated, flux, self.window if region is None else region)
 
     def read_used(
-        self, region: Window, used: NDArray, cadences: slice = slice(None)
+        self,
+        region: Window,
+        used: NDArray,
+        cadences: slice = slice(None),
+        *,
+        with_stated: bool = True,
     ) -> tuple[NDArray, NDArray, NDArray, NDArray]:
         """Read some pixels of a region, the images of each beside each other.
 
@@ -341,6 +346,9 @@ class PixelCube:
             As of `read`.
         used : (n,) int array
             Flat indices of the pixels in the region.
+        with_stated : bool
+            False: all errors are those of the noise model, if there is one, whether they count
+            or not. That saves half of the reading.
 
         Returns
         -------
@@ -350,14 +358,16 @@ class PixelCube:
             As `background_in`.
         pixel_flags : (n, n_cadences) uint8 array
         """
-        flux, stated, flags = (
-            _side_by_side(self._stored(name, region, cadences), used)
-            for name in (*VIRTUAL, "pixel_flags")
-        )
-        if self.noise is not None:
-            columns = region.column0 + used % region.shape[1]
-            stated = self.noise.errors_at(stated, flux, columns[:, None])
-        return flux, stated, self._background_of(region, used, cadences), flags
+        flux = _side_by_side(self._stored("flux", region, cadences), used)
+        flags = _side_by_side(self._stored("pixel_flags", region, cadences), used)
+        columns = (region.column0 + used % region.shape[1])[:, None]
+        if self.noise is not None and not (with_stated and self.noise.source == "images"):
+            error = self.noise.sigma_at(flux, columns)
+        else:
+            error = _side_by_side(self._stored("flux_err", region, cadences), used)
+            if self.noise is not None:
+                error = self.noise.errors_at(error, flux, columns)
+        return flux, error, self._background_of(region, used, cadences), flags
 
     def _background_of(self, region: Window, used: NDArray, cadences: slice) -> NDArray:
         """Background of some pixels of a region, (n, n_cadences)."""

@@ -52,3 +52,15 @@ def test_used_pixels_are_those_of_their_region(tmp_path, source, is_lit):
     for found, whole in zip((flux, flux_err, background, flags), expected, strict=True):
         assert found.dtype == whole.dtype
         np.testing.assert_array_equal(found, whole.reshape(3, -1)[:, used].T)
+
+
+@pytest.mark.parametrize("source", [None, "images", "pixels"])
+def test_errors_of_the_model_alone_are_not_read(tmp_path, source):
+    noise = None if source is None else NoiseModel((0.04, 9.0, 0.09, 0.16), 6e-4, source)
+    attributes = {} if noise is None else {"noise": noise.to_json()}
+    used = np.array([5, 3])
+    with open_cube(tmp_path, WINDOW, FLUX, flux_err=3.0, attributes=attributes) as cube:
+        flux, flux_err, *_ = cube.read_used(WINDOW, used, with_stated=False)
+    whole = np.full(FLUX.shape, 3.0) if noise is None else noise.sigma(FLUX, WINDOW)
+    np.testing.assert_allclose(flux_err, whole[:, 0, used].T, rtol=1 / 256)
+    np.testing.assert_array_equal(flux, FLUX[:, 0, used].T)
