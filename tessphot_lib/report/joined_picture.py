@@ -45,7 +45,9 @@ def draw_joined(
     if len(shown) == 1:
         figure = new_figure(figsize=(13, 4))
         image, axes = figure.subplots(1, 2, width_ratios=[1, 3.5])
-        _draw_stamp(image, shown[0][1])
+        _draw_stamp(image, shown[0][1], fontsize=8)
+        image.set_xlabel("column (science pixels)", fontsize=8)
+        image.set_ylabel("row (science pixels)", fontsize=8)
         _draw_sector(axes, curve, shown[0][0], fontsize=9)
         axes.set(xlabel="time (BTJD)", ylabel="relative flux")
     else:
@@ -58,7 +60,7 @@ def draw_joined(
         axes.set(xlabel="time (BTJD)", ylabel="relative flux")
         for index, (row, stamp) in enumerate(shown):
             line, first = index // columns + 1, 4 * (index % columns)
-            _draw_stamp(figure.add_subplot(grid[line, first]), stamp)
+            _draw_stamp(figure.add_subplot(grid[line, first]), stamp, fontsize=6)
             axes = figure.add_subplot(grid[line, first + 1 : first + 4])
             _draw_sector(axes, curve, row, fontsize=7)
             axes.tick_params(labelsize=7)
@@ -100,9 +102,9 @@ def _draw_series(axes: "Axes", curve: Mapping[str, NDArray], chosen: NDArray) ->
     axes.set_ylim(low - margin, high + margin)
 
 
-def _draw_stamp(axes: "Axes", stamp: Stamp) -> None:
+def _draw_stamp(axes: "Axes", stamp: Stamp, fontsize: int) -> None:
     """Average image with the aperture."""
     show_image(axes, stamp.window, stretched(stamp.average_image))
     draw_aperture(axes, stamp, linewidths=1)
-    axes.tick_params(labelsize=6)
+    axes.tick_params(labelsize=fontsize)
     axes.locator_params(integer=True, nbins=3)
