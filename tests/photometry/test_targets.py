@@ -5,7 +5,7 @@ from paths import PROJECT
 
 from tessphot_lib.aperture.sizes import STAMP_HALF_COLUMNS, STAMP_HALF_ROWS
 from tessphot_lib.core.patches import MAX_SIDE
-from tessphot_lib.photometry.linpsf import CELL, MARGIN
+from tessphot_lib.photometry.fit_groups import CELL, MARGIN
 from tessphot_lib.photometry.targets import NEIGHBOR_MARGIN
 from tessphot_lib.prf.evaluate import REACH
 
