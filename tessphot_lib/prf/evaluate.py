@@ -186,12 +186,15 @@ def spline_matrix(offset: NDArray, n_splines: int, spacing: float, derivative: i
     """
     scaled = np.asarray(offset, dtype=float) / spacing + n_splines // 2
     cell = np.floor(scaled)
-    t = scaled - cell
-    values = np.stack(_pieces(t, derivative), axis=-1) / spacing**derivative
-    index = cell.astype(np.int64)[..., None] + np.arange(-1, 3)
+    pieces = _pieces(scaled - cell, derivative)
     # Four splines more on each side, cut off afterwards, catch what falls beside the grid.
-    padded = np.zeros((*scaled.shape, n_splines + 8))
-    np.put_along_axis(padded, np.clip(index + 4, 0, n_splines + 7), values, axis=-1)
+    width = n_splines + 8
+    padded = np.zeros((*scaled.shape, width))
+    first = np.minimum(np.maximum(cell + 3, 0), n_splines + 4).astype(np.int64).ravel()
+    first += np.arange(0, first.size * width, width)
+    flat = padded.reshape(-1)
+    for step, values in enumerate(pieces):
+        flat[first + step] = values.ravel() / spacing**derivative
     return padded[..., 4:-4]
 
 
