@@ -20,13 +20,8 @@ from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.photometry.known_stars import KnownStars, brightest
 from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.photometry.typical_noise import typical_noise
-from tessphot_lib.prf.linear_fit import (
-    Design,
-    GroupFit,
-    fit_average_image,
-    pixel_change,
-    prepare_fit,
-)
+from tessphot_lib.prf.design import Design
+from tessphot_lib.prf.linear_fit import GroupFit, fit_average_image, pixel_change, prepare_fit
 from tessphot_lib.prf.scene import model_error, scene_derivatives, wing_image
 
 CELL = 64  # [pixels] side of the regions that are fitted together

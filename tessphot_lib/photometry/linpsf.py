@@ -54,10 +54,7 @@ from tessphot_lib.photometry.fit_groups import CELL, Group, is_full_pixel, prepa
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
-from tessphot_lib.prf.linear_fit import (
-    fit_crowding,
-    fit_images,
-)
+from tessphot_lib.prf.linear_fit import fit_crowding, fit_images
 
 NOT_OF_STARS = PixelFlag.BACKGROUND_ANOMALY | PixelFlag.MANUAL_EXCLUDE
 BOX_HALF = 2  # [pixels] 5 x 5 pixels whose flags and background are a star's

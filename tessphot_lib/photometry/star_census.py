@@ -37,8 +37,8 @@ from tessphot_lib.photometry.suspicious_cells import (
 )
 from tessphot_lib.prf.census import N_ARRAYS, Census, take_census
 from tessphot_lib.prf.census_light import CONFUSION, CORE_ERROR, FAR_ERROR
+from tessphot_lib.prf.design import FAINT_FLUX
 from tessphot_lib.prf.evaluate import prf_stamps
-from tessphot_lib.prf.linear_fit import FAINT_FLUX
 from tessphot_lib.prf.list_check import ONE_PIXEL, TWIN_DISTANCE, close_pairs, judge, twins
 from tessphot_lib.prf.scene import model_error, scene_image
 

@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.prf.design import Design
 from tessphot_lib.prf.generic import generic_prf
-from tessphot_lib.prf.linear_fit import Design, fit_average_image
+from tessphot_lib.prf.linear_fit import fit_average_image
 from tessphot_lib.prf.scene import scene_derivatives
 
 N_ROUNDS = 6

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.stamps import nearest_pixel
+from tessphot_lib.prf.design import FAINT_FLUX, FAINT_HALF, Design
 from tessphot_lib.prf.evaluate import prf_derivatives
-from tessphot_lib.prf.linear_fit import FAINT_FLUX, FAINT_HALF, Design
 from tessphot_lib.prf.scene import model_error
 
 CORE_ERROR, FAR_ERROR = 0.5, 0.004  # of the PRF in a pixel, and of all light, that it may err by

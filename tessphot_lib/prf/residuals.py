@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.prf_model import Prf
-from tessphot_lib.prf.linear_fit import Design, fit_average_image
+from tessphot_lib.prf.design import Design
+from tessphot_lib.prf.linear_fit import fit_average_image
 from tessphot_lib.prf.scene import model_error, wing_image
 
 CONFUSION = 1.0  # [e-/s] of stars that no list has

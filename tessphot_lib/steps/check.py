@@ -1,6 +1,5 @@
 """Last step: the todo list of the run -> a summary, and an error if the code failed on a star."""
 
-import logging
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from tessphot_lib.report.ccd_lines import ccd_lines
 from tessphot_lib.report.find import why_not_listed
 from tessphot_lib.report.run_record import write_run_record
 from tessphot_lib.report.summary import MAX_NAMED, not_measured_lines, summary
-
-log = logging.getLogger(__name__)
 
 MAX_EXPLAINED = 3  # stars that are on no list, of which each catalog is asked
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.prf.design import Design
 from tessphot_lib.prf.linear_fit import (
-    Design,
     fit_average_image,
     fit_crowding,
     fit_images,
