@@ -25,14 +25,14 @@ class KnownLight:
     images : (6, n_rows, n_columns) array
         Light of all stars [e-/s] and its derivatives by their position, in the
         order of `tessphot_lib.prf.evaluate.DERIVATIVES`.
-    own : list of (stamp_rows, stamp_columns) arrays
+    target_prf : list of (stamp_rows, stamp_columns) arrays
         Fraction of each target's light, one per target, in the pixels of its stamp.
     flux : (n_targets,) array
         Expected fluxes of the targets [e-/s].
     """
 
     images: NDArray
-    own: list[NDArray]
+    target_prf: list[NDArray]
     flux: NDArray
 
     @classmethod
@@ -68,7 +68,7 @@ class KnownLight:
         images = np.zeros((len(DERIVATIVES), *window.shape))
         light = scene_derivatives(prf, drawn, row, column, flux)
         images[(slice(None), *drawn.slices_in(window))] = light
-        own: list[NDArray] = [np.zeros((0, 0))] * len(targets)
+        target_prf: list[NDArray] = [np.zeros((0, 0))] * len(targets)
         shapes = np.array([stamp.shape for stamp in stamps]).reshape(-1, 2)
         for shape in np.unique(shapes, axis=0):
             same = np.flatnonzero((shapes == shape).all(axis=1))
@@ -79,13 +79,13 @@ class KnownLight:
             stars = targets[same]
             fractions = prf_stamps(prf, row[stars], column[stars], *corner, tuple(shape.tolist()))
             for index, fraction in zip(same, fractions, strict=True):
-                own[index] = fraction
-        return cls(images, own, flux[targets])
+                target_prf[index] = fraction
+        return cls(images, target_prf, flux[targets])
 
 
 def aperture_light(
     mask: NDArray,
-    own: NDArray,
+    target_prf: NDArray,
     flux: float,
     images: NDArray,
     *,
@@ -98,7 +98,7 @@ def aperture_light(
     ----------
     mask : (n_rows, n_columns) bool array
         True for the pixels that are summed.
-    own : (n_rows, n_columns) array
+    target_prf : (n_rows, n_columns) array
         PRF of the target there; its sum over the plane is 1.
     flux : float
         Flux of the target [e-/s].
@@ -115,11 +115,11 @@ def aperture_light(
     ValueError
         If the arrays do not have the shape of the mask.
     """
-    if own.shape != mask.shape or images.shape[1:] != mask.shape:
+    if target_prf.shape != mask.shape or images.shape[1:] != mask.shape:
         raise ValueError(
-            f"mask is {mask.shape}, the PRF {own.shape}, the images are {images.shape[1:]}"
+            f"mask is {mask.shape}, the PRF {target_prf.shape}, the images are {images.shape[1:]}"
         )
-    captured, sums = float(own[mask].sum()), images[:, mask].sum(axis=1)
+    captured, sums = float(target_prf[mask].sum()), images[:, mask].sum(axis=1)
     return light_of_sums(captured, flux, sums, held=held, is_saturated=is_saturated)
 
 

@@ -169,7 +169,7 @@ def _pixels_of(
         images = known_light.images[(slice(None), *cut)]
         mask = _best_pixels(
             mask,
-            known_light.flux[index] * known_light.own[index],
+            known_light.flux[index] * known_light.target_prf[index],
             images[0],
             scene.noise[cut],
             scene.motion_rms * images[1:3],
@@ -205,7 +205,12 @@ def _light_in(
     images = known.images[(slice(None), *cut)]
     held = float(seen[mask].sum())
     light = aperture_light(
-        mask, known.own[index], known.flux[index], images, held=held, is_saturated=is_saturated
+        mask,
+        known.target_prf[index],
+        known.flux[index],
+        images,
+        held=held,
+        is_saturated=is_saturated,
     )
     # The correction for motion takes as much of the known light into account as there is.
     there = 0.0 if is_saturated else held_fraction(held, float(images[0][mask].sum()))
@@ -250,7 +255,7 @@ def edge_flux(aperture: Aperture, average_image: NDArray) -> float:
 
 def _best_pixels(
     mask: NDArray,
-    own: NDArray,
+    target: NDArray,
     light: NDArray,
     noise: NDArray,
     moved: NDArray,
@@ -259,23 +264,23 @@ def _best_pixels(
 ) -> NDArray:
     """Keep those pixels of a mask whose sum has the best signal to noise.
 
-    ``own`` is the target's light and ``light`` that of all stars [e-/s]; of the
+    ``target`` is the target's light and ``light`` that of all stars [e-/s]; of the
     neighbors' `NEIGHBOR_NOISE` counts as noise. ``moved`` is what a motion along
     rows and columns changes in each pixel: these changes add up with their
     signs, and cancel where an aperture holds the whole star.
     """
     chosen = np.flatnonzero(mask)
-    others = np.maximum((light - own).ravel()[chosen], 0.0)
-    own = own.ravel()[chosen]
-    variance = noise.ravel()[chosen] ** 2 + (NEIGHBOR_NOISE * others) ** 2
-    usable = np.isfinite(variance) & (variance > 0) & (own > 0)
-    chosen, own, variance = chosen[usable], own[usable], variance[usable]
+    neighbors = np.maximum((light - target).ravel()[chosen], 0.0)
+    target = target.ravel()[chosen]
+    variance = noise.ravel()[chosen] ** 2 + (NEIGHBOR_NOISE * neighbors) ** 2
+    usable = np.isfinite(variance) & (variance > 0) & (target > 0)
+    chosen, target, variance = chosen[usable], target[usable], variance[usable]
     if chosen.size == 0:
         return mask
-    order = np.argsort(-own / variance, kind="stable")
+    order = np.argsort(-target / variance, kind="stable")
     change = [np.cumsum(part.ravel()[chosen[order]]) for part in moved]
     total = np.cumsum(variance[order]) + change[0] ** 2 + change[1] ** 2
-    signal = np.cumsum(own[order]) / np.sqrt(total)
+    signal = np.cumsum(target[order]) / np.sqrt(total)
     count = min(max(int(np.argmax(signal)) + 1, smallest), largest)
     best = np.zeros_like(mask)
     best.ravel()[chosen[order[:count]]] = True

@@ -25,7 +25,7 @@ def halo_mask(
     column: float,
     *,
     radius: float,
-    own: NDArray,
+    target: NDArray,
     known: NDArray,
     often_full: NDArray,
 ) -> NDArray:
@@ -41,7 +41,7 @@ def halo_mask(
         Where the star is [science pixels].
     radius : float
         How far from it the halo reaches [pixels].
-    own, known : (n_rows, n_columns) arrays
+    target, known : (n_rows, n_columns) arrays
         Expected light of the star, and of all known stars, this one among them [e-/s].
     often_full : (n_rows, n_columns) bool array
         Pixels that are saturated in more than single images.
@@ -60,13 +60,13 @@ def halo_mask(
         (rows**2 + columns**2 <= radius**2)
         & finite
         & ~scipy.ndimage.binary_dilation(full, structure=AROUND_CORE)
-        & (own > 0)
-        & (own >= OWN_SHARE * known)
+        & (target > 0)
+        & (target >= OWN_SHARE * known)
     )
 
 
 def without_reflections(
-    lit: NDArray, information: NDArray, good: NDArray
+    affected: NDArray, information: NDArray, good: NDArray
 ) -> tuple[NDArray, NDArray]:
     """Leave out pixels, or images, with reflections: what costs the least.
 
@@ -75,7 +75,7 @@ def without_reflections(
 
     Parameters
     ----------
-    lit : (n_cadences, n_pixels) bool array
+    affected : (n_cadences, n_pixels) bool array
         Where a reflection or the like is.
     information : (n_pixels,) array
         Squared signal to noise of each.
@@ -87,11 +87,11 @@ def without_reflections(
     good : (n_cadences,) bool array
         Those without any reflection on the pixels that are kept.
     """
-    often = lit[good].mean(axis=0) if good.any() else np.zeros(len(information))
+    often = affected[good].mean(axis=0) if good.any() else np.zeros(len(information))
     best, most = (np.ones(len(information), dtype=bool), good), -1.0
     for fraction in LIT_SHARES:
         kept = often <= fraction
-        clean = good & ~lit[:, kept].any(axis=1)
+        clean = good & ~affected[:, kept].any(axis=1)
         left = information[kept].sum() * clean.sum()
         if left > most:
             best, most = (kept, clean), left

@@ -47,7 +47,7 @@ class HaloWeights:
     objective: NDArray
 
 
-def time_segments(time: NDArray, good: NDArray, *, gap: float, least: int) -> list[slice]:
+def time_segments(time: NDArray, good: NDArray, *, gap: float, min_length: int) -> list[slice]:
     """Cut a series at the large gaps between its good points.
 
     Parameters
@@ -57,7 +57,7 @@ def time_segments(time: NDArray, good: NDArray, *, gap: float, least: int) -> li
     good : (n,) bool array
     gap : float
         [d] a longer time without good points is a cut.
-    least : int
+    min_length : int
         Good points that a segment needs; one with fewer is joined to the
         shorter of its neighbors.
 
@@ -70,7 +70,7 @@ def time_segments(time: NDArray, good: NDArray, *, gap: float, least: int) -> li
     index = np.flatnonzero(good)
     cuts = (1 + np.flatnonzero(np.diff(time[index]) > gap)).tolist()
     bounds = [0, *cuts, len(index)]  # in good points
-    while len(bounds) > 2 and min(np.diff(bounds)) < least:
+    while len(bounds) > 2 and min(np.diff(bounds)) < min_length:
         sizes = np.diff(bounds)
         smallest = int(np.argmin(sizes))
         left = sizes[smallest - 1] if smallest > 0 else np.inf
@@ -154,7 +154,7 @@ def fit_halo(
     position: tuple[NDArray, NDArray],
     *,
     gap: float,
-    least: int,
+    min_length: int,
     sky_error: float = 0.0,
 ) -> HaloWeights:
     """Find the weights of a star's halo.
@@ -171,7 +171,7 @@ def fit_halo(
         Typical light of each pixel and its error in one image, positive [e-/s].
     position : (row, column), (n_pixels,) arrays
         Distances from the star [pixels].
-    gap, least : float, int
+    gap, min_length : float, int
         See `time_segments`.
     sky_error : float
         By which the background may be off from image to image, for all pixels alike [e-/s].
@@ -186,7 +186,7 @@ def fit_halo(
     with the same weights, the mean of all segments', for all: a step between
     segments is then the star's, or motion's, not one of the weights.
     """
-    segments = time_segments(time, good, gap=gap, least=least)
+    segments = time_segments(time, good, gap=gap, min_length=min_length)
     weights = np.zeros((len(segments), len(level)))
     objective = np.zeros(len(segments))
     weight = pixel_weights(level, noise, sky_error)

@@ -178,8 +178,10 @@ def _lights(
         average = cube.average_image(boxes[index])
         held = float(np.sum((weights * average)[weights > 0]))
         is_saturated = float(tmag[star]) < SATURATION_TMAG
-        own, flux = light.own[star], float(light.flux[star])
-        found = circle_light(weights, own, flux, images, held=held, is_saturated=is_saturated)
+        target_prf, flux = light.target_prf[star], float(light.flux[star])
+        found = circle_light(
+            weights, target_prf, flux, images, held=held, is_saturated=is_saturated
+        )
         there = 0.0 if is_saturated else held_fraction(held, float(np.sum(weights * images[0])))
         unexplained = unexplained_slopes(average, there * images[0], weights)
         yield (index, number), replace(found, unexplained=unexplained)

@@ -50,15 +50,15 @@ SKY_ERROR = 0.1
 class _Halo:
     """Pixels of one star's halo.
 
-    ``mask`` is of ``box``. ``own`` and ``others``, (n_pixels,), are the expected
+    ``mask`` is of ``box``. ``target`` and ``neighbors``, (n_pixels,), are the expected
     light of the star and of all others [e-/s]; the cubes are (n_cadences, n_pixels),
     the light of others taken off ``light``.
     """
 
     box: Window
     mask: NDArray
-    own: NDArray
-    others: NDArray
+    target: NDArray
+    neighbors: NDArray
     light: NDArray
     error: NDArray
     background: NDArray
@@ -105,18 +105,18 @@ def _measure(
     box = Window.around(round(row), round(column), half, cube.window)
     if box is None:
         raise NoPixelsError(NO_PIXELS)
-    own, others = _expected(targets, star, cube, box)
+    target, neighbors = _expected(targets, star, cube, box)
     mask = halo_mask(
         box,
         cube.average_image(box),
         row,
         column,
         radius=settings.radius,
-        own=own,
-        known=own + others,
+        target=target,
+        known=target + neighbors,
         often_full=_often_full(cube, box),
     )
-    halo, good = _usable(_read(cube, box, mask, own, others), cube.is_good())
+    halo, good = _usable(_read(cube, box, mask, target, neighbors), cube.is_good())
     sky, sky_error = cube.background_at(row, column)
     good = without_bright_sky(sky, good)
     n_pixels, n_good = int(halo.mask.sum()), int(good.sum())
@@ -139,7 +139,7 @@ def _measure(
             noise,
             position,
             gap=settings.gap,
-            least=MIN_SEGMENT,
+            min_length=MIN_SEGMENT,
             sky_error=SKY_ERROR,
         )
     expected = flux_of(float(star["tmag"]), targets.prf.zeropoint)
@@ -169,7 +169,9 @@ def _expected(
     return images[0], images[1]
 
 
-def _read(cube: PixelCube, box: Window, mask: NDArray, own: NDArray, others: NDArray) -> _Halo:
+def _read(
+    cube: PixelCube, box: Window, mask: NDArray, target: NDArray, neighbors: NDArray
+) -> _Halo:
     """Read the pixels of a halo in all images."""
     shape = cube.n_cadences, int(mask.sum())
     light, error, background = (np.empty(shape, dtype=np.float32) for _ in range(3))
@@ -177,11 +179,11 @@ def _read(cube: PixelCube, box: Window, mask: NDArray, own: NDArray, others: NDA
     for cadences in cadence_slices(cube, box):
         sky = cube.background_in(box, cadences)[:, mask]
         flux, flux_err = (one[:, mask] for one in cube.read_with_errors(box, cadences))
-        light[cadences] = flux - sky - others[mask]
+        light[cadences] = flux - sky - neighbors[mask]
         error[cadences] = flux_err
         background[cadences] = sky
         flags[cadences] = cube.read("pixel_flags", box, cadences)[:, mask]
-    return _Halo(box, mask, own[mask], others[mask], light, error, background, flags)
+    return _Halo(box, mask, target[mask], neighbors[mask], light, error, background, flags)
 
 
 def _often_full(cube: PixelCube, box: Window) -> NDArray:
@@ -216,9 +218,9 @@ def _usable(halo: _Halo, good: NDArray) -> tuple[_Halo, NDArray]:
     halo = _of_pixels(halo, kept)
     if not kept.any() or not good.any():
         return halo, good
-    lit = halo.flags & int(PixelFlag.BACKGROUND_ANOMALY) != 0
+    affected = halo.flags & int(PixelFlag.BACKGROUND_ANOMALY) != 0
     information = (_typical(halo.light, good) / _typical(halo.error, good)) ** 2
-    kept, good = without_reflections(lit, information, good)
+    kept, good = without_reflections(affected, information, good)
     return _of_pixels(halo, kept), good
 
 
@@ -226,7 +228,7 @@ def _of_pixels(halo: _Halo, kept: NDArray) -> _Halo:
     """Some of a halo's pixels, (n_pixels,) bool."""
     mask = halo.mask.copy()
     mask[mask] = kept
-    arrays = (halo.own, halo.others, halo.light, halo.error, halo.background, halo.flags)
+    arrays = (halo.target, halo.neighbors, halo.light, halo.error, halo.background, halo.flags)
     return _Halo(halo.box, mask, *(values[..., kept] for values in arrays))
 
 
@@ -263,8 +265,8 @@ def _note(halo: _Halo, weights: HaloWeights, scale: float, expected: float) -> S
     mask = halo.mask.copy()
     mask[mask] = used
     mean = weights.weights.mean(axis=0)
-    star, rest = float(mean @ halo.own), float(mean @ halo.others)
-    crowdsap, fraction = star / (star + rest), float(halo.own[used].sum()) / expected
+    star, rest = float(mean @ halo.target), float(mean @ halo.neighbors)
+    crowdsap, fraction = star / (star + rest), float(halo.target[used].sum()) / expected
     variation = round(1e6 * float(weights.objective.mean()), 3)
     header = {
         "HALO_OBJ": ("tv", "what the weights minimize: total variation"),

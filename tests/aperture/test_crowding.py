@@ -32,17 +32,17 @@ def one_pixel(pixel, value):
 
 
 def test_shares_by_hand():
-    own = one_pixel((1, 4), 0.5) + one_pixel((2, 4), 0.25)  # a quarter is elsewhere
+    target_prf = one_pixel((1, 4), 0.5) + one_pixel((2, 4), 0.25)  # a quarter is elsewhere
     images = np.zeros((6, *SHAPE))
-    images[0] = 100 * own + one_pixel((1, 4), 30.0) + one_pixel((3, 0), 1e4)
+    images[0] = 100 * target_prf + one_pixel((1, 4), 30.0) + one_pixel((3, 0), 1e4)
     images[1], images[5] = one_pixel((2, 4), 7.0), one_pixel((1, 4), -2.0)
-    both = aperture_light(mask_of((1, 4), (2, 4)), own, 100.0, images)
+    both = aperture_light(mask_of((1, 4), (2, 4)), target_prf, 100.0, images)
     assert both.flfrcsap == 0.75
     assert both.crowdsap == pytest.approx(75 / 105)
     assert both.motion.tolist() == [7.0, 0.0, 0.0, 0.0, -2.0]
-    one = aperture_light(mask_of((2, 4)), own, 100.0, images)
+    one = aperture_light(mask_of((2, 4)), target_prf, 100.0, images)
     assert (one.crowdsap, one.flfrcsap) == (1.0, 0.25)
-    full = aperture_light(mask_of((2, 4)), own, 100.0, images, is_saturated=True)
+    full = aperture_light(mask_of((2, 4)), target_prf, 100.0, images, is_saturated=True)
     assert full.motion.tolist() == [0.0] * 5
 
 
@@ -54,12 +54,12 @@ def test_empty_aperture_holds_nothing():
 
 def test_shares_are_never_more_than_all():
     # Light of the others that is negative by rounding, and a PRF that sums to a little more.
-    own = one_pixel((1, 4), 1.001)
+    target_prf = one_pixel((1, 4), 1.001)
     images = np.zeros((6, *SHAPE))
-    images[0] = 100 * own - 0.5
-    light = aperture_light(mask_of((1, 4), (2, 4)), own, 100.0, images)
+    images[0] = 100 * target_prf - 0.5
+    light = aperture_light(mask_of((1, 4), (2, 4)), target_prf, 100.0, images)
     assert (light.crowdsap, light.flfrcsap) == (1.0, 1.0)
-    assert aperture_light(mask_of((1, 4)), -own, 100.0, images).flfrcsap == 0.0
+    assert aperture_light(mask_of((1, 4)), -target_prf, 100.0, images).flfrcsap == 0.0
 
 
 def test_arrays_of_other_shapes_are_refused():
@@ -77,8 +77,8 @@ def test_shares_of_all_stars_add_up_to_one():
     )
     mask = rng.random(window.shape) < 0.3
     shares = [
-        aperture_light(mask, own, flux, light.images).crowdsap
-        for own, flux in zip(light.own, light.flux, strict=True)
+        aperture_light(mask, target_prf, flux, light.images).crowdsap
+        for target_prf, flux in zip(light.target_prf, light.flux, strict=True)
     ]
     assert sum(shares) == pytest.approx(1, rel=1e-3)
 
@@ -94,7 +94,7 @@ def test_light_of_a_patch_is_drawn_where_it_has_pixels():
     np.testing.assert_allclose(light.images[:, *cut], whole.images[:, *cut], rtol=1e-9, atol=1e-6)
     light.images[:, *cut] = 0.0
     assert not light.images.any()
-    np.testing.assert_array_equal(light.own[0], whole.own[0])
+    np.testing.assert_array_equal(light.target_prf[0], whole.target_prf[0])
 
 
 def test_moved_light_is_what_a_moved_scene_shows():
@@ -105,7 +105,7 @@ def test_moved_light_is_what_a_moved_scene_shows():
     light = KnownLight.expected(
         prf, window, row, column, tmag, targets=np.array([0]), stamps=[window]
     )
-    motion = aperture_light(mask, light.own[0], light.flux[0], light.images).motion
+    motion = aperture_light(mask, light.target_prf[0], light.flux[0], light.images).motion
     d_row, d_column = np.array([[0.0, 0.05, -0.08, np.nan]]), np.array([[0.0, -0.07, -0.03, 0.1]])
     found = light_moved(motion[None], d_row, d_column)
     flux = 10 ** (0.4 * (prf.zeropoint - tmag))
@@ -133,11 +133,13 @@ def test_light_that_the_image_does_not_hold_does_not_move():
             prf, window, row, column, tmag - too_bright, targets=np.array([0]), stamps=[window]
         )
         images = light.images
-        found.append(aperture_light(mask, light.own[0], light.flux[0], images, held=held).motion)
+        found.append(
+            aperture_light(mask, light.target_prf[0], light.flux[0], images, held=held).motion
+        )
     np.testing.assert_allclose(found[:4], [found[0]] * 4, rtol=0.01)
     # Light that no star explains may be anywhere.
     np.testing.assert_allclose(found[4], 10**-0.4 * found[0], rtol=0.01)
-    assert not aperture_light(mask, light.own[0], 1.0, light.images, held=-5.0).motion.any()
+    assert not aperture_light(mask, light.target_prf[0], 1.0, light.images, held=-5.0).motion.any()
 
 
 def test_error_of_moved_light():

@@ -23,7 +23,7 @@ def mask_of(average=None, **changes):
     """Halo in `WINDOW`, of pixels with light of 100 e-/s unless told."""
     values = {
         "radius": 6.0,
-        "own": np.full(WINDOW.shape, 100.0),
+        "target": np.full(WINDOW.shape, 100.0),
         "known": np.full(WINDOW.shape, 100.0),
         "often_full": np.zeros(WINDOW.shape, dtype=bool),
     } | changes
@@ -47,7 +47,7 @@ def test_halo_is_without_full_missing_and_foreign_pixels():
     known[9, 11], known[10, 11] = 126.0, 124.0
     own = np.full(WINDOW.shape, 100.0)
     own[7, 4] = 0.0
-    found = mask_of(average, often_full=often_full, known=known, own=own)
+    found = mask_of(average, often_full=often_full, known=known, target=own)
     expected = mask_of()
     expected[5:12, 7] = False
     expected[9:16, 5] = False

@@ -21,7 +21,7 @@ from tessphot_lib.halo.weights import (
 def segments(time, good=None, **options):
     time = np.asarray(time, dtype=float)
     good = np.ones(len(time), dtype=bool) if good is None else np.asarray(good, dtype=bool)
-    found = time_segments(time, good, **({"gap": 1.0, "least": 1} | options))
+    found = time_segments(time, good, **({"gap": 1.0, "min_length": 1} | options))
     return [(one.start, one.stop) for one in found]
 
 
@@ -38,15 +38,15 @@ def test_bad_points_make_gaps_and_belong_to_the_segment_before():
 
 def test_short_segments_are_joined_to_the_shorter_neighbor():
     time = [0, 0.1, 0.2, 5, 9, 9.1, 20, 20.1, 20.2]
-    assert segments(time, least=2) == [(0, 3), (3, 6), (6, 9)]
-    assert segments(time, least=3) == [(0, 3), (3, 6), (6, 9)]
-    assert segments(time, least=4) == [(0, 9)]
-    assert segments([0, 5, 5.1, 5.2], least=2) == [(0, 4)]
+    assert segments(time, min_length=2) == [(0, 3), (3, 6), (6, 9)]
+    assert segments(time, min_length=3) == [(0, 3), (3, 6), (6, 9)]
+    assert segments(time, min_length=4) == [(0, 9)]
+    assert segments([0, 5, 5.1, 5.2], min_length=2) == [(0, 4)]
 
 
 def test_series_without_good_points_is_one_segment():
     assert segments([0, 5, 9], [0, 0, 0]) == [(0, 3)]
-    assert segments([0, 5, 9], [0, 0, 0], least=5) == [(0, 3)]
+    assert segments([0, 5, 9], [0, 0, 0], min_length=5) == [(0, 3)]
 
 
 # -- the objective ------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def fit(scene, light=None, good=None, time=TIME):
     good = np.ones(N_CADENCES, dtype=bool) if good is None else good
     noise = SKY_NOISE * np.sqrt(1 + level / 300)
     light = own_light if light is None else light
-    return fit_halo(light, time, good, level, noise, place, gap=0.5, least=48)
+    return fit_halo(light, time, good, level, noise, place, gap=0.5, min_length=48)
 
 
 def amplitude(flux):
@@ -158,7 +158,7 @@ def test_brighter_and_scaled_stars_have_the_same_relative_flux():
     noise = SKY_NOISE * np.sqrt(1 + level / 300)
     good = np.ones(N_CADENCES, dtype=bool)
     other = fit_halo(
-        light * factor, TIME, good, level * factor, noise * factor, place, gap=0.5, least=48
+        light * factor, TIME, good, level * factor, noise * factor, place, gap=0.5, min_length=48
     )
     np.testing.assert_allclose(weighted_sum(other, light * factor), flux, rtol=1e-5)
 
@@ -174,7 +174,7 @@ def test_a_background_that_is_off_hardly_matters():
     for sky_error in (0.0, 3.0):
         halo = fit_halo(
             light + sky[:, None], TIME, good, level, noise, place,
-            gap=0.5, least=48, sky_error=sky_error,
+            gap=0.5, min_length=48, sky_error=sky_error,
         )  # fmt: skip
         flux = weighted_sum(halo, light + sky[:, None])
         left.append(np.std(flux / np.median(flux) / PULSATION))
