@@ -128,7 +128,7 @@ def follow(cube: PixelCube, track: ObjectTrack, prf: Prf) -> tuple[StarFluxes, f
             _sum(result, image, _aperture(track, number, region), scene, pixels)
     is_foreign = result.pixel_flags[0] & int(PixelFlag.BACKGROUND_ANOMALY) != 0
     result.pixel_flags[...] &= np.uint8(0xFF ^ int(PixelFlag.BACKGROUND_ANOMALY))
-    in_average = cube.is_averaged_pointing() & ~is_foreign
+    in_average = cube.is_averaged() & ~is_foreign
     measured = np.flatnonzero(np.isfinite(result.flux[0, track.image]))
     parts = np.array([_captured(prf, track, number, in_average) for number in measured])
     parts = parts.reshape(-1, 2)

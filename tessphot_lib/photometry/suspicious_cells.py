@@ -129,7 +129,7 @@ def is_full(image: NDArray) -> NDArray:
 
 def average_noise(cube: PixelCube, window: Window) -> NDArray:
     """Error of the average image [e-/s]."""
-    n_averaged = max(int(cube.is_averaged_pointing().sum()), 1)
+    n_averaged = max(int(cube.is_averaged().sum()), 1)
     return NOISE_FACTOR * typical_noise(cube, window) / np.sqrt(n_averaged)
 
 

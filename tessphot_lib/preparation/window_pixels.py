@@ -6,7 +6,6 @@ the same pieces. Where a few images tell enough they are therefore taken in runs
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -19,6 +18,8 @@ from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.noise_model import NoiseModel
+from tessphot_lib.core.pointing import Pointing
+from tessphot_lib.io.products.block_cubes import BlockCubes
 from tessphot_lib.io.products.block_hdf5 import open_block
 from tessphot_lib.motion.pixel_shift import AT_ONCE
 
@@ -68,7 +69,7 @@ class WindowPixels:
     Raises
     ------
     InputDataError
-        If a block cannot be read.
+        If a block cannot be read, or is damaged where it is read.
     """
 
     def __init__(
@@ -79,19 +80,21 @@ class WindowPixels:
         grid: BackgroundGrid,
         joined: int = 1,
     ) -> None:
-        self._blocks, self._stack = blocks, ExitStack()
+        self._blocks = blocks
         self.backgrounds, self.average, self.grid = backgrounds, average, grid
         self.joined = joined
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._files = [stack.enter_context(open_block(block)) for block in self._blocks]
-            self._ends = np.cumsum([0, *(len(file["flux"]) for file in self._files)])
-            self._stack = stack.pop_all()
+        lengths = []
+        for block in self._blocks:
+            with open_block(block) as file:
+                lengths.append(len(file["flux"]))
+        self._n_images = sum(lengths)
+        self._cubes = BlockCubes(self._blocks, lengths, Pointing.single(self._n_images))
         return self
 
-    def __exit__(self, *error: object) -> bool | None:
-        return self._stack.__exit__(*error)  # type: ignore[arg-type]
+    def __exit__(self, *_: object) -> None:
+        self._cubes.close()
 
     def lit(self, windows: list[Window], level: float, expected: NoiseModel) -> Iterator[LitWindow]:
         """Give the small windows that have any pixel with light that is not full.
@@ -111,12 +114,12 @@ class WindowPixels:
 
         ``name``: 'flux' or 'flux_err'. Returns (n_images, n_rows, n_columns) float32 [e-/s].
         """
-        chosen = np.arange(self._ends[-1]) if chosen is None else chosen
+        if chosen is None:
+            return self._images(name, window, 0, self._n_images)
         found = np.empty((len(chosen), *window.shape), dtype=np.float32)
-        for some in _pieces(chosen, int(self._ends[-1]), APART):
-            images = slice(int(chosen[some.start]), int(chosen[some.stop - 1]) + 1)
-            values = self._images(name, window, images)
-            found[some] = values[chosen[some] - images.start]
+        for some in _pieces(chosen, self._n_images, APART):
+            first, last = int(chosen[some.start]), int(chosen[some.stop - 1])
+            found[some] = self._images(name, window, first, last + 1)[chosen[some] - first]
         return found
 
     def change(self, lit: LitWindow, chosen: NDArray | None = None) -> NDArray:
@@ -126,27 +129,28 @@ class WindowPixels:
         increase. Returns (n, n_rows, n_columns) float32, as in the files; in between no second
         array of all images is made.
         """
-        window, joined, end = lit.window, self.joined, int(self._ends[-1])
+        window, joined = lit.window, self.joined
         chosen = np.arange(len(self.backgrounds)) if chosen is None else chosen
         change = np.empty((len(chosen), *window.shape), dtype=np.float32)
         at_once = max(1, AT_ONCE // lit.light.size // joined)
         for some in _pieces(chosen, at_once, max(APART // joined, 1)):
-            groups = slice(int(chosen[some.start]), int(chosen[some.stop - 1]) + 1)
-            images = slice(joined * groups.start, min(joined * groups.stop, end))
-            flux = mean_of_groups(self._images("flux", window, images), joined)
+            first, last = int(chosen[some.start]), int(chosen[some.stop - 1])
+            images = joined * first, min(joined * (last + 1), self._n_images)
+            flux = mean_of_groups(self._images("flux", window, *images), joined)
             sky = self.grid.evaluate(self.backgrounds[chosen[some]], window)
-            change[some] = flux[chosen[some] - groups.start] - (sky + lit.light)
+            change[some] = flux[chosen[some] - first] - (sky + lit.light)
         return change
 
-    def _images(self, name: str, window: Window, images: slice) -> NDArray:
-        """Read images in a row."""
+    def _images(self, name: str, window: Window, first: int, last: int) -> NDArray:
+        """Read the images ``first`` to ``last - 1``."""
         cut = window.slices_in(self.grid.window)
-        parts = [
-            file[name][(slice(*one), *cut)]
-            for file, one in zip(self._files, _parts(images, self._ends), strict=True)
-            if one[0] < one[1]
-        ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        try:
+            return self._cubes.read(name, first, last, cut)
+        except OSError:
+            for block in self._blocks:
+                with open_block(block) as file:  # tells which one is damaged
+                    _ = file[name][(slice(None), *cut)]
+            raise
 
 
 def small_windows(grid: BackgroundGrid) -> list[Window]:
@@ -227,11 +231,3 @@ def _pieces(chosen: NDArray, at_once: int, apart: int) -> Iterator[slice]:
     borders = np.flatnonzero((np.diff(runs) != 0) | (np.diff(part) != 0)) + 1
     for first, last in pairwise([0, *borders.tolist(), len(chosen)]):
         yield slice(first, last)
-
-
-def _parts(images: slice, ends: NDArray) -> list[tuple[int, int]]:
-    """Which images of each block, that begin and end at ``ends``, a slice of all has."""
-    return [
-        (max(images.start - first, 0), max(min(images.stop, last) - first, 0))
-        for first, last in pairwise(ends.tolist())
-    ]

@@ -133,7 +133,7 @@ def run_average_image(
         window,
         ccd_id,
         wcs=str(read_catalog_settings(catalog)["wcs"]),
-        n_images=int(made.is_averaged.sum()),
+        is_averaged=made.is_averaged,
         offset=made.offset,
         straps=made.straps,
         static_light=made.static,

@@ -28,6 +28,7 @@ from tessphot_lib.core.sphere import unit_vector
 from tessphot_lib.io.images.ffi_table import TIME_ERROR
 from tessphot_lib.io.products.average_fits import (
     read_average_image,
+    read_averaged,
     read_catalog_shift,
     read_sky_offset,
     read_static_light,
@@ -104,6 +105,9 @@ def run_hdf5(
     path = read_spacecraft(spacecraft)
     images["observatory_position"] = path.at(images["time"] - images["timecorr"])
     average, count, _ = read_average_image(average_image)
+    is_averaged = read_averaged(average_image)
+    if len(is_averaged) != len(images["time"]):
+        raise InputDataError(f"{average_image}: its images are not those of the blocks")
     shift = CatalogShift.from_array(read_catalog_shift(average_image))
     about = read_catalog_settings(catalog)
     pointing = read_pointing(jitter)
@@ -128,6 +132,7 @@ def run_hdf5(
         names=images["name"],
         average_image=average,
         average_count=count,
+        is_averaged=is_averaged,
         grid=grid,
         own_motion=own_motion,
         pointing=pointing,

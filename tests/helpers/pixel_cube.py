@@ -16,7 +16,7 @@ def open_cube(folder, window, flux, **more):
 
     ``flux`` is (n_images, n_rows, n_columns), sky included. ``more`` are `PER_IMAGE`
     arrays, ``flux_err`` (or a number), ``pixel_flags``, ``sky`` (n_images,), ``sky_error``,
-    ``average_image``, ``static_light`` and ``attributes``.
+    ``average_image``, ``is_averaged``, ``static_light`` and ``attributes``.
     """
     n_images, mesh = len(flux), Mesh.over(window, 64)
     mesh = replace(mesh, static_light=more.pop("static_light", None))
@@ -37,6 +37,7 @@ def open_cube(folder, window, flux, **more):
     attributes = {"bad_quality": 4335, "mask_radius_scale": 1.0, "cadence_seconds": 1800.0}
     attributes["settings"] = json.dumps({"flags": {"straylight_factor": 5.0}})
     attributes |= more.pop("attributes", {})
+    is_averaged = more.pop("is_averaged", None)
     assert set(more) <= set(images), set(more) - set(images)
     write_pixels(
         folder / "pixels.hdf5",
@@ -49,6 +50,7 @@ def open_cube(folder, window, flux, **more):
         average_image=average,
         average_count=np.full(window.shape, n_images, dtype=np.int32),
         grid=mesh,
+        is_averaged=is_averaged,
         attributes=attributes,
     )
     return PixelCube(folder / "pixels.hdf5")

@@ -67,7 +67,7 @@ def test_error_of_the_average_image_is_by_the_images_in_it(monkeypatch):
     """After a step of the pointing those are not all that are good."""
     noise = np.full(WINDOW.shape, 8.0)
     monkeypatch.setattr(suspicious_cells, "typical_noise", lambda *_: noise)
-    cube = SimpleNamespace(is_averaged_pointing=lambda: np.repeat([True, False], [4, 12]))
+    cube = SimpleNamespace(is_averaged=lambda: np.repeat([True, False], [4, 12]))
     np.testing.assert_allclose(average_noise(cube, WINDOW), NOISE_FACTOR * 8.0 / 2)
 
 

@@ -1,5 +1,9 @@
 """Pixels of small windows, from blocks in which every pixel of every image has its own value."""
 
+import shutil
+from pathlib import Path
+
+import h5py
 import numpy as np
 import pytest
 from images_block import CCD, write_images_block
@@ -92,6 +96,17 @@ def test_a_block_that_is_missing_is_named(blocks, tmp_path):
     missing = tmp_path / "missing.hdf5"
     with pytest.raises(InputDataError, match=r"missing\.hdf5"), opened([*blocks, missing]):
         pass
+
+
+def test_a_block_that_is_damaged_is_named(blocks, tmp_path):
+    copies = [Path(shutil.copy(block, tmp_path)) for block in blocks]
+    with h5py.File(copies[1]) as file:
+        chunk = file["flux"].id.get_chunk_info(0)
+    with open(copies[1], "r+b") as file:
+        file.seek(chunk.byte_offset + 20)
+        file.write(b"damaged" * 20)
+    with opened(copies) as pixels, pytest.raises(InputDataError, match=r"/7\.hdf5.*delete it"):
+        pixels.read("flux", STAMPS[0])
 
 
 def test_some_of_many_images_are_taken_in_runs_over_the_sector():

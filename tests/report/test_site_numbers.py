@@ -69,7 +69,7 @@ def test_images_of_another_pointing_are_used_but_not_averaged():
         attributes={"bad_quality": 4, "cadence_seconds": 1800, "time_error": 0.001},
         background_level=np.array([9.0, 11.0, 10.0, np.nan]),
         n_cadences=4,
-        is_averaged_pointing=lambda: np.array([True, True, False, False]),
+        is_averaged=lambda: np.array([True, True, False, False]),
     )
     stars = pd.DataFrame({"lightcurve": ["a.fits.gz", None]})
     numbers = dict(ccd_numbers(cube, generic_prf(), stars))

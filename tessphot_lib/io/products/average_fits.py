@@ -22,7 +22,7 @@ def write_average_image(
     ccd_id: CcdId,
     *,
     wcs: str,
-    n_images: int,
+    is_averaged: NDArray,
     offset: NDArray,
     straps: NDArray,
     static_light: NDArray,
@@ -31,6 +31,7 @@ def write_average_image(
 ) -> None:
     """Write the image.
 
+    ``is_averaged`` (n_images,) bool tells which images it is the mean of.
     ``wcs`` is the text of the reference image's WCS in full-image pixels,
     ``offset`` what has to be subtracted from all backgrounds (its nodes; of
     any shape, empty for none), ``straps`` the response of the columns (empty: all alike),
@@ -44,7 +45,7 @@ def write_average_image(
         ("SECTOR", ccd_id.sector, "observing sector"),
         ("CAMERA", ccd_id.camera, "camera number (1-4)"),
         ("CCD", ccd_id.ccd, "CCD number (1-4)"),
-        ("NIMAGES", n_images, "number of images averaged"),
+        ("NIMAGES", int(is_averaged.sum()), "number of images averaged"),
     ):
         primary.header[key] = (value, comment)
     numbers = np.zeros(0) if catalog_shift is None else catalog_shift
@@ -73,6 +74,7 @@ def write_average_image(
                 ("STRAPS", straps),
                 ("STATICLIGHT", static_light.astype(np.float32)),
                 ("CATALOGSHIFT", numbers),
+                ("AVERAGED", is_averaged.astype(np.uint8)),
             )
         ]
         hdus = fits.HDUList([primary, image, counts, *more])
@@ -111,6 +113,11 @@ def read_static_light(path: Path) -> NDArray:
 def read_catalog_shift(path: Path) -> NDArray:
     """Read by what the catalog is off: array of a `CatalogShift`, empty for nothing."""
     return _read_array(path, "CATALOGSHIFT")
+
+
+def read_averaged(path: Path) -> NDArray:
+    """Read which of all images the average image is the mean of, (n_images,) bool."""
+    return _read_array(path, "AVERAGED").astype(bool)
 
 
 def _read_array(path: Path, name: str) -> NDArray:

@@ -86,6 +86,7 @@ def write_pixels(
     attributes: dict[str, str | int | float],
     own_motion: dict[str, NDArray] | None = None,
     pointing: Pointing | None = None,
+    is_averaged: NDArray | None = None,
     pixel_flags: Iterable[tuple[slice, Window, NDArray]] | None = None,
 ) -> None:
     """Join the blocks of a CCD.
@@ -112,6 +113,8 @@ def write_pixels(
         `tessphot_lib.motion.own_influence`; none if left out.
     pointing : Pointing, optional
         Where the images point; all alike if left out. The whole displacement is in the motion.
+    is_averaged : (n,) bool array, optional
+        Which images the average image is the mean of; all good ones if left out.
     pixel_flags : iterable of (cadences, region, flags), optional
         Bits of `PixelFlag` of all images as they are read, piece by piece; those of the blocks
         if left out.
@@ -146,6 +149,8 @@ def write_pixels(
         if pointing.has_steps:
             for name in ("displacement", "is_usual"):
                 file.create_dataset(f"pointing/{name}", data=getattr(pointing, name))
+        if is_averaged is not None:
+            file.create_dataset("is_averaged", data=is_averaged)
         for name, values in (own_motion or {}).items():
             file.create_dataset(f"own_motion/{name}", data=values)
         file.create_dataset("image_name", data=np.asarray(names).astype(h5py.string_dtype()))
@@ -547,8 +552,14 @@ class PixelCube:
         first, last, _ = cadences.indices(self.n_cadences)
         return self.pointing.runs(first, last)
 
-    def is_averaged_pointing(self) -> NDArray:
-        """Tell which good images point where the average image does, (n_cadences,) bool."""
+    def is_averaged(self) -> NDArray:
+        """Tell which images the average image is the mean of, (n_cadences,) bool.
+
+        That of a cutout may have images that were found to be bad later on, or be without some
+        whose sky is bright there. Of files that do not say it: the good ones that point there.
+        """
+        if "is_averaged" in self._file:
+            return self._file["is_averaged"][()]
         good = self.is_good()
         usual = good & self.pointing.is_usual
         return usual if usual.any() else good
@@ -556,14 +567,14 @@ class PixelCube:
     @cached_property
     def mean_motion(self) -> NDArray:
         """Affine motion (6,) of the average image against the reference; 0 if unknown."""
-        motion = self.motion[self.is_averaged_pointing()]
+        motion = self.motion[self.is_averaged()]
         motion = motion[np.isfinite(motion).all(axis=1)]
         return motion.mean(axis=0) if len(motion) else np.zeros(6)
 
     @cached_property
     def _against_average(self) -> NDArray:
         """Motion of the images against the average image, (n_cadences, 6); 0 where unknown."""
-        return np.nan_to_num(against_mean(self.motion, self.is_averaged_pointing()))
+        return np.nan_to_num(against_mean(self.motion, self.is_averaged()))
 
     @property
     def static_light(self) -> NDArray | None:

@@ -215,7 +215,7 @@ def ccd_numbers(cube: PixelCube, prf: Prf, stars: pd.DataFrame) -> list[tuple[st
     measured = int(stars["lightcurve"].notna().sum())
     return [
         ("images used", f"{int(used.sum())} of {cube.n_cadences}"),
-        ("of these in the average image", f"{int(cube.is_averaged_pointing().sum())}"),
+        ("of these in the average image", f"{int((used & cube.is_averaged()).sum())}"),
         ("cadence", f"{cube.attributes['cadence_seconds']} s"),
         ("background of the images used", f"{level:.1f} e-/s per pixel"),
         ("stars", f"{counted(measured, 'light curve')} of {len(stars)}"),

@@ -15,6 +15,7 @@ from tessphot_lib.core.pointing import Pointing
 from tessphot_lib.io.images.ffi_table import read_ffi_table, reference_image, write_ffi_table
 from tessphot_lib.io.products.average_fits import (
     read_average_image,
+    read_averaged,
     read_sky_offset,
     read_static_light,
     read_straps,
@@ -139,7 +140,7 @@ def test_average_image_is_read_back_and_points_to_its_sky(tmp_path):
         WINDOW,
         CCD,
         wcs=full.tostring(sep="\n", endcard=False, padding=False),
-        n_images=1280,
+        is_averaged=np.arange(1300) >= 20,
         offset=np.arange(6.0).reshape(2, 3),
         straps=np.linspace(-0.01, 0.03, 9),
         static_light=count / 4,
@@ -150,6 +151,7 @@ def test_average_image_is_read_back_and_points_to_its_sky(tmp_path):
     np.testing.assert_array_equal(found_count, count)
     assert window == WINDOW
     np.testing.assert_array_equal(read_sky_offset(path), np.arange(6.0).reshape(2, 3))
+    np.testing.assert_array_equal(read_averaged(path), np.arange(1300) >= 20)
     np.testing.assert_array_equal(read_straps(path), np.linspace(-0.01, 0.03, 9))
     np.testing.assert_array_equal(read_static_light(path), count / 4)
     with fits.open(path, checksum=True) as hdus:
