@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA
+from tessphot_lib.core.medians import medians_of_known
 from tessphot_lib.core.peaks import peaks_of
 from tessphot_lib.core.slopes import image_curvatures, image_slopes
 
@@ -226,7 +227,7 @@ def _without_outliers(
     residual, by_others, spread = _about_fit(given, design, solver, free)
     off = np.abs(given - by_others) * np.sqrt(free)
     seen = len(off) >= MIN_USUAL
-    usual = ROUNDED_MAD_TO_SIGMA * np.median(off, axis=0) if seen else np.zeros(len(free))
+    usual = ROUNDED_MAD_TO_SIGMA * medians_of_known(off) if seen else np.zeros(len(free))
     is_off = _far_off(off, spread, usual, np.zeros(given.shape, dtype=bool), as_bad)
     data, n_off = given.copy(), np.zeros(len(given), dtype=int)
     # Most images have none: they stay as they are.
@@ -247,7 +248,7 @@ def _about_fit(
 ) -> tuple[NDArray, NDArray, NDArray]:
     """What a fit leaves, what it would be at each pixel without that pixel, and the scatter."""
     residual = data - (data @ solver.T) @ design.T
-    spread = ROUNDED_MAD_TO_SIGMA * np.median(np.abs(residual), axis=1)
+    spread = ROUNDED_MAD_TO_SIGMA * medians_of_known(np.abs(residual).T)
     return residual, data - residual / free, spread
 
 
