@@ -29,7 +29,7 @@ from tessphot_lib.io.products.average_fits import write_average_image
 from tessphot_lib.io.products.background_grid import block_grid
 from tessphot_lib.io.products.block_hdf5 import read_all_images, read_identity, read_sums
 from tessphot_lib.io.products.foreign_light_hdf5 import NEW_STAR_COLUMNS, write_foreign_light
-from tessphot_lib.io.products.jitter_ecsv import read_jitter, read_pointing
+from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.preparation.averaged import (
     averaged_images,
@@ -107,12 +107,15 @@ def run_average_image(
     window = identities[0]["window"]
     grid = block_grid(blocks[0], window, settings.background.box_size)
     table = read_all_images(blocks, TABLE)
-    quality = read_jitter(jitter)["quality"]
+    found, pointing = read_jitter(jitter)
+    quality = found["quality"]
     if len(quality) != len(table["is_averaged"]):
         raise InputDataError(f"{jitter}: its images are not those of the blocks")
     lengths = [int(one["n_images"]) for one in identities]
     if isinstance(grid, Mesh):
-        made = _of_images(blocks, lengths, table, grid, catalog, jitter, settings, ccd_id)
+        made = _of_images(
+            *(blocks, lengths, table, grid, catalog), found, pointing, settings, ccd_id
+        )
     else:
         is_averaged = averaged_images(table["is_averaged"], quality)
         if not is_averaged.any():
@@ -194,15 +197,14 @@ def _of_images(
     table: dict[str, NDArray],
     mesh: Mesh,
     catalog: Path,
-    jitter: Path,
+    found: dict[str, NDArray],
+    pointing: Pointing,
     settings: PrepareSettings,
     ccd_id: CcdId,
 ) -> _Average:
-    """Average full-frame images."""
+    """Average full-frame images; ``found`` is the table of their motion."""
     level = table["background_level"]
     quiet = is_quiet(level, settings.average.max_background)
-    found = read_jitter(jitter)
-    pointing = read_pointing(jitter)
     is_good = averaged_images(table["is_averaged"].astype(bool) & quiet, found["quality"])
     is_averaged = is_good & pointing.is_usual
     if not is_averaged.any():

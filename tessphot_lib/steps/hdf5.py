@@ -42,7 +42,7 @@ from tessphot_lib.io.products.block_hdf5 import (
     read_motion_stars,
 )
 from tessphot_lib.io.products.foreign_light_hdf5 import read_foreign_light
-from tessphot_lib.io.products.jitter_ecsv import read_jitter, read_pointing
+from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
@@ -96,7 +96,7 @@ def run_hdf5(
     identities, window = _identities(blocks, ccd_id)
     # The background of target pixel files is not smoothed: SPOC has already taken it off.
     hours = 0.0 if ccd_id.has_stamps else settings.smoothing.hours
-    images, motion = _images_and_motion(blocks, jitter)
+    images, motion, pointing = _images_and_motion(blocks, jitter)
     grid = block_grid(blocks[0], window, background.box_size)
     if isinstance(grid, Mesh):
         grid = _with_details(grid, average_image)
@@ -110,7 +110,6 @@ def run_hdf5(
         raise InputDataError(f"{average_image}: its images are not those of the blocks")
     shift = CatalogShift.from_array(read_catalog_shift(average_image))
     about = read_catalog_settings(catalog)
-    pointing = read_pointing(jitter)
     images["motion"] = pointing.without_whole(images["motion"])
     given = blocks, images, average, grid, foreign_light
     stars, _ = read_catalog(catalog, ("tic_id", "row", "column", "tmag"))
@@ -254,14 +253,14 @@ def _add_changes(images: dict[str, np.ndarray], foreign_light: Path) -> None:
 
 def _images_and_motion(
     blocks: list[Path], jitter: Path
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], Pointing]:
     """Image tables of all blocks with the motion in them, and what ``jitter.ecsv`` says."""
-    motion = read_jitter(jitter)
+    motion, pointing = read_jitter(jitter)
     images = _read_all(blocks)
     if not np.array_equal(motion["cadenceno"], images["cadenceno"]):
         raise InputDataError(f"{jitter}: its cadence numbers are not those of the blocks")
     images["motion"], images["motion_error"] = motion["motion"], motion["error"]
-    return images, motion
+    return images, motion, pointing
 
 
 def _own_motion(blocks: list[Path], motion: dict[str, np.ndarray]) -> dict[str, np.ndarray] | None:

@@ -8,7 +8,7 @@ from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.core.settings import PrepareSettings
-from tessphot_lib.io.products.jitter_ecsv import read_jitter, read_pointing
+from tessphot_lib.io.products.jitter_ecsv import read_jitter
 from tessphot_lib.steps.jitter import reference_index, run_jitter
 
 CCD = CcdId(14, 2, 3)
@@ -61,7 +61,7 @@ def test_motion_of_stars_or_else_of_the_header(tmp_path, star_positions):
         for first, last in ((0, 5), (5, N_IMAGES))
     ]
     run_jitter(blocks, tmp_path / "jitter.ecsv", CCD, settings=SETTINGS)
-    found = read_jitter(tmp_path / "jitter.ecsv")
+    found, _ = read_jitter(tmp_path / "jitter.ecsv")
     source = np.full(N_IMAGES, "stars", dtype="<U6")
     source[BLIND], source[LOST] = "header", "none"
     assert found["source"].tolist() == source.tolist()
@@ -81,7 +81,7 @@ def test_images_in_which_all_stars_changed_are_flagged(tmp_path, star_positions)
     light[[1, REFERENCE]] = 0.96, 1.1
     block = write(tmp_path / "b0.hdf5", 0, N_IMAGES, 0 * true_motion(), star_positions, light)
     run_jitter([block], tmp_path / "jitter.ecsv", CCD, settings=SETTINGS)
-    found = read_jitter(tmp_path / "jitter.ecsv")
+    found, _ = read_jitter(tmp_path / "jitter.ecsv")
     changed = found["quality"] & int(CadenceFlag.STARS_CHANGED) != 0
     # Those whose stars were lost are among them.
     assert np.flatnonzero(changed).tolist() == [1, BLIND, REFERENCE, LOST]
@@ -112,7 +112,7 @@ def test_step_of_the_pointing_is_motion_and_flags_no_half(tmp_path, star_positio
     more = {"images": images, "motion_stars": stars, "ccd_id": CCD}
     block = write_images_block(tmp_path / "b0.hdf5", WINDOW, flux, **more)
     run_jitter([block], tmp_path / "jitter.ecsv", CCD, settings=SETTINGS)
-    found, pointing = (read(tmp_path / "jitter.ecsv") for read in (read_jitter, read_pointing))
+    found, pointing = read_jitter(tmp_path / "jitter.ecsv")
     assert np.flatnonzero(found["quality"]).tolist() == [first - 1]
     np.testing.assert_array_equal(pointing.whole[first:], [[1, -1]] * (n_images - first))
     assert not pointing.displacement[: first - 1].any()
@@ -147,7 +147,7 @@ def test_images_without_the_only_star_are_flagged_but_no_eclipse(tmp_path):
         for first in (0, 20, 40)
     ]
     run_jitter(blocks, tmp_path / "jitter.ecsv", CCD, settings=SETTINGS)
-    quality = read_jitter(tmp_path / "jitter.ecsv")["quality"]
+    quality = read_jitter(tmp_path / "jitter.ecsv")[0]["quality"]
     assert np.flatnonzero(quality & int(CadenceFlag.STARS_CHANGED)).tolist() == [7, 50]
 
 

@@ -87,23 +87,20 @@ def write_jitter(
     write_ecsv(path, table)
 
 
-def read_pointing(path: Path) -> Pointing:
-    """Read the ``pointing`` that `write_jitter` wrote."""
-    table = read_ecsv(path)
-    try:
-        displacement = np.column_stack([np.asarray(table[name]) for name in POINTING])
-        return Pointing(displacement, np.asarray(table["is_usual"]).astype(bool))
-    except (OSError, ValueError, KeyError) as err:
-        raise InputDataError(f"{path}: cannot be read: {err}") from err
+def read_jitter(path: Path) -> tuple[dict[str, NDArray], Pointing]:
+    """Read back what `write_jitter` wrote: all by its argument names, and the pointing.
 
-
-def read_jitter(path: Path) -> dict[str, NDArray]:
-    """Read back what `write_jitter` wrote, by its argument names, but for the pointing."""
+    Raises
+    ------
+    InputDataError
+        If the file cannot be read, or a column is missing.
+    """
     table = read_ecsv(path)
     try:
         result = {name: np.asarray(table[name]) for name in COLUMNS}
         result["star_scatter"] = np.array([float(one) for one in table.meta["star_scatter"]])
         result["motion"] = np.column_stack([np.asarray(table[name]) for name in TERMS])
+        displacement = np.column_stack([np.asarray(table[name]) for name in POINTING])
+        return result, Pointing(displacement, np.asarray(table["is_usual"]).astype(bool))
     except (OSError, ValueError, KeyError) as err:
         raise InputDataError(f"{path}: cannot be read: {err}") from err
-    return result
