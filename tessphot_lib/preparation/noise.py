@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 PIXELS_PER_OUTPUT = 10_240  # in pieces of at most `CHUNK_SIDE` x `CHUNK_SIDE`
 MAX_DIFFERENCES = 600  # second differences of each pixel
+MAX_LIT_DIFFERENCES = 160  # more of these, in scattered light, of very many images
+EVERY = 3  # of consecutive second differences do not overlap
 REGULAR = 0.2  # by which the distance of images may differ from the usual one, relative
 QUIET_FACTOR = 1.5  # times the median background: brighter images have scattered light
 FOREIGN_FRACTION = 0.1  # of a piece in foreign light, from which an image shows no noise there
@@ -99,7 +101,7 @@ def measure_noise(
         For the errors of the motion, at most 1: they are no larger than the changes of the
         motion from image to image.
     """
-    middle = middle_images(images["time"], is_good)
+    middle = middle_images(images["time"], is_good, _is_lit(images, is_good))
     seen = NoiseScatter()
     around, n_images = images_around(middle), len(images["time"])
     # Of few images all show whether errors make sense.
@@ -170,10 +172,10 @@ def _chosen(
     return replace(expected, source="images" if is_believed else "formula")
 
 
-def middle_images(time: NDArray, is_good: NDArray) -> NDArray:
-    """Good images with good ones right before and after them, `MAX_DIFFERENCES` at most, (n,) int.
+def middle_images(time: NDArray, is_good: NDArray, is_lit: NDArray | None = None) -> NDArray:
+    """Good images with good ones right before and after them, as many as are looked at, (n,) int.
 
-    Of more than three times as many, runs of every third one: their differences do not overlap.
+    Of very many those with scattered light (``is_lit``) are chosen by themselves: they may be few.
     """
     if len(time) < 3:
         return np.zeros(0, dtype=int)
@@ -181,8 +183,12 @@ def middle_images(time: NDArray, is_good: NDArray) -> NDArray:
     regular = np.abs(steps - np.median(steps)) <= REGULAR * np.median(steps)
     three = is_good[:-2] & is_good[1:-1] & is_good[2:] & regular[:-1] & regular[1:]
     middle = np.flatnonzero(three) + 1
-    step = max(1, -(-len(middle) // MAX_DIFFERENCES))
-    return middle[::step] if step <= 3 else in_runs(middle, MAX_DIFFERENCES, 3)
+    if is_lit is None or len(middle) <= EVERY * MAX_DIFFERENCES:
+        return in_runs(middle, MAX_DIFFERENCES, EVERY)
+    quiet, lit = middle[~is_lit[middle]], middle[is_lit[middle]]
+    return np.union1d(
+        in_runs(quiet, MAX_DIFFERENCES, EVERY), in_runs(lit, MAX_LIT_DIFFERENCES, EVERY)
+    )
 
 
 def images_around(middle: NDArray) -> NDArray:
@@ -338,11 +344,16 @@ def _background_factors(
     images: dict[str, NDArray], is_good: NDArray, seen: NoiseScatter
 ) -> NDArray:
     """Factors for the errors of the backgrounds; those of scattered light are not lowered."""
-    level = images["background_level"]
-    typical = median_of_known(level[is_good])
-    with np.errstate(invalid="ignore"):
-        lit = level > QUIET_FACTOR * typical
+    lit = _is_lit(images, is_good)
     quiet_factor, lit_factor = background_factor(seen.quiet), background_factor(seen.lit)
     quiet_factor = 1.0 if np.isnan(quiet_factor) else np.clip(quiet_factor, MIN_FACTOR, MAX_FACTOR)
     lit_factor = 1.0 if np.isnan(lit_factor) else np.clip(lit_factor, 1.0, MAX_FACTOR)
     return np.where(lit, max(lit_factor, quiet_factor), quiet_factor)
+
+
+def _is_lit(images: dict[str, NDArray], is_good: NDArray) -> NDArray:
+    """Tell which images have scattered light, (n_images,) bool."""
+    level = images["background_level"]
+    with np.errstate(invalid="ignore"):
+        lit: NDArray = level > QUIET_FACTOR * median_of_known(level[is_good])
+    return lit

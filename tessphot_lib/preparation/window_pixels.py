@@ -169,7 +169,7 @@ def pixel_noise(light: NDArray, level: float, window: Window, expected: NoiseMod
 
 
 def in_runs(numbers: NDArray, most: int, step: int = 1) -> NDArray:
-    """Take some of increasing numbers, in `N_RUNS` runs that are spread evenly.
+    """Take some of increasing numbers, in `N_RUNS` runs spread evenly if there are very many.
 
     Parameters
     ----------
@@ -182,10 +182,10 @@ def in_runs(numbers: NDArray, most: int, step: int = 1) -> NDArray:
     Returns
     -------
     (n_taken,) int array
-        All of them if they are no more than ``step`` times ``most``.
+        Of no more than ``step`` times ``most`` all, or every second, or as many as are needed.
     """
     if len(numbers) <= step * most:
-        return numbers
+        return numbers[:: max(1, -(-len(numbers) // most))]
     of_run = step * np.arange(most // N_RUNS)
     middles = (np.arange(N_RUNS) + 0.5) * len(numbers) / N_RUNS
     starts = (middles - step * most / N_RUNS / 2).astype(int)

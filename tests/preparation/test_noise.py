@@ -286,6 +286,11 @@ def test_second_differences_of_many_images_are_in_runs_that_do_not_overlap():
     assert np.diff(middle).min() == 3
     assert good[images_around(middle)].all()
     assert len(images_around(middle)) == 1800
+    lit = np.zeros(9_000, dtype=bool)
+    lit[5_050:5_150] = lit[8_000] = True  # 3 h of 300
+    of_lit = middle_images(time, good, lit)
+    assert lit[of_lit].sum() > 90
+    assert (~lit[of_lit]).sum() == 600
     np.testing.assert_array_equal(middle_images(time[:1_100], good[:1_100])[:3], [1, 3, 5])
 
 

@@ -118,7 +118,9 @@ def test_some_of_many_images_are_taken_in_runs_over_the_sector():
     assert (np.sort(steps)[-N_RUNS + 1 :] > 500).all()
     assert (np.sort(steps)[: -N_RUNS + 1] <= 4).all()
     assert taken[0] == pytest.approx(8_999 - taken[-1], abs=5)
-    np.testing.assert_array_equal(in_runs(numbers[:1800], 600, 3), numbers[:1800])
+    for n_numbers, step in ((1800, 3), (1201, 3), (1200, 2), (600, 1), (0, 1)):
+        some = numbers[:n_numbers]
+        np.testing.assert_array_equal(in_runs(some, 600, 3), some[::step])
 
 
 def test_means_of_groups_know_what_is_missing():
