@@ -18,7 +18,7 @@ def bleed_half_length(tmag: NDArray) -> NDArray:
 def saturation_flags(flux: NDArray, full_well_rate: float) -> NDArray:
     """Flag pixels that are full, (n_rows, n_columns) uint8; NaN pixels are not."""
     with np.errstate(invalid="ignore"):
-        return np.where(flux > full_well_rate, np.uint8(PixelFlag.SATURATED), np.uint8(0))
+        return (flux > full_well_rate) * np.uint8(PixelFlag.SATURATED)
 
 
 BLEED_SHARE = 0.5  # of a full well: pixels above it in a saturated star's columns are its own

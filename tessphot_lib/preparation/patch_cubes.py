@@ -69,7 +69,9 @@ class PatchCubes:
     flux_count: NDArray = field(init=False)
     images: dict[str, NDArray] = field(default_factory=dict)
     motion_stars: dict[str, NDArray] = field(default_factory=dict)
-    _wanted: NDArray = field(init=False)
+    _wanted: NDArray = field(init=False)  # rows of the catalog
+    _wanted_on: NDArray = field(init=False)  # the patches that they are on
+    _bounds: NDArray = field(init=False)  # of the windows of the cutouts
     _chosen: list[int] = field(default_factory=list)
     _measures: list[StarMeasures] = field(default_factory=list)
 
@@ -82,6 +84,11 @@ class PatchCubes:
         self.flux_sum = np.zeros(self.window.shape)
         self.flux_count = np.zeros(self.window.shape, dtype=np.int32)
         self._wanted = self.motion_stars_of_all()
+        chosen = self.stars.iloc[self._wanted]
+        self._wanted_on = self.patches.part_at(
+            *(chosen[name].to_numpy() for name in STAR_COLUMNS[:2])
+        )
+        self._bounds = np.array([one["window"].as_list() for one in self.cutouts]).reshape(-1, 4).T
 
     @property
     def window(self) -> Window:
@@ -108,7 +115,10 @@ class PatchCubes:
 
     def members(self, window: Window) -> list[dict]:
         """Cutouts with pixels in the window of a patch."""
-        return [one for one in self.cutouts if window.intersect(one["window"])]
+        row0, row1, column0, column1 = self._bounds
+        together = (row0 < window.row1) & (row1 > window.row0)
+        together &= (column0 < window.column1) & (column1 > window.column0)
+        return [self.cutouts[index] for index in np.flatnonzero(together)]
 
     def stars_near(self, window: Window) -> pd.DataFrame:
         """Stars that may give light to a patch."""
@@ -139,10 +149,7 @@ class PatchCubes:
 
     def stars_of_motion(self, number: int) -> pd.DataFrame:
         """Stars of a patch whose positions are measured."""
-        near = self.stars_near(self.patches.windows[number])
-        row, column = (near[name].to_numpy() for name in ("row", "column"))
-        wanted = self.patches.part_at(row, column) == number
-        return near[wanted & near.index.isin(self.stars.index[self._wanted])]
+        return self.stars.iloc[self._wanted[self._wanted_on == number]]
 
     def add_star(self, star: int, found: StarMeasures) -> None:
         """Keep what all images show of one more star; its index in ``stars``."""
@@ -161,6 +168,8 @@ class PatchCubes:
         ``light`` (n, n_rows, n_columns) is background-subtracted.
         """
         rows, columns = self.patches.windows[number].slices_in(self.window)
+        if not len(light):
+            return
         own = self.patches.index[rows, columns] == number
         finite = np.isfinite(light)
         if finite.all():

@@ -116,7 +116,8 @@ class StampCubes(PatchCubes):
             self.background[cadences, number] = model
             error = np.where(np.isfinite(model[:, 0]), BACKGROUND_ERROR, np.nan)
             self.background_error[cadences, number] = error
-            self.add_to_average(number, light[self.is_averaged(model[:, 0], cadences)])
+            is_averaged = self.is_averaged(model[:, 0], cadences)
+            self.add_to_average(number, light if is_averaged.all() else light[is_averaged])
             for (_, stamp), of_star in zip(stars, of_stars, strict=True):
                 of_star[cadences] = light[(slice(None), *stamp.slices_in(window))]
             flux, flags = np.empty_like(light), np.zeros(light.shape, dtype=np.uint8)
@@ -275,10 +276,10 @@ def _common_runs(numbers: NDArray, others: NDArray) -> Iterator[tuple[slice, sli
     In runs of consecutive ones, of which a file has few: they need no copies.
     """
     first = int(np.searchsorted(numbers, others[0])) if len(others) else 0
-    if np.array_equal(numbers[first : first + len(others)], others):  # nearly always
-        here, there = np.arange(first, first + len(others)), np.arange(len(others))
-    else:
-        _, here, there = np.intersect1d(numbers, others, assume_unique=True, return_indices=True)
+    if len(others) and np.array_equal(numbers[first : first + len(others)], others):
+        yield slice(first, first + len(others)), slice(0, len(others))  # nearly always
+        return
+    _, here, there = np.intersect1d(numbers, others, assume_unique=True, return_indices=True)
     ends = np.flatnonzero((np.diff(here) != 1) | (np.diff(there) != 1)) + 1
     bounds = [0, *ends.tolist(), len(here)] if len(here) else [0]
     for begin, end in pairwise(bounds):
