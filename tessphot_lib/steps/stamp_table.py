@@ -20,15 +20,16 @@ from tessphot_lib.io.images.ffi_table import plain_keywords, write_ffi_table
 from tessphot_lib.io.images.refusal import SKIPPED
 from tessphot_lib.io.images.tpf import TpfCadences, read_tpf_cadences
 from tessphot_lib.io.images.tpf_files import star_in_name
-from tessphot_lib.io.images.tpf_stamps import StampFile, read_stamp
+from tessphot_lib.io.images.tpf_stamps import StampFile, read_stamp, some_times
 from tessphot_lib.motion.stated_motion import StatedMotion
 from tessphot_lib.preparation.ccd_wcs import fit_ccd_wcs, wcs_text
-from tessphot_lib.preparation.stamp_checks import is_misplaced, is_off_the_clock
+from tessphot_lib.preparation.stamp_checks import LATE, is_misplaced, is_off_the_clock
 from tessphot_lib.quality.tpf_flags import common_quality
 
 log = logging.getLogger(__name__)
 
 SAMPLE = 10  # files, all over the CCD, whose times and quality bits are those of the CCD
+OTHER_TIMES = "its cadences (CADENCENO) have other times than in most other files"
 CENTRE_ERROR = 0.1  # [arcsec] of the direction that TIMECORR is for: the star's own
 KEYWORDS = (
     *("DATA_REL", "SIMDATA", "PROCVER", "CRMITEN", "CRBLKSZ", "CRSPOC", "DEADC", "INT_TIME"),
@@ -42,7 +43,8 @@ def run_stamp_table(
 ) -> None:
     """List the target pixel files of a CCD and their cadences.
 
-    Only headers are read, and the times and bits of `SAMPLE` of the files. A bad file, one
+    Only headers are read, the times and bits of `SAMPLE` of the files, and a few times of the
+    others. A bad file, one
     that contradicts most of the others, or a second one of a star, is left out and listed with
     the reason; unless such are to be skipped it is an error for those who read ``ffis.ecsv``,
     see `write_ffi_table`, so that other CCDs go on. So is it if no file is left, or none has times.
@@ -61,6 +63,7 @@ def run_stamp_table(
     problems: dict[Path, str] = {}
     stamps = _read_headers(paths, ccd_id, problems)
     read = _read_sample(stamps, ccd_id, problems)
+    _compare_times(stamps, read, ccd_id, problems)
     stamps = [stamp for stamp in stamps if stamp.path not in problems]
     for problem in problems.values():
         log.warning("left out: %s", problem)
@@ -180,10 +183,33 @@ def _read_sample(
     is_off = is_off_the_clock(*(clocks if read else ((), ())), cadence=ccd_id.cadence)
     for (stamp, _), off in zip(read, is_off, strict=True):
         if off:
-            problems[stamp.path] = (
-                f"{stamp.path}: its cadences (CADENCENO) have other times than in most other files"
-            )
+            problems[stamp.path] = f"{stamp.path}: {OTHER_TIMES}"
     return [one for one in read if one[0].path not in problems]
+
+
+def _compare_times(
+    stamps: Sequence[StampFile],
+    read: Sequence[tuple[StampFile, TpfCadences]],
+    ccd_id: CcdId,
+    problems: dict[Path, str],
+) -> None:
+    """Compare some times of the other files with those that were read; adds to the problems."""
+    if not read:
+        return
+    number, time, timecorr = _clock([cadences for _, cadences in read])
+    known = {stamp.path for stamp, _ in read} | set(problems)
+    for stamp in stamps:
+        if stamp.path in known:
+            continue
+        try:
+            cadenceno, moment = some_times(stamp)
+        except InputDataError as err:
+            problems[stamp.path] = str(err)
+            continue
+        expected = np.interp(cadenceno, number, time - timecorr, left=np.nan, right=np.nan)
+        off = (moment - expected)[np.isfinite(moment - expected)]
+        if off.size and abs(np.median(off)) > LATE * ccd_id.cadence / SECONDS_PER_DAY:
+            problems[stamp.path] = f"{stamp.path}: {OTHER_TIMES}"
 
 
 def _at_reference(

@@ -166,6 +166,32 @@ def test_file_that_contradicts_itself_or_the_others(folder, spoil, said, which):
     )
 
 
+def packed(path):
+    path.with_name(path.name + ".gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_times_of_all_files_are_compared_not_of_the_sample_alone(folder, monkeypatch, compressed):
+    monkeypatch.setattr("tessphot_lib.steps.stamp_table.SAMPLE", 1)
+    good, path = files_in(folder)[1:]
+    changed("TIME", lambda time: time + 0.1)(path)
+    if compressed:
+        packed(path)
+        packed(good)
+    used, cadences = tables_of(folder, "error")
+    assert (len(used), len(cadences)) == (2, 30)
+    with pytest.raises(InputDataError, match=f"{path.name}.*: its cadences .* other times than"):
+        read_ffi_table(folder / "ffis.ecsv")
+
+
+def test_file_without_times_at_its_begin_contradicts_none(folder, monkeypatch):
+    monkeypatch.setattr("tessphot_lib.steps.stamp_table.SAMPLE", 1)
+    without_times(files_in(folder)[2])
+    used, _ = tables_of(folder, "error")
+    assert len(used) == 3
+
+
 def test_folder_without_files(tmp_path):
     (tmp_path / "tpf").mkdir()
     assert len(tables_of(tmp_path, "error")[1]) == 0
