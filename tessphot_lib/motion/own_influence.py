@@ -15,6 +15,7 @@ from tessphot_lib.motion.affine_fit import CLIP, MIN_STARS
 
 MAX_LEVERAGE = 0.9  # a star that decides alone is not taken off: nothing would be left
 MIN_OFF = 1e-4  # [pixels]
+AT_ONCE = 4096  # images whose fits are looked at together: there may be 120,000, with 100 stars
 
 
 def own_influence(
@@ -55,13 +56,15 @@ def own_influence(
     usual = np.maximum(medians_of_known(off), MIN_OFF)
     with np.errstate(invalid="ignore"):
         used = np.isfinite(off) & (off < CLIP * usual) & np.isfinite(scatter)
-    weight = used / scatter**2
-    leverage = _leverage(design, weight, used.sum(axis=1))
-    factor = leverage / (1 - np.minimum(leverage, MAX_LEVERAGE))
-    influence = []
-    for values in residual:
-        own = np.where(used, factor * values, 0.0)
-        influence.append(own - np.where(used, np.median(own, axis=0), 0.0))
+    influence = np.zeros((2, *off.shape))
+    for first in range(0, len(off), AT_ONCE):
+        images = slice(first, first + AT_ONCE)
+        leverage = _leverage(design, used[images] / scatter**2, used[images].sum(axis=1))
+        factor = leverage / (1 - np.minimum(leverage, MAX_LEVERAGE))
+        for own, values in zip(influence, residual, strict=True):
+            own[images] = np.where(used[images], factor * values[images], 0.0)
+    for own in influence:
+        np.subtract(own, np.median(own, axis=0), out=own, where=used)
     return influence[0], influence[1]
 
 
