@@ -18,6 +18,7 @@ from tessphot_lib.core.stamps import values_at
 N_TERMS = 6  # 1, r, c, r^2, r c, c^2 with r, c from -1 to 1 over the patch
 
 MAX_SIDE = 128  # [pixels] cutouts that hang together over more are divided into several patches
+BESIDE = 8.0  # [pixels] so far from a patch the error of its background holds
 
 
 @dataclass(frozen=True)
@@ -139,8 +140,12 @@ class Patches:
         return result
 
     def error_at(self, error: NDArray, row: NDArray, column: NDArray) -> NDArray:
-        """Pick the errors (n_images, n_patches) of the patches at positions, (n_images, n)."""
-        patch = self.part_at(row, column)
+        """Pick the errors (n_images, n_patches) of the patches at positions, (n_images, n).
+
+        Up to `BESIDE` pixels beside a patch, or in a corner between its cutouts, those of this
+        one: where the middle of an aperture may lie, or a star whose pixels are at the edge.
+        """
+        patch = self._part_near(row, column)
         picked = np.asarray(error)[:, patch].astype(float)
         picked[:, patch < 0] = np.nan
         return picked
@@ -148,6 +153,22 @@ class Patches:
     def part_at(self, row: NDArray, column: NDArray) -> NDArray:
         """Number of the patch at positions [science pixels], -1 for none; (n,) int."""
         return values_at(self.index, self.window, row, column, outside=-1)
+
+    def _part_near(self, row: NDArray, column: NDArray) -> NDArray:
+        """As `part_at`, and the nearest patch at positions that are a few pixels off."""
+        row, column = (np.asarray(axis, dtype=float) for axis in (row, column))
+        part = self.part_at(row, column)
+        off = np.flatnonzero((part < 0) & np.isfinite(row) & np.isfinite(column))
+        if off.size:
+            row0, row1, column0, column1 = np.array([one.as_list() for one in self.windows]).T
+            r, c = row[off, None], column[off, None]
+            distance = np.hypot(
+                np.maximum(np.maximum(row0 - r, r - (row1 - 1)), 0),
+                np.maximum(np.maximum(column0 - c, c - (column1 - 1)), 0),
+            )
+            nearest = distance.argmin(axis=1)
+            part[off] = np.where(distance.min(axis=1) <= BESIDE, nearest, -1)
+        return part
 
     def cells_at(self, row: NDArray, column: NDArray, side: int) -> list[tuple[Window, NDArray]]:
         """Patches, whatever their size, each with the indices of the positions on it."""

@@ -131,9 +131,9 @@ def with_motion_errors(
         moved = motion_error(time, flux, good, frame.moved_row[index], frame.moved_column[index])
         scatter = flux_scatter(time, flux, good)
         room = 0.0
-        if np.isfinite(scatter):
-            errors = flux_err[index][good]
-            room = max(scatter**2 - median(errors[np.isfinite(errors)]) ** 2, 0.0)
+        errors = flux_err[index][good & np.isfinite(flux_err[index])]
+        if np.isfinite(scatter) and errors.size:
+            room = max(scatter**2 - median(errors) ** 2, 0.0)
         moved = min(moved, room**0.5)
         middle = abs(median(flux[good & np.isfinite(flux)])) if room > 0 else 0.0
         rest = min(common * middle, max(room - moved**2, 0.0) ** 0.5)

@@ -69,6 +69,17 @@ def test_patches_are_cells_and_leave_out_what_is_beside_them():
     ]
 
 
+def test_errors_beside_a_patch_are_those_of_the_patch():
+    """In the corner between two stamps, where the middle of a bent aperture lies, and at edges."""
+    error = np.array([[1.0, 2.0], [3.0, 4.0]])
+    row, column = np.array([12.0, 41, 53, 9.2, 30, 70]), np.array([31.0, 61, 62, 30, 52, 70])
+    assert PATCHES.part_at(row, column).tolist() == [0, 1, -1, -1, -1, -1]
+    expected = [[1, 2, 2, 1, np.nan, np.nan], [3, 4, 4, 3, np.nan, np.nan]]
+    np.testing.assert_array_equal(PATCHES.error_at(error, row, column), expected)
+    nowhere = PATCHES.error_at(error, np.array([np.nan]), np.array([31.0]))
+    assert np.isnan(nowhere).all()
+
+
 def test_what_is_read_together():
     region = Window(110, 130, 2010, 2020)
     assert MESH.read_together(region) == [region]

@@ -45,6 +45,22 @@ def test_errors_that_are_right_stay():
     assert header["AP_CONT"] == 0.1
 
 
+def test_a_flux_without_errors_stays_without():
+    """It stopped all stars of a tile."""
+    rng = np.random.default_rng(5)
+    moves = rng.normal(0, 1e-3, (2, 1, N_IMAGES))
+    fluxes = StarFluxes.unknown(1, N_IMAGES)
+    fluxes.flux[0] = rng.normal(1e4, ERROR, N_IMAGES)
+    arrays = {name: getattr(fluxes, name) for name in StarFluxes.array_names()}
+    frame = SimpleNamespace(time=TIME[None], moved_row=moves[0], moved_column=moves[1])
+    good = np.zeros((1, N_IMAGES), dtype=int)
+    found = with_motion_errors(
+        StarFluxes(**arrays, notes=(StarNotes(),)), frame, good, common=2.5e-4
+    )
+    assert np.isnan(found.flux_err).all()
+    assert found.notes[0].header["ERRREST"][0] == 0
+
+
 def test_noise_by_motion_is_told_from_the_rest():
     error, header = measured(slope=3000.0)
     np.testing.assert_allclose(error, np.hypot(ERROR, 3.0), rtol=0.07)
