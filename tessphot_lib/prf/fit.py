@@ -40,6 +40,7 @@ from tessphot_lib.prf.stars import (
     draw_stars,
     stamps_of,
 )
+from tessphot_lib.prf.unseen import coefficients_seen, with_unseen
 from tessphot_lib.prf.wings import USUAL_WINGS, WING_RADIUS, RingLight, fit_wings
 
 CORE_HALF = 2  # [pixels] 5 x 5 pixels give a star's flux and offset
@@ -173,6 +174,7 @@ def fit_prf(
     all_flux = flux_of(field.tmag)
     fit = _StarFits(flux=all_flux[stars], d_row=np.zeros(len(stars)), d_column=np.zeros(len(stars)))
     unknowns, level = coefficients_of_terms(prf, terms), 0.0
+    seen = coefficients_seen(prf, field, stars)
     for number in range(n_rounds):
         # What the stamps show without the neighbors. Pixels with unknown stars do not count,
         # nor do stars that fit much worse than most.
@@ -186,6 +188,7 @@ def fit_prf(
         # The stars with the PRF as it is, then the PRF with the stars as they are.
         fit = _fit_stars(prf, field, stars, fit, light, weight, terms)
         unknowns, change = _fit_coefficients(unknowns, prf, terms, field, stars, fit, light, weight)
+        unknowns = with_unseen(unknowns, seen)
         level += change
         prf = replace(prf, coefficients=terms.to_nodes(unknowns))
         if typical.sum() < MIN_STARS or not (total_light(prf) > 0).all():

@@ -11,6 +11,7 @@ from tessphot_lib.core.geometry import Window
 from tessphot_lib.prf.evaluate import prf_stamps
 from tessphot_lib.prf.fit import _are_typical, fit_field, fit_prf
 from tessphot_lib.prf.generic import generic_prf
+from tessphot_lib.prf.scene import scene_image
 from tessphot_lib.prf.stars import StarField, choose_prf_stars
 from tessphot_lib.simulation.prf import prf_stamp
 
@@ -140,6 +141,39 @@ def test_a_dozen_noisy_stars_show_the_core_and_not_the_faint_parts():
     distance = np.hypot(offsets[:, None], offsets)
     assert np.std(change[distance <= 2]) > 4e-3
     assert np.std(change[(distance > 4) & (distance <= 8)]) < 8e-4
+
+
+@pytest.mark.parametrize(("seed", "n_faint"), [(4, 2000), (1, 5000)])
+def test_light_beyond_small_stamps_is_what_it_is_elsewhere(seed, n_faint):
+    """11 x 11 pixels around each of 25 stars, as in target pixel files, and faint stars.
+
+    What few and noisy pixels show beyond 6 pixels would be -0.2 or 1.3 % of the light.
+    """
+    field, rng = field_of(n_stars=25, seed=seed, noise=0.1), np.random.default_rng(seed)
+    row, column = rng.uniform(1500, 1740, n_faint), rng.uniform(300, 600, n_faint)
+    tmag = np.maximum(20 + np.log10(rng.uniform(size=n_faint)) / 0.3, 15)
+    image = field.image + scene_image(generic_prf(), WINDOW, row, column, flux_of(tmag))
+    there = np.zeros(WINDOW.shape, dtype=bool)
+    for at_row, at_column in zip(field.row, field.column, strict=True):
+        top, left = round(at_row) - 5 - WINDOW.row0, round(at_column) - 5 - WINDOW.column0
+        there[max(top, 0) : top + 11, max(left, 0) : left + 11] = True
+    listed = tmag < 18
+    seen = replace(
+        field,
+        image=np.where(there, image, np.nan),
+        row=np.append(field.row, row[listed]),
+        column=np.append(field.column, column[listed]),
+        tmag=np.append(field.tmag, tmag[listed]),
+    )
+    found = fit_field(seen, choose_prf_stars(seen, bright_limit=8.0, faint_limit=12.5)).prf
+    pixels = np.arange(1605, 1636), np.arange(435, 466)
+    true = prf_stamp(1620.2, 450.1, *pixels, CCD)
+    first = np.array([1605]), np.array([435]), (31, 31)
+    light = prf_stamps(found, np.array([1620.2]), np.array([450.1]), *first)[0]
+    distance = np.hypot(pixels[0][:, None] - 1620.2, pixels[1] - 450.1)
+    beyond = (distance > 6.5) & (distance < 8.5)
+    assert light[beyond].sum() == pytest.approx(true[beyond].sum(), abs=0.002)
+    assert light[distance < 6.5].sum() == pytest.approx(true[distance < 6.5].sum(), abs=0.008)
 
 
 def test_stars_of_another_brightness_than_the_catalogs_are_not_like_the_others():
