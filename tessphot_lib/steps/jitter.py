@@ -83,42 +83,34 @@ def run_jitter(
     motion, error, n_used, scatter = fit_motion(*displaced, stars["row"], stars["column"])
     header = images["header_motion"]
     is_known = np.isfinite(motion).all(axis=1) | np.isfinite(header).all(axis=1)
-    looks = _compare(blocks, images["time"], displaced, is_known, settings.flags)
-    if len(stars["row"]) < MIN_STARS_FOR_LIGHT:
-        is_usual = images["quality"] & (int(settings.bad_quality) | int(OWN_BAD_CADENCE)) == 0
-        vanished = _without_light(blocks, is_usual, images["background_level"])
-        looks.quality[vanished] |= int(CadenceFlag.STARS_CHANGED)
-    quality = images["quality"] | looks.quality
+    looks = _looks(blocks, images, displaced, is_known, settings)
     motion[:, [0, 3]] += pointing.displacement
     known = motion if np.isfinite(motion).all(axis=1).any() else header
     known = np.where(pointing.displacement.any(axis=1, keepdims=True), np.nan, known)
-    reference = reference_index(images["time"], quality, known, settings.bad_quality)
-    if reference is not None:
-        span = REFERENCE_SPAN if ccd_id.has_stamps else 0.0
-        near = np.abs(images["time"] - images["time"][reference]) <= 0.5 * span
-        near &= (quality & settings.bad_quality) == 0
-        near[reference] = True
-        motion, header = (_against(one, near) for one in (motion, header))
+    span = REFERENCE_SPAN if ccd_id.has_stamps else 0.0
+    quality = images["quality"] | looks.quality
+    near = _reference(images["time"], quality, known, settings.bad_quality, span)
+    motion, header = (_against(one, near) for one in (motion, header))
     from_stars = np.isfinite(motion).all(axis=1)
     if ccd_id.has_stamps and _is_stated_better(displaced, stars, motion, scatter, header):
         from_stars &= ~np.isfinite(header).all(axis=1)
     header_error = POS_CORR_ERROR if ccd_id.has_stamps else HEADER_ERROR
     motion, error, source = _completed(motion, error, header, from_stars, header_error)
-    places = _places(blocks[0])
-    found = looks.quality | np.where(source == "none", int(CadenceFlag.NO_MOTION), 0)
-    limit = settings.flags.motion_limit
+    middles = _middles(blocks[0])
     within = motion.copy()
     within[:, [0, 3]] -= pointing.displacement
-    jumps = is_displaced(within, error, images["time"], *places, limit=limit)
+    limit = settings.flags.motion_limit
+    jumps = is_displaced(within, error, images["time"], *middles, limit=limit)
+    found = looks.quality | np.where(source == "none", int(CadenceFlag.NO_MOTION), 0)
     found[jumps] |= int(CadenceFlag.COARSE_MEASURED)
     counts = {name: int((source == name).sum()) for name in ("stars", "header", "none")}
     log.info(
-        "%s: motion of %d images from %d stars, %d from headers, %d unknown; rms %.1f mpx",
+        "%s: motion of %d images from %d stars, %d from headers, %d unknown; rms %.1f mpx; "
+        "in %d all stars have changed",
         *(ccd_id, counts["stars"], len(stars["row"]), counts["header"], counts["none"]),
-        1e3 * _rms(motion, *places),
+        1e3 * _rms(motion, *middles),
+        np.count_nonzero(looks.quality),
     )
-    changed = int((looks.quality != 0).sum())
-    log.info("%s: %d images in which all stars have changed", ccd_id, changed)
     write_jitter(
         output,
         ccd_id,
@@ -164,6 +156,22 @@ def _pointing(
     return find_pointings(off, images["time"], is_good, limit=settings.flags.offset_limit)
 
 
+def _reference(
+    time: NDArray, quality: NDArray, motion: NDArray, bad_quality: int, span: float
+) -> NDArray:
+    """Images that motion is relative to, (n_images,) bool: none if none has a known motion.
+
+    The reference image, and the good ones in ``span`` [d] about it.
+    """
+    reference = reference_index(time, quality, motion, bad_quality)
+    if reference is None:
+        return np.zeros(len(time), dtype=bool)
+    near = np.abs(time - time[reference]) <= 0.5 * span
+    near &= (quality & bad_quality) == 0
+    near[reference] = True
+    return near
+
+
 def _against(motion: NDArray, near: NDArray) -> NDArray:
     """Motion against that of some images; as it is if none of them has any."""
     known = np.isfinite(motion).all(axis=1) & near
@@ -202,6 +210,25 @@ class _Looks(NamedTuple):
     quality: NDArray
 
 
+def _looks(
+    blocks: list[Path],
+    images: dict[str, NDArray],
+    displaced: tuple[NDArray, ...],
+    is_known: NDArray,
+    settings: PrepareSettings,
+) -> _Looks:
+    """Compare the stars of the images, and of few stars also the light of all pixels.
+
+    ``is_known`` says in which images the motion is, so that it can be corrected for.
+    """
+    looks = _compare(blocks, images["time"], displaced, is_known, settings.flags)
+    if displaced[0].shape[1] < MIN_STARS_FOR_LIGHT:
+        is_usual = images["quality"] & (int(settings.bad_quality) | int(OWN_BAD_CADENCE)) == 0
+        vanished = _without_light(blocks, is_usual, images["background_level"])
+        looks.quality[vanished] |= int(CadenceFlag.STARS_CHANGED)
+    return looks
+
+
 def _compare(
     blocks: list[Path],
     time: NDArray,
@@ -209,10 +236,7 @@ def _compare(
     is_known: NDArray,
     flags: FlagSettings,
 ) -> _Looks:
-    """Compare the stars of the images; see `tessphot_lib.quality.image_check`.
-
-    ``is_known`` says in which images the motion is, so that it can be corrected for.
-    """
+    """Compare the stars of the images; see `tessphot_lib.quality.image_check`."""
     stars_light, stars_sharpness = (_of_stars(blocks, name) for name in ("light", "sharpness"))
     stars_sharpness = without_own_light(stars_sharpness, stars_light, time)
     limits = {"light": flags.light_limit, "sharpness": flags.sharpness_limit}
@@ -280,7 +304,7 @@ def _windows(block: Path) -> list[Window]:
     return [Window(*map(int, one)) for one in patches["windows"]]
 
 
-def _places(block: Path) -> tuple[NDArray, NDArray]:
+def _middles(block: Path) -> tuple[NDArray, NDArray]:
     """Rows and columns of the middles of the pixels that a CCD is known in."""
     row, column = np.array([window.middle for window in _windows(block)]).T
     return row, column
