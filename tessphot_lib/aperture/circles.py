@@ -34,7 +34,7 @@ def circle_weights(window: Window, row: float, column: float, radius: float) -> 
 
 
 def is_whole(weights: NDArray, radius: float) -> bool:
-    """Tell whether all of a circle lies in the window that its weights are of."""
+    """Return whether all of a circle lies in the window that its weights are of."""
     area = np.pi * radius**2
     return bool(weights.sum() > area * (1 - 1e-9))
 

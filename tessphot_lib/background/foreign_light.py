@@ -153,7 +153,7 @@ def _completed(level: NDArray) -> NDArray:
 
 
 def _uneven(seen: NDArray, cells: Mesh, limit: float) -> NDArray:
-    """Tell which cells have far more scatter between their bins than is usual.
+    """Return which cells have far more scatter between their bins than is usual.
 
     Less than the limit is no foreign light: bright nebulae are that uneven by noise and motion.
     """

@@ -100,7 +100,7 @@ class Surroundings:
         self._chord = 2 * np.sin(0.5 * np.radians(margin + GRID_STEP))
 
     def contain(self, ra: NDArray, dec: NDArray) -> NDArray:
-        """Tell which directions [deg] lie there, (n,) bool."""
+        """Return which directions [deg] lie there, (n,) bool."""
         towards = unit_vector(np.asarray(ra, dtype=float), np.asarray(dec, dtype=float))
         distance, _ = self._tree.query(towards, distance_upper_bound=self._chord)
         return np.isfinite(distance)

@@ -30,7 +30,7 @@ class SkyCell:
     ra_high: float
 
     def contains(self, ra: NDArray, dec: NDArray) -> NDArray:
-        """Tell which directions [deg] lie inside: lower limits belong to the cell, and poles."""
+        """Return which directions [deg] lie inside: lower limits belong to the cell, and poles."""
         ra = np.asarray(ra) % 360.0
         below = (dec < self.dec_high) | (self.dec_high >= 90.0)
         return (dec >= self.dec_low) & below & (ra >= self.ra_low) & (ra < self.ra_high)

@@ -107,7 +107,7 @@ def _add_pixels(commands: Any) -> None:
 
 
 def _find(options: argparse.Namespace) -> int:
-    """Tell where stars are; one that is not found leaves the others."""
+    """Return where stars are; one that is not found leaves the others."""
     n_failed = 0
     for tic_id in dict.fromkeys(options.tic_ids):
         try:

@@ -60,7 +60,7 @@ def image_times(header: Any, ccd_id: CcdId) -> ImageTimes:
 def timestamp_shifts(
     data_rel: Any, procver: Any, ccd_id: CcdId | None = None
 ) -> tuple[float, float]:
-    """Tell what must be added to the times of a data release [s].
+    """Return what must be added to the times of a data release [s].
 
     Parameters
     ----------

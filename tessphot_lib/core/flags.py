@@ -184,5 +184,5 @@ def describe(kind: type[IntFlag]) -> dict[int, str]:
 
 
 def is_bad_for_all_stars(cadence_quality: NDArray, bad_quality: int) -> NDArray:
-    """Tell which images are bad wherever a star lies, (n_cadences,) bool; see `star_quality`."""
+    """Return which images are bad wherever a star lies, (n_cadences,) bool; see `star_quality`."""
     return cadence_quality & (bad_quality | int(BAD_FOR_ALL_STARS)) != 0

@@ -148,7 +148,7 @@ class Window:
         )
 
     def contains(self, row: NDArray, column: NDArray, *, margin: float = 0.0) -> NDArray:
-        """Tell which positions fall on a pixel of the window or beside it.
+        """Return which positions fall on a pixel of the window or beside it.
 
         Parameters
         ----------

@@ -38,7 +38,7 @@ def identifier(kind: int, ccd_id: CcdId, number: int) -> int:
 
 
 def is_kind(star_id: int, kind: int) -> bool:
-    """Tell whether a number is that of a transient, or of a moving object."""
+    """Return whether a number is that of a transient, or of a moving object."""
     return star_id // _KIND == kind
 
 

@@ -14,7 +14,7 @@ def is_isolated(
     radius: float,
     tmag_difference: float,
 ) -> NDArray:
-    """Tell which stars have no neighbor that disturbs them.
+    """Return which stars have no neighbor that disturbs them.
 
     Parameters
     ----------

@@ -36,11 +36,11 @@ class ManualExclude:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether whole images are excluded."""
+        """Return whether whole images are excluded."""
         return self.columns == (0, SCIENCE_COLUMNS)
 
     def holds(self, ccd_id: CcdId, cadenceno: int) -> bool:
-        """Tell whether an image is one of them; a cadence of target pixel files never is."""
+        """Return whether an image is one of them; a cadence of target pixel files never is."""
         return (
             not ccd_id.has_stamps
             and ccd_id.sector in self.sectors
@@ -59,12 +59,12 @@ MANUAL_EXCLUDES = (
 
 
 def is_excluded(ccd_id: CcdId, cadenceno: int) -> bool:
-    """Tell whether an image is excluded as a whole."""
+    """Return whether an image is excluded as a whole."""
     return any(one.is_whole and one.holds(ccd_id, cadenceno) for one in MANUAL_EXCLUDES)
 
 
 def excluded_columns(ccd_id: CcdId, cadenceno: int, columns: NDArray) -> NDArray:
-    """Tell which columns of an image that is not excluded as a whole are.
+    """Return which columns of an image that is not excluded as a whole are.
 
     Parameters
     ----------

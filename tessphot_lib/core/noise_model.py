@@ -180,7 +180,7 @@ def _output_of_columns(columns: NDArray) -> NDArray:
 
 
 def is_sane(flux_err: NDArray, expected: NDArray) -> NDArray:
-    """Tell which stated errors can be errors of pixels, by what is expected; NaN is none."""
+    """Return which stated errors can be errors of pixels, by what is expected; NaN is none."""
     low, high = SANE
     with np.errstate(invalid="ignore"):
         return (flux_err > low * expected) & (flux_err < high * expected)

@@ -21,7 +21,7 @@ PLAUSIBLE_CRPIX = 5000.0  # [pixels]
 
 
 def has_valid_wcs(header: fits.Header) -> bool:
-    """Tell whether the header holds a WCS that can be true: present, finite, TESS's pixel scale."""
+    """Return whether a header has a WCS that can be true: present, finite, TESS's pixel scale."""
     keys = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2")
     try:
         values = np.array([float(header[key]) for key in keys])

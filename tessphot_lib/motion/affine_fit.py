@@ -167,7 +167,7 @@ def is_displaced(
     *,
     limit: float,
 ) -> NDArray:
-    """Tell which images are displaced from those around them, as in coarse pointing.
+    """Return which images are displaced from those around them, as in coarse pointing.
 
     Parameters
     ----------

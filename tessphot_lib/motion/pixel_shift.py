@@ -255,7 +255,7 @@ def _about_fit(
 def _far_off(
     off: NDArray, spread: NDArray, usual: NDArray, is_off: NDArray, as_bad: float
 ) -> NDArray:
-    """Tell which pixels lie off, the worst first: it may be why others are off."""
+    """Return which pixels lie off, the worst first: it may be why others are off."""
     worst = np.where(is_off, 0.0, off).max(axis=1, keepdims=True)
     limit = CLIP * np.maximum(np.maximum(spread, 1.0)[:, None], usual)
     return (off > limit) & (is_off | (off > as_bad * worst))

@@ -101,7 +101,7 @@ def scatter_around(
 
 
 def is_better(scatter: NDArray, other: NDArray) -> bool:
-    """Tell whether stars scatter clearly less around a motion than around another one.
+    """Return whether stars scatter clearly less around a motion than around another one.
 
     Parameters
     ----------

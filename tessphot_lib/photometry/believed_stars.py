@@ -17,8 +17,8 @@ from tessphot_lib.core.star_warnings import (
 from tessphot_lib.io.products.star_checks_ecsv import read_list_check, read_unlisted
 from tessphot_lib.io.products.transients_ecsv import no_transients, read_transients
 
-TOLD_MAGNITUDE = 1.0  # [mag] off the list, from which a star gets a warning
-TOLD_POSITION = 0.5  # [pixels]
+REPORTED_MAGNITUDE = 1.0  # [mag] off the list, from which a star gets a warning
+REPORTED_POSITION = 0.5  # [pixels]
 SAME_SOURCE = 1.0  # [pixels] an unlisted source of the average image and a transient
 
 
@@ -124,11 +124,11 @@ class StarChecks:
             if "absent" in findings:
                 said.append(ABSENT_LIGHT)
             off = star.tmag - star.tmag_listed
-            if "magnitude" in findings and abs(off) >= TOLD_MAGNITUDE:
+            if "magnitude" in findings and abs(off) >= REPORTED_MAGNITUDE:
                 said.append(
                     OTHER_MAGNITUDE.format(f"{abs(off):.1f}", "fainter" if off > 0 else "brighter")
                 )
-            if "position" in findings and star.offset >= TOLD_POSITION:
+            if "position" in findings and star.offset >= REPORTED_POSITION:
                 said.append(OTHER_POSITION.format(f"{star.offset:.1f}"))
             texts.setdefault(star.tic_id, []).extend(said)
         for other, tic_id in self.same_as.items():

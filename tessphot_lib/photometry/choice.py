@@ -22,8 +22,8 @@ from tessphot_lib.core.star_warnings import (
 
 APERTURE, LINPSF, HALO = "aperture", "linpsf", "halo"  # the methods that the rules know
 DEFAULT_METHOD = APERTURE
-TOLD_FRACTION = 0.01  # of the light in an aperture, of sources that the list lacks
-TOLD_STATIC_ERROR = 0.03  # of a star's flux, that extended light may make it wrong by
+REPORTED_FRACTION = 0.01  # of the light in an aperture, of sources that the list lacks
+REPORTED_STATIC_ERROR = 0.03  # of a star's flux, that extended light may make it wrong by
 
 
 def choose_methods(
@@ -93,8 +93,8 @@ def as_listed(aperture: Aperture, is_automatic: bool, finding: str | None = None
 
     ``finding`` is what the image says of the star's entry in the list.
     """
-    findings = [UNLISTED_LIGHT] * (aperture.unlisted_fraction > TOLD_FRACTION)
-    if aperture.static_error > TOLD_STATIC_ERROR:
+    findings = [UNLISTED_LIGHT] * (aperture.unlisted_fraction > REPORTED_FRACTION)
+    if aperture.static_error > REPORTED_STATIC_ERROR:
         findings.append(RUGGED_LIGHT.format(100 * aperture.static_error))
     findings += [finding] if finding else []
     return replace(aperture, is_automatic=is_automatic, findings=" ".join(findings) or None)
@@ -131,7 +131,7 @@ def as_measured(aperture: Aperture, note: StarNotes) -> Aperture:
 
 
 def is_left_out(method: NDArray, brighter_method: str, *, brighter_saturates: bool) -> NDArray:
-    """Tell which of the stars in the aperture of a brighter one are left to it.
+    """Return which of the stars in the aperture of a brighter one are left to it.
 
     Parameters
     ----------

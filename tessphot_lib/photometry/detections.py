@@ -77,7 +77,7 @@ class Spans:
             yield slice(int(self.first[numbers[0]]), int(self.stop[numbers[-1]])), numbers
 
     def has(self, images: NDArray, seen: NDArray) -> NDArray:
-        """Tell which images are in a span of those that are seen, (n,) bool."""
+        """Return which images are in a span of those that are seen, (n,) bool."""
         number = np.searchsorted(self.first, images, side="right")
         return np.isin(number, np.searchsorted(self.first, seen, side="right"))
 

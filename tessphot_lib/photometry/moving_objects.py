@@ -151,7 +151,7 @@ def disturbed_points(
     cadenceno: NDArray,
     prf: Prf,
 ) -> NDArray:
-    """Tell which points of light curves have the light of an object.
+    """Return which points of light curves have the light of an object.
 
     Parameters
     ----------

@@ -243,7 +243,7 @@ def _saturated_sources(ccd: ComparedList, tmag: NDArray) -> NDArray:
 
 
 def _is_cut(labels: NDArray, number: int, place: tuple[slice, slice], image: NDArray) -> bool:
-    """Tell whether labeled pixels, all at a place, touch the edge of an image or missing pixels."""
+    """Return whether labeled pixels, all at a place, touch an edge of the image or missing ones."""
     around = [range(one.start - 1, one.stop + 1) for one in place]
     inside = [
         [0 <= pixel < size for pixel in axis]

@@ -20,7 +20,7 @@ BAND_ROWS = 64  # that are read at once
 
 
 def averaged_images(is_summed: NDArray, quality: NDArray) -> NDArray:
-    """Tell which images the average image is made from.
+    """Return which images the average image is made from.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def averaged_images(is_summed: NDArray, quality: NDArray) -> NDArray:
 
 
 def removed_images(is_good: NDArray, is_averaged: NDArray, quality: NDArray) -> NDArray:
-    """Tell which images are to be taken off the sums of patches.
+    """Return which images are to be taken off the sums of patches.
 
     Parameters
     ----------

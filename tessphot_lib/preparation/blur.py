@@ -51,7 +51,7 @@ def blurred_images(
     expected: NoiseModel,
     is_good: NDArray,
 ) -> NDArray:
-    """Tell which images of cutouts are blurred.
+    """Return which images of cutouts are blurred.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _seen_in(lit: LitWindow, change: NDArray) -> ShiftInformation:
 
 
 def blurred_by(seen: ShiftInformation, is_good: NDArray) -> NDArray:
-    """Tell which images are blurred, by all stars and without any one of them.
+    """Return which images are blurred, by all stars and without any one of them.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def blurred_by(seen: ShiftInformation, is_good: NDArray) -> NDArray:
 def _is_blurred(
     normal: NDArray, right: NDArray, is_good: NDArray, limit: float, significant: float
 ) -> NDArray:
-    """Tell which good images are wider than those around them, by so much and so many sigma."""
+    """Return which good images are wider than those around them, by so much and so many sigma."""
     blur, variance = solved(normal, right)
     width, error = blur[:, 0] + blur[:, 2], np.sqrt(variance[:, 0] + variance[:, 2])
     known = np.flatnonzero(is_good & np.isfinite(width))

@@ -152,7 +152,7 @@ class Changes:
 
 
 def is_quiet(level: NDArray, max_background: float) -> NDArray:
-    """Tell which images have little enough sky for the average image, (n_images,) bool.
+    """Return which images have little enough sky for the average image, (n_images,) bool.
 
     That is ``max_background`` [e-/s per pixel], or `BRIGHT_FIELD` times what the quieter
     images have: light of a bright nebula is in all of them.

@@ -217,7 +217,7 @@ def stars_displaced(values: Mapping[str, Any], scene: FieldOfStars) -> tuple[int
 
 
 def flag_pixels(exposure: Exposure, scene: FieldOfStars) -> NDArray:
-    """Tell what is wrong with the pixels of an image, as far as it shows by itself.
+    """Return what is wrong with the pixels of an image, as far as it shows by itself.
 
     Parameters
     ----------

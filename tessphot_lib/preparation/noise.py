@@ -140,7 +140,7 @@ def measure_noise(
 def _without_foreign_light(
     packed: NDArray, piece: Window, window: Window, middle: NDArray
 ) -> NDArray:
-    """Tell which images have none in a piece, nor do those before and after, (n_middle,) bool.
+    """Return which images have none in a piece, nor do those before and after, (n_middle,) bool.
 
     ``packed`` (n_images, n_bin_rows, n_bytes): as of `read_foreign_bins`.
     """
@@ -352,7 +352,7 @@ def _background_factors(
 
 
 def _is_lit(images: dict[str, NDArray], is_good: NDArray) -> NDArray:
-    """Tell which images have scattered light, (n_images,) bool."""
+    """Return which images have scattered light, (n_images,) bool."""
     level = images["background_level"]
     with np.errstate(invalid="ignore"):
         lit: NDArray = level > QUIET_FACTOR * median_of_known(level[is_good])

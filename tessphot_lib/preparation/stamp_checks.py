@@ -18,7 +18,7 @@ LATE = 0.5  # of a cadence: times that differ by more are of other cadences
 
 
 def is_misplaced(row: NDArray, column: NDArray, ra: NDArray, dec: NDArray) -> NDArray:
-    """Tell which stamps are not where the others are, by their distances on CCD and sky.
+    """Return which stamps are not where the others are, by their distances on CCD and sky.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def is_misplaced(row: NDArray, column: NDArray, ra: NDArray, dec: NDArray) -> ND
 def is_off_the_clock(
     cadenceno: Sequence[NDArray], moment: Sequence[NDArray], *, cadence: float
 ) -> NDArray:
-    """Tell which files have other times for the numbers of their cadences than most.
+    """Return which files have other times for the numbers of their cadences than most.
 
     Parameters
     ----------

@@ -273,7 +273,7 @@ def _target_light(prf: Prf, field: StarField, stars: NDArray, fit: _StarFits) ->
 
 
 def _are_typical(residual: NDArray, sigma: NDArray, ratio: NDArray, max_misfit: float) -> NDArray:
-    """Tell which stars fit about as well, and are about as bright by the catalog, as most do.
+    """Return which stars fit about as well, and are about as bright by the catalog, as most do.
 
     The others stand beside stars that the catalog lacks or has wrong.
     """

@@ -18,7 +18,7 @@ FOLLOWED = 3.5, 6.0  # [pixels] from the star, where the PRF tells how it goes o
 
 
 def coefficients_seen(prf: Prf, field: StarField, stars: NDArray) -> NDArray:
-    """Tell how well the pixels of some stars show the coefficients of a PRF.
+    """Return how well the pixels of some stars show the coefficients of a PRF.
 
     Parameters
     ----------

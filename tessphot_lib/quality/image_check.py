@@ -60,7 +60,7 @@ class SharedChange:
     n_stars: NDArray
 
     def exceeds(self, limit: float, lasting: float) -> NDArray:
-        """Tell which images changed by more than a limit, and clearly so, (n_images,) bool."""
+        """Return which images changed by more than a limit, and clearly so, (n_images,) bool."""
         with np.errstate(invalid="ignore"):
             clear = np.maximum(limit, SIGNIFICANT * self.error)
             long_clear = np.maximum(lasting, SIGNIFICANT * self.noise)
@@ -206,7 +206,7 @@ def _common_of(off: NDArray, scatter: NDArray, by_many: bool) -> tuple[NDArray, 
 
 
 def lacks_stars(is_found: NDArray, is_measured: NDArray) -> NDArray:
-    """Tell which images lack most of the stars that the other images show.
+    """Return which images lack most of the stars that the other images show.
 
     Parameters
     ----------
@@ -234,7 +234,7 @@ def is_unlike(
     shift_limit: float,
     jump_limit: float | NDArray,
 ) -> NDArray:
-    """Tell which images show stars that are dimmer, brighter, blurred, sharper or displaced.
+    """Return which images show stars that are dimmer, brighter, blurred, sharper or displaced.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def star_quality(
     straylight_factor: float,
     sky_error: NDArray | float = 0.0,
 ) -> NDArray:
-    """Tell what is wrong with the points of light curves.
+    """Return what is wrong with the points of light curves.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def star_pixel_quality(cadence_quality: NDArray, pixel_flags: NDArray, quality: 
 
 
 def has_straylight_at_star(sky: NDArray, factor: float) -> NDArray:
-    """Tell where the sky at stars is far above its quiet level, (n_stars, n_cadences) bool.
+    """Return where the sky at stars is far above its quiet level, (n_stars, n_cadences) bool.
 
     The quiet level is that of each star itself: the `QUIET_QUANTILE` of its
     sky in all images, or `LEAST_SKY`.

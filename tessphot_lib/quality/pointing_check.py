@@ -12,7 +12,7 @@ MIN_IMAGES = 3  # two that differ do not show which of them is wrong
 
 
 def agrees_with_others(pointing: NDArray) -> NDArray:
-    """Tell which images point where most images around them in time do.
+    """Return which images point where most images around them in time do.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ def _quantile_of_rows(values: NDArray, quantile: float) -> NDArray:
 
 
 def has_straylight(level: NDArray, factor: float) -> NDArray:
-    """Tell which images have a background far above the quiet one.
+    """Return which images have a background far above the quiet one.
 
     Parameters
     ----------

@@ -162,7 +162,7 @@ def join_borrowed(borrowed: NDArray, covered: NDArray) -> NDArray:
 
 
 def is_covered(start: NDArray, stop: NDArray, moment: NDArray) -> NDArray:
-    """Tell which exposures contain the middle of any cadence, (n_images,) bool.
+    """Return which exposures contain the middle of any cadence, (n_images,) bool.
 
     Parameters as those of `borrow_quality`.
     """

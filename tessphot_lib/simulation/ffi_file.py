@@ -100,7 +100,7 @@ def header_wcs(scene: Scene, index: int) -> TanSip:
 
 
 def has_failed_wcs(scene: Scene, index: int) -> bool:
-    """Tell whether the header's WCS is absurd or missing."""
+    """Return whether the header's WCS is absurd or missing."""
     every = scene.settings.failed_wcs_every
     return schedule.is_chosen("failed_wcs", every, scene.ccd_id, index, scene.settings)
 

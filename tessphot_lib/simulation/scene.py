@@ -268,7 +268,7 @@ def noise_truth(scene: Scene, light: NDArray, window: Window | None = None) -> N
 
 
 def is_near(stars: Stars, region: Window) -> NDArray:
-    """Tell which stars stand where they can shine into the region."""
+    """Return which stars stand where they can shine into the region."""
     reach = WING_REACH + 2
     return (
         (stars.row > region.row0 - reach)

@@ -120,7 +120,7 @@ def image_kind(ccd_id: CcdId, index: int, settings: SimulationSettings) -> str:
 def is_chosen(
     kind: str, every: int, ccd_id: CcdId, index: int, settings: SimulationSettings
 ) -> bool:
-    """Tell whether the one image of this kind, among the ``every`` around it, is this one."""
+    """Return whether the one image of this kind, among the ``every`` around it, is this one."""
     if every == 0:
         return False
     per_ccd = kind in ("zero", "nan", "failed_wcs")

@@ -119,7 +119,7 @@ class KeptPixels:
 
 
 def differ(one: Cutout, other: Cutout, pixels: KeptPixels) -> bool:
-    """Tell whether two cutouts have other pixels in the same images; NaN agrees with all."""
+    """Return whether two cutouts have other pixels in the same images; NaN agrees with all."""
     common = one.window.intersect(other.window)
     if common is None:
         return False

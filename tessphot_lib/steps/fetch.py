@@ -156,7 +156,7 @@ def _fetch_headers(web: Web, one: ListedFfi) -> bytes:
 
 
 def _is_complete(path: Path, one: ListedFfi, verify: Any) -> bool:
-    """Tell whether an image has come before."""
+    """Return whether an image has come before."""
     if not path.is_file() or one.size not in (None, path.stat().st_size):
         return False
     try:

@@ -83,14 +83,14 @@ def errors_of_requests() -> tuple[type[Exception], ...]:
 
 
 def is_timeout(error: Exception) -> bool:
-    """Tell whether an answer took too long."""
+    """Return whether an answer took too long."""
     from requests import Timeout
 
     return isinstance(error, Timeout | TimeoutError)
 
 
 def is_worth_another_try(error: Exception) -> bool:
-    """Tell whether to ask again: not where the service refuses the question itself."""
+    """Return whether to ask again: not where the service refuses the question itself."""
     response = getattr(error, "response", None)
     status = getattr(response, "status_code", 500)
     return status >= 500 or status in (408, 425, 429)

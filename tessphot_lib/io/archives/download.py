@@ -314,7 +314,7 @@ def _announced(response: requests.Response) -> int | None:
 
 
 def _part_of(response: requests.Response) -> tuple[int, int | None]:
-    """Tell where in the file an answer begins, and the size of the file, where that is known."""
+    """Return where in the file an answer begins, and the size of the file, where that is known."""
     if response.status_code != 206:
         return 0, _announced(response)
     said = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
@@ -352,7 +352,7 @@ def _reason(error: Exception) -> str:
 
 
 def _is_without_network(error: Exception) -> bool:
-    """Tell whether a server could not even be looked for."""
+    """Return whether a server could not even be looked for."""
     first = _innermost(error)
     return isinstance(first, socket.gaierror) or (
         isinstance(first, OSError) and first.errno in NO_NETWORK

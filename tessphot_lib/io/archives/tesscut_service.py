@@ -185,7 +185,7 @@ def _motion(value: float | str | None) -> float:
 
 
 def is_executed(content: bytes) -> bool:
-    """Tell whether MAST has done with a question."""
+    """Return whether MAST has done with a question."""
     try:
         return json.loads(content)["status"] != "EXECUTING"
     except (ValueError, KeyError, TypeError):

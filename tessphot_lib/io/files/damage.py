@@ -67,7 +67,7 @@ def told_as_damage(path: Path) -> Iterator[None]:
 
 
 def _is_raised_by_us(error: BaseException) -> bool:
-    """Tell whether the innermost Python function that it comes from is one of this package."""
+    """Return whether the innermost Python function that it comes from is one of this package."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return frame.f_globals.get("__name__", "").split(".")[0] == OUR_PACKAGE
 

@@ -88,7 +88,7 @@ def cutout_clock(
 
 
 def _are_the_missions(numbers: NDArray, steps: NDArray) -> bool:
-    """Tell whether CADENCENO has the mission's numbers; some files count their rows there."""
+    """Return whether CADENCENO has the mission's numbers; some files count their rows there."""
     is_possible = numbers.min() >= SMALLEST_CADENCENO
     return bool(is_possible and np.abs(numbers - numbers[0] - steps).max() <= MAX_OFF_NUMBER)
 

@@ -159,7 +159,7 @@ def write_listing(cache: Path, found: Mapping[CcdId, list[FfiFile]]) -> None:
 
 
 def listed_ccds(cache: Path) -> list[CcdId]:
-    """Tell which CCDs `write_listing` kept images of.
+    """Return which CCDs `write_listing` kept images of.
 
     Raises
     ------

@@ -553,7 +553,7 @@ class PixelCube:
         return self.pointing.runs(first, last)
 
     def is_averaged(self) -> NDArray:
-        """Tell which images the average image is the mean of, (n_cadences,) bool.
+        """Return which images the average image is the mean of, (n_cadences,) bool.
 
         That of a cutout may have images that were found to be bad later on, or be without some
         whose sky is bright there. Of files that do not say it: the good ones that point there.
@@ -607,7 +607,7 @@ class PixelCube:
         return moved[0].reshape(shape), moved[1].reshape(shape)
 
     def is_good(self) -> NDArray:
-        """Tell which images have none of the bits that count as bad, (n_cadences,) bool."""
+        """Return which images have none of the bits that count as bad, (n_cadences,) bool."""
         bad = int(self.attributes["bad_quality"]) | int(OWN_BAD_CADENCE)
         return (self.quality & bad) == 0
 
