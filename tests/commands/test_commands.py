@@ -4,9 +4,12 @@ import argparse
 import subprocess
 import sys
 
+import numpy  # noqa: F401  its linear algebra is what has threads
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from tessphot_lib.cli import COMMANDS, parser
+from tessphot_lib.cli import COMMANDS, main, parser
+from tessphot_lib.get import workflow
 
 
 def choices(top):
@@ -31,3 +34,17 @@ def test_checking_a_configuration_imports_no_photometry():
         "sys.exit('pandas' in sys.modules or 'astropy' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_commands_compute_in_one_thread(monkeypatch):
+    seen = []
+
+    def find_snakefile():
+        seen.extend(one["num_threads"] for one in threadpool_info())
+
+    monkeypatch.setattr(workflow, "find_snakefile", find_snakefile)
+    with threadpool_limits(2):
+        before = [one["num_threads"] for one in threadpool_info()]
+        assert main(["snakefile"]) == 0
+        assert [one["num_threads"] for one in threadpool_info()] == before
+    assert seen == [1] * len(before)
