@@ -75,8 +75,8 @@ def left_background(
     part = cube.grid.part_at(*np.array(stamp.middle).reshape(2, 1))[0]
     window = stamp.widened(AROUND, cube.grid.windows[part]) if part >= 0 else stamp
     place = stars["row"].to_numpy(), stars["column"].to_numpy()
-    near = stars[window.contains(*place, margin=REACH)]
-    near = near[np.isfinite(near["tmag"].to_numpy(dtype=float))]
+    known = np.isfinite(stars["tmag"].to_numpy(dtype=float))
+    near = stars[known & window.contains(*place, margin=REACH)]
     light = *average_places(cube, near), flux_of(near["tmag"].to_numpy(dtype=float), prf.zeropoint)
     scene = scene_image(prf, window, *light)
     return between_stars(cube.average_image(window), scene, _doubt(prf, window, light, scene))

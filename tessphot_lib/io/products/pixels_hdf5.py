@@ -255,6 +255,7 @@ class PixelCube:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        self._open_datasets: dict[str, h5py.Dataset] = {}
         try:
             self._opened = h5py.File(self.path, "r", locking=False)
         except OSError as err:
@@ -278,6 +279,7 @@ class PixelCube:
 
     def close(self) -> None:
         """Close the file; what is read from then on is an error."""
+        self._open_datasets.clear()
         self._opened.close()
         if "_cubes" in vars(self):
             self._cubes.close()
@@ -364,7 +366,9 @@ class PixelCube:
         pixel_flags : (n, n_cadences) uint8 array
         """
         flux = _side_by_side(self._stored("flux", region, cadences), used)
-        flags = _side_by_side(self._stored("pixel_flags", region, cadences), used)
+        flags = np.zeros(flux.shape, np.uint8)
+        if self._has_flags:
+            flags = _side_by_side(self._stored("pixel_flags", region, cadences), used)
         columns = (region.column0 + used % region.shape[1])[:, None]
         if self.noise is not None and not (with_stated and self.noise.source == "images"):
             error = self.noise.sigma_at(flux, columns)
@@ -665,9 +669,15 @@ class PixelCube:
         self.grid: BackgroundGrid = grid.from_arrays(self.window, arrays)
 
     def _part(self, name: str, where: tuple[slice, ...] = ()) -> NDArray:
-        """Read a dataset of this file, not of the blocks."""
+        """Read a dataset of this file, not of the blocks.
+
+        It stays open, with the chunks that were read last: stars lie beside each other.
+        """
+        file = self._file
         try:
-            return self._file[name][where]
+            if name not in self._open_datasets:
+                self._open_datasets[name] = file[name]
+            return self._open_datasets[name][where]
         except OSError as err:
             raise self._damaged(name, err) from err
 
