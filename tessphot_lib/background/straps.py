@@ -136,7 +136,9 @@ def _slopes(light: NDArray, excess: NDArray, group: NDArray) -> tuple[NDArray, N
     x, y = (values.astype(float).T for values in (light, excess))
     x, y = (values - values.mean(axis=1, keepdims=True) for values in (x, y))
     seen = np.stack([(weight * values) @ terms for values in (x, y)], axis=2)
-    normal = (weight[:, :, None] * terms).swapaxes(1, 2) @ terms + np.diag(precision)
+    n_terms = terms.shape[1]
+    products = (terms[:, :, None] * terms[:, None, :]).reshape(-1, n_terms**2)
+    normal = (weight @ products).reshape(-1, n_terms, n_terms) + np.diag(precision)
     slow = np.linalg.solve(normal, seen)
     power, both, chi2 = (
         (weight * one * other).sum(axis=1) - (seen[:, :, i] * slow[:, :, j]).sum(axis=1)
