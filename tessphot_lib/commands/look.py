@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ from tessphot_lib.steps.joined import draw_together
 from tessphot_lib.steps.pixels import run_pixels
 
 WORDS = {**STATUS_WORDS, None: "not on the todo list"}
+CCD_IN_PATH = re.compile(r"s\d{4}-cam[1-4]-ccd[1-4](?:-c\d{4})?")
 MAX_SIZE = 500  # [pixels] of the stamp of a target pixel file
 
 
@@ -177,15 +179,21 @@ def _show_file(options: argparse.Namespace, path: Path) -> int:
     if options.together:
         raise ConfigError(f"--together: draws the light curves of a run, and {path} is one file")
     header = read_light_curve(path)[2]
-    ccd_id = _ccd_of(header)
+    ccd_id = _ccd_of(header, path)
     output = options.output or Path(f"{path.name.partition('.')[0]}.png")
     _draw(options, path, todo_of(options).parent / str(ccd_id), output, str(path))
     return 0
 
 
-def _ccd_of(header: Mapping[str, Any]) -> CcdId:
-    """CCD of a light curve; with the cadence where it is of target pixel files."""
+def _ccd_of(header: Mapping[str, Any], path: Path) -> CcdId:
+    """CCD of a light curve; with the cadence where it is of target pixel files.
+
+    The path tells, in a run and of trials; elsewhere the cadence does, if images have another.
+    """
     sector, camera, ccd = (int(header[name]) for name in ("SECTOR", "CAMERA", "CCD"))
+    named = CCD_IN_PATH.findall(str(path))
+    if named and (in_path := CcdId.from_string(named[-1])).of_images == CcdId(sector, camera, ccd):
+        return in_path
     seconds = round(float(header["TIMEDEL"]) * SECONDS_PER_DAY)
     return CcdId(sector, camera, ccd, seconds if seconds in CADENCES.values() else 0)
 
@@ -206,15 +214,23 @@ def _draw(
     sys.stdout.write(f"{output}\n")
 
 
+def _name_of_pixels(given: Path | None, star: FoundStar, *, is_alone: bool) -> Path:
+    """File for the pixels of a star; ends in _tp where the given name does, to be found by that."""
+    if given is None:
+        return Path(f"tic{star.tic_id}-{star.ccd_id}_tp.fits")
+    if is_alone:
+        return given
+    ending = next((one for one in ("_tp", "-tp") if given.stem.endswith(one)), "")
+    return given.with_stem(f"{given.stem.removesuffix(ending)}-{star.ccd_id}{ending}")
+
+
 def _pixels(options: argparse.Namespace) -> int:
     """Write the pixels of a star, for each CCD and cadence it was measured on."""
     if not 1 <= options.size <= MAX_SIZE:
         raise ConfigError(f"--size {options.size}: not from 1 to {MAX_SIZE} pixels")
     listed = listed_stars(options)
     for star in listed:
-        output = options.output or Path(f"tic{star.tic_id}-{star.ccd_id}_tp.fits")
-        if options.output and len(listed) > 1:
-            output = output.with_stem(f"{output.stem}-{star.ccd_id}")
+        output = _name_of_pixels(options.output, star, is_alone=len(listed) == 1)
         folder = todo_of(options).parent / str(star.ccd_id)
         files = CcdFiles.in_folder(folder)
         run_pixels(files, star.ccd_id, output=output, tic_id=star.tic_id, size=options.size)
