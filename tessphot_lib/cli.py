@@ -29,8 +29,8 @@ The exit code is 0, 1 if something went wrong (one line says what), 2 for a wron
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    command = given[0] if given and given[0] in COMMANDS else None
-    options = parser(command).parse_args(given)
+    is_known = bool(given) and given[0] in (*COMMANDS, "--version")
+    options = parser((given[0],) if is_known else COMMANDS).parse_args(given)
     try:
         with one_thread():
             return options.run(options)
@@ -39,8 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def parser(command: str | None = None) -> argparse.ArgumentParser:
-    """Build the parser of the command line: of one command, by default of all."""
+def parser(names: tuple[str, ...] = COMMANDS) -> argparse.ArgumentParser:
+    """Build the parser of the command line: of some commands, by default of all."""
     top = argparse.ArgumentParser(
         prog="tessphot",
         description=DESCRIPTION,
@@ -49,7 +49,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"tessphot {tessphot_lib.__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-    _add_commands(commands, COMMANDS if command is None else (command,))
+    _add_commands(commands, names)
     return top
 
 

@@ -23,14 +23,14 @@ def test_the_list_of_commands_is_that_of_the_parser():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_alone_is_as_among_all(command):
-    assert choices(parser(command))[command].format_help() == (
+    assert choices(parser((command,)))[command].format_help() == (
         choices(parser())[command].format_help()
     )
 
 
 def test_checking_a_configuration_imports_no_photometry():
     code = (
-        "import sys\nfrom tessphot_lib.cli import parser\nparser('check')\n"
+        "import sys\nfrom tessphot_lib.cli import parser\nparser(('check',))\n"
         "sys.exit('pandas' in sys.modules or 'astropy' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
