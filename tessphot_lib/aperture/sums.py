@@ -137,8 +137,7 @@ def sum_pixels(
     with np.errstate(invalid="ignore", divide="ignore"):
         positive = np.where(total > 0, total, np.nan)
         centroid_row, centroid_column = (
-            (scipy.sparse.csr_array(weights.multiply(at)) @ light) / positive
-            for at in (matrix.row, matrix.column)
+            (_scaled(weights, at) @ light) / positive for at in (matrix.row, matrix.column)
         )
     return StarFluxes(
         flux=total,
@@ -148,6 +147,12 @@ def sum_pixels(
         centroid_column=centroid_column,
         pixel_flags=_any_flags(pixel_flags, matrix),
     )
+
+
+def _scaled(weights: "scipy.sparse.csr_array", factor: NDArray) -> "scipy.sparse.csr_array":
+    """Multiply the columns of a matrix by factors (n_used,)."""
+    values = weights.data * factor[weights.indices]
+    return scipy.sparse.csr_array((values, weights.indices, weights.indptr), shape=weights.shape)
 
 
 def _any_flags(pixel_flags: NDArray, matrix: ApertureMatrix) -> NDArray:
