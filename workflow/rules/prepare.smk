@@ -95,7 +95,7 @@ rule jitter:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=memory(1500, bytes_per_pixel=200),
+        mem_mb=memory(2000, bytes_per_pixel=200),
         runtime=growing(120),
     params:
         settings=plan.settings("prepare", "bad_quality", "flags"),
@@ -151,7 +151,7 @@ rule hdf5:
     conda:
         "../../environment.yaml"
     resources:
-        mem_mb=memory(1500, bytes_per_pixel=100),
+        mem_mb=memory(2000, bytes_per_pixel=100),
         runtime=growing(60),
     params:
         settings=config["prepare"],
