@@ -20,7 +20,7 @@ from tessphot_lib.io.images.tpf_rows import open_tpf, read_rows, read_to_end, ro
 COLUMNS = {"TIME": ">f8", "TIMECORR": ">f4", "CADENCENO": ">i4", "QUALITY": ">i4"}
 MOTION_COLUMNS = {"POS_CORR1": ">f4", "POS_CORR2": ">f4"}
 BTJD_RANGE = 1000.0, 20000.0  # [d], 2017 to 2069
-ROWS_AT_ONCE = 1024  # of the table; the pixels in them are passed over
+BYTES_AT_ONCE = 2_500_000  # of the table; the pixels in them are passed over
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _read_columns(
     row = row_dtype(header, wanted)
     columns = {name: np.empty(n_rows, dtype=form) for name, form in wanted.items()}
     first = 0
-    for rows in read_rows(file, row, n_rows, ROWS_AT_ONCE):
+    for rows in read_rows(file, row, n_rows, max(BYTES_AT_ONCE // row.itemsize, 1)):
         for name, values in columns.items():
             values[first : first + len(rows)] = rows[name]
         first += len(rows)

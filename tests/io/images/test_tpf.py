@@ -53,9 +53,9 @@ def write_tpf(
 
 
 @pytest.mark.parametrize("compressed", [False, True])
-@pytest.mark.parametrize("rows_at_once", [2, 4096])
-def test_columns_are_read_from_between_the_pixels(tmp_path, monkeypatch, compressed, rows_at_once):
-    monkeypatch.setattr(module, "ROWS_AT_ONCE", rows_at_once)
+@pytest.mark.parametrize("bytes_at_once", [1, 10**7])
+def test_columns_are_read_from_between_the_pixels(tmp_path, monkeypatch, compressed, bytes_at_once):
+    monkeypatch.setattr(module, "BYTES_AT_ONCE", bytes_at_once)
     path = write_tpf(tmp_path, 5, compressed=compressed)
     found = read_tpf_cadences(path, CCD)
     with fits.open(path) as hdus:
