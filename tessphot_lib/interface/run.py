@@ -83,7 +83,13 @@ class Run:
         """The CCDs of the run, in order."""
         return sorted(map(CcdId.from_string, set(ccd_names(self.stars))))
 
-    def star(self, tic_id: int, sector: int | None = None, cadence: int | None = None) -> Star:
+    def star(
+        self,
+        tic_id: int,
+        sector: int | None = None,
+        cadence: int | None = None,
+        ccd: CcdId | str | None = None,
+    ) -> Star:
         """Return a star.
 
         Parameters
@@ -93,7 +99,10 @@ class Run:
             Needed only where the run has it in several.
         cadence : int, optional
             [s] of the images, or of the target pixel files; needed only where the run has it in
-            both, or in target pixel files of both cadences.
+            both, or in target pixel files of several cadences.
+        ccd : CcdId or str, optional
+            One of `ccds`, or its name; needed only where images and target pixel files have the
+            same cadence.
 
         Raises
         ------
@@ -106,6 +115,8 @@ class Run:
             rows, where = rows[rows["sector"] == sector], f" in sector {sector}"
         if cadence is not None:
             rows, where = rows[rows["cadence_seconds"] == cadence], f"{where} with {cadence} s"
+        if ccd is not None:
+            rows, where = rows[ccd_names(rows) == str(ccd)], f"{where} on {ccd}"
         if rows.empty:
             raise InputDataError(f"{self.folder}: TIC {tic_id} is not on the list{where}")
         if len(rows) > 1:
@@ -114,8 +125,8 @@ class Run:
                 for name, seconds in zip(ccd_names(rows), rows["cadence_seconds"], strict=True)
             ]
             raise InputDataError(
-                f"{self.folder}: TIC {tic_id} is there as {', '.join(found)}: name the sector, or "
-                "the cadence"
+                f"{self.folder}: TIC {tic_id} is there as {', '.join(found)}: name the sector, "
+                "the cadence, or ccd"
             )
         row = rows.iloc[0].to_dict()
         folder = self.folder / str(ccd_of_row(row))

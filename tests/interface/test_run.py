@@ -2,13 +2,14 @@
 
 import lightkurve
 import numpy as np
+import pandas as pd
 import pytest
 from photutils.aperture import CircularAperture
 from pipeline_run import CCD, SHOWCASE
 
 import tessphot_lib
 from tessphot_lib.core.errors import ConfigError, InputDataError
-from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 
 STAR = SHOWCASE["transit"]
@@ -35,6 +36,21 @@ def test_run_shows_what_it_holds(run, small_run):
         tessphot_lib.Run(small_run.home / "nowhere")
     with pytest.raises(AttributeError, match="no attribute 'Runs'"):
         _ = tessphot_lib.Runs
+
+
+def test_star_in_images_and_in_target_pixel_files_of_one_cadence(small_run):
+    run = tessphot_lib.Run(small_run.folder)
+    twice = run.stars[run.stars["tic_id"] == STAR].assign(datasource="tpf")
+    seconds = int(twice["cadence_seconds"].iloc[0])
+    run.stars = pd.concat([run.stars, twice], ignore_index=True)
+    other = f"s0014-cam3-ccd4-c{seconds:04d}"
+    said = rf"is there as s0014-cam3-ccd4 \({seconds} s\), {other} .*the cadence, or ccd"
+    with pytest.raises(InputDataError, match=said):
+        run.star(STAR, cadence=seconds)
+    for name in ("s0014-cam3-ccd4", CcdId(14, 3, 4)):
+        assert run.star(STAR, ccd=name).path == small_run.light_curves[STAR]
+    with pytest.raises(InputDataError, match=f"TIC {STAR} is not on the list on s0014-cam1-ccd1"):
+        run.star(STAR, ccd="s0014-cam1-ccd1")
 
 
 def test_star(star, small_run):
