@@ -114,6 +114,9 @@ class Patches:
         row, column = np.divmod(used, region.shape[1])
         row, column = row + region.row0, column + region.column0
         patches = self.part_at(row, column)
+        if len(patches) and patches[0] >= 0 and (patches == patches[0]).all():  # most apertures
+            terms = self._terms(patches[0], row, column)
+            return np.ascontiguousarray(_sum_of_terms(model[:, patches[0]], terms).T)
         result = np.full((len(used), len(model)), np.nan)
         for patch in np.unique(patches[patches >= 0]):
             there = patches == patch

@@ -6,6 +6,7 @@ in the same pixels; what is left of the displacement, half a pixel at most per a
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Self
 
@@ -35,9 +36,9 @@ class Pointing:
         """All images of one pointing."""
         return cls(np.zeros((n_images, 2)), np.ones(n_images, dtype=bool))
 
-    @property
+    @cached_property
     def whole(self) -> NDArray:
-        """The displacements in whole pixels, (n_images, 2) int."""
+        """The displacements in whole pixels, (n_images, 2) int; not to be changed."""
         return np.rint(self.displacement).astype(int)
 
     def whole_of(self, image: int) -> tuple[int, int]:
@@ -45,7 +46,7 @@ class Pointing:
         d_row, d_column = np.rint(self.displacement[image]).tolist()
         return int(d_row), int(d_column)
 
-    @property
+    @cached_property
     def has_steps(self) -> bool:
         """Whether any image is displaced."""
         return bool(self.displacement.any())
@@ -68,7 +69,7 @@ class Pointing:
         Yields them and their displacement in whole pixels.
         """
         whole = self.whole[first:last]
-        if not len(whole):
+        if not len(whole) or not self.has_steps:
             yield slice(first, last), (0, 0)
             return
         breaks = np.flatnonzero((whole[1:] != whole[:-1]).any(axis=1)) + 1

@@ -626,7 +626,7 @@ class PixelCube:
     def block_slices(self) -> Iterator[slice]:
         """Cadences of one block after the other: how to go through a cube in little memory."""
         first = 0
-        for n_images in self._file["blocks/n_images"][()]:
+        for n_images in self._part("blocks/n_images"):
             yield slice(first, first + int(n_images))
             first += int(n_images)
 
