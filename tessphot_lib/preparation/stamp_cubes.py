@@ -26,7 +26,7 @@ from tessphot_lib.io.images.tpf_stamps import (
     PIXEL_COLUMNS,
     StampFile,
     StampPixels,
-    check_packed,
+    check_whole,
     read_stamp,
     stamp_pixels,
 )
@@ -160,6 +160,8 @@ class StampCubes(PatchCubes):
         for cadences in slices:
             parts = [(reader, part) for reader in readers for part in reader.next_chunk()]
             yield (cadences, *self._joined(number, cadences, parts))
+        for reader in readers:
+            reader.finish()
 
     def _joined(
         self, number: int, cadences: slice, parts: list[tuple["_Reader", StampPixels]]
@@ -199,6 +201,11 @@ class _Reader:
         self._last = iter(last.tolist())
         self._parts = parts
         self._held: StampPixels | None = None
+
+    def finish(self) -> None:
+        """Read what is left, cadences of no other file: at the end it is checked."""
+        for _ in self._parts:
+            pass
 
     def next_chunk(self) -> list[StampPixels]:
         """Return the cadences up to the last one of the next step."""
@@ -255,10 +262,10 @@ def _refuse_empty(stamp: StampFile, columns: set[str]) -> None:
 def _skipping(stamp: StampFile, clock: tuple[NDArray, NDArray]) -> Iterator[StampPixels]:
     """Cadences of a file up to where it is damaged.
 
-    None of a packed one, if anything is, nor of one in which a column has no values.
+    None of one whose checksum is wrong, nor of one in which a column has no values.
     """
     try:
-        check_packed(stamp.path)
+        check_whole(stamp)
         empty = set(PIXEL_COLUMNS)
         for part in stamp_pixels(stamp):  # the first cadences have values of most files
             empty = _still_empty(empty, part)

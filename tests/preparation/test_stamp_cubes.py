@@ -7,8 +7,8 @@ import pytest
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.io.images.tpf_stamps import read_stamp
-from tessphot_lib.preparation.stamp_cubes import _checked, _common_runs, _skipping
-from tests.io.images.test_tpf_stamps import CCD, write_stamp
+from tessphot_lib.preparation.stamp_cubes import _checked, _common_runs, _Reader, _skipping
+from tests.io.images.test_tpf_stamps import CCD, with_sums, write_stamp
 
 NUMBERS = np.arange(998, 1010)
 CLOCK = NUMBERS, 1683.4 - 0.001 + (NUMBERS - 1000) / 720
@@ -76,3 +76,17 @@ def test_common_cadences_in_runs():
     assert list(_common_runs(numbers, numbers[2:5])) == [(slice(2, 5), slice(0, 3))]
     assert list(_common_runs(numbers, np.array([20, 21]))) == []
     assert list(_common_runs(numbers, others[:0])) == []
+
+
+def test_end_of_a_file_is_checked_after_the_last_common_cadence(tmp_path):
+    path = with_sums(write_stamp(tmp_path, n=90))
+    stamp = read_stamp(path, CCD)
+    content = bytearray(path.read_bytes())
+    content[stamp.begin + 89 * stamp.row.itemsize] ^= 0xFF  # in the last cadence
+    path.write_bytes(content)
+    reader = _Reader(stamp, _checked(stamp, CLOCK), np.array([1005]))
+    (part,) = reader.next_chunk()
+    assert part.cadenceno.tolist() == [1000, 1001, 1002, 1003, 1004, 1005]
+    with pytest.raises(InputDataError, match=r"wrong (CHECK|DATA)SUM"):
+        reader.finish()
+    assert list(_skipping(stamp, CLOCK)) == []

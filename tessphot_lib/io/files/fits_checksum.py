@@ -53,6 +53,30 @@ def verify_fits(path: Path, *, n_hdus: int = 1) -> int:
         return _verify(content, n_hdus)
 
 
+class DataSum:
+    """Sum of the data of an HDU that come part by part, to be compared with its header."""
+
+    def __init__(self) -> None:
+        self._sum = 0
+
+    def add(self, part: memoryview | bytes) -> None:
+        """Add bytes, of all parts but the last a multiple of 4; what is missing counts as 0."""
+        n_whole = len(part) // 4 * 4
+        self._sum += _sum32(part[:n_whole])
+        rest = bytes(part[n_whole:])
+        self._sum += int.from_bytes(rest.ljust(4, b"\0"), "big") if rest else 0
+
+    def check(self, cards: bytes, index: int) -> None:
+        """Compare ``CHECKSUM`` and ``DATASUM`` of the header of an HDU, if it has them.
+
+        Raises
+        ------
+        InputDataError
+            If one is wrong, without the path.
+        """
+        _verify_sums(cards, _values(cards), self._sum % MINUS_ZERO, index)
+
+
 def header_length(content: bytes | mmap.mmap, begin: int = 0) -> int | None:
     """Return the length of the header that begins somewhere; None if its end is not there."""
     for block in range(begin, len(content) - BLOCK + 1, BLOCK):
@@ -150,7 +174,7 @@ def _dated_earlier(cards: bytes) -> list[bytes]:
     return []
 
 
-def _sum32(content: bytes | mmap.mmap, begin: int = 0, end: int | None = None) -> int:
+def _sum32(content: bytes | memoryview | mmap.mmap, begin: int = 0, end: int | None = None) -> int:
     """Sum the big-endian 32-bit words modulo 2**32 - 1."""
     count = ((len(content) if end is None else end) - begin) // 4
     words = np.frombuffer(content, dtype=">u4", offset=begin, count=count)

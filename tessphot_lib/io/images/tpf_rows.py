@@ -11,6 +11,7 @@ from isal import igzip
 from numpy.typing import NDArray
 
 from tessphot_lib.io.files.damage import read_count
+from tessphot_lib.io.files.fits_checksum import DataSum
 
 BYTES_TO_END = 1 << 20  # at once
 DTYPES = {
@@ -61,11 +62,14 @@ def row_dtype(header: fits.Header, names: Iterable[str]) -> np.dtype:
     )
 
 
-def read_rows(file: BinaryIO, row: np.dtype, n_rows: int, at_once: int) -> Iterator[NDArray]:
+def read_rows(
+    file: BinaryIO, row: np.dtype, n_rows: int, at_once: int, *, datasum: DataSum | None = None
+) -> Iterator[NDArray]:
     """Give the rows of a table, some at a time, from a file that stands at its first byte.
 
     All are read to the same memory, which stays in the cache: they are to be copied before the
-    next ones are asked for.
+    next ones are asked for. To a ``datasum`` all of them are added; ``at_once`` is then a
+    multiple of 4.
 
     Raises
     ------
@@ -82,6 +86,8 @@ def read_rows(file: BinaryIO, row: np.dtype, n_rows: int, at_once: int) -> Itera
             if not n_read:
                 raise OSError("it is truncated: the table ends before its last row")
             begin += n_read
+        if datasum is not None:
+            datasum.add(content[:end])
         yield rows[:count]
 
 

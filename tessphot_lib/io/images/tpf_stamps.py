@@ -23,6 +23,7 @@ from tessphot_lib.core.constants import (
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.files.damage import read_count, told_as_damage
+from tessphot_lib.io.files.fits_checksum import DataSum
 from tessphot_lib.io.images.tpf_rows import open_tpf, read_rows, read_to_end, row_dtype
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class StampFile:
         Byte of the file, unpacked, at which its table begins.
     row : dtype
         Of a row of the table: the columns that `stamp_pixels` takes.
+    summed_from : int or None
+        Byte at which the header of its table begins, if it can be checked by its CHECKSUM or
+        DATASUM: SPOC's files have the former.
     """
 
     path: Path
@@ -78,6 +82,7 @@ class StampFile:
     n_cadences: int
     begin: int
     row: np.dtype
+    summed_from: int | None = None
 
     def position(self) -> tuple[float, float]:
         """Return row and column of its star [science pixels]; without it, of the stamp's middle."""
@@ -129,7 +134,7 @@ def read_stamp(path: Path, ccd_id: CcdId) -> StampFile:
         CCD or cadence, is shorter than its header says, or has no science pixels.
     """
     with told_as_damage(path), open_tpf(path) as file:
-        primary, table = _headers(path, file)
+        primary, table, header_begin = _headers(path, file)
         row = row_dtype(table, COLUMNS)
         n_cadences, begin = read_count(table, "NAXIS2"), file.tell()
         shape = row["FLUX"].shape
@@ -162,6 +167,7 @@ def read_stamp(path: Path, ccd_id: CcdId) -> StampFile:
         n_cadences=n_cadences,
         begin=begin,
         row=row,
+        summed_from=header_begin if _is_summed(path, table) else None,
     )
 
 
@@ -171,13 +177,15 @@ def stamp_pixels(stamp: StampFile) -> Iterator[StampPixels]:
     Raises
     ------
     InputDataError
-        If it cannot be read to its end, or its cadence numbers do not increase.
+        If it cannot be read to its end, its cadence numbers do not increase, or the checksum of
+        its table (of a packed file, that of the whole) is wrong.
     """
     last = -1
+    datasum = None if stamp.summed_from is None else DataSum()
     with told_as_damage(stamp.path), open_tpf(stamp.path) as file:
         file.seek(stamp.begin)
-        at_once = min(CADENCES_AT_ONCE, max(64, BYTES_AT_ONCE // stamp.row.itemsize))
-        for rows in read_rows(file, stamp.row, stamp.n_cadences, at_once):
+        at_once = min(CADENCES_AT_ONCE, max(64, BYTES_AT_ONCE // stamp.row.itemsize // 4 * 4))
+        for rows in read_rows(file, stamp.row, stamp.n_cadences, at_once, datasum=datasum):
             cadenceno = rows["CADENCENO"].astype(np.int64)
             if np.any(np.diff(np.append(last, cadenceno)) <= 0):
                 raise ValueError("column CADENCENO does not increase")
@@ -196,8 +204,7 @@ def stamp_pixels(stamp: StampFile) -> Iterator[StampPixels]:
                 pos_corr_row=rows["POS_CORR2"].astype(float),
                 pos_corr_column=rows["POS_CORR1"].astype(float),
             )
-        if stamp.path.suffix == ".gz":
-            read_to_end(file)
+        _check_end(stamp, file, datasum)
 
 
 def some_times(stamp: StampFile) -> tuple[NDArray, NDArray]:
@@ -225,29 +232,54 @@ def some_times(stamp: StampFile) -> tuple[NDArray, NDArray]:
     return table["CADENCENO"].astype(np.int64), table["TIME"].astype(float) - table["TIMECORR"]
 
 
-def check_packed(path: Path) -> None:
-    """Read a gzipped file to its end, where its checksum is; others are left alone.
+def check_whole(stamp: StampFile) -> None:
+    """Read a file to its end: its checksums tell whether it is whole.
 
     Raises
     ------
     InputDataError
         If it is damaged or truncated.
     """
-    if path.suffix == ".gz":
-        with told_as_damage(path), open_tpf(path) as file:
-            read_to_end(file)
+    with told_as_damage(stamp.path), open_tpf(stamp.path) as file:
+        datasum = None if stamp.summed_from is None else DataSum()
+        if datasum is not None:
+            file.seek(stamp.begin)
+            for _ in read_rows(
+                file, stamp.row, stamp.n_cadences, CADENCES_AT_ONCE, datasum=datasum
+            ):
+                pass
+        _check_end(stamp, file, datasum)
 
 
-def _headers(path: Path, file: BinaryIO) -> tuple[fits.Header, fits.Header]:
-    """Primary header and that of PIXELS, the file then standing at its first row."""
+def _check_end(stamp: StampFile, file: BinaryIO, datasum: DataSum | None) -> None:
+    """Look at the checksums when the table has been read."""
+    if stamp.path.suffix == ".gz":
+        read_to_end(file)
+    elif datasum is not None and stamp.summed_from is not None:
+        file.seek(stamp.summed_from)
+        try:
+            datasum.check(file.read(stamp.begin - stamp.summed_from), index=1)
+        except InputDataError as error:
+            raise OSError(str(error)) from None
+
+
+def _is_summed(path: Path, table: fits.Header) -> bool:
+    """Whether a table has a sum by which it can be checked; packed files have their own."""
+    is_plain = path.suffix != ".gz" and table.get("PCOUNT") == 0
+    return is_plain and ("CHECKSUM" in table or "DATASUM" in table)
+
+
+def _headers(path: Path, file: BinaryIO) -> tuple[fits.Header, fits.Header, int]:
+    """Primary header, that of PIXELS, and where this begins; the file is then at its first row."""
     primary = fits.Header.fromfile(file)
+    begin = file.tell()
     try:
         table = fits.Header.fromfile(file)
     except EOFError:
         table = fits.Header()
     if str(table.get("XTENSION")).strip() != "BINTABLE" or table.get("EXTNAME") != "PIXELS":
         raise InputDataError(f"{path}: it has no table PIXELS: not a target pixel file?")
-    return primary, table
+    return primary, table, begin
 
 
 class _Keywords(Mapping[str, Any]):

@@ -14,7 +14,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
 from tessphot_lib.io.images import tpf_stamps as module
 from tessphot_lib.io.images.tpf_files import find_stamps, star_in_name
-from tessphot_lib.io.images.tpf_stamps import read_stamp, stamp_pixels
+from tessphot_lib.io.images.tpf_stamps import check_whole, read_stamp, stamp_pixels
 
 CCD = CcdId(14, 2, 3, 120)
 SHAPE = (4, 7)  # not square
@@ -151,6 +151,43 @@ def test_truncated_files(tmp_path):
     packed.write_bytes(packed.read_bytes()[:-300])
     with pytest.raises(InputDataError, match=r"s_tp\.fits\.gz: cannot be read"):
         list(stamp_pixels(read_stamp(packed, CCD)))
+
+
+def with_sums(path, *, without=()):
+    """Add CHECKSUM and DATASUM as astropy computes them, then take keywords away."""
+    with fits.open(path) as hdus:
+        hdus[1].data["TIME"][0] = np.nan
+        hdus.writeto(path.with_name("summed_tp.fits"), checksum=True)
+    path = path.with_name("summed_tp.fits")
+    content = path.read_bytes()
+    for key in without:
+        assert content.count(key.ljust(8).encode() + b"=") == 2
+        head, _, tail = content.rpartition(key.ljust(8).encode() + b"=")
+        content = head + b"COMMENT  " + tail
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("without", [(), ("CHECKSUM",)])
+@pytest.mark.parametrize("n", [61, 90])  # with and without bytes that are left over
+def test_flipped_bit_in_a_plain_file_is_noticed(tmp_path, monkeypatch, without, n):
+    monkeypatch.setattr(module, "BYTES_AT_ONCE", 1)  # in several parts
+    path = with_sums(write_stamp(tmp_path, n=n), without=without)
+    stamp = read_stamp(path, CCD)
+    assert sum(len(part.flux) for part in stamp_pixels(stamp)) == n
+    check_whole(stamp)
+    content = bytearray(path.read_bytes())
+    content[stamp.begin + 5000] ^= 0x10
+    path.write_bytes(content)
+    for look in (check_whole, lambda stamp: list(stamp_pixels(stamp))):
+        with pytest.raises(InputDataError, match=r"summed_tp\.fits: cannot be read: HDU 1 has a w"):
+            look(read_stamp(path, CCD))
+
+
+def test_file_without_sums_is_not_checked(tmp_path):
+    stamp = read_stamp(write_stamp(tmp_path), CCD)
+    assert stamp.summed_from is None
+    check_whole(stamp)
 
 
 def test_off_the_science_pixels(tmp_path):
