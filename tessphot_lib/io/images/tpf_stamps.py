@@ -34,6 +34,10 @@ COLUMNS = ("TIME", "TIMECORR", "CADENCENO", *PIXEL_COLUMNS, "QUALITY", "POS_CORR
 KEPT_FRAMES = 0.8  # on-board cosmic-ray mitigation drops 2 of 10
 CADENCES_AT_ONCE = 2048  # as in a chunk of the archive
 BYTES_AT_ONCE = 16_000_000  # of the table, at most
+CHANGED = (
+    "(it is damaged, or was changed: write changed files with astropy's checksum=True, "
+    "or without CHECKSUM and DATASUM)"
+)
 SOME_CADENCES = 16  # tell whether the times of a file are those of the others
 
 
@@ -260,7 +264,7 @@ def _check_end(stamp: StampFile, file: BinaryIO, datasum: DataSum | None) -> Non
         try:
             datasum.check(file.read(stamp.begin - stamp.summed_from), index=1)
         except InputDataError as error:
-            raise OSError(str(error)) from None
+            raise OSError(f"{error} {CHANGED}") from None
 
 
 def _is_summed(path: Path, table: fits.Header) -> bool:
