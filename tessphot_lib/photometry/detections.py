@@ -172,7 +172,8 @@ def _light(
         every, errors = cube.read_with_errors(window, cadences)
         background = cube.background_in(window, cadences)
         for number in numbers:  # images are large, and looked at one by one
-            image = [spans.image[number] - cadences.start]
+            first = int(spans.image[number]) - cadences.start
+            image = slice(first, first + 1)
             light, error, sky = every[image] - background[image], errors[image], background[image]
             known = np.isfinite(light) & np.isfinite(error)
             if not known.all():
