@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import SCIENCE_COLUMNS, SCIENCE_ROWS
 from tessphot_lib.core.geometry import Window
-from tessphot_lib.core.splines import CardinalSplines
 
+NOT_A_KNOT_CELLS = 4  # with fewer the spline's ends are natural
 MAX_MATRICES = 64  # that are kept: at most 0.5 MB each
 
 
@@ -291,7 +291,8 @@ def _interpolation_matrix(edges_bytes: bytes, position_bytes: bytes) -> NDArray:
     if n_cells == 1:
         return _read_only(np.ones((len(position), 1)))
     # Not natural: the corner glow is steepest at the edge, where its curvature is not zero.
-    spline = CardinalSplines(centres)
+    ends = "not-a-knot" if n_cells >= NOT_A_KNOT_CELLS else "natural"
+    spline = scipy.interpolate.CubicSpline(centres, np.eye(n_cells), bc_type=ends, axis=0)
     inside = np.clip(position, centres[0], centres[-1])
     beyond = (position - inside)[:, np.newaxis]
     return _read_only(spline(inside) + beyond * spline(inside, 1))

@@ -12,12 +12,12 @@ what remains are small matrices, those of several kernels and priors at once.
 References
 ----------
 .. [1] Foreman-Mackey et al. 2017, AJ 154, 220; Foreman-Mackey 2018, RNAAS 2, 31.
-.. [2] Paeth 1990, in Graphics Gems, 171 (medians by exchanges of pairs).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from celerite2 import driver
 from numpy.typing import NDArray
 
@@ -25,12 +25,8 @@ from tessphot_lib.core.constants import MAD_TO_SIGMA
 from tessphot_lib.core.medians import median
 
 MAX_POINTS = 1000  # of a fit; more are averaged in groups of neighbors first
-OUTLIER_ALONE = 6.0  # [sigma] of isolated points from the running median of seven
-# Pairs that are put in order one after the other, and the median of seven is the fourth [2]_.
-MEDIAN_OF_SEVEN = (
-    *((0, 5), (0, 3), (1, 6), (2, 4), (0, 1), (3, 5), (2, 6)),
-    *((2, 3), (3, 6), (4, 5), (1, 4), (1, 3), (3, 4)),
-)
+MEDIAN_POINTS = 7  # of the running median that isolated outliers are compared with
+OUTLIER_ALONE = 6.0  # [sigma] from there
 OUTLIER = 4.0  # [sigma] points that lie off the fit by more are left out of it
 TIME_SCALES = (0.06, 0.3, 1.5, 7.0)  # [d] of the variability, where the search begins
 N_AMPLITUDES = 4
@@ -41,9 +37,6 @@ LEAST_SIGMA = 1e-12  # of a prior: a coefficient that is known
 LEVEL_SIGMA = 3.0  # of the prior of the mean level, in units of the flux's scatter
 # Two nearly equal exponentials and waves stand for the Matern-3/2 kernel; celerite2's default.
 KERNEL_EPSILON = 0.01
-
-
-FIT_THE_CACHE = 4096  # numbers that are worked on at once
 
 
 @dataclass(frozen=True)
@@ -111,7 +104,9 @@ class JointFit:
         self.stacked = np.column_stack([self.flux, *average(values), level])
         self.models = [LEVEL_ALONE, *models]
         self.scatter = max(float(np.std(self.flux)), self.noise)
-        alone = np.abs(relative - running_median_of_seven(relative))
+        alone = np.abs(
+            relative - scipy.ndimage.median_filter(relative, MEDIAN_POINTS, mode="nearest")
+        )
         isolated = np.maximum.reduceat(alone > OUTLIER_ALONE * self.noise, average.first)
         self.diagonal = self.noise**2 / average.count + isolated * (10 * self.scatter) ** 2
         self.whitening = [self._whitening(model) for model in self.models]
@@ -296,26 +291,6 @@ class _Average:
     def __call__(self, values: NDArray) -> NDArray:
         """Average points (..., n_points)."""
         return np.add.reduceat(values, self.first, axis=-1) / self.count
-
-
-def running_median_of_seven(values: NDArray) -> NDArray:
-    """Median of each value, three before and three after it, (n,); beyond the ends as at them.
-
-    Parameters
-    ----------
-    values : (n,) array
-        Without NaN.
-    """
-    padded = np.pad(values, 3, mode="edge")
-    result = np.empty(len(values))
-    for first in range(0, len(values), FIT_THE_CACHE):
-        last = min(first + FIT_THE_CACHE, len(values))
-        ordered = [padded[first + shift : last + shift] for shift in range(7)]
-        for one, other in MEDIAN_OF_SEVEN:
-            low, high = ordered[one], ordered[other]
-            ordered[one], ordered[other] = np.minimum(low, high), np.maximum(low, high)
-        result[first:last] = ordered[3]
-    return result
 
 
 def point_scatter(values: NDArray) -> float:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.prf_model import Prf
-from tessphot_lib.core.splines import CardinalSplines
 
+NOT_A_KNOT_NODES = 4  # with fewer nodes the spline between them has natural ends
 REACH = 64  # [pixels] beyond which wings are not counted
 SPLINE_REACH = 2  # cubic B-splines reach as far [spacings]
 AT_ONCE = 4_000_000  # numbers in the largest array that is made at once
@@ -160,9 +160,11 @@ def field_weights(nodes: NDArray, position: NDArray, interpolation: str) -> NDAr
 
 
 @lru_cache(maxsize=16)
-def _node_splines(nodes_bytes: bytes) -> CardinalSplines:
+def _node_splines(nodes_bytes: bytes) -> "scipy.interpolate.CubicSpline":
     """Make the splines of all nodes, from the bytes of float64 nodes: a CCD has the same ones."""
-    return CardinalSplines(np.frombuffer(nodes_bytes))
+    nodes = np.frombuffer(nodes_bytes)
+    ends = "not-a-knot" if len(nodes) >= NOT_A_KNOT_NODES else "natural"
+    return scipy.interpolate.CubicSpline(nodes, np.eye(len(nodes)), bc_type=ends, axis=0)
 
 
 def spline_matrix(offset: NDArray, n_splines: int, spacing: float, derivative: int = 0) -> NDArray:

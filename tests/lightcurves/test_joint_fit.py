@@ -1,21 +1,13 @@
-"""Parts of the joint fit: kernels against celerite2's own interface, and running medians."""
+"""Parts of the joint fit: kernels against celerite2's own interface."""
 
 import celerite2
 import numpy as np
 import pytest
 from celerite2 import terms
-from scipy.ndimage import median_filter
 
-from tessphot_lib.lightcurves.joint_fit import Kernels, running_median_of_seven
+from tessphot_lib.lightcurves.joint_fit import Kernels
 
 RNG = np.random.default_rng(1)
-
-
-@pytest.mark.parametrize("n_points", [1, 2, 5, 8, 5000])
-def test_running_medians_are_those_of_scipy(n_points):
-    values = RNG.normal(size=n_points)
-    expected = median_filter(values, 7, mode="nearest")
-    np.testing.assert_array_equal(running_median_of_seven(values), expected)
 
 
 def test_kernels_are_those_of_celerite():
