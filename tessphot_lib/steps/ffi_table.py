@@ -47,7 +47,8 @@ def run_ffi_table(
 ) -> None:
     """List the images of a CCD in time order, with what does not belong together.
 
-    What is wrong is an error for those who read the table, see `write_ffi_table`.
+    What is wrong is an error for those who read the table, see `write_ffi_table`. The header
+    with the CCD's WCS is kept in it: images may be deleted before the next step begins.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def run_ffi_table(
         The pixels that the images must have.
     headers : sequence of Path
         ``ffi_headers.zip`` where the images are not here yet: their headers are
-        taken from it, and the one with the CCD's WCS is kept in the table.
+        taken from it.
     tpfs : sequence of Path
         Target pixel files of this CCD, whose quality the images get, too.
     """
@@ -84,8 +85,8 @@ def run_ffi_table(
     rows.sort(key=lambda row: (row.get("time", np.inf), row["path"]))
     reference = _mark_reference(good, ccd_id)
     cards = None
-    if headers and reference:
-        header = read_ffi_header(reference, ccd_id, content=kept[reference.name])
+    if reference:
+        header = read_ffi_header(reference, ccd_id, content=kept.get(reference.name))
         cards = header.tostring(sep="\n", endcard=False, padding=False)
     write_ffi_table(
         output,

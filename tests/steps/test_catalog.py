@@ -107,6 +107,7 @@ def run(
     image = folder / "image_ffic.fits"
     fits.HDUList([primary, flux, fits.ImageHDU(flux.data)]).writeto(image, overwrite=True)
     run_ffi_table([image], folder / "ffis.ecsv", CCD, on_bad_image="error")
+    image.unlink()  # as with input.keep_ffis: false, once the table is there
     write_star_table(folder / name, table)
     run_catalog(
         folder / "ffis.ecsv",

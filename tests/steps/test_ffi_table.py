@@ -6,7 +6,14 @@ from astropy.io import fits
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.io.images.ffi_table import quality_by_name, read_ffi_table, reference_image
+from tessphot_lib.io.images.ffi import read_ffi_header
+from tessphot_lib.io.images.ffi_table import (
+    quality_by_name,
+    read_ffi_table,
+    reference_header,
+    reference_image,
+    write_ffi_table,
+)
 from tessphot_lib.io.images.refusal import forget_refused
 from tessphot_lib.steps.ffi_table import run_ffi_table
 
@@ -161,6 +168,24 @@ def test_reference_is_the_unflagged_image_with_a_wcs_in_the_middle(tmp_path):
     paths = [image(folder, number) for number in (0, 1, 2, 3, 30, 60)]
     listed(paths, folder)
     assert reference_image(folder / "ffis.ecsv") == paths[4]
+
+
+def test_the_header_of_the_reference_outlives_its_image(tmp_path):
+    paths = [image(tmp_path, number, SIMDATA=True, GAINA=5.25 + number) for number in range(3)]
+    listed(paths, tmp_path)
+    written = read_ffi_header(paths[1], CCD)
+    for path in paths:
+        path.unlink()
+    header, name = reference_header(tmp_path / "ffis.ecsv", CCD)
+    assert name == paths[1].name
+    assert {key: header[key] for key in written} == dict(written)
+    assert header["GAINA"] == 6.25
+
+
+def test_table_without_the_header_says_what_to_do(tmp_path):
+    write_ffi_table(tmp_path / "ffis.ecsv", [{"path": "a.fits", "is_reference": True}], CCD)
+    with pytest.raises(InputDataError, match=r"ffis\.ecsv: has no WCS of .*: delete it"):
+        reference_header(tmp_path / "ffis.ecsv", CCD)
 
 
 def test_no_wcs_at_all(tmp_path):

@@ -77,6 +77,7 @@ def write_image(folder, wcs):
     folder.mkdir(parents=True, exist_ok=True)
     fits.HDUList([fits.PrimaryHDU(), flux, fits.ImageHDU(flux.data)]).writeto(image, overwrite=True)
     run_ffi_table([image], folder / "ffis.ecsv", CCD, on_bad_image="error")
+    image.unlink()  # as with input.keep_ffis: false, once the table is there
     return folder / "ffis.ecsv"
 
 

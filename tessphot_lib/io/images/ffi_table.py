@@ -10,7 +10,6 @@ from astropy.io import fits
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.files.ecsv import read_ecsv, write_ecsv
-from tessphot_lib.io.images.ffi import read_ffi_header
 from tessphot_lib.io.images.refusal import REFUSAL
 
 if TYPE_CHECKING:
@@ -54,10 +53,10 @@ def write_ffi_table(
     this as an error. It is not one of the job that writes the table: Snakemake would delete the
     old one, and make everything that was made with it again.
 
-    ``wcs`` (header cards of the CCD's WCS, pixels of the full image) and
-    ``image_header`` (keywords that all images share) go into the table where
-    there are no image files to take them from; ``attributes``, of
-    `tessphot_lib.core.provenance.provenance`, into its head.
+    ``wcs`` (header cards of the reference image or, for cutouts, of the CCD's WCS, pixels of
+    the full image), ``image_header`` (keywords that all images share, if they are not in
+    ``wcs``) and ``attributes``, of `tessphot_lib.core.provenance.provenance`, go into the
+    head of the table.
     """
     from astropy.table import Table
 
@@ -134,18 +133,21 @@ def _reference_row(table: "Table", path: Path) -> "Row":
 def reference_header(path: Path, ccd_id: CcdId) -> tuple[fits.Header, str]:
     """Return the header with the WCS of a CCD, and the name of its reference image.
 
-    That of the reference image or, for cutouts, one put together from the table.
+    As the table keeps it: the image itself may have been deleted since.
 
     Raises
     ------
     InputDataError
-        If no image has a WCS, or the reference image cannot be read.
+        If no image has a WCS, or the table is one of before it kept the header.
     """
     table = read_ffi_table(path)
     row = _reference_row(table, path)
     reference = Path(str(row["path"]))
     if "wcs" not in table.meta:
-        return read_ffi_header(reference, ccd_id), reference.name
+        raise InputDataError(
+            f"{path}: has no WCS of {ccd_id}, as tables of older versions: delete it, and it is "
+            "made again"
+        )
     header = fits.Header.fromstring(table.meta["wcs"], sep="\n")
     header.update(table.meta["image_header"])
     header["TSTART"], header["TSTOP"] = float(row["time_start"]), float(row["time_stop"])
