@@ -12,6 +12,7 @@ from tessphot_lib.commands.common import (
     add_directory,
     listed_stars,
     of_one_cadence,
+    settings_of_run,
     tic_number,
     tic_number_or_file,
     todo_of,
@@ -20,6 +21,7 @@ from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import ConfigError, TessphotError
 from tessphot_lib.core.geometry import CcdId
+from tessphot_lib.core.settings import PhotometrySettings
 from tessphot_lib.io.images.tpf_files import CADENCES
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.todo_tables import STATUS_WORDS
@@ -229,10 +231,21 @@ def _pixels(options: argparse.Namespace) -> int:
     if not 1 <= options.size <= MAX_SIZE:
         raise ConfigError(f"--size {options.size}: not from 1 to {MAX_SIZE} pixels")
     listed = listed_stars(options)
+    settings = PhotometrySettings()
+    if any(star.ccd_id.has_stamps for star in listed):
+        run = settings_of_run(todo_of(options).parent / "run.json")
+        settings = PhotometrySettings.from_mapping(run["photometry"])
     for star in listed:
         output = _name_of_pixels(options.output, star, is_alone=len(listed) == 1)
         folder = todo_of(options).parent / str(star.ccd_id)
         files = CcdFiles.in_folder(folder)
-        run_pixels(files, star.ccd_id, output=output, tic_id=star.tic_id, size=options.size)
+        run_pixels(
+            files,
+            star.ccd_id,
+            output=output,
+            tic_id=star.tic_id,
+            size=options.size,
+            settings=settings,
+        )
         sys.stdout.write(f"{output}\n")
     return 0

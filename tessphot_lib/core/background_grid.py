@@ -117,6 +117,10 @@ class BackgroundGrid(Protocol):
         """Levels that models are about, (n_images, ...): of the cells, or of the patches."""
         ...
 
+    def raised(self, model: NDArray, levels: NDArray) -> NDArray:
+        """Models with constants (n_parts,) [e-/s per pixel] added to the parts, in all images."""
+        ...
+
     def groups_of_images(self, model: NDArray) -> list[slice | NDArray]:
         """Indices into the second axis of models of what has backgrounds in the same images."""
         ...

@@ -176,6 +176,10 @@ class Mesh:
         """Return the nodes, (n_images, n_cell_rows, n_cell_columns)."""
         return model
 
+    def raised(self, model: NDArray, levels: NDArray) -> NDArray:
+        """Models with a constant (1,) added."""
+        return model + np.asarray(levels, dtype=model.dtype)[0]
+
     def groups_of_images(self, model: NDArray) -> list[slice | NDArray]:
         """One group: an image has a background everywhere or nowhere."""
         return [slice(None)]

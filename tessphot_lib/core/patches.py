@@ -191,6 +191,12 @@ class Patches:
         """Return the level in the middle of each patch, (n_images, n_patches)."""
         return model[..., 0]
 
+    def raised(self, model: NDArray, levels: NDArray) -> NDArray:
+        """Models with constants (n_patches,) added, times the response of the columns."""
+        higher = model.copy()
+        higher[..., 0] += np.asarray(levels, dtype=model.dtype)
+        return higher
+
     def groups_of_images(self, model: NDArray) -> list[slice | NDArray]:
         """Numbers of the patches that have a background in the same images, for all such sets."""
         known = np.isfinite(model).all(axis=2)

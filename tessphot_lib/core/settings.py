@@ -581,6 +581,11 @@ class PhotometrySettings(Settings):
     moving: bool = setting(
         False, "measure the objects in moving.ecsv, with apertures that follow them"
     )
+    tpf_residual_background: bool = setting(
+        False,
+        "true: what the background of target pixel files leaves between the stars (BKGLEFT) is "
+        "subtracted, too, where it is clearly measured; false: FLUX has SPOC's background",
+    )
     aperture: ApertureSettings = section(ApertureSettings, "sums of pixels")
     linpsf: LinpsfSettings = section(LinpsfSettings, "PRF fits, also for psf")
     psf: PsfSettings = section(PsfSettings, "PRF fits of positions, too")

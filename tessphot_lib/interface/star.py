@@ -17,6 +17,7 @@ from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import LightCurve
 from tessphot_lib.core.magnitudes import flux_of
+from tessphot_lib.core.renamed_keys import with_new_names
 from tessphot_lib.core.settings import METHODS, OutputSettings, PhotometrySettings
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -24,6 +25,7 @@ from tessphot_lib.io.products.prf_fits import read_prf
 from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_tables import ccd_of_row
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
+from tessphot_lib.photometry.left_background import subtract_as_in_run
 from tessphot_lib.photometry.products import StarFrame
 from tessphot_lib.prf.scene import scene_image
 from tessphot_lib.steps.lightcurve import run_light_curve
@@ -199,6 +201,8 @@ class Star:
                 f"column1), not {type(window).__name__}: {window!r}"
             )
         with PixelCube(self._files.pixels) as cube:
+            if self.ccd_id.has_stamps:
+                subtract_as_in_run(cube, window, self._files, self._photometry_settings())
             flux = cube.read("flux", window).astype(float) - cube.background_in(window)
             frame = StarFrame.of(cube, self._catalog_row())
             return Pixels(
@@ -294,6 +298,14 @@ class Star:
                 f"the aperture is {weights.shape}, Star.window has {window.shape} pixels"
             )
         return weights.astype(float)
+
+    def _photometry_settings(self) -> PhotometrySettings:
+        """Those of ``run.json``; the defaults if no run has come to its end."""
+        record = self.folder.parent / "run.json"
+        if not record.is_file():
+            return PhotometrySettings()
+        said = json.loads(record.read_text(encoding="utf-8"))["settings"]
+        return PhotometrySettings.from_mapping(with_new_names(said, record.name)[0]["photometry"])
 
     def _by_method(self, method: str) -> LightCurve:
         if method not in ("auto", *METHODS):

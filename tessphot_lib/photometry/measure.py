@@ -24,6 +24,7 @@ from tessphot_lib.io.products.todo_sqlite import Status
 from tessphot_lib.lightcurves.motion_error import flux_scatter, motion_error
 from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.extra_apertures import measure_extra_apertures
+from tessphot_lib.photometry.left_background import subtract_left_background
 from tessphot_lib.photometry.methods import measure_by_method
 from tessphot_lib.photometry.products import (
     Products,
@@ -76,6 +77,10 @@ def measure_stars(
     n_stars = len(targets)
     log.info("%s: %d stars, %d images", cube.ccd_id, n_stars, cube.n_cadences)
     start = clock.perf_counter()
+    subtracted = None
+    if settings.tpf_residual_background and cube.ccd_id.has_stamps:
+        windows = [aperture.window for aperture in targets.apertures]
+        subtracted = subtract_left_background(cube, windows, targets.neighbors, targets.prf)
     fluxes = measure_by_method(cube, targets, tile, settings)
     common = cube.noise.common if cube.noise is not None else 0.0
     targets = targets.as_measured(fluxes.notes)
@@ -92,6 +97,7 @@ def measure_stars(
         template=make_template(cube, output_settings, targets.prf),
         settings=settings,
         extra=extra,
+        subtracted=subtracted,
         sky_of=sky_lookup(cube, targets.neighbors, tile),
         path_of=path_of,
     )

@@ -35,7 +35,11 @@ from tessphot_lib.photometry.choice import choice_cards, warnings_of
 from tessphot_lib.photometry.corrections import Correction
 from tessphot_lib.photometry.extra_apertures import ExtraFluxes
 from tessphot_lib.photometry.failures import attempt
-from tessphot_lib.photometry.left_background import left_background
+from tessphot_lib.photometry.left_background import (
+    LeftBackground,
+    left_background,
+    left_background_of,
+)
 from tessphot_lib.photometry.methods import method_cards
 from tessphot_lib.photometry.moving_objects import disturbed_points
 from tessphot_lib.photometry.regions import tile_region
@@ -65,6 +69,8 @@ class Products:
     settings : PhotometrySettings
     extra : ExtraFluxes or None
         Their fluxes in further apertures, if any are asked for.
+    subtracted : dict or None
+        What of the background was subtracted after all, see `subtract_left_background`.
     sky_of : callable
         Sky pixels of a stamp.
     path_of : callable
@@ -80,6 +86,7 @@ class Products:
     template: LightCurveTemplate
     settings: PhotometrySettings
     extra: ExtraFluxes | None
+    subtracted: dict[int, LeftBackground] | None
     sky_of: Callable[[Window], NDArray]
     path_of: Callable[[str, int], Path]
 
@@ -137,11 +144,7 @@ class Products:
         for axis in ("row", "column"):  # where the catalog has it, if there is no centroid
             centroid = _median(getattr(light_curve, f"centroid_{axis}")[good])
             found[f"pos_{axis}"] = centroid if np.isfinite(centroid) else float(star[axis])
-        left = None
-        if self.cube.ccd_id.has_stamps:
-            left = left_background(
-                self.cube, aperture.window, self.targets.neighbors, self.targets.prf
-            )
+        left = self._left_background(aperture.window)
         path = self._path(star["tic_id"])
         write_light_curve(
             path,
@@ -172,6 +175,14 @@ class Products:
         n_pixels = int(aperture.mask.sum())
         told = left.warning(n_pixels, found["mean_flux"]) if left is not None else None
         return found | {"lightcurve": path.name, "background_left": told}
+
+    def _left_background(self, stamp: Window) -> LeftBackground | None:
+        """What SPOC's background leaves at a star; None if it is that of this package."""
+        if not self.cube.ccd_id.has_stamps:
+            return None
+        if self.subtracted is not None:
+            return left_background_of(self.subtracted, self.cube, stamp)
+        return left_background(self.cube, stamp, self.targets.neighbors, self.targets.prf)
 
     def light_curve(self, index: int, star: Mapping[str, Any]) -> tuple[LightCurve, dict[str, Any]]:
         """Light curve of one star, FLUX_CORR where its quality is 0, and cards about that."""

@@ -99,15 +99,19 @@ def star_list(
         read_apertures(files.todo, stars["priority"].tolist()) if apertures is None else apertures
     )
     chosen = [known[priority] for priority in stars["priority"]]
-    region = _around([aperture.window for aperture in chosen])
-    neighbors = StarChecks.of(files).believed(read_catalog_window(files.catalog, *region))
+    neighbors = neighbors_around([aperture.window for aperture in chosen], files)
     columns = ["tic_id", "ra", "dec", "ra_j2000", "dec_j2000", "pm_ra", "pm_dec", "teff"]
     joined = stars.merge(neighbors[columns], on="tic_id", how="left", validate="one_to_one")
     table = joined.reset_index(drop=True)
     return StarList(table, chosen, neighbors, read_prf(files.prf), read_moving(files.moving))
 
 
-def _around(stamps: list[Window]) -> tuple[float, float, float, float]:
+def neighbors_around(stamps: Sequence[Window], files: CcdFiles) -> pd.DataFrame:
+    """Read the stars around stamps as they are believed, see `StarList`."""
+    return StarChecks.of(files).believed(read_catalog_window(files.catalog, *_around(stamps)))
+
+
+def _around(stamps: Sequence[Window]) -> tuple[float, float, float, float]:
     """Region that holds all stamps and a margin (row0, row1, column0, column1)."""
     if not stamps:
         return 0.0, 0.0, 0.0, 0.0

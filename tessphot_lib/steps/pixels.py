@@ -14,6 +14,7 @@ from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import MISSION_BITS
 from tessphot_lib.core.geometry import CcdId, Window
+from tessphot_lib.core.settings import PhotometrySettings
 from tessphot_lib.core.sphere import tangent_axes, unit_vector
 from tessphot_lib.core.wcs import ffi_wcs, pixel_to_sky
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -21,11 +22,20 @@ from tessphot_lib.io.products.todo_apertures import read_apertures
 from tessphot_lib.io.products.todo_sqlite import read_todo
 from tessphot_lib.io.products.tpf_fits import TargetPixels, write_target_pixels
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog
+from tessphot_lib.photometry.left_background import subtract_as_in_run
 from tessphot_lib.quality.light_curve_flags import star_pixel_quality, star_quality
 from tessphot_lib.times.barycenter import star_time_correction
 
 
-def run_pixels(files: CcdFiles, ccd_id: CcdId, *, output: Path, tic_id: int, size: int) -> None:
+def run_pixels(
+    files: CcdFiles,
+    ccd_id: CcdId,
+    *,
+    output: Path,
+    tic_id: int,
+    size: int,
+    settings: PhotometrySettings,
+) -> None:
     """Write the pixels around a star, their background off.
 
     Parameters
@@ -37,6 +47,8 @@ def run_pixels(files: CcdFiles, ccd_id: CcdId, *, output: Path, tic_id: int, siz
     tic_id : int
     size : int
         Rows and columns of the stamp; it holds the aperture in any case.
+    settings : PhotometrySettings
+        Of the run: they say which background is off.
 
     Raises
     ------
@@ -53,6 +65,7 @@ def run_pixels(files: CcdFiles, ccd_id: CcdId, *, output: Path, tic_id: int, siz
     with PixelCube(files.pixels) as cube:
         window = _window(star, aperture, cube.window, size)
         wide = _widened(aperture, window)
+        subtract_as_in_run(cube, window, files, settings)
         stars_around = (known[name].to_numpy(dtype=float) for name in ("row", "column", "tmag"))
         scale = float(cube.attributes["mask_radius_scale"])
         sky = ~star_mask(window, *stars_around, radius_scale=scale)

@@ -5,13 +5,21 @@ import pandas as pd
 import pytest
 from pixel_cube import open_cube
 
+from tessphot_lib.core.aperture import Aperture, ApertureLight
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.core.lightcurve import StarFluxes
+from tessphot_lib.core.patches import Patches
+from tessphot_lib.core.settings import METHODS, HaloSettings, PhotometrySettings
 from tessphot_lib.photometry.left_background import (
     FAINT,
     LeftBackground,
     between_stars,
     left_background,
+    left_background_of,
+    subtract_left_background,
 )
+from tessphot_lib.photometry.methods import measure_by_method
+from tessphot_lib.photometry.targets import StarList
 from tessphot_lib.prf.generic import generic_prf
 from tessphot_lib.prf.scene import scene_image
 
@@ -108,3 +116,92 @@ def test_it_is_seen_beside_the_stamp_and_without_the_light_of_stars_beyond_the_p
         found = left_background(cube, Window(391, 394, 1577, 1581), stars, prf)
     assert found.level == pytest.approx(-6.0, abs=0.2)
     assert 0 < found.error < 1
+
+
+OUTER = Window(380, 400, 1574, 1640)
+STAMPS = [Window(389, 400, 1574, 1586), Window(380, 389, 1600, 1608), Window(385, 396, 1629, 1640)]
+SKY = 90.0
+
+
+@pytest.fixture
+def three_stamps(tmp_path):
+    """Stamps with -6.0, 0.0 and 7.5 e-/s left in their pixels, and a star in each."""
+    prf, rng = generic_prf(), np.random.default_rng(5)
+    stars = pd.DataFrame({"row": [392.4, 384.7, 390.2], "column": [1578.8, 1603.2, 1634.9]})
+    stars = stars.assign(tmag=[11.8, 12.1, 12.0])
+    light = scene_image(
+        prf, OUTER, stars["row"], stars["column"], 10 ** (0.4 * (prf.zeropoint - stars["tmag"]))
+    )
+    flux = np.full((3, *OUTER.shape), np.nan)
+    for window, level in zip(STAMPS, (-6.0, 0.0, 7.5), strict=True):
+        rows, columns = window.slices_in(OUTER)
+        noise = rng.normal(0.0, 0.1, (3, *window.shape))
+        flux[:, rows, columns] = light[rows, columns] + noise + level + SKY
+    with open_cube(tmp_path, OUTER, flux, sky=SKY, patches=Patches.of(STAMPS)) as cube:
+        yield cube, stars, prf, light
+
+
+def test_what_is_left_in_each_stamp_becomes_background(three_stamps):
+    cube, stars, prf, light = three_stamps
+    found = subtract_left_background(cube, STAMPS, stars, prf)
+    for window, level in zip(STAMPS, (-6.0, 0.0, 7.5), strict=True):
+        left = left_background_of(found, cube, window)
+        assert left.level == pytest.approx(level, abs=0.2)
+        # Nothing is subtracted where nothing is seen.
+        assert left.subtracted == (left.level if level else 0.0)
+        assert left.cards()["BKGLFOFF"][0] == round(left.subtracted, 3)
+        assert left.warning(9, 1.0) is None
+        background = cube.background_in(window)
+        np.testing.assert_allclose(background, SKY + left.subtracted, rtol=1e-6)
+        expected = light[window.slices_in(OUTER)] + level - left.subtracted
+        np.testing.assert_allclose(cube.average_image(window), expected, atol=0.4)
+        assert left_background(cube, window, stars, prf).level == pytest.approx(0.0, abs=0.2)
+    assert np.isnan(left_background_of(found, cube, Window(395, 398, 1620, 1623)).level)
+
+
+def test_it_depends_on_no_other_stamp(three_stamps):
+    cube, stars, prf, _ = three_stamps
+    alone = subtract_left_background(cube, [Window(394, 395, 1636, 1637)], stars, prf)
+    row, column = np.array([[390.0, 1634.0], [384.0, 1603.0]]).T
+    here, near = Patches.of(STAMPS).part_at(row, column).tolist()
+    assert set(alone) == {here, near}  # photometry may read pixels 45 pixels away, too
+    assert alone[here].level == pytest.approx(7.5, abs=0.2)
+    np.testing.assert_allclose(cube.background_in(STAMPS[0]), SKY)
+    # What another call adds comes on top of it.
+    subtract_left_background(cube, STAMPS, stars, prf)
+    np.testing.assert_allclose(cube.background_in(STAMPS[0]), SKY - 6.0, atol=0.2)
+    np.testing.assert_allclose(cube.background_in(STAMPS[2]), SKY + 7.5, atol=0.2)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_any_method_measures_as_if_it_had_always_been_background(tmp_path, method):
+    """A star that dims by 10 % on a level of 4.0 e-/s per pixel that no background has."""
+    prf, window, tmag = generic_prf(), Window(300, 331, 400, 427), 8.0
+    star = pd.DataFrame({"tic_id": [5], "row": [315.3], "column": [412.8], "tmag": [tmag]})
+    bright = 10 ** (0.4 * (prf.zeropoint - tmag))
+    dims = np.where(np.arange(12) % 4 == 1, 0.9, 1.0)
+    light = scene_image(prf, window, star["row"], star["column"], np.array([bright]))
+    flux = light * dims[:, None, None] + 4.0 + SKY
+    box = Window.around(315, 413, 3, window)
+    aperture = Aperture(box, np.ones((7, 7), bool), light=ApertureLight(1.0, 1.0, np.zeros(5)))
+    targets = StarList(star.assign(method=method), [aperture], star, prf)
+    settings = PhotometrySettings(halo=HaloSettings(radius=10.0))
+    results: list[StarFluxes] = []
+    for name, sky, level in (("before", SKY, 0.0), ("after", SKY, 4.0), ("always", SKY + 4.0, 0.0)):
+        (tmp_path / name).mkdir()
+        with open_cube(tmp_path / name, window, flux, sky=sky, flux_err=3.0) as cube:
+            cube.subtract_residual(np.array([level]))
+            results.append(measure_by_method(cube, targets, None, settings))
+    before, after, always = results
+    assert after.notes[0].failure is None
+    assert (after.notes[0].method or method) == method
+    for array in ("flux", "flux_err", "background", "centroid_row", "centroid_column"):
+        np.testing.assert_allclose(
+            getattr(after, array), getattr(always, array), rtol=1e-5, err_msg=array
+        )
+    depth = [1 - one.flux[0, 1] / one.flux[0, 0] for one in (before, after)]
+    assert depth[1] == pytest.approx(0.1, abs=1e-4)
+    assert abs(depth[0] - 0.1) > 10 * abs(depth[1] - 0.1)
+    n_pixels = (after.background - before.background) / 4.0
+    np.testing.assert_allclose(n_pixels, np.round(n_pixels[0, 0]), rtol=1e-4)
+    assert n_pixels[0, 0] > 20

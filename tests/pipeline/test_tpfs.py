@@ -17,7 +17,7 @@ from tessphot_lib.core.ccd_files import CcdFiles
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import CadenceFlag
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.core.settings import CorrectionSettings, OutputSettings
+from tessphot_lib.core.settings import CorrectionSettings, OutputSettings, PhotometrySettings
 from tessphot_lib.io.images.ffi_table import read_ffi_table
 from tessphot_lib.io.images.tpf_stamps import read_stamp, stamp_pixels
 from tessphot_lib.io.products.diagnostics_ecsv import read_diagnostics_table
@@ -32,6 +32,7 @@ from tessphot_lib.simulation.stamps import build_stamp_scene
 from tessphot_lib.steps.backgrounds import run_backgrounds
 from tessphot_lib.steps.collect import run_collect
 from tessphot_lib.steps.ffi_table import run_ffi_table
+from tessphot_lib.steps.lightcurve import run_light_curve
 from tessphot_lib.steps.photometry import run_photometry
 from tessphot_lib.steps.pixels import run_pixels
 from tessphot_lib.steps.simulate import run_simulate
@@ -239,7 +240,8 @@ def test_pixels_of_a_star_come_out_as_they_went_in(sky, stamps, tmp_path):
     source = read_stamp(path, STAMPS)
     output = tmp_path / "star_tp.fits"
     files = CcdFiles.in_folder(stamps)
-    run_pixels(files, STAMPS, output=output, tic_id=source.tic_id, size=9)
+    settings = PhotometrySettings()
+    run_pixels(files, STAMPS, output=output, tic_id=source.tic_id, size=9, settings=settings)
     found = read_stamp(output, STAMPS)
     assert found.tic_id == source.tic_id
     assert min(found.window.shape) == 9
@@ -283,7 +285,8 @@ def test_images_that_are_bad_by_our_bits_are_bad_for_other_programs(sky, stamps,
     assert was_good.all()
     tic_id = read_stamp(sorted((sky / "tpf").glob("*.fits"))[2], STAMPS).tic_id
     output = tmp_path / "star_tp.fits"
-    run_pixels(CcdFiles.in_folder(home), STAMPS, output=output, tic_id=tic_id, size=9)
+    files, settings = CcdFiles.in_folder(home), PhotometrySettings()
+    run_pixels(files, STAMPS, output=output, tic_id=tic_id, size=9, settings=settings)
     quality = fits.getdata(output, "PIXELS")["QUALITY"]
     assert quality[40:43].tolist() == [
         CadenceFlag.COARSE_POINT,
@@ -334,3 +337,46 @@ def test_file_of_nan_only(sky, tmp_path):
     measured = set(light_curves(home))
     assert {read_stamp(path, STAMPS).tic_id for path in (paths[0], paths[2])} <= measured
     assert read_stamp(paths[1], STAMPS).tic_id not in measured
+
+
+def test_what_the_background_leaves_is_subtracted_from_light_curves_and_pixels(
+    sky, stamps, tmp_path
+):
+    """A background that takes 9.0 e-/s per pixel too little, and the setting that takes them."""
+    home = tmp_path / "run"
+    shutil.copytree(stamps, home, ignore=shutil.ignore_patterns("lightcurves"))
+    with h5py.File(home / "pixels.hdf5", "r+") as file:
+        background = file["background"][()]
+        background[..., 0] -= 9.0
+        file["background"][...] = background
+        file["average_image"][...] = file["average_image"][()] + 9.0
+    tic_id = read_stamp(sorted((sky / "tpf").glob("*.fits"))[2], STAMPS).tic_id
+    found = {}
+    for name, folder, is_on in (("good", stamps, False), ("off", home, False), ("on", home, True)):
+        files = CcdFiles.in_folder(folder, trends=None)
+        settings = PhotometrySettings(
+            correction=CorrectionSettings(method="none"), tpf_residual_background=is_on
+        )
+        curve, pixels = tmp_path / f"{name}.fits.gz", tmp_path / f"{name}_tp.fits"
+        of_run = {"settings": settings, "output_settings": OutputSettings()}
+        run_light_curve(files, STAMPS, output=curve, tic_id=tic_id, method="aperture", **of_run)
+        run_pixels(files, STAMPS, output=pixels, tic_id=tic_id, size=9, settings=settings)
+        with fits.open(curve) as hdus, fits.open(pixels) as images:
+            mask = images["APERTURE"].data & 2 > 0
+            found[name] = {
+                "flux": np.nanmedian(hdus[1].data["FLUX_RAW"]) / mask.sum(),
+                "sky": np.nanmedian(hdus[1].data["FLUX_BKG"]) / mask.sum(),
+                "pixels": np.nanmedian(images[1].data["FLUX"][:, mask].sum(axis=1)) / mask.sum(),
+                "pixel sky": np.nanmedian(images[1].data["FLUX_BKG"][:, mask]),
+                "left": hdus[0].header["BKGLEFT"],
+                "subtracted": hdus[0].header["BKGLFOFF"],
+            }
+    off = found["on"]["subtracted"]
+    assert off == pytest.approx(found["good"]["left"] + 9.0, abs=1.0)
+    assert found["on"]["left"] == off
+    assert found["good"]["subtracted"] == found["off"]["subtracted"] == 0
+    for name in ("flux", "pixels"):
+        assert found["off"][name] - found["good"][name] == pytest.approx(9.0, abs=0.02)
+        assert found["off"][name] - found["on"][name] == pytest.approx(off, abs=0.02)
+    for name in ("sky", "pixel sky"):
+        assert found["on"][name] - found["off"][name] == pytest.approx(off, abs=0.02)

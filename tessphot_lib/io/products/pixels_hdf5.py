@@ -256,6 +256,7 @@ class PixelCube:
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
         self._open_datasets: dict[str, h5py.Dataset] = {}
+        self._residual: NDArray | None = None  # model of one image, as `background`
         try:
             self._opened = h5py.File(self.path, "r", locking=False)
         except OSError as err:
@@ -479,7 +480,20 @@ class PixelCube:
     def average_image(self, region: Window | None = None) -> NDArray:
         """Average image of a region, (n_rows, n_columns) [e-/s]; NaN without pixels."""
         region = self.window if region is None else region
-        return self._part("average_image", region.slices_in(self.window))
+        image = self._part("average_image", region.slices_in(self.window))
+        if self._residual is not None:
+            image = image - self.grid.evaluate(self._residual, region)[0].astype(image.dtype)
+        return image
+
+    def subtract_residual(self, levels: NDArray) -> None:
+        """Count constant levels (n_parts,) [e-/s per pixel] as background from now on.
+
+        They are in all backgrounds, and not in the average image. One after the other they
+        add up.
+        """
+        self.background = self.grid.raised(self.background, levels)
+        before = np.zeros_like(self.background[:1]) if self._residual is None else self._residual
+        self._residual = self.grid.raised(before, levels)
 
     def background_in(self, region: Window, cadences: slice = slice(None)) -> NDArray:
         """Background in a region, (n_cadences, n_rows, n_columns) float64 [e-/s per pixel].
