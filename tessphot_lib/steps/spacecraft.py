@@ -12,6 +12,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.sphere import unit_vector
 from tessphot_lib.io.images.ffi_table import read_ffi_table
+from tessphot_lib.io.images.tpf import BTJD_RANGE
 from tessphot_lib.io.mission.ephemeris import read_ephemeris
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, write_spacecraft
 from tessphot_lib.times.barycenter import earth_position
@@ -24,6 +25,10 @@ MIN_POINTS = 8
 MARGIN = 60.0 / SECONDS_PER_DAY  # [d] before the first and after the last image
 SAMPLE = 0.25  # [d] one image of each CCD is used in this time
 MAX_NAME = 50  # [characters]
+# A sector takes 27 days. The cost of a path without laws of motion grows with the third power of
+# its length: three years would take minutes.
+MAX_SPAN = 60.0  # [d] from the first to the last image
+MAX_CORRECTION = 520.0  # [s] light from the Earth to the barycenter takes at most 510
 SUSPICIOUS = 0.05  # [s] between an ephemeris and the headers of the images
 
 
@@ -45,16 +50,18 @@ def run_spacecraft(
     Raises
     ------
     InputDataError
-        If the ephemeris cannot be read or does not cover the images, or no CCD has any that
-        can be used.
+        If the ephemeris cannot be read or does not cover the images, no CCD has any that
+        can be used, or their times are not those of one sector.
     """
     read = [(_usable(path), path) for path in ffi_tables]
     for table, path in read:
         if not len(table["moment"]):
             log.warning("%s: none of its images can be used", path)
-    tables = [table for table, _ in read if len(table["moment"])]
+    used = [(table, path) for table, path in read if len(table["moment"])]
+    tables = [table for table, _ in used]
     if not tables:
         raise InputDataError(f"{ffi_tables[0]}: none of its images can be used")
+    _check_times(used, sector)
     every = np.concatenate([table["moment"] for table in tables])
     time = _grid(every.min(), every.max())
     projections = _projections(tables)
@@ -93,6 +100,30 @@ def _usable(path: Path) -> dict[str, NDArray]:
     }
     columns["moment"] = columns["time"] - columns["timecorr"]
     return columns
+
+
+def _check_times(used: list[tuple[dict[str, NDArray], Path]], sector: int) -> None:
+    """Refuse times that one sector cannot have; the message names the CCDs that have them."""
+    for table, path in used:
+        for moment in (table["moment"].min(), table["moment"].max()):
+            if not BTJD_RANGE[0] < moment < BTJD_RANGE[1]:
+                raise InputDataError(f"{path}: time {moment:.3f} of an image is no BTJD of TESS")
+        largest = float(np.abs(table["timecorr"]).max())
+        if largest * SECONDS_PER_DAY > MAX_CORRECTION:
+            raise InputDataError(
+                f"{path}: an image has a barycentric correction (BARYCORR, TIMECORR) of "
+                f"{largest:.5g} d, light takes at most 0.006 d to the barycenter"
+            )
+    first, first_path = min((table["moment"].min(), path) for table, path in used)
+    last, last_path = max((table["moment"].max(), path) for table, path in used)
+    if last - first > MAX_SPAN:
+        where = f"{first_path} has one at BTJD {first:.3f}, {last_path} at {last:.3f}"
+        if first_path == last_path:
+            where = f"{first_path} has them from BTJD {first:.3f} to {last:.3f}"
+        raise InputDataError(
+            f"sector {sector}: its images are {last - first:.1f} d apart, a sector takes 27 d: "
+            f"{where}; leave out the files that are of another sector"
+        )
 
 
 def _grid(first: float, last: float) -> NDArray:

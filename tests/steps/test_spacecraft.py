@@ -220,6 +220,44 @@ def test_no_image_that_can_be_used(tmp_path):
         run(tmp_path, [path])
 
 
+def test_times_of_two_sectors_end_in_one_line(tmp_path, monkeypatch):
+    """What comes after takes minutes with them, and memory."""
+    first = table_of(tmp_path, (1, 1), jpl, n_images=6)
+    rows = [{"path": "y.fits", "status": "ok", "timecorr": 0.001, "time": FIRST + 1240.0}]
+    second = tmp_path / "other.ecsv"
+    write_ffi_table(second, rows, CcdId(14, 1, 3))
+    monkeypatch.setattr("tessphot_lib.steps.spacecraft.fit_orbit", None)
+    message = (
+        r"^sector 14: its images are 1240\.\d d apart, a sector takes 27 d: .*cam1-ccd1\.ecsv has "
+        r"one at BTJD 1683\.36\d, .*other\.ecsv at 2923\.359; leave out"
+    )
+    with pytest.raises(InputDataError, match=message):
+        run(tmp_path, [first, second])
+
+
+@pytest.mark.parametrize(
+    ("time", "timecorr", "message"),
+    [
+        (2458683.4, 0.001, r"x\.ecsv: time 2458683\.399 of an image is no BTJD of TESS$"),
+        (FIRST, -1.25, r"x\.ecsv: an image has a barycentric correction .* of 1\.25 d, light"),
+    ],
+)
+def test_times_that_none_can_be_end_in_one_line(tmp_path, time, timecorr, message):
+    rows = [{"path": "y.fits", "status": "ok", "timecorr": timecorr, "time": time}]
+    write_ffi_table(tmp_path / "x.ecsv", rows, CcdId(14, 1, 3))
+    with pytest.raises(InputDataError, match=message):
+        run(tmp_path, [tmp_path / "x.ecsv"])
+
+
+def test_corrections_that_no_orbit_has_are_taken_as_they_are(tmp_path, caplog):
+    """Scattered by minutes: the times of the stars have the error that this leaves."""
+    noise = np.random.default_rng(1).normal(0.0, 150.0 / 86400, (300, 1))
+    path = table_of(tmp_path, (1, 1), lambda times: np.repeat(noise, 3, axis=1), n_images=300)
+    result = run(tmp_path, [path])
+    assert result.source == "barycorr"
+    assert "does not belong to TESS's orbit" in caplog.text
+
+
 def test_ccd_without_usable_images_does_not_matter_to_the_others(tmp_path, caplog):
     path = tmp_path / "none.ecsv"
     rows = [{"path": "x.fits", "status": "unusable", "reason": "damaged"}]
