@@ -166,6 +166,7 @@ def _frames_of_mosaic(cubes: Sequence[PixelCube], step: int) -> Iterator[NDArray
                     line.append(np.full((side, side, 3), 224, np.uint8))
                     continue
                 image = cubes[n].read("flux", windows[n], slice(index, index + 1))[0]
+                cubes[n].close_blocks()
                 line.append(_panel(scale.shades(image), side, exactly=True))
                 captions = captions or _caption(cubes[n], index)
             lines.append(line)

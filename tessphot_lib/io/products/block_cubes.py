@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 from tessphot_lib.core.pointing import Pointing, displaced_pixels
 
+# [bytes] of unpacked chunks that HDF5 keeps, by default 8 MB of each dataset since 2.0: stars lie
+# beside each other; but there may be 160 blocks, with two datasets.
+CACHE, CACHE_OF_ALL = 1_000_000, 100_000_000
+
 
 class _Piece(NamedTuple):
     """Images of one block that are displaced alike: which they are there, and among those read."""
@@ -41,11 +45,12 @@ class BlockCubes:
         self._paths = paths
         self._edges = np.append(0, np.cumsum(n_images, dtype=int))
         self._pointing = pointing
+        self._cache = min(CACHE, CACHE_OF_ALL // (2 * max(len(paths), 1)))
         self._files: dict[int, h5py.File] = {}
         self._cubes: dict[tuple[int, str], h5py.Dataset] = {}
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files; they are opened again when they are needed."""
         self._cubes.clear()
         while self._files:
             self._files.popitem()[1].close()
@@ -94,7 +99,9 @@ class BlockCubes:
     def _cube(self, block: int, name: str) -> h5py.Dataset:
         """The dataset of a block, which is opened if it is not yet."""
         if block not in self._files:
-            self._files[block] = h5py.File(self._paths[block], "r", locking=False)
+            self._files[block] = h5py.File(
+                self._paths[block], "r", locking=False, rdcc_nbytes=self._cache
+            )
         if (block, name) not in self._cubes:
             self._cubes[block, name] = self._files[block][name]
         return self._cubes[block, name]

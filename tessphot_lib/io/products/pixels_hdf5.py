@@ -282,6 +282,13 @@ class PixelCube:
         """Close the file; what is read from then on is an error."""
         self._open_datasets.clear()
         self._opened.close()
+        self.close_blocks()
+
+    def close_blocks(self) -> None:
+        """Close the files of the pixels, which are opened again when they are needed.
+
+        There may be 160 of them: too many where the images of several CCDs are looked at.
+        """
         if "_cubes" in vars(self):
             self._cubes.close()
 
@@ -444,6 +451,7 @@ class PixelCube:
 
     def _stored(self, name: str, region: Window | None, cadences: slice) -> NDArray:
         """Read a part of a cube as it is in the file."""
+        file = self._file
         region = self.window if region is None else region
         if region.intersect(self.window) != region:
             raise ValueError(f"{region.as_list()} leaves the window {self.window.as_list()}")
@@ -452,15 +460,14 @@ class PixelCube:
             n_cadences = len(range(*cadences.indices(self.n_cadences)))
             return np.zeros((n_cadences, *region.shape), np.uint8)
         first, last, step = cadences.indices(self.n_cadences)
-        is_joined = name in VIRTUAL and step == 1 and bool(self._file)
         try:
-            if is_joined:
+            if name in VIRTUAL and step == 1:
                 return self._cubes.read(name, first, last, (rows, columns))
-            return self._file[name][cadences, rows, columns]
+            return file[name][cadences, rows, columns]
         except OSError as err:
-            for block, _ in self._blocks():
-                with open_block(block) as file:  # tells which one is damaged
-                    _ = file[name][:, rows, columns] if name in file else None
+            for path, _ in self._blocks():
+                with open_block(path) as block:  # tells which one is damaged
+                    _ = block[name][:, rows, columns] if name in block else None
             raise self._damaged(f"{name} of {region.as_list()}", err) from err
 
     @cached_property

@@ -543,10 +543,12 @@ def test_number_of_images_must_be_that_of_the_blocks(made, tmp_path):
 def test_a_closed_cube_says_so(tmp_path):
     window = Window(100, 104, 200, 205)
     cube = open_cube(tmp_path, window, np.ones((3, 4, 5)))
+    cube.flags()
     cube.close()
     cube.close()
     asked = [
         lambda: cube.read("flux"),
+        lambda: cube.read("pixel_flags"),
         cube.flags,
         cube.average_image,
         lambda: [*cube.block_slices()],
