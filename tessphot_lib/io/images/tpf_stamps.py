@@ -188,8 +188,7 @@ def stamp_pixels(stamp: StampFile) -> Iterator[StampPixels]:
     datasum = None if stamp.summed_from is None else DataSum()
     with told_as_damage(stamp.path), open_tpf(stamp.path) as file:
         file.seek(stamp.begin)
-        at_once = min(CADENCES_AT_ONCE, max(64, BYTES_AT_ONCE // stamp.row.itemsize // 4 * 4))
-        for rows in read_rows(file, stamp.row, stamp.n_cadences, at_once, datasum=datasum):
+        for rows in _rows(stamp, file, datasum):
             cadenceno = rows["CADENCENO"].astype(np.int64)
             if np.any(np.diff(np.append(last, cadenceno)) <= 0):
                 raise ValueError("column CADENCENO does not increase")
@@ -248,11 +247,15 @@ def check_whole(stamp: StampFile) -> None:
         datasum = None if stamp.summed_from is None else DataSum()
         if datasum is not None:
             file.seek(stamp.begin)
-            for _ in read_rows(
-                file, stamp.row, stamp.n_cadences, CADENCES_AT_ONCE, datasum=datasum
-            ):
+            for _ in _rows(stamp, file, datasum):
                 pass
         _check_end(stamp, file, datasum)
+
+
+def _rows(stamp: StampFile, file: BinaryIO, datasum: DataSum | None) -> Iterator[NDArray]:
+    """Rows of the table, some at a time, as `read_rows` gives them."""
+    at_once = min(CADENCES_AT_ONCE, max(64, BYTES_AT_ONCE // stamp.row.itemsize // 4 * 4))
+    return read_rows(file, stamp.row, stamp.n_cadences, at_once, datasum=datasum)
 
 
 def _check_end(stamp: StampFile, file: BinaryIO, datasum: DataSum | None) -> None:
