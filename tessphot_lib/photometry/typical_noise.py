@@ -10,6 +10,9 @@ from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 def typical_noise(cube: PixelCube, region: Window) -> NDArray:
     """Errors of the pixels in the image whose background is the median one.
 
+    Of target pixel files they are those that the average image and that background should have
+    by the noise model: to read one cadence, thousands are unpacked.
+
     Parameters
     ----------
     cube : PixelCube
@@ -22,6 +25,9 @@ def typical_noise(cube: PixelCube, region: Window) -> NDArray:
         the middle of the ones that have; NaN without any.
     """
     middle = cube.typical_image
+    if cube.ccd_id.has_stamps and cube.noise is not None:
+        light = cube.average_image(region) + cube.background_in(region, slice(middle, middle + 1))
+        return cube.noise.sigma(light[0], region).astype(np.float64)
     noise = cube.read("flux_err", region, slice(middle, middle + 1))[0].astype(np.float64)
     if np.isfinite(noise).any():
         return noise
