@@ -23,7 +23,7 @@ from tessphot_lib.core.medians import median, medians_of_known
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
-from tessphot_lib.core.star_warnings import NEGATIVE_FLUX, NO_GOOD_CADENCE, NO_NUMBERS
+from tessphot_lib.core.star_warnings import NEGATIVE_FLUX, NO_ERRORS, NO_GOOD_CADENCE, NO_NUMBERS
 from tessphot_lib.io.products.lightcurve_fits import light_curve_name, write_light_curve
 from tessphot_lib.io.products.lightcurve_template import LightCurveTemplate, light_curve_template
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
@@ -281,8 +281,10 @@ def tasoc_numbers(light_curve: LightCurve, good: NDArray) -> dict[str, float]:
     found = light_curve_diagnostics(light_curve.time, light_curve.flux, light_curve.flux_err, good)
     unknown = [name for name, value in found.items() if not np.isfinite(value)]
     if unknown:
-        n_good = int((good & np.isfinite(light_curve.flux)).sum())
-        raise MeasurementError(NO_NUMBERS.format(n_good, found["mean_flux"], ", ".join(unknown)))
+        good = good & np.isfinite(light_curve.flux)
+        reason = NO_NUMBERS if (light_curve.flux_err[good] > 0).any() else NO_ERRORS
+        numbers = int(good.sum()), found["mean_flux"], ", ".join(unknown)
+        raise MeasurementError(reason.format(*numbers))
     return found
 
 

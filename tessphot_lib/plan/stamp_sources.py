@@ -13,6 +13,7 @@ from typing import Any
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.geometry import CcdId
 from tessphot_lib.io.images.ffi_files import FfiFile, listed_ccds
+from tessphot_lib.io.images.refusal import SKIPPED
 from tessphot_lib.io.images.tpf_files import TPF_NAME, find_stamps
 from tessphot_lib.plan.source import Blocks, FolderSource, Source
 from tessphot_lib.plan.sources import Simulated
@@ -76,7 +77,7 @@ class TpfFolder(FolderSource):
         if len(self._unusable) > 1:
             text += f" (and {len(self._unusable) - 1} more such files)"
         if self.config["input"]["on_bad_image"] == "error":
-            raise ConfigError(text)
+            raise ConfigError(f"{text} ({SKIPPED})")
         self.warnings.append(f"left out: {text}")
 
     @property

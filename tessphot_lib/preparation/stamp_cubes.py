@@ -21,6 +21,7 @@ from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.noise_model import SANE, NoiseModel
 from tessphot_lib.core.patches import polynomial_terms
+from tessphot_lib.io.images.refusal import naming_the_remedy
 from tessphot_lib.io.images.tpf_stamps import (
     CADENCES_AT_ONCE,
     PIXEL_COLUMNS,
@@ -153,7 +154,7 @@ class StampCubes(PatchCubes):
         clock = self._clock
         last = clock[0][[cadences.stop - 1 for cadences in slices]]
         stamps = [read_stamp(one["path"], self.ccd_id) for one in self.members(window)]
-        as_they_are = _skipping if self.on_bad_image == "skip" else _checked
+        as_they_are = _skipping if self.on_bad_image == "skip" else _refusing
         readers = [_Reader(stamp, as_they_are(stamp, clock), last) for stamp in stamps]
         for stamp in stamps:
             self._stated_in.setdefault(stamp.tic_id, number)
@@ -257,6 +258,12 @@ def _refuse_empty(stamp: StampFile, columns: set[str]) -> None:
     for name in PIXEL_COLUMNS:
         if name in columns:
             raise InputDataError(f"{stamp.path}: all of column {name} is NaN")
+
+
+def _refusing(stamp: StampFile, clock: tuple[NDArray, NDArray]) -> Iterator[StampPixels]:
+    """Cadences of a file as they are; errors say how to go on without it."""
+    with naming_the_remedy():
+        yield from _checked(stamp, clock)
 
 
 def _skipping(stamp: StampFile, clock: tuple[NDArray, NDArray]) -> Iterator[StampPixels]:

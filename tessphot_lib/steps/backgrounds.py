@@ -20,6 +20,7 @@ from tessphot_lib.core.provenance import provenance
 from tessphot_lib.core.settings import PrepareSettings
 from tessphot_lib.io.images.ffi import read_ffi
 from tessphot_lib.io.images.ffi_table import quality_by_name, start_by_name, unused_images
+from tessphot_lib.io.images.refusal import SKIPPED
 from tessphot_lib.io.products.block_hdf5 import CubeBuffer, write_block
 from tessphot_lib.preparation.exposure import (
     OWN_BAD_BITS,
@@ -172,7 +173,7 @@ def _exposures(
             exposure = read_ffi(path, ccd_id, window)
         except InputDataError as err:
             if on_bad_image == "error":
-                raise
+                raise InputDataError(f"{err} ({SKIPPED})") from err
             log.warning("left out: %s", err)
             continue
         if abs(exposure.time_start - starts.get(path.name, exposure.time_start)) > SAME_TIME:

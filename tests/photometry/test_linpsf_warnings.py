@@ -12,6 +12,7 @@ from tessphot_lib.core.aperture import Aperture, ApertureLight
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
+from tessphot_lib.core.patches import Patches
 from tessphot_lib.core.settings import PhotometrySettings
 from tessphot_lib.core.star_warnings import (
     BLENDED_FIT,
@@ -166,3 +167,24 @@ def test_a_saturated_source_of_which_a_part_is_seen_is_fitted_there(tmp_path):
         off.append(abs(np.median(fitted.flux[0]) / flux_of(13.0, PRF.zeropoint) - 1))
     assert off[0] < 0.005
     assert off[1] > 0.1  # without it
+
+
+def test_a_star_that_moves_over_the_edge_of_its_stamp_has_errors(tmp_path):
+    """In the mean it is 0.505 pixels beside the first column: 0.005 off all pixels there are."""
+    outer, stamp, beside = Window(0, 30, 12, 40), Window(8, 19, 12, 23), Window(0, 30, 33, 40)
+    known = pd.DataFrame({"tic_id": [3], "row": [13.2], "column": [11.505], "tmag": [9.0]})
+    place = known["row"].to_numpy(), known["column"].to_numpy() - 0.01
+    light = scene_image(PRF, outer, *place, flux_of(np.array([9.0]), PRF.zeropoint))
+    flux = np.full((4, *outer.shape), np.nan)
+    for window in (stamp, beside):
+        rows, columns = window.slices_in(outer)
+        flux[:, rows, columns] = light[rows, columns]
+    box = Aperture(Window(12, 15, 12, 14), np.ones((3, 2), bool))
+    box = replace(box, light=ApertureLight(1.0, 0.4, np.zeros(5)))
+    motion = np.tile([0.0, 0, 0, -0.01, 0, 0], (4, 1))
+    more = {"sky_error": 0.3, "flux_err": 2.0, "motion": motion}
+    with open_cube(tmp_path, outer, flux, patches=Patches.of([stamp, beside]), **more) as cube:
+        found = measure_linpsf(cube, StarList(known, [box], known, PRF), None, PhotometrySettings())
+    assert found.notes[0].failure is None
+    np.testing.assert_allclose(found.flux / flux_of(9.0, PRF.zeropoint), 1.0, rtol=0.01)
+    assert np.isfinite(found.flux_err).all()

@@ -9,11 +9,12 @@ import pytest
 
 from tessphot_lib.catalog.proper_motion import at_epoch
 from tessphot_lib.core.aperture import Aperture
+from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import StarFluxes
 from tessphot_lib.core.pointing import Pointing
-from tessphot_lib.photometry.products import Products, StarFrame, quality_of
+from tessphot_lib.photometry.products import Products, StarFrame, quality_of, tasoc_numbers
 
 MOTION = np.array([[0.1, 0, 0, -0.2, 0, 0], [0.0, 0.4, 0, 0, 0, 0.8], np.full(6, np.nan)])
 
@@ -157,3 +158,25 @@ def test_a_star_is_not_corrected_by_the_motion_that_it_makes_itself():
     frame = StarFrame.of(images, table.assign(tic_id=[8, 77]))
     np.testing.assert_allclose(frame.pos_row[0] - frame.pos_row[1], [0.03, -0.02, np.nan])
     np.testing.assert_allclose(frame.pos_column[0] - frame.pos_column[1], [-0.03, 0.02, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("flux", "error", "said"),
+    [
+        (
+            700.0,
+            np.nan,
+            r"^7 good cadences .*, median 700 e-/s, but none with an error above 0: var",
+        ),
+        (700.0, 0.0, r"but none with an error above 0: variability cannot be computed\.$"),
+        (0.0, 3.0, r"^7 good cadences .*, median 0 e-/s: variance, rms_hour, ptp, variability can"),
+    ],
+)
+def test_numbers_that_cannot_be_computed_say_what_is_missing(flux, error, said):
+    good = np.arange(9) > 1
+    curve = SimpleNamespace(
+        time=1683.0 + np.arange(9) / 48, flux=np.full(9, flux), flux_err=np.full(9, error)
+    )
+    curve.flux_err[0] = 3.0  # of a bad cadence
+    with pytest.raises(MeasurementError, match=said):
+        tasoc_numbers(curve, good)

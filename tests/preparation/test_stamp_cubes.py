@@ -7,7 +7,13 @@ import pytest
 
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.io.images.tpf_stamps import read_stamp
-from tessphot_lib.preparation.stamp_cubes import _checked, _common_runs, _Reader, _skipping
+from tessphot_lib.preparation.stamp_cubes import (
+    _checked,
+    _common_runs,
+    _Reader,
+    _refusing,
+    _skipping,
+)
 from tests.io.images.test_tpf_stamps import CCD, with_sums, write_stamp
 
 NUMBERS = np.arange(998, 1010)
@@ -43,6 +49,9 @@ def test_bad_file_is_named(tmp_path, change, said):
     with pytest.raises(InputDataError, match=said) as caught:
         list(_checked(read_stamp(path, CCD), CLOCK))
     assert str(path) in str(caught.value)
+    with pytest.raises(InputDataError, match=f"{said}.* .input.on_bad_image: skip leaves") as told:
+        list(_refusing(read_stamp(path, CCD), CLOCK))
+    assert str(told.value).startswith(str(caught.value))
     parts = list(_skipping(read_stamp(path, CCD), CLOCK))
     assert not any(np.isin(part.cadenceno, NUMBERS).any() for part in parts)
 

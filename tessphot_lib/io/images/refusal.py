@@ -1,15 +1,27 @@
 """A table of images that must not be used as they are, and how it is made again.
 
-Imported whenever the workflow is read: standard library only.
+Imported whenever the workflow is read: nothing beyond the standard library.
 """
 
 import contextlib
 import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+from tessphot_lib.core.errors import InputDataError
 
 SKIPPED = "input.on_bad_image: skip leaves such files out"  # for messages
 REFUSAL = "refusal"  # key in the head of ``ffis.ecsv``, see `ffi_table.write_ffi_table`
+
+
+@contextlib.contextmanager
+def naming_the_remedy() -> Iterator[None]:
+    """Say in errors of a single file how it is left out: `SKIPPED`."""
+    try:
+        yield
+    except InputDataError as err:
+        raise InputDataError(f"{err} ({SKIPPED})") from err
 
 
 def forget_refused(path: Path) -> None:
