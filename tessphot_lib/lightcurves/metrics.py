@@ -63,9 +63,8 @@ def light_curve_diagnostics(
     relative_err = median(errors) / level if errors.size else np.nan
     if relative_err > 0:
         scaled = (when - when.mean()) / max(np.ptp(when), 1e-9)
-        terms = np.polynomial.legendre.legvander(2 * scaled, min(3, len(when) - 2))
-        of_terms = np.linalg.lstsq(terms.T @ terms, terms.T @ relative, rcond=None)[0]
-        result["variability"] = float(np.std(relative - terms @ of_terms)) / relative_err
+        trend = np.polynomial.Polynomial.fit(scaled, relative, min(3, len(when) - 2))
+        result["variability"] = float(np.std(relative - trend(scaled))) / relative_err
     return result
 
 

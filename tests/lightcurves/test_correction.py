@@ -269,6 +269,15 @@ def test_a_constant_star_without_noise():
     assert (found.flux == 0).all()
 
 
+def test_a_flux_whose_averaged_points_are_all_the_same():
+    """Of more than 1000 points pairs are averaged: to exactly the median here."""
+    time, flux = 0.01 * np.arange(1200), np.tile([1.0, 3.0], 600)
+    motion = motion_regressors(0.1 * np.sin(time), 0.1 * np.cos(time))
+    found = correct_flux(time, flux, np.ones(1200), np.ones(1200, dtype=bool), motion)
+    assert found.reason == "no evidence"
+    np.testing.assert_allclose(found.flux, np.tile([-5e5, 5e5], 600))
+
+
 def test_few_points_are_shown_without_a_fit():
     _, time, pos_row, pos_column = sector(12)
     flux = 300.0 + np.arange(12.0)
