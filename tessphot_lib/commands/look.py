@@ -32,6 +32,7 @@ from tessphot_lib.steps.pixels import run_pixels
 
 WORDS = {**STATUS_WORDS, None: "not on the todo list"}
 CCD_IN_PATH = re.compile(r"s\d{4}-cam[1-4]-ccd[1-4](?:-c\d{4})?")
+ENDING_OF_PIXELS = re.compile(r"([_-]tp)?(\.\w+)?(\.gz)?$")
 MAX_SIZE = 500  # [pixels] of the stamp of a target pixel file
 
 
@@ -222,8 +223,8 @@ def _name_of_pixels(given: Path | None, star: FoundStar, *, is_alone: bool) -> P
         return Path(f"tic{star.tic_id}-{star.ccd_id}_tp.fits")
     if is_alone:
         return given
-    ending = next((one for one in ("_tp", "-tp") if given.stem.endswith(one)), "")
-    return given.with_stem(f"{given.stem.removesuffix(ending)}-{star.ccd_id}{ending}")
+    stem = ENDING_OF_PIXELS.sub("", given.name)
+    return given.with_name(f"{stem}-{star.ccd_id}{given.name[len(stem) :]}")
 
 
 def _pixels(options: argparse.Namespace) -> int:

@@ -68,6 +68,8 @@ def test_path_tells_files_of_images_from_those_of_the_same_cadence(name, ccd_id)
         (None, True, "tic5-s0014-cam2-ccd3-c0120_tp.fits"),
         ("a/mine_tp.fits", True, "a/mine_tp.fits"),
         ("a/mine_tp.fits", False, "a/mine-s0014-cam2-ccd3-c0120_tp.fits"),
+        ("a/my.own_tp.fits.gz", False, "a/my.own-s0014-cam2-ccd3-c0120_tp.fits.gz"),
+        ("a/mine.fits.gz", False, "a/mine-s0014-cam2-ccd3-c0120.fits.gz"),
         ("mine.fits", False, "mine-s0014-cam2-ccd3-c0120.fits"),
     ],
 )
