@@ -50,7 +50,13 @@ from tessphot_lib.photometry.average_positions import (
     motion_against_average,
 )
 from tessphot_lib.photometry.failures import notes_of
-from tessphot_lib.photometry.fit_groups import CELL, Group, is_full_pixel, prepare_group
+from tessphot_lib.photometry.fit_groups import (
+    AROUND_FULL,
+    CELL,
+    Group,
+    is_full_pixel,
+    prepare_group,
+)
 from tessphot_lib.photometry.method import Method
 from tessphot_lib.photometry.regions import cadence_slices, regions
 from tessphot_lib.photometry.targets import StarList
@@ -58,8 +64,8 @@ from tessphot_lib.prf.linear_fit import fit_crowding, fit_images
 
 NOT_OF_STARS = PixelFlag.BACKGROUND_ANOMALY | PixelFlag.MANUAL_EXCLUDE
 BOX_HALF = 2  # [pixels] 5 x 5 pixels whose flags and background are a star's
-SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is told
-FAINT_SHARE = 0.2  # of the flux by the catalog, below which it is told
+SHARED_LIMIT = 0.1  # of a star's flux that is not its own measurement, from which it is reported
+FAINT_SHARE = 0.2  # of the flux by the catalog, below which it is reported
 MIN_SHOWN = 0.2  # of a star's light on used pixels; in a corner of the CCD there is a quarter
 MIN_CROWDING = 0.01  # own fraction of the light under a PRF, below which neighbors decide
 
@@ -230,7 +236,8 @@ def _notes(
     tmag = float(targets.stars["tmag"].iloc[index])
     # A star that fills pixels is known by its wings only; in those of another there is none.
     if not shown > (0.0 if tmag < FILLS_PIXEL_TMAG else MIN_SHOWN):
-        around = cube.average_image(_box(targets, index, cube.window))
+        reach = max(AROUND_FULL.shape) // 2  # of charge that takes pixels from the fit
+        around = cube.average_image(_box(targets, index, cube.window).widened(reach, cube.window))
         raise NoPixelsError(UNDER_CHARGE if is_full_pixel(around).any() else NO_PIXELS)
     light = targets.apertures[index].light
     shared, crowding = float(fit.prior_fraction[free]), fit_crowding(fit, free)
@@ -243,11 +250,11 @@ def _notes(
         SATURATED_FIT: is_saturated,
         FAINT_FIT: not is_transient and known.size > 0 and np.median(known) < faintest,
     }
-    share = 1 - light.crowdsap
+    contamination = 1 - light.crowdsap
     row, column = float(group.row[free]), float(group.column[free])
     return StarNotes(
         header={
-            "PSF_CONT": (share, "contamination that an aperture would have"),
+            "PSF_CONT": (contamination, "contamination that an aperture would have"),
             "PSF_MEAN": (float(fit.mean_flux[free]), "[e-/s] flux in the average image"),
             "CROWDSAP": (1.0, "light of neighbors is fitted, none is left"),
             "FLFRCSAP": (1.0, "the fit gives the whole flux"),
@@ -258,6 +265,6 @@ def _notes(
             "PSF_COL": (column, "[pixels] fitted column, zero-based, science"),
         },
         # What an aperture would hold; crowdsap and flfrcsap of it are not those of this flux.
-        diagnostics={"contamination": share},
+        diagnostics={"contamination": contamination},
         warning=" ".join(text for text, applies in found.items() if applies) or None,
     )

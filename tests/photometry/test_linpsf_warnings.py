@@ -63,6 +63,13 @@ def test_a_star_under_the_trail_of_another_is_not_measured_by_its_wings(tmp_path
     assert note.failure == UNDER_CHARGE
 
 
+def test_so_is_a_star_just_beyond_the_end_of_a_trail(tmp_path):
+    """Pixels that are full, three rows from it, take those that show it from the fit."""
+    trail = slice(19, 34), slice(19, 24)
+    note = measured(tmp_path, [16.4, 30.2], [21.2, 21.0], [11.0, 5.5], full=trail).notes[0]
+    assert note.failure == UNDER_CHARGE
+
+
 def test_the_rules_measure_it_by_its_aperture_if_that_has_no_full_pixel(tmp_path):
     """At the end of a trail, where the fit uses no pixel that shows it."""
     place, trail = ([18.3, 30.2], [21.2, 21.0], [11.0, 5.5]), (slice(18, 34), slice(19, 24))
