@@ -53,6 +53,7 @@ def test_legends_are_above_the_points_not_on_them():
 def test_flagged_points_have_a_legend_only_where_there_are_any():
     curve = SimpleNamespace(
         time=np.arange(1683.0, 1688.0),
+        cadenceno=np.arange(5),
         quality=np.array([0, 0, 1, 0, 0]),
         pixel_quality=np.array([0, 0, 32, 0, 0]),
         flux_corr=np.array([1.0, 2.0, np.nan, 2.0, 1.0]),

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from bokeh.core.properties import value
 from bokeh.layouts import gridplot
 from bokeh.models import (
     ColumnDataSource,
@@ -20,6 +21,7 @@ from bokeh.plotting import figure
 from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import Window
+from tessphot_lib.report.site.fewer_points import means, points_per_mean
 from tessphot_lib.report.site.floor import LARGEST_APERTURE, SMALLEST_APERTURE
 from tessphot_lib.report.site.page import PLOT_STYLE
 
@@ -163,14 +165,26 @@ def shades(image: NDArray) -> NDArray:
 
 
 def series_figure(title: str, unit: str, time: NDArray, lines: Mapping[str, NDArray]) -> UIElement:
-    """Values over time, one color for each of up to four names; NaN points are left out."""
+    """Values over time, one color for each of up to four names; NaN points are left out.
+
+    Means of consecutive images where there are more than a page can hold.
+    """
+    n_each = points_per_mean(len(time))
+    number = np.arange(len(time))
+    at = means(number, n_each, time)
     plot = figure(
-        title=title, height=300, x_axis_label="time (BTJD)", y_axis_label=unit, **PLOT_STYLE
+        title=f"{title}, means of {n_each} images" if n_each > 1 else title,
+        height=300,
+        x_axis_label="time (BTJD)",
+        y_axis_label=unit,
+        **PLOT_STYLE,
     )
-    for color, (name, values) in zip(COLORS.values(), lines.items(), strict=False):
-        known = np.isfinite(values)
-        data = {"x": time[known], "y": values[known]}
-        plot.scatter(source=ColumnDataSource(data), size=3, color=color, legend_label=name)
+    data = {
+        name: means(number, n_each, values).astype(np.float32) for name, values in lines.items()
+    }
+    source = ColumnDataSource(data | {"x": at})
+    for color, name in zip(COLORS.values(), lines, strict=False):
+        plot.scatter("x", name, source=source, size=3, color=color, legend_label=name)
     return with_legend(plot)
 
 
@@ -182,6 +196,8 @@ def flags_figure(time: NDArray, flagged: Mapping[str, NDArray]) -> UIElement:
     time : (n_cadences,) array
         [BTJD]
     flagged : mapping of str to (n_cadences,) bool array
+        Where there are more than a page can hold, a mark stands for several consecutive images
+        of which one or more have the flag.
     """
     names = list(reversed(flagged)) or ["no flag"]
     plot = figure(
@@ -191,10 +207,11 @@ def flags_figure(time: NDArray, flagged: Mapping[str, NDArray]) -> UIElement:
         title="Flags of the images",
         **PLOT_STYLE,
     )
+    n_each = points_per_mean(len(time))
     for name, is_flagged in flagged.items():
-        at = time[is_flagged]
-        data = {"x": at, "y": [name] * len(at)}
-        plot.scatter(source=ColumnDataSource(data), marker="dash", angle=np.pi / 2, size=10)
+        at = np.flatnonzero(is_flagged)
+        source = ColumnDataSource({"x": means(at, n_each, time[at])})
+        plot.scatter("x", value(name), source=source, marker="dash", angle=np.pi / 2, size=10)
     if not flagged:
         plot.scatter([], [])  # a plot without any marks causes a warning
     if len(time):

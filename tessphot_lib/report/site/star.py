@@ -1,11 +1,12 @@
 """The page of one star."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from bokeh.layouts import column
-from bokeh.models import ColumnDataSource, HoverTool, LinearColorMapper, UIElement
+from bokeh.models import ColumnDataSource, CustomJSHover, HoverTool, LinearColorMapper, UIElement
 from bokeh.palettes import gray
 from bokeh.plotting import figure
 from numpy.typing import NDArray
@@ -15,7 +16,13 @@ from tessphot_lib.core.lightcurve import LightCurve, Stamp
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog_window
 from tessphot_lib.report.outlines import outlines
-from tessphot_lib.report.point_flags import all_reasons, flag_counts, reasons
+from tessphot_lib.report.point_flags import GOOD, all_reasons, flag_counts, reasons
+from tessphot_lib.report.site.fewer_points import (
+    extremes_kept,
+    means,
+    points_per_mean,
+    some_of_each,
+)
 from tessphot_lib.report.site.figures import shades, with_legend
 from tessphot_lib.report.site.page import PLOT_STYLE, write_page
 from tessphot_lib.report.spectrum import amplitude_spectrum
@@ -92,41 +99,77 @@ def _numbers(curve: LightCurve, header: dict[str, Any]) -> list[tuple[str, str]]
 
 
 def _series(curve: LightCurve) -> UIElement:
-    """Corrected and raw flux, background and centroid over time, zoomed together."""
+    """Corrected and raw flux, background and centroid over time, zoomed together.
+
+    Where there are more good points than a page can hold, their means are drawn.
+    """
     good = curve.quality == 0
-    why = np.array([all_reasons(named) for named in reasons(curve)], dtype=object)
     rows = (
         ("FLUX_CORR", "ppm", {"corrected flux": curve.flux_corr}, 290),
         ("FLUX_RAW", "e-/s", {"flux": curve.flux}, 240),
         ("FLUX_BKG", "e-/s in the aperture", {"background": curve.background}, 190),
         ("Centroid", "mpx from the median", _centroids(curve, good), 210),
     )
+    lines = {name: values for _, _, some, _ in rows for name, values in some.items()}
+    flagged, flagged_label, hover = _flagged_points(curve, lines)
+    averaged, averaged_label = _good_points(curve, lines)
     plots: list[Any] = []
-    for title, unit, lines, height in rows:
+    for title, unit, shown, height in rows:
         shared = {"x_range": plots[0].x_range} if plots else {}
         plot = figure(title=title, height=height, y_axis_label=unit, **shared, **PLOT_STYLE)
-        for color, (name, values) in zip(("#1d2733", "#d95f02"), lines.items(), strict=False):
-            for is_shown, label, look in (
-                (~good, f"{name}, flagged", FLAGGED),
-                (good, name, {"color": color, "size": 3}),
-            ):
-                known = is_shown & np.isfinite(values) & np.isfinite(curve.time)
-                if look is FLAGGED and not known.any():
-                    continue
-                data = {"x": curve.time[known], "y": values[known], "why": list(why[known])}
-                source = ColumnDataSource(data)
-                plot.scatter("x", "y", source=source, legend_label=label, **look)
-        plot.add_tools(HoverTool(tooltips=[("BTJD", "@x{0.0000}"), ("", "@why")], limit=1))
+        for color, name in zip(("#1d2733", "#d95f02"), shown, strict=False):
+            if np.isfinite(flagged.data[name]).any():
+                label = f"{name}, {flagged_label}"
+                plot.scatter("x", name, source=flagged, legend_label=label, **FLAGGED)
+            look = {"color": color, "size": 3}
+            label = f"{name}{averaged_label}"
+            plot.scatter("x", name, source=averaged, legend_label=label, **look)
+        plot.add_tools(
+            HoverTool(
+                tooltips=[("BTJD", "@x{0.0000}"), ("", "@why{custom}")],
+                formatters={"@why": hover},
+                limit=1,
+            )
+        )
         with_legend(plot)
-        _scale_to_good(plot, list(lines.values()), good)
+        _scale_to_good(plot, [averaged.data[name] for name in shown])
         plots.append(plot)
     plots[-1].xaxis.axis_label = "time (BTJD)"
     return column(plots, sizing_mode="stretch_width")
 
 
-def _scale_to_good(plot: Any, lines: list[NDArray], good: NDArray) -> None:
-    """Let flagged points not decide the scale."""
-    values = np.concatenate([line[good] for line in lines])
+def _good_points(curve: LightCurve, lines: Mapping[str, NDArray]) -> tuple[ColumnDataSource, str]:
+    """Good points, or their means, and what a legend adds to their name."""
+    at = np.flatnonzero((curve.quality == 0) & np.isfinite(curve.time))
+    n_each = points_per_mean(len(at))
+    mean = {
+        name: means(curve.cadenceno[at], n_each, values[at])
+        for name, values in ({"x": curve.time} | lines).items()
+    }
+    data = {name: mean[name].astype(np.float32) for name in lines}
+    why = np.zeros(len(mean["x"]), dtype=np.uint8)
+    label = f", means of {n_each} cadences" if n_each > 1 else ""
+    return ColumnDataSource(data | {"x": mean["x"], "why": why}), label
+
+
+def _flagged_points(
+    curve: LightCurve, lines: Mapping[str, NDArray]
+) -> tuple[ColumnDataSource, str, CustomJSHover]:
+    """Flagged points one by one, their legend, and how to say why (0: they are good)."""
+    at = np.flatnonzero((curve.quality != 0) & np.isfinite(curve.time))
+    named = [all_reasons(one) for one in reasons(curve)]
+    names = {GOOD: 0}
+    why = np.array([names.setdefault(named[n], len(names)) for n in at], dtype=np.uint16)
+    kept = some_of_each(why)
+    label = "flagged" if len(kept) == len(at) else f"flagged ({len(kept)} of {len(at)})"
+    data = {name: values[at[kept]].astype(np.float32) for name, values in lines.items()}
+    hover = CustomJSHover(args={"names": list(names)}, code="return names[value]")
+    return ColumnDataSource(data | {"x": curve.time[at[kept]], "why": why[kept]}), label, hover
+
+
+def _scale_to_good(plot: Any, lines: list[NDArray]) -> None:
+    """Let the good points decide the scale."""
+    values = np.concatenate(lines)
     values = values[np.isfinite(values)]
     if len(values):
         low, high = float(values.min()), float(values.max())
@@ -197,5 +240,7 @@ def _periodogram(curve: LightCurve) -> UIElement:
     frequency, amplitude = amplitude_spectrum(curve.time, curve.flux_corr, curve.quality == 0)
     if not len(frequency):
         plot.title.text = f"{title}: too few good points"
-    plot.line(frequency, amplitude, color="#1d2733")
+    kept = extremes_kept(amplitude)
+    shown = (values[kept].astype(np.float32) for values in (frequency, amplitude))
+    plot.line(*shown, color="#1d2733")
     return plot
