@@ -23,7 +23,9 @@ def plan_of(n_images, window=None, **more):
     source = SimpleNamespace(has_cutouts=False, blocks_of=lambda ccd_id: blocks)
     given = {
         "source": source,
+        "source_of": lambda ccd_id: source,
         "image_ccds": CCDS,
+        "stamp_ccds": [],
         "window": window or Window(),
         "first_products": [],
     }
@@ -77,6 +79,49 @@ def test_blocks_that_are_there_need_nothing(tmp_path):
 )
 def test_small_runs_and_those_without_images_need_no_word(plan, tmp_path):
     assert outlook(plan, tmp_path) == ([], [])
+
+
+def stamps_of(tmp_path, n_files, size=44_000_000, suffix=""):
+    """A plan of files of two cadences of a CCD and of another CCD; most of a file is a hole."""
+    paths = [str(tmp_path / f"{n}_tp.fits{suffix}") for n in range(n_files)]
+    for path in paths:
+        with open(path, "wb") as file:
+            file.truncate(size)
+    ccds = [CcdId(14, 1, 2, 20), CcdId(14, 1, 2, 120), CcdId(14, 4, 1, 120)]
+    source = SimpleNamespace(blocks_of=lambda ccd_id: {"stamps": paths})
+    given = {"source": SimpleNamespace(has_cutouts=True), "source_of": lambda ccd_id: source}
+    return plan_of(0, **given, image_ccds=[], stamp_ccds=ccds)
+
+
+@pytest.mark.parametrize(("size", "suffix"), [(44_000_000, ""), (22_000_000, ".gz")])
+def test_disk_time_and_memory_of_target_pixel_files_are_named(tmp_path, size, suffix):
+    assert outlook(stamps_of(tmp_path, 200, size, suffix), tmp_path / "run") == (
+        [
+            "600 target pixel files of 2 CCDs to read: about 4.0 GB in results/ (20 GB are free), "
+            "3 core minutes by apertures, jobs of up to 1.3 GB of memory"
+        ],
+        [],
+    )
+
+
+def test_target_pixel_files_that_have_been_read_need_nothing(tmp_path):
+    plan = stamps_of(tmp_path, 200)
+    for ccd_id in plan.stamp_ccds[1:]:
+        (tmp_path / "results" / str(ccd_id) / "blocks").mkdir(parents=True)
+        (tmp_path / "results" / str(ccd_id) / "blocks" / "stamps.hdf5").touch()
+    (note,), _ = outlook(plan, tmp_path)
+    assert note.startswith("200 target pixel files of 1 CCD to read: about 1.3 GB")
+
+
+def test_images_and_target_pixel_files_together_may_need_too_much(tmp_path):
+    both = stamps_of(tmp_path, 900)  # 18 GB, with 7 GB of images
+    images = plan_of(500).source
+    both.source, both.image_ccds = images, CCDS
+    of_stamps = both.source_of
+    both.source_of = lambda ccd_id: of_stamps(ccd_id) if ccd_id.has_stamps else images
+    notes, (warning,) = outlook(both, tmp_path)
+    assert [note.split(" of ")[0] for note in notes] == ["1000 images", "2700 target pixel files"]
+    assert warning.startswith("results/: about 25 GB are needed for the pixels, and only 20 GB")
 
 
 def test_target_pixel_files_beside_images_are_not_counted(config, tmp_path):
