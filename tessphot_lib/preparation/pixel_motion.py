@@ -159,11 +159,13 @@ def errors_of_structure(
         return result
     quiet = float(np.nanmedian(level[is_good]))
     most = MAX_STRUCTURE * np.maximum(np.nan_to_num(of_image) - quiet, 0.0)
-    noticed = most[:, None] > NOTICED * images["background_error"]
-    backgrounds = mean_of_groups(images["background"], joined) if noticed.any() else level
+    is_noticed = (most[:, None] > NOTICED * images["background_error"]).any(axis=0)
+    if not is_noticed.any():
+        return result
+    backgrounds = mean_of_groups(images["background"], joined)
     with WindowPixels(blocks, backgrounds, average, grid, joined) as pixels:
         for lit in pixels.lit(grid.windows, quiet, expected):
-            if not noticed[:, lit.number].any():
+            if not is_noticed[lit.number]:
                 continue
             noise = lit.noise / joined**0.5
             areas = star_areas(lit.light, noise)
