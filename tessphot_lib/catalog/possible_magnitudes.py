@@ -6,13 +6,14 @@ be expected all over the image. Finer errors are found once there is a PRF
 """
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from tessphot_lib.catalog.saturation import BLEED_SHARE, FULL_WELL_RATE
 from tessphot_lib.core.constants import TMAG_ZEROPOINT
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.magnitudes import flux_of
-from tessphot_lib.core.stamps import nearest_pixel
+from tessphot_lib.core.stamps import values_at
 
 SIDE = 5  # [pixels] in which the brightest one is looked for
 LEAST_PEAK = 0.1  # of a star's light is in its brightest pixel
@@ -42,31 +43,12 @@ def possible_magnitudes(
     tmag = np.asarray(tmag, dtype=float)
     if not np.isfinite(image).any():
         return tmag.copy()
-    seen = _brightest_about(image, window, row, column)
+    finite = np.where(np.isfinite(image), image, -np.inf)
+    brightest = scipy.ndimage.maximum_filter(finite, SIDE, mode="constant", cval=-np.inf)
+    seen = values_at(brightest, window, row, column, outside=np.inf)
     most = np.maximum(seen - float(np.nanmin(image)), 1.0) / LEAST_PEAK
     with np.errstate(invalid="ignore"):
         impossible = flux_of(tmag) > IMPOSSIBLE * most
     impossible &= np.isfinite(seen) & (seen < BLEED_SHARE * FULL_WELL_RATE)
     limit = TMAG_ZEROPOINT - 2.5 * np.log10(np.where(impossible, most, 1.0))
     return np.where(impossible, limit, tmag)
-
-
-def _brightest_about(image: NDArray, window: Window, row: NDArray, column: NDArray) -> NDArray:
-    """Brightest of `SIDE` x `SIDE` pixels about positions: -inf without any, inf off the window.
-
-    Pixel by pixel about all stars, of which there are fewer than pixels.
-    """
-    with np.errstate(invalid="ignore"):
-        inside = window.contains(row, column)
-    half = SIDE // 2
-    padded = np.pad(np.where(np.isfinite(image), image, -np.inf), half, constant_values=-np.inf)
-    # Half a pixel less the smallest step may be rounded to the next pixel.
-    rows = np.minimum(nearest_pixel(row[inside]), window.row1 - 1) - window.row0
-    columns = np.minimum(nearest_pixel(column[inside]), window.column1 - 1) - window.column0
-    brightest = np.full(len(rows), -np.inf)
-    for down in range(SIDE):
-        for along in range(SIDE):
-            np.maximum(brightest, padded[rows + down, columns + along], out=brightest)
-    seen = np.full(np.shape(row), np.inf)
-    seen[inside] = brightest
-    return seen
