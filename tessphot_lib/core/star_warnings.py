@@ -41,9 +41,8 @@ UNDER_CHARGE = (
     "them all the same)."
 )
 NO_GOOD_CADENCE = "No good cadence with valid flux in all pixels of the aperture."
-NO_NUMBERS = "{} good cadences with valid flux, median {:g} e-/s: {} cannot be computed."
+NO_NUMBERS = "{} with valid flux, median {:g} e-/s: {} cannot be computed."
 NO_ERRORS = (
-    "{} good cadences with valid flux, median {:g} e-/s, but none with an error above 0: {} cannot "
-    "be computed."
+    "{} with valid flux, median {:g} e-/s, but none with an error above 0: {} cannot be computed."
 )
 UNEXPECTED = "Traceback: "  # begins the text of a star on which the code itself failed

@@ -116,7 +116,7 @@ def find_trends(
     good : (n_stars, n_cadences) bool array
     tic_id, row, column : (n_stars,) arrays
     max_trends : int
-        At most so many.
+        How many there are at most.
 
     Returns
     -------

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from tessphot_lib.aperture.selection import aperture_flags, edge_flux
 from tessphot_lib.catalog.star_mask import star_mask
 from tessphot_lib.core.catalog_shift import CatalogShift
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
@@ -129,7 +130,7 @@ class Products:
         )
 
     def _write(self, index: int, star: Mapping[str, Any]) -> dict[str, Any]:
-        """Write one light curve; return what it tells."""
+        """Write one light curve; return its diagnostics."""
         aperture, note = self.targets.apertures[index], self.fluxes.notes[index]
         light_curve, correction_cards = self.light_curve(index, star)
         good = light_curve.quality & int(LightCurveFlag.FLAGGED_BAD) == 0
@@ -283,7 +284,7 @@ def tasoc_numbers(light_curve: LightCurve, good: NDArray) -> dict[str, float]:
     if unknown:
         good = good & np.isfinite(light_curve.flux)
         reason = NO_NUMBERS if (light_curve.flux_err[good] > 0).any() else NO_ERRORS
-        numbers = int(good.sum()), found["mean_flux"], ", ".join(unknown)
+        numbers = counted(int(good.sum()), "good cadence"), found["mean_flux"], ", ".join(unknown)
         raise MeasurementError(reason.format(*numbers))
     return found
 

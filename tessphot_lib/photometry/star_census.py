@@ -340,7 +340,7 @@ def _affected(ccd: ComparedList, known: pd.DataFrame, source: NDArray) -> str:
     at = np.full(len(near), source[0]), np.full(len(near), source[1])
     given = source[2] * prf_stamps(ccd.prf, *at, *corner, (3, 3)).sum(axis=(1, 2))
     its_own = prf_stamps(ccd.prf, ccd.row[near], ccd.column[near], *corner, (3, 3))
-    share = given / np.maximum(ccd.flux[near] * its_own.sum(axis=(1, 2)), 1e-30)
-    chosen = [k for k in np.argsort(-share, kind="stable") if share[k] > AFFECTED_FRACTION]
+    fraction = given / np.maximum(ccd.flux[near] * its_own.sum(axis=(1, 2)), 1e-30)
+    chosen = [k for k in np.argsort(-fraction, kind="stable") if fraction[k] > AFFECTED_FRACTION]
     tic_id = known["tic_id"].to_numpy()[near]
-    return ", ".join(f"{tic_id[k]} ({share[k]:.2g})" for k in chosen[:MAX_AFFECTED])
+    return ", ".join(f"{tic_id[k]} ({fraction[k]:.2g})" for k in chosen[:MAX_AFFECTED])

@@ -23,9 +23,9 @@ SOURCES = {
     "pixels": "from the scatter of the pixels",
     "formula": "photon and read noise as expected",
 }
-LASTING = 0.02  # of the images that are displaced: more are told
-CROWDED = 8_000.0  # stars to Tmag 17 per square degree: more are told
-FEW_BROKEN = 1e-3  # of the uncertainties of images: more are told
+LASTING = 0.02  # of the images that are displaced: more are reported
+CROWDED = 8_000.0  # stars to Tmag 17 per square degree: more are reported
+FEW_BROKEN = 1e-3  # of the uncertainties of images: more are reported
 
 
 def ccd_lines(

@@ -221,6 +221,7 @@ def _draw_spectrum(axes: "Axes", curve: LightCurve) -> None:
     axes.plot(frequency, amplitude, color="black", lw=0.8)
     if not len(frequency):
         axes.text(0.5, 0.5, "too few good points", transform=axes.transAxes, ha="center")
+        axes.set(xticks=[], yticks=[])
     axes.set(xlabel="frequency (1/d)", ylabel="amplitude (ppm)")
 
 

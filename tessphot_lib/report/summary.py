@@ -15,7 +15,7 @@ from tessphot_lib.io.products.todo_sqlite import Status, read_excluded_stars, re
 from tessphot_lib.io.products.todo_tables import ENDS, LEFT_OUT, STATUS_WORDS, ccd_names
 from tessphot_lib.report.few_stars import MOST_STARS, star_lines
 
-SUMMARY_TMAG = (8, 10, 12, 14)  # magnitudes whose precision is told, each +- 0.5
+SUMMARY_TMAG = (8, 10, 12, 14)  # magnitudes whose precision is reported, each +- 0.5
 MAX_NAMED = 10
 CURVE = "light curve"
 

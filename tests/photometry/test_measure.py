@@ -97,4 +97,4 @@ def test_one_good_image_makes_no_light_curve(table):
     star = found.loc["one image"]
     assert (star["status"], star["method_used"]) == (int(Status.ERROR), "error")
     assert star["lightcurve"] is None
-    assert "1 good cadences with valid flux" in star["errors"]
+    assert "1 good cadence with valid flux" in star["errors"]
