@@ -197,6 +197,7 @@ def stamp_pixels(stamp: StampFile) -> Iterator[StampPixels]:
                 np.ascontiguousarray(rows[name][(slice(None), *stamp.cut)], dtype=np.float32)
                 for name in PIXEL_COLUMNS
             )
+            flux = _without_missing(flux, flux_bkg)
             yield StampPixels(
                 cadenceno=cadenceno,
                 quality=rows["QUALITY"].astype(np.int64),
@@ -208,6 +209,24 @@ def stamp_pixels(stamp: StampFile) -> Iterator[StampPixels]:
                 pos_corr_column=rows["POS_CORR1"].astype(float),
             )
         _check_end(stamp, file, datasum)
+
+
+def _without_missing(flux: NDArray, flux_bkg: NDArray) -> NDArray:
+    """NaN where images, or rows of them, were never filled: their pixels are exactly 0.
+
+    With or without the background, which then was subtracted from nothing. Such cadences may
+    have no quality bit. They are looked for in the middle column, which costs little.
+    """
+    middle = flux.shape[2] // 2
+    lines = flux[:, :, middle], flux_bkg[:, :, middle]
+    some = ((lines[0] == 0) | (lines[0] + lines[1] == 0)).any(axis=1)
+    if not some.any():
+        return flux
+    pixels = flux[some]
+    missing = (pixels == 0) | (pixels + flux_bkg[some] == 0)
+    flux = flux.copy()
+    flux[some] = np.where(missing, np.float32(np.nan), pixels)
+    return flux
 
 
 def some_times(stamp: StampFile) -> tuple[NDArray, NDArray]:

@@ -142,6 +142,22 @@ def test_bad_header(tmp_path, change, said):
     assert "\n" not in str(caught.value)
 
 
+def test_images_and_rows_that_were_never_filled_are_missing(tmp_path):
+    """Without any quality bit, as at the start of sector 23."""
+
+    def change(primary, table):
+        for name in ("FLUX", "FLUX_ERR", "FLUX_BKG"):
+            table.data[name][2] = 0
+        table.data["FLUX"][3, 1:] = -table.data["FLUX_BKG"][3, 1:]  # subtracted all the same
+
+    (part,) = stamp_pixels(read_stamp(write_stamp(tmp_path, change=change), CCD))
+    missing = np.zeros(part.flux.shape, dtype=bool)
+    missing[2], missing[3, 1:] = True, True
+    np.testing.assert_array_equal(np.isnan(part.flux), missing)
+    (as_it_is,) = stamp_pixels(read_stamp(write_stamp(tmp_path / "x"), CCD))
+    np.testing.assert_array_equal(part.flux[~missing], as_it_is.flux[~missing])
+
+
 def test_truncated_files(tmp_path):
     path = write_stamp(tmp_path, n=60)
     path.write_bytes(path.read_bytes()[:-9000])
