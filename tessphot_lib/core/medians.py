@@ -49,6 +49,12 @@ def median(values: NDArray) -> float:
     return high if values.size % 2 else 0.5 * (float(parted[:middle].max()) + high)
 
 
+def median_of_known(values: NDArray) -> float:
+    """Median of the finite ones of values (n,); NaN without any."""
+    known = values[np.isfinite(values)]
+    return median(known) if known.size else np.nan
+
+
 def running_median(values: NDArray, first: NDArray, last: NDArray) -> NDArray:
     """Medians of rows around each row, in a time that hardly grows with their number.
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import MAD_TO_SIGMA
-from tessphot_lib.core.medians import median
+from tessphot_lib.core.medians import median_of_known
 from tessphot_lib.lightcurves.correction import (
     Regressors,
     correct_flux,
@@ -162,18 +162,14 @@ def _quiet_stars(
     known = np.flatnonzero(np.isfinite(relative).any(axis=1) & has_errors)
     if known.size == 0:
         return known, np.zeros(0)
-    scatter = MAD_TO_SIGMA * np.array([_middle(np.abs(relative[star])) for star in known])
-    expected = np.array(
-        [_middle(flux_err[star][good[star]]) / _middle(flux[star][good[star]]) for star in known]
+    scatter = MAD_TO_SIGMA * np.array([median_of_known(np.abs(relative[star])) for star in known])
+    error, level = (
+        np.array([median_of_known(values[star][good[star]]) for star in known])
+        for values in (flux_err, flux)
     )
-    ratio = scatter / expected
+    ratio = scatter * level / error
     quiet = (ratio > 0) & (ratio < MAX_SCATTER * np.median(ratio))
     return known[quiet], scatter[quiet]
-
-
-def _middle(values: NDArray) -> float:
-    """Median of the known values (n,), of which there are some."""
-    return median(values[np.isfinite(values)])
 
 
 def _common_directions(values: NDArray, max_trends: int) -> NDArray:

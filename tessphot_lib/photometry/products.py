@@ -20,7 +20,7 @@ from tessphot_lib.core.errors import MeasurementError
 from tessphot_lib.core.flags import LightCurveFlag
 from tessphot_lib.core.geometry import Window
 from tessphot_lib.core.lightcurve import Cards, LightCurve, Stamp, StarFluxes
-from tessphot_lib.core.medians import median, medians_of_known
+from tessphot_lib.core.medians import median_of_known, medians_of_known
 from tessphot_lib.core.noise_model import NoiseModel
 from tessphot_lib.core.prf_model import Prf
 from tessphot_lib.core.settings import OutputSettings, PhotometrySettings
@@ -143,7 +143,7 @@ class Products:
         found |= noise
         found["edge_flux"] = edge_flux(aperture, average)
         for axis in ("row", "column"):  # where the catalog has it, if there is no centroid
-            centroid = _median(getattr(light_curve, f"centroid_{axis}")[good])
+            centroid = median_of_known(getattr(light_curve, f"centroid_{axis}")[good])
             found[f"pos_{axis}"] = centroid if np.isfinite(centroid) else float(star[axis])
         left = self._left_background(aperture.window)
         path = self._path(star["tic_id"])
@@ -401,9 +401,3 @@ def sky_lookup(
         return sky_in(stamp)
 
     return sky_of
-
-
-def _median(values: NDArray) -> float:
-    """Median of the finite values; NaN without any."""
-    known = values[np.isfinite(values)]
-    return median(known) if known.size else np.nan

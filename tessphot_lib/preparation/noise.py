@@ -11,7 +11,7 @@ from tessphot_lib.core.affine import displacement
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.bins import Bins
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.core.medians import medians_of_known
+from tessphot_lib.core.medians import median_of_known, medians_of_known
 from tessphot_lib.core.noise_model import N_OUTPUTS, NoiseModel, is_sane, output_of
 from tessphot_lib.core.slopes import image_slopes
 from tessphot_lib.io.products.block_hdf5 import CHUNK_SIDE
@@ -23,7 +23,6 @@ from tessphot_lib.quality.pixel_noise import (
     SkyScatter,
     background_factor,
     fit_noise,
-    median_of_known,
     scatter_variance,
     sky_scatter,
     without_motion,

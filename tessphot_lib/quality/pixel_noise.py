@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import ROUNDED_MAD_TO_SIGMA, SECOND_DIFFERENCE
-from tessphot_lib.core.medians import medians_of_known
+from tessphot_lib.core.medians import median_of_known, medians_of_known
 from tessphot_lib.core.noise_model import N_OUTPUTS, NoiseModel
 
 MIN_IMAGES = 12  # second differences that give a variance
@@ -77,12 +77,6 @@ class SkyScatter:
 
     covariance: float
     stated: float
-
-
-def median_of_known(values: NDArray) -> float:
-    """Median of the finite values; NaN without any."""
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else np.nan
 
 
 def scatter_variance(second: NDArray) -> NDArray:

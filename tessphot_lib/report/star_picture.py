@@ -14,6 +14,7 @@ from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import ConfigError
 from tessphot_lib.core.identifiers import object_name
 from tessphot_lib.core.lightcurve import LightCurve, Stamp
+from tessphot_lib.core.medians import median_of_known
 from tessphot_lib.io.files.atomic import complete_file
 from tessphot_lib.io.products.lightcurve_fits import read_light_curve, read_weights
 from tessphot_lib.report.pictures import new_figure
@@ -91,7 +92,7 @@ def draw_star(
         (curve.centroid_column, "column", "tab:blue"),
         (curve.centroid_row, "row", "tab:orange"),
     ):
-        offset = 1e3 * (values - _median(values[good]))
+        offset = 1e3 * (values - median_of_known(values[good]))
         axes["centroid"].plot(curve.time[good], offset[good], ".", ms=3, color=color, label=label)
     axes["centroid"].set(xlabel="time (BTJD)", ylabel="centroid (mpx)")
     _add_legend(axes["centroid"], ncols=2)
@@ -197,7 +198,7 @@ def _draw_series(
 
 def _draw_expected(axes: "Axes", curve: LightCurve) -> None:
     """Lines between which two thirds of the points of a constant star are expected."""
-    sigma = _median(curve.flux_corr_err[curve.quality == 0])
+    sigma = median_of_known(curve.flux_corr_err[curve.quality == 0])
     for level, label in ((-sigma, None), (sigma, "1 sigma expected")):
         axes.axhline(level, color="tab:red", lw=0.8, ls="--", zorder=3, label=label)
     _add_legend(axes)
@@ -228,10 +229,10 @@ def _draw_spectrum(axes: "Axes", curve: LightCurve) -> None:
 def _facts(header: dict, curve: LightCurve) -> str:
     """A few lines about the star."""
     points = 1 / (24 * float(header["TIMEDEL"]))  # in an hour
-    expected = _median(curve.flux_corr_err[curve.quality == 0]) / np.sqrt(points)
+    expected = median_of_known(curve.flux_corr_err[curve.quality == 0]) / np.sqrt(points)
     lines = [
         f"method       {header['PHOTMET']}",
-        f"mean flux    {_median(curve.flux[curve.quality == 0]):.1f} e-/s",
+        f"mean flux    {median_of_known(curve.flux[curve.quality == 0]):.1f} e-/s",
         f"good points  {int((curve.quality == 0).sum())} of {len(curve.time)}",
         f"CDPP 1 h     {_in_ppm(header.get('CDPP1_0'))}",
         f"  expected   {expected:.0f} ppm",
@@ -247,9 +248,3 @@ def _facts(header: dict, curve: LightCurve) -> str:
 def _in_ppm(cdpp: float | None) -> str:
     """Write a noise; None: the header has none."""
     return "not known" if cdpp is None else f"{cdpp:.0f} ppm"
-
-
-def _median(values: NDArray) -> float:
-    """Median of the finite values."""
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else np.nan

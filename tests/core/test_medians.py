@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tessphot_lib.core.medians import median, medians_of_known, running_median
+from tessphot_lib.core.medians import median, median_of_known, medians_of_known, running_median
 
 
 def test_only_finite_values_count():
@@ -17,6 +17,9 @@ def test_only_finite_values_count():
 def test_no_values_have_no_median():
     assert np.isnan(medians_of_known(np.zeros((0, 3)))).all()
     assert medians_of_known(np.zeros((5, 0))).shape == (0,)
+    assert np.isnan(median_of_known(np.array([np.nan, np.inf])))
+    assert np.isnan(median_of_known(np.zeros(0)))
+    assert median_of_known(np.array([np.nan, 2.0, 7.0, -np.inf])) == 4.5
 
 
 @pytest.mark.parametrize("n_values", [1, 2, 7, 8])
