@@ -75,16 +75,16 @@ def stars_not_measured(
     detail = np.full(len(known), "", dtype=object)
     reason[on_ccd & is_wanted & ~on_data] = NO_PIXELS.format(kind)
     reason[~is_wanted & (on_data if len(known) > MANY_STARS else on_ccd)] = TOO_FAINT
-    used = read_cutout_table(cutouts)
+    used, tic_id = read_cutout_table(cutouts), known["tic_id"].to_numpy()
     for stamp in used:  # that was found to be bad only when its pixels were read
-        lost = ~on_data & (known["tic_id"].to_numpy() == (stamp["tic_id"] or -1))
+        lost = ~on_data & (tic_id == (stamp["tic_id"] or 0))  # 0 is nobody's number
         reason[lost] = UNUSED_FILE.format(kind)
         detail[lost] = f"{stamp['path'].name}: it has no data where the star is"
     for cutout in read_unused_cutouts(cutouts):
         east = ((ra - cutout["ra"] + 180) % 360 - 180) * np.cos(np.radians(dec))
         offset = np.hypot(east, dec - cutout["dec"])
         is_its = offset < 0.5 * cutout["size"] * PIXEL_SCALE_DEG
-        is_its |= known["tic_id"].to_numpy() == (cutout["tic_id"] or -1)
+        is_its |= tic_id == (cutout["tic_id"] or 0)
         lost = ~on_data & is_its
         reason[lost] = UNUSED_FILE.format(kind)
         detail[lost] = f"{cutout['path'].name}: {cutout['reason']}"

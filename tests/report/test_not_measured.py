@@ -1,12 +1,14 @@
 """Stars without a light curve: why, by what is known of their files."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from astropy.wcs import WCS
 
 from tessphot_lib.core.geometry import CcdId, Window
-from tessphot_lib.io.images.cutout_table import write_cutout_table
+from tessphot_lib.io.images.cutout_table import read_cutout_table, write_cutout_table
 from tessphot_lib.report.not_measured import NOT_IN_CATALOG, excluded_stars, stars_not_measured
 
 STAMPS = CcdId(14, 2, 3, 120)
@@ -65,3 +67,16 @@ def test_reasons(table):
     assert details[99] == "a_tp.fits: TIC 2 is 1.4 pixels from there"
     absent = left_out.set_index("tic_id").loc[99]
     assert (absent["row"], absent["column"]) == pytest.approx((104.0, 307.0))
+
+
+def test_cutouts_are_nobodys_own(table, tmp_path):
+    """Sources that the star list lacks have the numbers -1, -2, ..."""
+    known = pd.DataFrame({"tic_id": [-1], "tmag": 9.0, "row": 1500.0, "column": 20.0})
+    known = known.assign(ra=10.0, dec=10.0)
+    (used,) = read_cutout_table(table)
+    about = {"tic_id": 0, "target": (63.0, -60.0, np.nan)}
+    write_cutout_table(tmp_path / "other.ecsv", [used | about], replace(STAMPS, cadence=0))
+    wanted, nobody = np.ones(1, dtype=bool), excluded_stars(known, [], {}, STAMPS)
+    other = tmp_path / "other.ecsv"
+    left_out = stars_not_measured(known, ~wanted, wanted, nobody, other, replace(STAMPS, cadence=0))
+    assert left_out["reason"].tolist() == ["no pixels of any cutout"]
