@@ -11,6 +11,7 @@ is largest. Images in which the star is farther away are measured one by one.
 import math
 
 import numpy as np
+from numpy.polynomial.hermite_e import hermevander
 from numpy.typing import NDArray
 
 from tessphot_lib.core.geometry import Window
@@ -154,13 +155,12 @@ def _window(pixels: _Pixels, centre: tuple[float, float], sigma: float, order: i
 
     In the order of `_evaluate`: of d_row**j * d_column**k for j + k up to the order.
     """
+    factorials = np.array([math.factorial(k) for k in range(order + 1)])
     factors = []
     for offset in (pixels.row - centre[0], pixels.column - centre[1]):
         x = offset / sigma
-        terms = [np.exp(-0.5 * x**2)]
-        for k in range(order):  # He_(k+1) = x He_k - k He_(k-1), each over k!
-            before = terms[k - 1] if k else 0.0
-            terms.append((x * terms[k] - before) / (k + 1))
+        terms = hermevander(x, order).T / factorials[:, None]
+        terms *= np.exp(-0.5 * x**2)
         factors.append(terms)
     return np.array(
         [factors[0][j] * factors[1][k] for j in range(order + 1) for k in range(order + 1 - j)]

@@ -78,7 +78,7 @@ def scatter_around(
     Parameters
     ----------
     measured_row, measured_column : (n_images, n_stars) arrays
-        Against any fixed place of each star [pixels]; NaN where it was not found.
+        Against any fixed position of each star [pixels]; NaN where it was not found.
     row, column : (n_stars,) arrays
         [science pixels]
     motion : (n_images, 6) array

@@ -27,7 +27,7 @@ MAX_PIXELS = 40_000  # of a small window
 FULL_FRACTION = 0.5  # of a full well: the charge of fuller pixels does not move as the image
 KNOWN = 0.5  # of the images of a group: of fewer it has no mean
 N_RUNS = 8  # over a sector of two orbits
-APART = 64  # images that are not wanted, between others: from so many on they are not read
+APART = 64  # images that are not wanted, between others: not read if there are more
 
 
 class LitWindow(NamedTuple):
@@ -168,27 +168,27 @@ def pixel_noise(light: NDArray, level: float, window: Window, expected: NoiseMod
     return np.where(full, np.nan, noise)
 
 
-def in_runs(numbers: NDArray, most: int, step: int = 1) -> NDArray:
+def in_runs(numbers: NDArray, maximum: int, step: int = 1) -> NDArray:
     """Take some of increasing numbers, in `N_RUNS` runs spread evenly if there are very many.
 
     Parameters
     ----------
     numbers : (n,) int array
-    most : int
-        How many, at most; a multiple of `N_RUNS`.
+    maximum : int
+        How many are taken, at most; a multiple of `N_RUNS`.
     step : int
-        Of a run every so many are taken.
+        Of a run every one, every second (2), every third (3) ... is taken.
 
     Returns
     -------
     (n_taken,) int array
-        Of no more than ``step`` times ``most`` all, or every second, or as many as are needed.
+        Of no more than ``step`` times ``maximum`` all, or every second, or as many as are needed.
     """
-    if len(numbers) <= step * most:
-        return numbers[:: max(1, -(-len(numbers) // most))]
-    of_run = step * np.arange(most // N_RUNS)
+    if len(numbers) <= step * maximum:
+        return numbers[:: max(1, -(-len(numbers) // maximum))]
+    of_run = step * np.arange(maximum // N_RUNS)
     middles = (np.arange(N_RUNS) + 0.5) * len(numbers) / N_RUNS
-    starts = (middles - step * most / N_RUNS / 2).astype(int)
+    starts = (middles - step * maximum / N_RUNS / 2).astype(int)
     return numbers[(starts[:, None] + of_run).ravel()]
 
 

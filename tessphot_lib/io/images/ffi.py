@@ -179,7 +179,7 @@ def _open(path: Path, *, whole: bool = False) -> BinaryIO:
 
 
 def _read_headers(file: BinaryIO, count: int) -> tuple[list[fits.Header], list[int]]:
-    """Read the first ``count`` headers and the places where their data begin [bytes]."""
+    """Read the first ``count`` headers and where their data begin [bytes]."""
     headers, locations, position = [], [], 0
     for index in range(count):
         file.seek(position)
