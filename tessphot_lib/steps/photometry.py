@@ -15,6 +15,7 @@ from tessphot_lib.io.products.diagnostics_ecsv import write_diagnostics_table
 from tessphot_lib.io.products.pixels_hdf5 import PixelCube
 from tessphot_lib.io.products.todo_sqlite import read_todo
 from tessphot_lib.photometry.measure import count_statuses, measure_stars
+from tessphot_lib.photometry.regions import MARGIN
 from tessphot_lib.photometry.targets import star_list
 
 log = logging.getLogger(__name__)
@@ -50,15 +51,16 @@ def run_photometry(
         Of the linear algebra.
     """
     stars = read_todo(files.todo, tile=tile)
+    window = tile_window(tile, settings.tiles)
     with (
         threadpool_limits(threads),
-        PixelCube(files.pixels) as cube,
+        PixelCube(files.pixels, near=window.widened(MARGIN)) as cube,
         complete_folder(light_curves) as folder,
     ):
         table = measure_stars(
             cube,
             star_list(stars, files),
-            tile_window(tile, settings.tiles),
+            window,
             settings=settings,
             output_settings=output_settings,
             trends=files.trends,

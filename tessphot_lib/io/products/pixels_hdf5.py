@@ -40,6 +40,7 @@ from tessphot_lib.io.products.block_hdf5 import (
     read_flags,
     remedy,
 )
+from tessphot_lib.io.products.patch_models import PatchModels
 
 FORMAT_VERSION = 1  # to be raised when readers of before would misunderstand the file
 SAMPLE = 64  # cadences that show what stated errors are worth: they hardly take time to read
@@ -225,6 +226,10 @@ class PixelCube:
     ----------
     path : Path
         ``pixels.hdf5``; its blocks lie beside it as it names them.
+    near : Window, optional
+        Of the backgrounds of patches, those that reach in here are read at once, and others when
+        they are needed; all if left out. It saves memory and time where there are many, and
+        changes no result.
 
     Attributes
     ----------
@@ -253,8 +258,9 @@ class PixelCube:
         read, if it has been closed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, near: Window | None = None) -> None:
         self.path = Path(path)
+        self._near = near
         self._open_datasets: dict[str, h5py.Dataset] = {}
         self._residual: NDArray | None = None  # model of one image, as `background`
         try:
@@ -498,8 +504,12 @@ class PixelCube:
         They are in all backgrounds, and not in the average image. One after the other they
         add up.
         """
-        self.background = self.grid.raised(self.background, levels)
-        before = np.zeros_like(self.background[:1]) if self._residual is None else self._residual
+        shape, dtype = (1, *self.background.shape[1:]), self.background.dtype
+        if isinstance(self.background, PatchModels):
+            self.background = self.background.raised(levels)
+        else:
+            self.background = self.grid.raised(self.background, levels)
+        before = np.zeros(shape, dtype) if self._residual is None else self._residual
         self._residual = self.grid.raised(before, levels)
 
     def background_in(self, region: Window, cadences: slice = slice(None)) -> NDArray:
@@ -671,7 +681,6 @@ class PixelCube:
         self.exposure_time: NDArray[np.float64] = self._part("exposure_time")
         self.cadenceno: NDArray[np.int64] = self._part("cadenceno")
         self.quality: NDArray[np.int32] = self._part("quality")
-        self.background: NDArray[np.float32] = self._part("background")
         self.background_error: NDArray[np.float32] = self._part("background_error")
         self.background_level: NDArray[np.float64] = self._part("background_level")
         self.pointing = Pointing.single(len(self.time))
@@ -688,6 +697,15 @@ class PixelCube:
         grid = Mesh if Mesh.kind in self._file else Patches
         arrays = {name: data[()] for name, data in self._file[grid.kind].items()}
         self.grid: BackgroundGrid = grid.from_arrays(self.window, arrays)
+        self.background: NDArray[np.float32] | PatchModels = self._backgrounds()
+
+    def _backgrounds(self) -> NDArray | PatchModels:
+        """Models of the backgrounds; of patches those around `near` first."""
+        if self._near is None or self.grid.is_continuous:
+            return self._part("background")
+        region = self._near.intersect(self.window)
+        patches = () if region is None else self.grid.parts_in(region)
+        return PatchModels(self._file["background"], map(int, patches))
 
     def _part(self, name: str, where: tuple[slice, ...] = ()) -> NDArray:
         """Read a dataset of this file, not of the blocks.
