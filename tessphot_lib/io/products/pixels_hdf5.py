@@ -757,4 +757,4 @@ class PixelCube:
 
 def _side_by_side(cube: NDArray, used: NDArray) -> NDArray:
     """Some pixels, by flat indices, of a cube (n_cadences, n_rows, n_columns): (n, n_cadences)."""
-    return cube.reshape(len(cube), -1).T[used]
+    return cube.reshape(len(cube), cube.shape[1] * cube.shape[2]).T[used]

@@ -540,6 +540,17 @@ def test_number_of_images_must_be_that_of_the_blocks(made, tmp_path):
     assert not (tmp_path / "pixels.hdf5").exists()
 
 
+def test_blocks_that_were_closed_are_read_again(tmp_path):
+    flux = np.random.default_rng(2).uniform(1, 9, (3, 4, 5)).astype("f4")
+    with open_cube(tmp_path, Window(100, 104, 200, 205), flux) as cube:
+        for _ in range(2):
+            np.testing.assert_array_equal(cube.read("flux"), flux)
+            cube.close_blocks()
+            cube.close_blocks()
+            with h5py.File(tmp_path / "block.hdf5", "r+"):  # it is not open any longer
+                pass
+
+
 def test_a_closed_cube_says_so(tmp_path):
     window = Window(100, 104, 200, 205)
     cube = open_cube(tmp_path, window, np.ones((3, 4, 5)))

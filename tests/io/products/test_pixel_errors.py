@@ -28,6 +28,8 @@ def test_fluxes_and_errors_are_those_read_one_by_one(tmp_path, monkeypatch, sour
         found = cube.read_with_errors(PART, CADENCES)
         assert sorted(read) == ["flux", "flux_err"]  # each once
         np.testing.assert_array_equal(cube.read_with_errors()[1], whole)
+        none = cube.read_used(PART, np.array([3, 1]), slice(2, 2))
+        assert [one.shape for one in none] == [(2, 0)] * 4
     np.testing.assert_array_equal(found, expected)
     assert found[0].shape == (3, *PART.shape)
     true = stated if source in (None, "images") else noise.sigma(FLUX, WINDOW)
