@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.aperture import Aperture
+from tessphot_lib.core.counts import counted
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.geometry import Window
 
@@ -74,6 +75,13 @@ class LightCurve:
                     f"TIC {self.tic_id}: {name} has shape {values.shape}, "
                     f"time has {self.time.shape}"
                 )
+
+    def __repr__(self) -> str:
+        """Say what it holds."""
+        n_good = int((self.quality == 0).sum())
+        return (
+            f"<LightCurve of TIC {self.tic_id}: {counted(len(self.time), 'image')}, {n_good} good>"
+        )
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,7 @@ def test_prf_and_pixels(star, small_run):
 def test_another_method(star):
     fitted, summed = star.measure(method="linpsf"), star.light_curve()
     assert fitted.tic_id == STAR
+    assert repr(fitted).startswith(f"<LightCurve of TIC {STAR}: {len(fitted.time)} images, ")
     good = (fitted.quality == 0) & (summed.quality == 0)
     captured, own = star.aperture.light.flfrcsap, star.aperture.light.crowdsap
     alone = np.median(summed.flux[good]) * own / captured
