@@ -95,7 +95,7 @@ class Mesh:
     def evaluate_pixels(self, model: NDArray, region: Window, used: NDArray) -> NDArray:
         """Evaluate models at some pixels of a region, (n, n_images)."""
         whole = self.evaluate(model, region)
-        return whole.reshape(len(whole), -1).T[used]
+        return whole.reshape(len(whole), region.shape[0] * region.shape[1]).T[used]
 
     def displaced(self, whole: tuple[int, int]) -> Self:
         """Return it for images that are read from ``whole`` rows and columns away.
