@@ -23,6 +23,7 @@ AFFECTED_VERSIONS: dict[float, tuple[str, ...]] = {
     29: ("spoc-4.0.17-20200130", "spoc-4.0.20-20200220", "spoc-4.0.21-20200227"),
 }
 WITHOUT_STAGGER_UP_TO = 27
+TIME_SHIFT = "TIMESHFT"  # keyword of files that this package wrote: what is added already [s]
 EXPOSED_FRACTION = 0.792  # of the interval between images, with cosmic-ray mitigation
 
 
@@ -84,6 +85,17 @@ def timestamp_shifts(
     if ccd_id is not None and data_rel <= WITHOUT_STAGGER_UP_TO:
         stagger = CAMERA_STAGGER[ccd_id.camera] + CCD_STAGGER[ccd_id.ccd]
     return START_SHIFT + stagger, STOP_SHIFT + stagger
+
+
+def stamp_shift(header: Any) -> float:
+    """Return what must be added to the times of a target pixel file [s].
+
+    Nothing to those that `tessphot pixels` has written: it is in them, and `TIME_SHIFT` in
+    their header says how much.
+    """
+    if header.get(TIME_SHIFT) is not None:
+        return 0.0
+    return 0.5 * sum(timestamp_shifts(header.get("DATA_REL"), header.get("PROCVER")))
 
 
 # The cadence number of early images (before sector 6, 1800 s) follows from their

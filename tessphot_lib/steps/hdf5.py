@@ -14,7 +14,7 @@ from tessphot_lib.background.smoothing import keep_changes, smooth_in_time
 from tessphot_lib.catalog.crowding import star_density
 from tessphot_lib.core.background_grid import BackgroundGrid
 from tessphot_lib.core.catalog_shift import CatalogShift
-from tessphot_lib.core.clock import cadence_seconds, timestamp_shifts
+from tessphot_lib.core.clock import TIME_SHIFT, cadence_seconds, stamp_shift, timestamp_shifts
 from tessphot_lib.core.constants import HOURS_PER_DAY, REFERENCE_SPAN, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import OWN_BAD_CADENCE, CadenceFlag
@@ -338,13 +338,16 @@ def _about_sky_and_times(
     """
     corners = unit_vector(*np.array(sky["footprint"], dtype=float).T)
     header = json.loads(str(sky["image_header"] or "{}"))
-    of_images = None if ccd_id.has_stamps else ccd_id
     of_images_error = float(header.get(TIME_ERROR, 0.0))
-    shifts = timestamp_shifts(header.get("DATA_REL"), header.get("PROCVER"), of_images)
+    if ccd_id.has_stamps:
+        shift = header.get(TIME_SHIFT, stamp_shift(header))
+    else:
+        release = header.get("DATA_REL"), header.get("PROCVER")
+        shift = 0.5 * sum(timestamp_shifts(*release, ccd_id))
     return {key: sky[key] for key in SKY_ATTRIBUTES} | {
         "position_source": path.description,
         "time_error": float(np.hypot(error_along(path.covariance, corners), of_images_error)),
-        "time_shift": 0.5 * sum(shifts),
+        "time_shift": float(shift),
     }
 
 

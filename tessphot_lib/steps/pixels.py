@@ -82,6 +82,7 @@ def run_pixels(
             star=star,
             time=cube.time - cube.timecorr + timecorr,
             timecorr=timecorr,
+            time_shift=float(cube.attributes["time_shift"]),
             cadenceno=cube.cadenceno,
             quality=_quality(cube, wide, flux - background, background),
             flux=flux - background,

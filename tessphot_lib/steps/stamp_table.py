@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tessphot_lib.core.affine import displacement
-from tessphot_lib.core.clock import timestamp_shifts
+from tessphot_lib.core.clock import TIME_SHIFT, stamp_shift
 from tessphot_lib.core.constants import REFERENCE_SPAN, SECONDS_PER_DAY
 from tessphot_lib.core.errors import InputDataError
 from tessphot_lib.core.flags import CadenceFlag
@@ -33,7 +33,7 @@ OTHER_TIMES = "its cadences (CADENCENO) have other times than in most other file
 CENTRE_ERROR = 0.1  # [arcsec] of the direction that TIMECORR is for: the star's own
 KEYWORDS = (
     *("DATA_REL", "SIMDATA", "PROCVER", "CRMITEN", "CRBLKSZ", "CRSPOC", "DEADC", "INT_TIME"),
-    *("READTIME", "FRAMETIM", "NUM_FRM", "NREADOUT"),
+    *("READTIME", "FRAMETIM", "NUM_FRM", "NREADOUT", TIME_SHIFT),
     *(f"{key}{output}" for key in ("GAIN", "READNOI") for output in "ABCD"),
 )
 
@@ -251,7 +251,7 @@ def _cadences(read: Sequence[tuple[StampFile, TpfCadences]], ccd_id: CcdId) -> l
     quality = common_quality(
         number, [one.cadenceno for one in cadences], [one.quality for one in cadences]
     )
-    shift = 0.5 * sum(timestamp_shifts(first.header.get("DATA_REL"), first.header.get("PROCVER")))
+    shift = stamp_shift(first.header)
     half = 0.5 * ccd_id.cadence / SECONDS_PER_DAY
     rows = [
         {

@@ -258,6 +258,7 @@ def test_pixels_of_a_star_come_out_as_they_went_in(sky, stamps, tmp_path):
         assert off.max() < 0.05
         assert hdus["APERTURE"].header["NPIXSAP"] > 3
         assert 0 < hdus[1].header["CROWDSAP"] <= 1
+        assert hdus[0].header["TIMESHFT"] == 0
         mask, time = hdus["APERTURE"].data & 2 > 0, hdus[1].data["TIME"]
         summed = hdus[1].data["FLUX"][:, mask].sum(axis=1)
     pixels = lightkurve.read(output, quality_bitmask="none")
@@ -282,6 +283,7 @@ def test_images_that_are_bad_by_our_bits_are_bad_for_other_programs(sky, stamps,
     with h5py.File(home / "pixels.hdf5", "r+") as file:
         was_good = file["quality"][40:43] == 0
         file["quality"][40:43] = bits
+        file.attrs["time_shift"] = -1.979
     assert was_good.all()
     tic_id = read_stamp(sorted((sky / "tpf").glob("*.fits"))[2], STAMPS).tic_id
     output = tmp_path / "star_tp.fits"
@@ -294,6 +296,7 @@ def test_images_that_are_bad_by_our_bits_are_bad_for_other_programs(sky, stamps,
         CadenceFlag.ATTITUDE_TWEAK,
     ]
     assert not quality[:40].any()
+    assert fits.getval(output, "TIMESHFT") == -1.979
 
 
 def copied(sky, folder, n_files=3):

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from tessphot_lib.core.clock import timestamp_shifts
+from tessphot_lib.core.clock import stamp_shift
 from tessphot_lib.core.constants import SECONDS_PER_DAY
 from tessphot_lib.core.errors import ConfigError, InputDataError
 from tessphot_lib.core.flags import MISSION_BITS
@@ -75,7 +75,7 @@ def read_tpf_cadences(path: Path, ccd_id: CcdId, *, with_motion: bool = False) -
             if path.suffix == ".gz":
                 read_to_end(file)
         _check_order(columns)
-        shift = 0.5 * sum(timestamp_shifts(primary.get("DATA_REL"), primary.get("PROCVER")))
+        shift = stamp_shift(primary)
     if found != ccd_id:
         raise InputDataError(f"{path}: it is of {found}, expected {ccd_id}")
     unknown = np.full(len(columns["TIME"]), np.nan)

@@ -13,6 +13,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from tessphot_lib.core.clock import TIME_SHIFT
 from tessphot_lib.core.constants import FIRST_SCIENCE_COLUMN, SECONDS_PER_DAY
 from tessphot_lib.core.flags import ApertureFlag
 from tessphot_lib.core.geometry import CcdId, Window
@@ -45,6 +46,8 @@ class TargetPixels:
         ``column`` [science pixels]; None or NaN where unknown.
     time, timecorr : (n,) arrays
         Barycentric for the star [BTJD], and the correction in it [d].
+    time_shift : float
+        What the times have been corrected by, as those of early data releases have to be [s].
     cadenceno, quality : (n,) int arrays
     flux, flux_err, flux_bkg, flux_bkg_err : (n, n_rows, n_columns) arrays
         Background off, its error, the background that is off and its error [e-/s].
@@ -66,6 +69,7 @@ class TargetPixels:
     star: Mapping[str, Any]
     time: NDArray
     timecorr: NDArray
+    time_shift: float
     cadenceno: NDArray
     quality: NDArray
     flux: NDArray
@@ -160,6 +164,7 @@ def _primary_cards(pixels: TargetPixels) -> list[tuple[str, Any, str]]:
         ("CCD", ccd_id.ccd, "CCD number"),
         ("RADESYS", "ICRS", "reference frame of celestial coordinates"),
         *((key, float(value), text) for key, value, text in of_star if _is_known(value)),
+        (TIME_SHIFT, round(pixels.time_shift, 4), "[s] added to the time stamps of the images"),
         *((key, shared[key], "") for key in PRIMARY_OF_IMAGES if key in shared),
     ]
 

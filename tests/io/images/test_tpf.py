@@ -73,6 +73,13 @@ def test_times_of_early_releases_are_shifted(tmp_path):
     np.testing.assert_allclose(86400 * (early.time - late.time)[[0, 1, 3]], -1.979, atol=1e-4)
 
 
+def test_times_that_this_package_wrote_are_shifted_once(tmp_path):
+    """The files that `tessphot pixels` writes have the release of the images, and right times."""
+    as_it_is = read_tpf_cadences(write_tpf(tmp_path / "late", 5), CCD)
+    ours = read_tpf_cadences(write_tpf(tmp_path / "ours", 5, DATA_REL=12, TIMESHFT=-1.979), CCD)
+    np.testing.assert_array_equal(ours.time, as_it_is.time)
+
+
 def test_file_of_another_ccd(tmp_path):
     path = write_tpf(tmp_path, 5)
     with pytest.raises(InputDataError, match=r"it is of s0014-cam2-ccd3, expected s0014-cam2-ccd4"):
