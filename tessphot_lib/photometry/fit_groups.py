@@ -31,10 +31,8 @@ FREE_MARGIN = 4  # [pixels] beyond, where stars are free, too
 MAX_FITTED, MAX_FREE = 0.4, 0.25
 CORE_MARGIN = 10  # [pixels] beyond, where stars still give light from their cores
 DISTURBING = (1.2, 4.0)  # [pixels] from a star, where faint neighbors are free, too ...
-DISTURBING_FRACTION, DISTURBED_TMAG = (
-    0.01,
-    1.0,
-)  # ... with so much of its flux; it is so much brighter
+DISTURBING_FRACTION = 0.01  # ... with this fraction of its flux at least,
+DISTURBED_TMAG = 1.0  # [mag] if it is brighter than ``free_limit`` by as much
 FULL_FRACTION = 0.8  # of a full well in the average image: fuller pixels are not used
 AROUND_FULL = np.ones((7, 3), dtype=bool)  # pixels beside them may hold their charge
 OFFSET_ERRORS = 0.25  # the background may be wrong by so many times its error from image to image

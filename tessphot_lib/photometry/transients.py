@@ -38,10 +38,8 @@ NEAR = 2  # [pixels] 5 x 5 pixels around: their stars may have moved
 HALF = 3  # [pixels] 7 x 7 pixels give the flux
 AROUND = 2  # half hours on each side of a detection that may have light, too
 MIN_QUIET, FAINTEST = 5, 0.2  # images without detection; else this fraction of all, the faintest
-LOWER, LOWER_SIGMA = (
-    (0.05, 0.25, 0.5),
-    (-1.645, -0.674, 0.0),
-)  # quantiles, and where a normal one has them
+LOWER = 0.05, 0.25, 0.5  # quantiles of a distribution
+LOWER_SIGMA = -1.645, -0.674, 0.0  # where a normal one has them
 QUIET = 0.3  # of the light at the peak: a source that never has less is a star
 UNLISTED_DISTANCE = 1.0  # [pixels] of the same source in the average image
 PEAK_SIGMA, PEAK_SCATTER = 5.0, 8.0  # of the error of the peak, of the scatter without it

@@ -41,10 +41,8 @@ N_ROUNDS = 3  # of fluxes and positions, before and after each search
 N_SEARCHES = 2
 MIN_SNR = 7.0  # of a source in the residual, and in the fit with all stars
 MIN_DISTANCE = 0.8  # [pixels] from a star to a source: nearer ones are the star itself ...
-OTHER_OFFSET, OTHER_RATIO = (
-    0.4,
-    2.5,
-)  # [pixels] ... unless they are both as far and so much brighter
+OTHER_OFFSET = 0.4  # [pixels] ... unless they are both as far
+OTHER_RATIO = 2.5  # and this many times brighter
 AT_EDGE = 10.0  # times the light that is seen may be that of a star beside missing pixels
 PRF_CORRELATION = 2.0  # errors of the PRF in neighboring pixels are alike, and add up
 
