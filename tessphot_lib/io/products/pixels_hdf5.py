@@ -681,7 +681,6 @@ class PixelCube:
         self.exposure_time: NDArray[np.float64] = self._part("exposure_time")
         self.cadenceno: NDArray[np.int64] = self._part("cadenceno")
         self.quality: NDArray[np.int32] = self._part("quality")
-        self.background_error: NDArray[np.float32] = self._part("background_error")
         self.background_level: NDArray[np.float64] = self._part("background_level")
         self.pointing = Pointing.single(len(self.time))
         if "pointing" in self._file:
@@ -697,15 +696,25 @@ class PixelCube:
         grid = Mesh if Mesh.kind in self._file else Patches
         arrays = {name: data[()] for name, data in self._file[grid.kind].items()}
         self.grid: BackgroundGrid = grid.from_arrays(self.window, arrays)
-        self.background: NDArray[np.float32] | PatchModels = self._backgrounds()
+        for name in ("background", "background_error"):  # large, and often not needed
+            _ = self._file[name]
 
-    def _backgrounds(self) -> NDArray | PatchModels:
+    @cached_property
+    def background(self) -> NDArray[np.float32] | PatchModels:
         """Models of the backgrounds; of patches those around `near` first."""
         if self._near is None or self.grid.is_continuous:
             return self._part("background")
         region = self._near.intersect(self.window)
         patches = () if region is None else self.grid.parts_in(region)
-        return PatchModels(self._file["background"], map(int, patches))
+        try:
+            return PatchModels(self._file["background"], map(int, patches))
+        except OSError as err:
+            raise self._damaged("background", err) from err
+
+    @cached_property
+    def background_error(self) -> NDArray[np.float32]:
+        """Errors of the backgrounds."""
+        return self._part("background_error")
 
     def _part(self, name: str, where: tuple[slice, ...] = ()) -> NDArray:
         """Read a dataset of this file, not of the blocks.

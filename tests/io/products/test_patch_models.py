@@ -70,6 +70,7 @@ def test_cube_says_the_same_whatever_is_near(tmp_path, near):
         open_cube(tmp_path, window, flux, patches=patches, background=background) as whole,
         PixelCube(tmp_path / "pixels.hdf5", near=near) as cube,
     ):
+        assert not {"background", "background_error"} & vars(cube).keys()  # nothing is read yet
         for _ in range(3):
             for question in questions:
                 answer = question(cube)
