@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from tessphot_lib.aperture.selection import aperture_flags
@@ -25,6 +26,10 @@ from tessphot_lib.io.stars.catalog_sqlite import read_catalog
 from tessphot_lib.photometry.left_background import subtract_as_in_run
 from tessphot_lib.quality.light_curve_flags import star_pixel_quality, star_quality
 from tessphot_lib.times.barycenter import star_time_correction
+
+AROUND = 20.0  # [pixels] stars that show how the sky lies on the pixels
+MIN_STARS = 4
+MIN_SPREAD = 1.0  # [pixels] of these stars, in the direction in which they are closest together
 
 
 def run_pixels(
@@ -92,7 +97,7 @@ def run_pixels(
             pos_corr_row=moved_row,
             pos_corr_column=moved_column,
             aperture=aperture_flags(wide, cube.average_image(window), sky),
-            matrix=_matrix(str(cube.attributes["wcs"]), star),
+            matrix=_matrix(known, star, str(cube.attributes["wcs"])),
             cadence_seconds=float(cube.attributes["cadence_seconds"]),
             image_header=json.loads(str(cube.attributes["image_header"])),
             cards={} if light is None else {"CROWDSAP": light.crowdsap, "FLFRCSAP": light.flfrcsap},
@@ -152,11 +157,26 @@ def _widened(aperture: Aperture, window: Window) -> Aperture:
     return Aperture(window, mask)
 
 
-def _matrix(wcs: str, star: dict[str, Any]) -> NDArray:
-    """Degrees to the east and north by pixels along the row and the column, (2, 2)."""
+def _matrix(known: pd.DataFrame, star: dict[str, Any], wcs: str) -> NDArray:
+    """Degrees to the east and north by pixels along the row and the column, (2, 2).
+
+    As the stars around have them: cutouts have WCS of their own, and that of the CCD is off by
+    some percent far from the one it is of. That of the CCD where there are too few.
+    """
+    d_column, d_row = (
+        known[name].to_numpy(dtype=float) - float(star[name]) for name in ("column", "row")
+    )
+    near = np.hypot(d_column, d_row) <= AROUND
+    axes = np.stack(tangent_axes(np.array(star["ra"]), np.array(star["dec"])))
+    if near.sum() >= MIN_STARS:
+        pixels = np.stack([d_column[near], d_row[near]], axis=1)
+        spread = np.linalg.svd(pixels, compute_uv=False) / np.sqrt(len(pixels))
+        if spread[-1] >= MIN_SPREAD:
+            at = (known[name].to_numpy(dtype=float)[near] for name in ("ra", "dec"))
+            sky = np.degrees(unit_vector(*at) @ axes.T)
+            return np.linalg.lstsq(pixels, sky, rcond=None)[0].T
     steps = np.array([[0.0, 0.0, 0.5, -0.5], [0.5, -0.5, 0.0, 0.0]])
     row, column = star["row"] + steps[0], star["column"] + steps[1]
     towards = unit_vector(*pixel_to_sky(ffi_wcs(wcs), row, column))
-    axes = np.stack(tangent_axes(np.array(star["ra"]), np.array(star["dec"])))
     moved = np.stack([towards[0] - towards[1], towards[2] - towards[3]])
     return np.degrees(axes @ moved.T)
