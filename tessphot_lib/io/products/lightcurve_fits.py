@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.io import fits
+from isal import igzip, isal_zlib
 from numpy.typing import NDArray
 
 from tessphot_lib.core.constants import (
@@ -38,7 +40,6 @@ from tessphot_lib.io.files.fits_bytes import (
     primary_hdu,
     table_hdu,
 )
-from tessphot_lib.io.files.fits_read import NOT_READABLE, read_hdus
 from tessphot_lib.io.products.lightcurve_template import (
     Card,
     LightCurveTemplate,
@@ -76,6 +77,10 @@ COLUMNS = {
     "flux_relative_err": TableColumn("FLUX_ERR", "E", None, "E14.7", "1-sigma error"),
 }
 LAYOUT = TableLayout(tuple(COLUMNS.values()))
+
+_NOT_READABLE = (
+    *(OSError, EOFError, isal_zlib.error, KeyError, TypeError, AttributeError, ValueError),
+)
 
 
 def light_curve_name(
@@ -186,20 +191,25 @@ def read_light_curve(path: Path) -> tuple[LightCurve, Stamp, dict[str, Any]]:
         If the file cannot be read or is not such a light curve.
     """
     try:
-        hdus = read_hdus(path)
-        rows, header = hdus["LIGHTCURVE"].table(), hdus["LIGHTCURVE"].header
-        header = header | hdus["PRIMARY"].header
-        arrays = {name: _native(rows[column.name]) for name, column in COLUMNS.items()}
-        arrays["timecorr"] = arrays["timecorr"].astype(np.float64)
-        aperture, of_stamp = hdus["APERTURE"].image(), hdus["APERTURE"].header
-        row0 = round(of_stamp["CRVAL2P"]) - FFI_ROW
-        column0 = round(of_stamp["CRVAL1P"]) - FFI_COLUMN
-        window = Window(row0, row0 + aperture.shape[0], column0, column0 + aperture.shape[1])
-        stamp = Stamp(window, hdus["SUMIMAGE"].image(), aperture)
-        light_curve = LightCurve(tic_id=header["TICID"], **arrays)
-    except NOT_READABLE as error:
+        with _open(path) as hdus:
+            table, aperture = hdus["LIGHTCURVE"], hdus["APERTURE"].data
+            header = dict(table.header) | dict(hdus[0].header)
+            arrays = {name: _native(table.data[col.name]) for name, col in COLUMNS.items()}
+            arrays["timecorr"] = arrays["timecorr"].astype(np.float64)
+            row0 = round(hdus["APERTURE"].header["CRVAL2P"]) - FFI_ROW
+            column0 = round(hdus["APERTURE"].header["CRVAL1P"]) - FFI_COLUMN
+            window = Window(row0, row0 + aperture.shape[0], column0, column0 + aperture.shape[1])
+            stamp = Stamp(window, _native(hdus["SUMIMAGE"].data), _native(aperture))
+            light_curve = LightCurve(tic_id=header["TICID"], **arrays)
+    except _NOT_READABLE as error:
         raise InputDataError(f"{path} is not a light curve: {error}") from error
     return light_curve, stamp, header
+
+
+def _open(path: Path) -> fits.HDUList:
+    """Open a FITS file, gzipped or not, of which all is read: a third of `fits.open`'s time."""
+    content = path.read_bytes()
+    return fits.HDUList.fromstring(igzip.decompress(content) if path.suffix == ".gz" else content)
 
 
 def read_weights(path: Path) -> NDArray | None:
@@ -211,9 +221,9 @@ def read_weights(path: Path) -> NDArray | None:
         If the file cannot be read.
     """
     try:
-        hdus = read_hdus(path)
-        return hdus["WEIGHTMAP"].image() if "WEIGHTMAP" in hdus else None
-    except NOT_READABLE as error:
+        with _open(path) as hdus:
+            return _native(hdus["WEIGHTMAP"].data) if "WEIGHTMAP" in hdus else None
+    except _NOT_READABLE as error:
         raise InputDataError(f"{path} is not a light curve: {error}") from error
 
 
