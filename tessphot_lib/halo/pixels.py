@@ -15,7 +15,7 @@ MISSING_SHARE = 0.02  # of the good images that may lack a pixel, or have it ful
 BRIGHT_SKY = 2.0  # times the usual: scattered light, of which backgrounds miss a little
 LIT_SHARES = (0.0, 0.02, 0.1, 0.3, 1.0)  # of the good images with a reflection on a pixel
 MIN_CLEAN = 0.3  # of the good images must be without it, for the others not to count
-N_SECTORS = 8  # around the star at most; a group of pixels lies in one of them
+N_SECTORS = 8  # around the star; a group of pixels lies in one of them
 
 
 def halo_mask(
@@ -156,7 +156,7 @@ def pixel_groups(row: NDArray, column: NDArray, information: NDArray, n_groups: 
     information : (n_pixels,) array
         Squared signal to noise of each.
     n_groups : int
-        Wanted at most, at least 1; of fewer than `N_SECTORS` each is a sector.
+        Wanted; at least one for each of `N_SECTORS`.
 
     Returns
     -------
@@ -168,13 +168,12 @@ def pixel_groups(row: NDArray, column: NDArray, information: NDArray, n_groups: 
     n_pixels = len(row)
     if n_groups >= n_pixels:
         return np.arange(n_pixels)
-    n_sectors = min(max(n_groups, 1), N_SECTORS)
-    n_rings = max(n_groups // n_sectors, 1)
-    angle = np.arctan2(row, column) / (2 * np.pi) + 0.5 / n_sectors
-    sector = np.floor((angle % 1.0) * n_sectors).astype(int) % n_sectors
+    n_rings = max(1, n_groups // N_SECTORS)
+    angle = np.arctan2(row, column) / (2 * np.pi) + 0.5 / N_SECTORS
+    sector = np.floor((angle % 1.0) * N_SECTORS).astype(int) % N_SECTORS
     order = np.lexsort((column, row, row**2 + column**2, sector))
     group = np.zeros(n_pixels, dtype=int)
-    for number in range(n_sectors):
+    for number in range(N_SECTORS):
         members = order[sector[order] == number]
         before = np.cumsum(information[members]) - 0.5 * information[members]
         fraction = before / max(information[members].sum(), 1e-300)

@@ -1,7 +1,6 @@
 """Which pixels and images of a halo are used, by hand-made cases."""
 
 import numpy as np
-import pytest
 
 from tessphot_lib.catalog.saturation import FULL_WELL_RATE
 from tessphot_lib.core.geometry import Window
@@ -126,14 +125,6 @@ def test_groups_are_pieces_of_sectors():
         members = group == number
         assert np.abs(np.exp(1j * angle[members]).mean()) > np.cos(np.pi / N_SECTORS)
         assert 3 <= members.sum() <= 8  # of 120 in 24
-
-
-@pytest.mark.parametrize(("n_groups", "expected"), [(0, 1), (1, 1), (3, 3), (8, 8), (19, 16)])
-def test_there_are_no_more_groups_than_wanted(n_groups, expected):
-    """But one: few images do not tell as many weights."""
-    angle = np.radians(np.arange(0.0, 360, 4))
-    group = pixel_groups(5 * np.sin(angle), 5 * np.cos(angle), np.ones(90), n_groups)
-    assert sorted(set(group.tolist())) == list(range(expected))
 
 
 def test_bright_pixels_are_alone():
