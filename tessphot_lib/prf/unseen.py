@@ -34,10 +34,10 @@ def coefficients_seen(prf: Prf, field: StarField, stars: NDArray) -> NDArray:
         From 0, no star has pixels there, to 1, `SEEN_BY` of them or `SEEN_BY_MANY` have.
     """
     offsets, n_splines = np.arange(2 * HALF + 1), prf.coefficients.shape[2]
-    places = (field.row[stars], field.column[stars])
+    positions = field.row[stars], field.column[stars]
     left, right = (
-        spline_matrix(first[:, None] + offsets - place[:, None], n_splines, prf.spacing) ** 2
-        for first, place in zip(corners(field, stars), places, strict=True)
+        spline_matrix(first[:, None] + offsets - position[:, None], n_splines, prf.spacing) ** 2
+        for first, position in zip(corners(field, stars), positions, strict=True)
     )
     pixels = np.isfinite(stamps_of(field.image, field, stars)).astype(float)
     there = (left.swapaxes(1, 2) @ pixels @ right).sum(axis=0)

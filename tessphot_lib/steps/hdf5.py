@@ -43,7 +43,8 @@ from tessphot_lib.io.products.block_hdf5 import (
 )
 from tessphot_lib.io.products.foreign_light_hdf5 import read_foreign_light
 from tessphot_lib.io.products.jitter_ecsv import read_jitter
-from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
+from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE
+from tessphot_lib.io.products.pixels_writer import BlockIdentity, write_pixels
 from tessphot_lib.io.products.spacecraft_ecsv import SpacecraftPath, read_spacecraft
 from tessphot_lib.io.stars.catalog_sqlite import read_catalog, read_catalog_settings
 from tessphot_lib.motion.own_influence import own_influence

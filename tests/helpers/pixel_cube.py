@@ -8,7 +8,8 @@ from images_block import CCD, write_images_block
 
 from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.io.products.block_hdf5 import read_identity
-from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, PixelCube, write_pixels
+from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, PixelCube
+from tessphot_lib.io.products.pixels_writer import BlockIdentity, write_pixels
 
 
 def open_cube(folder, window, flux, **more):

@@ -16,7 +16,8 @@ from tessphot_lib.core.mesh import Mesh
 from tessphot_lib.core.settings import PhotometrySettings, TodoSettings
 from tessphot_lib.core.star_warnings import LIMITED_APERTURE, SWITCHED_TO_HALO, UNLISTED_LIGHT
 from tessphot_lib.io.products.block_hdf5 import read_identity
-from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, BlockIdentity, write_pixels
+from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE
+from tessphot_lib.io.products.pixels_writer import BlockIdentity, write_pixels
 from tessphot_lib.io.products.prf_fits import write_prf
 from tessphot_lib.io.products.star_checks_ecsv import write_list_check, write_unlisted
 from tessphot_lib.io.products.todo_apertures import read_apertures

@@ -30,17 +30,13 @@ from tessphot_lib.io.products.block_hdf5 import (
     rounded_errors,
     write_block,
 )
-from tessphot_lib.io.products.pixels_hdf5 import (
-    PER_IMAGE,
-    BlockIdentity,
-    PixelCube,
-    write_pixels,
-)
+from tessphot_lib.io.products.pixels_hdf5 import PER_IMAGE, PixelCube
 from tessphot_lib.io.products.pixels_summary import (
     read_image_quality,
     read_noise,
     read_pointing_summary,
 )
+from tessphot_lib.io.products.pixels_writer import BlockIdentity, write_pixels
 
 CCD = CcdId(14, 2, 3)
 WINDOW = Window(1000, 1070, 300, 341)  # no multiple of the chunks of 32
